@@ -1,0 +1,134 @@
+"""The dialect of Azure's first Sora: jobs with generations, below `/openai/v1/video/generations`.
+
+The video is at `/{generation_id}/content/video`: of the generation, not of the job, and with `/video` at the
+end. Anything else answers 404. Source: the Azure OpenAI `preview` specification of the video operations.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
+from typing import Any
+from urllib.parse import quote
+
+from video_jobs.backends.answers import identifier, moment, request_id, text, wait_hint
+from video_jobs.backends.http import Answer, BackendHttp
+from video_jobs.backends.limits import Limits
+from video_jobs.errors import Unavailable, UnknownOutcome
+from video_jobs.job import VideoRequest
+from video_jobs.ports import BackendJob, BackendState, ContentStream
+
+# Exactly this, on every call: left out it means `v1`, which lacks these paths, and a dated one is wrong.
+QUERY = {"api-version": "preview"}
+
+_PAGE = "50"
+_STATES = {
+    "queued": BackendState.QUEUED,
+    "preprocessing": BackendState.QUEUED,
+    "running": BackendState.RUNNING,
+    "processing": BackendState.RUNNING,
+    "succeeded": BackendState.SUCCEEDED,
+    "failed": BackendState.FAILED,
+    "cancelled": BackendState.CANCELLED,
+}
+_LANDSCAPE = ("480x480", "854x480", "720x720", "1280x720", "1080x1080", "1920x1080")
+_PORTRAIT = ("480x854", "720x1280", "1080x1920")
+
+
+def limits() -> Limits:
+    return Limits(
+        sizes=_LANDSCAPE + _PORTRAIT,
+        default_size="480x480",
+        seconds=tuple(range(1, 21)),
+        default_seconds=5,
+        most_variants=lambda width, height: {1080: 1, 720: 2}.get(min(width, height), 4),
+        most_seconds=lambda width, height: 10 if min(width, height) == 1080 else 20,
+    )
+
+
+class AzureSora:
+    """See `ports.Backend`."""
+
+    def __init__(self, http: BackendHttp, model: str) -> None:
+        self._http = http
+        self._model = model
+
+    def create(self, request: VideoRequest, image: bytes | None, deadline: float) -> BackendJob:
+        fields: dict[str, Any] = {
+            "model": self._model,
+            "prompt": request.prompt,
+            "width": request.width,
+            "height": request.height,
+            "n_seconds": request.seconds,
+            "n_variants": request.variants,
+        }
+        if image is None or request.input_image is None:
+            answer = self._http.post_once("/jobs", deadline, json=fields)
+        else:
+            name = f"image.{request.input_image.content_type.removeprefix('image/')}"
+            item = {"frame_index": 0, "type": "image", "file_name": name}
+            answer = self._http.post_once(
+                "/jobs",
+                deadline,
+                data={
+                    **{key: str(value) for key, value in fields.items()},
+                    "inpaint_items": json.dumps([item]),
+                },
+                files=[("files", (name, image, request.input_image.content_type))],
+            )
+        job = _job(answer.body, answer.headers)
+        if job is None:
+            raise UnknownOutcome("The video API took the job, but its answer bears no id.")
+        return job
+
+    def get(self, backend_job_id: str) -> BackendJob:
+        return _readable(self._http.get(f"/jobs/{quote(backend_job_id, safe='')}"))
+
+    def recent(self) -> Iterator[BackendJob]:
+        query = {"limit": _PAGE}
+        while True:
+            page = self._http.get("/jobs", **query).body
+            entries = page.get("data")
+            jobs = [job for entry in entries if (job := _job(entry, {}))] if isinstance(entries, list) else []
+            yield from jobs
+            if not page.get("has_more") or not jobs:
+                return
+            query["after"] = jobs[-1].id
+
+    def open_video(
+        self, backend_job_id: str, generation_id: str, deadline: float
+    ) -> AbstractContextManager[ContentStream]:
+        return self._http.open(f"/{quote(generation_id, safe='')}/content/video", deadline)
+
+    def open_thumbnail(
+        self, backend_job_id: str, generation_id: str, deadline: float
+    ) -> AbstractContextManager[ContentStream]:
+        return self._http.open(f"/{quote(generation_id, safe='')}/content/thumbnail", deadline)
+
+
+def _readable(answer: Answer) -> BackendJob:
+    job = _job(answer.body, answer.headers)
+    if job is None:
+        raise Unavailable("The video API answered with something that is no job.")
+    return job
+
+
+def _job(body: Any, headers: Mapping[str, str]) -> BackendJob | None:
+    """None where there is no id to read."""
+    if not isinstance(body, dict) or (job_id := identifier(body.get("id"))) is None:
+        return None
+    generations = body.get("generations")
+    named = [g.get("id") for g in generations if isinstance(g, dict)] if isinstance(generations, list) else []
+    status = text(body.get("status"))
+    return BackendJob(
+        id=job_id,
+        state=_STATES.get((status or "").lower(), BackendState.UNKNOWN),
+        status=status,
+        created_at=moment(body.get("created_at")),
+        expires_at=moment(body.get("expires_at")),
+        generation_ids=tuple(name for name in map(identifier, named) if name),
+        failure_code=text(body.get("failure_reason")),
+        poll_after=wait_hint(headers),
+        request_id=request_id(headers),
+    )

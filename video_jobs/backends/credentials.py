@@ -1,0 +1,41 @@
+"""How a call to a video API is signed: with a key, with an Entra identity, or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from video_jobs.errors import Unauthorised
+from video_jobs.settings import BackendSettings
+
+Sign = Callable[[], Mapping[str, str]]
+
+
+def signer(settings: BackendSettings, api_key: str | None) -> Sign:
+    """Gives the authenticating headers, new for each call. It may raise Unauthorised: nothing was sent then."""
+    if settings.auth == "none":
+        return dict
+    if api_key:
+        auth = settings.auth or ("api-key" if settings.dialect == "azure-sora" else "bearer")
+        headers = {"api-key": api_key} if auth == "api-key" else {"Authorization": f"Bearer {api_key}"}
+        return lambda: headers
+    return _identity(settings)
+
+
+def _identity(settings: BackendSettings) -> Sign:
+    # Imported only here: it costs more than all the rest of the app's imports together.
+    from azure.core.exceptions import ClientAuthenticationError
+    from azure.identity import DefaultAzureCredential
+
+    credential = DefaultAzureCredential()
+
+    def sign() -> Mapping[str, str]:
+        try:
+            token = credential.get_token(settings.token_scope)  # cached by the library until it ends
+        except ClientAuthenticationError as error:
+            raise Unauthorised(
+                f"No Entra token for the backend '{settings.name}': the app's identity can't sign in. Assign it a "
+                f"managed identity with the role Cognitive Services OpenAI User, or set an API key."
+            ) from error
+        return {"Authorization": f"Bearer {token.token}"}
+
+    return sign

@@ -1,0 +1,117 @@
+"""A deadline for a whole HTTP exchange, which neither requests nor urllib3 has.
+
+Their timeouts hold for one read of the socket: a server that sends a byte now and then keeps a caller for
+ever. Here a timer shuts the socket down when the time is over, and every read on it ends at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+_current = threading.local()
+
+
+class Deadline:
+    """Ends the exchange that the current thread makes while it is `watching`."""
+
+    def __init__(self, seconds: float) -> None:
+        self._ends_at = time.monotonic() + seconds
+        self._lock = threading.Lock()
+        self._socket: socket.socket | None = None
+        self._timer: threading.Timer | None = None
+        self.connected = False  #: whether a connection, TLS included, ever stood
+        self.expired = False
+
+    @property
+    def left(self) -> float:
+        """Seconds, never negative."""
+        return max(self._ends_at - time.monotonic(), 0.0)
+
+    @contextlib.contextmanager
+    def watching(self) -> Iterator[Deadline]:
+        self._timer = threading.Timer(self.left, self._expire)
+        self._timer.daemon = True
+        self._timer.start()
+        before, _current.deadline = getattr(_current, "deadline", None), self
+        try:
+            yield self
+        finally:
+            _current.deadline = before
+            self._timer.cancel()
+            with self._lock:
+                self._socket = None
+
+    def _watch(self, sock: socket.socket | None) -> None:
+        with self._lock:
+            self.connected = True
+            self._socket = sock
+            if self.expired:
+                self._shut_down()
+
+    def _expire(self) -> None:
+        with self._lock:
+            self.expired = True
+            self._shut_down()
+
+    def _shut_down(self) -> None:
+        if self._socket is not None:
+            # The plain socket's method: TLS's own would change state that the reading thread relies on.
+            with contextlib.suppress(OSError):
+                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+
+
+class _Watched:
+    """Tells the current deadline which socket to end: when it is new, and when it is used again."""
+
+    sock: Any
+
+    def connect(self) -> None:
+        super().connect()  # type: ignore[misc]
+        deadline = getattr(_current, "deadline", None)
+        if deadline is not None:
+            deadline._watch(self.sock)
+
+    def getresponse(self) -> Any:
+        deadline = getattr(_current, "deadline", None)
+        if deadline is not None:
+            deadline._watch(self.sock)
+        return super().getresponse()  # type: ignore[misc]
+
+
+class _WatchedHTTPConnection(_Watched, HTTPConnection):
+    pass
+
+
+class _WatchedHTTPSConnection(_Watched, HTTPSConnection):
+    pass
+
+
+class _WatchedHTTPConnectionPool(HTTPConnectionPool):
+    ConnectionCls = _WatchedHTTPConnection
+
+
+class _WatchedHTTPSConnectionPool(HTTPSConnectionPool):
+    ConnectionCls = _WatchedHTTPSConnection
+
+
+class DeadlineAdapter(HTTPAdapter):
+    """Connections that a Deadline can end; no retries of any kind."""
+
+    def __init__(self, pool_size: int) -> None:
+        super().__init__(max_retries=0, pool_maxsize=pool_size)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = {
+            "http": _WatchedHTTPConnectionPool,
+            "https": _WatchedHTTPSConnectionPool,
+        }

@@ -1,0 +1,160 @@
+"""The dialect of OpenAI's videos API, which Azure's second Sora, vLLM-Omni, SGLang, LiteLLM and many gateways
+speak, each in its own way. Source: OpenAI's published specification; the strays stand where they matter.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
+from typing import Any
+from urllib.parse import quote
+
+from video_jobs.backends.answers import identifier, moment, percent, request_id, text, wait_hint
+from video_jobs.backends.http import Answer, BackendHttp
+from video_jobs.backends.limits import Limits
+from video_jobs.errors import NotFound, Rejected, Unavailable, UnknownOutcome
+from video_jobs.job import VideoRequest
+from video_jobs.ports import BackendJob, BackendState, ContentStream
+from video_jobs.settings import BackendSettings
+
+_PAGE = "100"
+_STATES = {
+    "queued": BackendState.QUEUED,
+    "in_progress": BackendState.RUNNING,
+    "completed": BackendState.SUCCEEDED,
+    "failed": BackendState.FAILED,
+    "cancelled": BackendState.CANCELLED,
+}
+_SIZES = ("720x1280", "1280x720", "1024x1792", "1792x1024")
+_SECONDS = (4, 8, 12)
+
+
+def limits(settings: BackendSettings) -> Limits:
+    sizes = settings.sizes or _SIZES
+    seconds = settings.seconds or _SECONDS
+    return Limits(
+        sizes=None if sizes == "any" else tuple(sizes),
+        default_size="720x1280" if sizes == "any" else sizes[0],
+        seconds=None if seconds == "any" else tuple(sorted(seconds)),
+        default_seconds=4 if seconds == "any" else seconds[0],
+        most_variants=lambda width, height: 1,
+        most_seconds=lambda width, height: 3600,
+        image_has_the_videos_size=True,
+    )
+
+
+class OpenAIVideos:
+    """See `ports.Backend`. A video is job and generation in one, so both have the same id."""
+
+    def __init__(self, http: BackendHttp, settings: BackendSettings, model: str) -> None:
+        self._http = http
+        self._json = settings.body == "json"
+        self._model = model
+
+    def create(self, request: VideoRequest, image: bytes | None, deadline: float) -> BackendJob:
+        # Seconds are a string on this wire: an integer was refused.
+        fields = {
+            "model": self._model,
+            "prompt": request.prompt,
+            "seconds": str(request.seconds),
+            "size": request.size,
+        }
+        kind = request.input_image.content_type if request.input_image else ""
+        if self._json:
+            body: dict[str, Any] = dict(fields)
+            if image is not None:
+                data = base64.b64encode(image).decode("ascii")
+                body["input_reference"] = {"image_url": f"data:{kind};base64,{data}"}
+            answer = self._http.post_once("/videos", deadline, json=body)
+        else:
+            # Fields without a file name make it multipart even without an image, as OpenAI's own SDK sends it.
+            parts: list[tuple[str, Any]] = [(name, (None, value)) for name, value in fields.items()]
+            if image is not None:
+                parts.append(("input_reference", (f"image.{kind.removeprefix('image/')}", image, kind)))
+            answer = self._http.post_once("/videos", deadline, files=parts)
+        video = _video(answer.body, answer.headers)
+        if video is None:
+            raise UnknownOutcome("The video API took the job, but its answer bears no id.")
+        return video
+
+    def get(self, backend_job_id: str) -> BackendJob:
+        return _readable(self._get(backend_job_id))
+
+    def recent(self) -> Iterator[BackendJob]:
+        query = {"limit": _PAGE, "order": "desc"}
+        while True:
+            page = self._http.get("/videos", **query).body
+            entries = page.get("data")
+            videos = (
+                [video for entry in entries if (video := _video(entry, {}))]
+                if isinstance(entries, list)
+                else []
+            )
+            yield from videos
+            if not page.get("has_more") or not videos:
+                return
+            query["after"] = videos[-1].id
+
+    def open_video(
+        self, backend_job_id: str, generation_id: str, deadline: float
+    ) -> AbstractContextManager[ContentStream]:
+        return self._open_video(generation_id, deadline)
+
+    def open_thumbnail(
+        self, backend_job_id: str, generation_id: str, deadline: float
+    ) -> AbstractContextManager[ContentStream]:
+        return self._http.open(_path(generation_id) + "/content", deadline, variant="thumbnail")
+
+    @contextlib.contextmanager
+    def _open_video(self, video_id: str, deadline: float) -> Iterator[ContentStream]:
+        with contextlib.ExitStack() as stack:
+            try:
+                content = stack.enter_context(self._http.open(_path(video_id) + "/content", deadline))
+            except (NotFound, Rejected):
+                # Some gateways serve no bytes but name an address in the job.
+                body = self._get(video_id).body
+                url = body.get("video_url") or body.get("url")
+                if not isinstance(url, str) or not url.startswith(("https://", "http://")):
+                    raise
+                content = stack.enter_context(self._http.open(url, deadline))
+            yield content
+
+    def _get(self, video_id: str) -> Answer:
+        return self._http.get(_path(video_id))
+
+
+def _path(video_id: str) -> str:
+    """Ids are opaque: LiteLLM's hold `+`, `/` and `=`, others' a colon."""
+    return f"/videos/{quote(video_id, safe='')}"
+
+
+def _readable(answer: Answer) -> BackendJob:
+    video = _video(answer.body, answer.headers)
+    if video is None:
+        raise Unavailable("The video API answered with something that is no video.")
+    return video
+
+
+def _video(body: Any, headers: Mapping[str, str]) -> BackendJob | None:
+    """None where there is no id to read."""
+    if not isinstance(body, dict) or (video_id := identifier(body.get("id"))) is None:
+        return None
+    status = text(body.get("status"))
+    state = _STATES.get((status or "").lower(), BackendState.UNKNOWN)
+    error = body.get("error")
+    failure = error if isinstance(error, dict) else {"message": error}
+    return BackendJob(
+        id=video_id,
+        state=state,
+        status=status,
+        progress=percent(body.get("progress")),
+        created_at=moment(body.get("created_at")),
+        expires_at=moment(body.get("expires_at")),
+        generation_ids=(video_id,) if state is BackendState.SUCCEEDED else (),
+        failure_code=text(failure.get("code")),
+        failure_message=text(failure.get("message") or failure.get("detail")),
+        poll_after=wait_hint(headers),
+        request_id=request_id(headers),
+    )

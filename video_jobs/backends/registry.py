@@ -1,0 +1,61 @@
+"""The configured backends by name, and the client for each."""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+
+from video_jobs.backends import azure_sora, openai_videos
+from video_jobs.backends.azure_sora import AzureSora
+from video_jobs.backends.credentials import signer
+from video_jobs.backends.http import BackendHttp
+from video_jobs.backends.limits import Limits
+from video_jobs.backends.openai_videos import OpenAIVideos
+from video_jobs.errors import InvalidRequest, Unavailable
+from video_jobs.job import BackendRef
+from video_jobs.ports import Backend
+from video_jobs.settings import Settings
+
+_UNKNOWN_RETENTION = timedelta(hours=24)
+
+
+class Backends:
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._clients: dict[BackendRef, Backend] = {}
+
+    def choose(self, name: str | None) -> tuple[BackendRef, Limits]:
+        """The named one, or the default. Raises InvalidRequest for a name that is not configured."""
+        settings = self._settings.backend(name) if name is not None else self._settings.backends[0]
+        if settings is None:
+            known = ", ".join(backend.name for backend in self._settings.backends)
+            raise InvalidRequest.of("backend", f"there is no backend of this name; there are: {known}")
+        limits = azure_sora.limits() if settings.dialect == "azure-sora" else openai_videos.limits(settings)
+        return BackendRef(settings.name, settings.dialect, settings.base_url, settings.model), limits
+
+    def client(self, ref: BackendRef) -> Backend:
+        """Speaks to the address that is frozen in the job, with today's credentials of that name.
+
+        Raises Unavailable when the settings no longer name the backend.
+        """
+        with self._lock:
+            if ref not in self._clients:
+                self._clients[ref] = self._build(ref)
+            return self._clients[ref]
+
+    def retention(self, ref: BackendRef) -> timedelta:
+        settings = self._settings.backend(ref.name)
+        return settings.retention if settings else _UNKNOWN_RETENTION
+
+    def _build(self, ref: BackendRef) -> Backend:
+        settings = self._settings.backend(ref.name)
+        if settings is None or settings.dialect != ref.dialect:
+            raise Unavailable(
+                f"The job belongs to the backend '{ref.name}' ({ref.dialect}), which the settings don't name any "
+                f"more. Put it back into VIDEO_BACKENDS until its jobs have ended."
+            )
+        sign = signer(settings, self._settings.api_keys.get(ref.name))
+        if settings.dialect == "azure-sora":
+            return AzureSora(BackendHttp(ref.base_url, sign, azure_sora.QUERY), ref.model)
+        return OpenAIVideos(BackendHttp(ref.base_url, sign, {}), settings, ref.model)

@@ -1,0 +1,139 @@
+"""The one error vocabulary. Adapters translate into it, the HTTP edge translates out of it.
+
+No message here may carry a key, a token or a signed URL.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class ReelkeepError(Exception):
+    """Everything that this app raises on purpose."""
+
+
+# --- what a client did ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class FieldProblem:
+    """One thing wrong with a request: which field, and how to mend it."""
+
+    field: str
+    message: str
+
+
+class InvalidRequest(ReelkeepError):
+    """The request can't be taken; nothing was written."""
+
+    def __init__(self, problems: list[FieldProblem], code: str = "invalid_request") -> None:
+        super().__init__("; ".join(f"{problem.field}: {problem.message}" for problem in problems))
+        self.problems = problems
+        self.code = code
+
+    @classmethod
+    def of(cls, field: str, message: str, code: str = "invalid_request") -> InvalidRequest:
+        return cls([FieldProblem(field, message)], code)
+
+
+class IdempotencyKeyReused(ReelkeepError):
+    """The key came before with another request."""
+
+
+class JobNotFound(ReelkeepError):
+    """There is no such job, or it is somebody else's: a client must not be able to tell which."""
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(f"There is no job {job_id}.")
+        self.job_id = job_id
+
+
+class MalformedMessage(ReelkeepError):
+    """A queue message that does not follow its schema; it ends in the poison queue."""
+
+
+# --- settings and storage ------------------------------------------------------------------------
+
+
+class InvalidSettings(ReelkeepError):
+    """The app's settings don't allow it to work; every problem says which setting and how to mend it."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__(" ".join(problems))
+        self.problems = problems
+
+
+class Conflict(ReelkeepError):
+    """Somebody else has changed the row since it was read: reload and decide anew."""
+
+
+class TransitionRefused(ReelkeepError):
+    """The job has moved on; what was to be done no longer applies to it."""
+
+
+class StorageUnavailable(ReelkeepError):
+    """Azure Storage can't be reached or refuses us. May pass."""
+
+
+# --- what a backend answered ---------------------------------------------------------------------
+
+
+class BackendError(ReelkeepError):
+    """The video API did not do what it was asked.
+
+    Attributes: `status` its HTTP status, `code` and `detail` its own words, `request_id` what its support
+    asks for, `retry_after` seconds that it wants us to wait; each None where it said nothing.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        code: str | None = None,
+        detail: str | None = None,
+        request_id: str | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.detail = detail
+        self.request_id = request_id
+        self.retry_after = retry_after
+
+
+class Rejected(BackendError):
+    """400, 413, 415, 422: it will never take this request."""
+
+
+class Unauthorised(BackendError):
+    """401, 403: it does not take our key or identity."""
+
+
+class NotFound(BackendError):
+    """404: it does not know the job, the video, the deployment, or the path."""
+
+
+class Gone(BackendError):
+    """410: the model is retired, or the video deleted."""
+
+
+class Busy(BackendError):
+    """429: later."""
+
+
+class Unavailable(BackendError):
+    """Any 5xx, a timeout, a cut connection, an answer that can't be read. May pass."""
+
+
+class NotSent(Unavailable):
+    """No connection came about (DNS, refused, TLS): proof that nothing reached the backend."""
+
+
+class UnknownOutcome(BackendError):
+    """The paid call was sent and no answer proves what became of it. Never to be repeated."""
+
+
+class NotAVideo(BackendError):
+    """The answer is a success, but its body is text, HTML, JSON or empty."""

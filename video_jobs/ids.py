@@ -1,0 +1,30 @@
+"""Job ids: newest first by key, and unguessable."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from datetime import datetime
+
+_CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
+_MILLISECONDS_BITS = 50
+_RANDOM_BITS = 80
+_JOB_ID = re.compile(rf"job_[{_CROCKFORD}]{{26}}")
+
+
+def new_job_id(now: datetime) -> str:
+    """`job_` and 26 digits of Crockford base32: 50 bits of inverted milliseconds, then 80 random bits.
+
+    Inverted, because Table Storage lists rows in ascending key order and people want the newest first.
+    """
+    inverted = (1 << _MILLISECONDS_BITS) - 1 - int(now.timestamp() * 1000)
+    number = (inverted << _RANDOM_BITS) | secrets.randbits(_RANDOM_BITS)
+    digits = ""
+    for _ in range((_MILLISECONDS_BITS + _RANDOM_BITS) // 5):
+        digits = _CROCKFORD[number & 31] + digits
+        number >>= 5
+    return f"job_{digits}"
+
+
+def is_job_id(text: str) -> bool:
+    return _JOB_ID.fullmatch(text) is not None

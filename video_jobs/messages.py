@@ -1,0 +1,70 @@
+"""The queue messages, which are a public interface: other programs may enqueue them.
+
+JSON with ids only. `turn` may be left out: such a message looks once and starts no chain.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from video_jobs.errors import MalformedMessage
+from video_jobs.ids import is_job_id
+
+POLL_QUEUE = "video-poll"
+FETCH_QUEUE = "video-fetch"
+
+
+def _job_id(text: str) -> str:
+    if not is_job_id(text):
+        raise ValueError("a job id is 'job_' and 26 characters of Crockford base32")
+    return text
+
+
+class _Message(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
+
+    v: Literal[1] = 1
+    owner: str = Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9._-]+$")
+    job_id: Annotated[str, AfterValidator(_job_id)]
+    turn: int | None = Field(default=None, ge=0)
+
+    def encode(self) -> str:
+        return self.model_dump_json(exclude_none=True)
+
+
+class PollMessage(_Message):
+    """Look at the job once; with a `turn`, chain on."""
+
+
+class FetchMessage(_Message):
+    """Copy one output of the job into storage; with a `turn`, try again until it is there."""
+
+    index: int = Field(ge=0, lt=100)
+
+
+_M = TypeVar("_M", bound=_Message)
+
+
+def decode_poll(body: bytes) -> PollMessage:
+    """Raises MalformedMessage, saying what is wrong with it."""
+    return _decode(PollMessage, body)
+
+
+def decode_fetch(body: bytes) -> FetchMessage:
+    """Raises MalformedMessage, saying what is wrong with it."""
+    return _decode(FetchMessage, body)
+
+
+def _decode(kind: type[_M], body: bytes) -> _M:
+    try:
+        return kind.model_validate(json.loads(body))
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(map(str, e['loc'])) or 'message'}: {e['msg']}" for e in error.errors()
+        )
+    except ValueError as error:
+        problems = f"it is not JSON ({error})"
+    raise MalformedMessage(f"This is no {kind.__name__}: {problems}. docs/api.md has the schema.")

@@ -1,0 +1,223 @@
+"""What the use cases need of the outside world, as Protocols, and the values that cross the border.
+
+Each port has one real adapter (`storage/`, `backends/`); those of storage have an in-memory twin as well
+(`storage/memory.py`), held to the same tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Protocol
+
+from video_jobs.job import InputImage, Job, Status, VideoRequest
+from video_jobs.messages import FetchMessage, PollMessage
+
+Clock = Callable[[], datetime]
+"""Gives the present as a UTC datetime with its time zone."""
+
+
+# --- the jobs table ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class StoredJob:
+    """A job as it was read, with the ETag that the next write is conditional on."""
+
+    job: Job
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class IdempotencyEntry:
+    """Which job a client's key stands for, and of which request."""
+
+    owner: str
+    key_hash: str
+    request_hash: str
+    job_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class JobPage:
+    jobs: list[Job]
+    after: str | None  #: the job id to go on after; None on the last page
+
+
+class JobStore(Protocol):
+    def insert(self, job: Job, entry: IdempotencyEntry | None) -> StoredJob | IdempotencyEntry:
+        """Store a new job, with its idempotency entry in the same transaction.
+
+        Gives the winner's entry, and stores nothing, where the key is taken.
+        """
+
+    def get(self, owner: str, job_id: str) -> StoredJob:
+        """Raises JobNotFound."""
+
+    def save(self, stored: StoredJob, job: Job) -> StoredJob:
+        """Raises Conflict when the row has changed since `stored` was read, JobNotFound when it is gone."""
+
+    def find_entry(self, owner: str, key_hash: str) -> IdempotencyEntry | None: ...
+
+    def page(self, owner: str, *, limit: int, after: str | None, statuses: frozenset[Status]) -> JobPage:
+        """The owner's jobs, newest first; an empty `statuses` means all."""
+
+    def ping(self) -> None:
+        """Raises StorageUnavailable where it can't be used."""
+
+
+class LiveJobs(Protocol):
+    """One row for each job that has not ended: what a sweeper has to look at. Both calls may be repeated."""
+
+    def add(self, job: Job) -> None: ...
+
+    def remove(self, job: Job) -> None: ...
+
+
+# --- queues --------------------------------------------------------------------------------------
+
+
+class Messages(Protocol):
+    def send_poll(self, message: PollMessage, delay: timedelta) -> None: ...
+
+    def send_fetch(self, message: FetchMessage, delay: timedelta) -> None: ...
+
+    def ping(self) -> None:
+        """Raises StorageUnavailable where it can't be used."""
+
+
+# --- blobs ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class VideoPlace:
+    """Where one output of a job lies: `{owner}/{job_id}/{index}.mp4`."""
+
+    owner: str
+    job_id: str
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class BlobFacts:
+    """What a committed video blob says of itself."""
+
+    length: int  #: bytes
+    metadata: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class SignedUrl:
+    """A read-only URL and when it ends. The URL is a secret: it may stand in an answer, nowhere else."""
+
+    url: str
+    expires_at: datetime
+
+
+class Blobs(Protocol):
+    def put_video(
+        self, place: VideoPlace, chunks: Iterator[bytes], metadata: Callable[[], Mapping[str, str]]
+    ) -> bool:
+        """Stage the chunks and commit them under `metadata()`, unless there is a blob already: then False.
+
+        Nothing is committed when `chunks` raises, and `metadata` is asked after the last chunk.
+        """
+
+    def find_video(self, place: VideoPlace) -> BlobFacts | None: ...
+
+    def put_thumbnail(self, place: VideoPlace, ending: str, content_type: str, content: bytes) -> None: ...
+
+    def put_summary(self, owner: str, job_id: str, content: bytes) -> None:
+        """Write `job.json` beside the videos."""
+
+    def put_input(self, owner: str, job_id: str, image: InputImage, content: bytes) -> None: ...
+
+    def get_input(self, owner: str, job_id: str) -> bytes: ...
+
+    def delete_input(self, owner: str, job_id: str) -> None:
+        """No error where there is none."""
+
+    def sign_video(self, place: VideoPlace) -> SignedUrl: ...
+
+    def sign_thumbnail(self, place: VideoPlace, ending: str) -> SignedUrl: ...
+
+    def ping(self) -> None:
+        """Raises StorageUnavailable where it can't be used."""
+
+
+# --- the video API -------------------------------------------------------------------------------
+
+
+class BackendState(StrEnum):
+    """What a backend's status word means to us."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    UNKNOWN = "unknown"  #: a word that we don't know: go on looking
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackendJob:
+    """One look at a backend's job, in our words. Everything but the id may be missing."""
+
+    id: str
+    state: BackendState
+    status: str | None = None  #: the backend's own word
+    progress: int | None = None  #: percent
+    created_at: datetime | None = None
+    expires_at: datetime | None = None
+    generation_ids: tuple[str, ...] = ()
+    failure_code: str | None = None
+    failure_message: str | None = None
+    poll_after: float | None = None  #: seconds that the backend wants us to wait
+    request_id: str | None = None
+
+
+class ContentStream(Protocol):
+    """Bytes on their way from a backend."""
+
+    @property
+    def content_type(self) -> str:
+        """Lower case, without parameters; empty where none was given."""
+
+    @property
+    def length(self) -> int | None:
+        """As announced, in bytes."""
+
+    @property
+    def has_marked_end(self) -> bool:
+        """Whether a body that was cut off could not be taken for a whole one."""
+
+    def chunks(self, size: int) -> Iterator[bytes]:
+        """Pieces of `size` bytes, the last one shorter. Raises Unavailable when cut off or out of time."""
+
+
+class Backend(Protocol):
+    """One dialect at one address. Every method raises from the BackendError family and nothing else."""
+
+    def create(self, request: VideoRequest, image: bytes | None, deadline: float) -> BackendJob:
+        """The paid call, made once.
+
+        Raises NotSent, Busy, Rejected, Unauthorised, NotFound or Gone: nothing was created. UnknownOutcome:
+        it may have been. `deadline` is in seconds, for the whole call.
+        """
+
+    def get(self, backend_job_id: str) -> BackendJob: ...
+
+    def recent(self) -> Iterator[BackendJob]:
+        """The backend's own list, newest first. NotFound where it keeps none."""
+
+    def open_video(
+        self, backend_job_id: str, generation_id: str, deadline: float
+    ) -> AbstractContextManager[ContentStream]:
+        """`deadline` is in seconds, for the whole download."""
+
+    def open_thumbnail(
+        self, backend_job_id: str, generation_id: str, deadline: float
+    ) -> AbstractContextManager[ContentStream]: ...

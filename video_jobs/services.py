@@ -1,0 +1,71 @@
+"""Wires the app up, once a process: settings, storage, backends."""
+
+from __future__ import annotations
+
+import os
+import threading
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from video_jobs.backends.registry import Backends
+from video_jobs.ports import Blobs, Clock, JobStore, LiveJobs, Messages
+from video_jobs.settings import Settings
+from video_jobs.storage.blobs import StorageBlobs, create_containers
+from video_jobs.storage.connection import connect
+from video_jobs.storage.queues import StorageMessages, create_queues
+from video_jobs.storage.signing import BlobSigner, UserDelegationKeys, account_key
+from video_jobs.storage.tables import TableJobs, TableLiveJobs, create_tables
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """All that a use case may touch."""
+
+    clock: Clock
+    jobs: JobStore
+    live_jobs: LiveJobs
+    messages: Messages
+    blobs: Blobs
+    backends: Backends
+    create_deadline: float  #: seconds
+    fetch_deadline: float  #: seconds
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+_lock = threading.Lock()
+_services: Services | None = None
+
+
+def get_services() -> Services:
+    """The process's services, built at the first call: an app whose settings are wrong must still start, to
+    say so.
+
+    Raises InvalidSettings or StorageUnavailable; the next call tries again.
+    """
+    global _services
+    with _lock:
+        if _services is None:
+            _services = build(Settings.from_environment(os.environ))
+        return _services
+
+
+def build(settings: Settings, clock: Clock = utc_now) -> Services:
+    """Creates tables, queues and containers where they are missing."""
+    storage = connect(settings.storage)
+    create_tables(storage.tables)
+    create_queues(storage.queues)
+    create_containers(storage.blobs)
+    keys = account_key(storage.account_key) if storage.account_key else UserDelegationKeys(storage.blobs)
+    return Services(
+        clock=clock,
+        jobs=TableJobs(storage.tables),
+        live_jobs=TableLiveJobs(storage.tables),
+        messages=StorageMessages(storage.queues),
+        blobs=StorageBlobs(storage.blobs, BlobSigner(storage.blobs, keys, clock)),
+        backends=Backends(settings),
+        create_deadline=settings.create_deadline,
+        fetch_deadline=settings.fetch_deadline,
+    )

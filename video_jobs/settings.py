@@ -1,0 +1,265 @@
+"""The app's settings: read from the environment once, checked at start, never written anywhere.
+
+docs/operations.md has the table for people; `Settings.from_environment` is what it describes.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from video_jobs.errors import InvalidSettings
+
+Dialect = Literal["azure-sora", "openai-videos"]
+
+_DEFAULT_SCOPE = "https://cognitiveservices.azure.com/.default"
+_DEVELOPMENT_STORAGE = "UseDevelopmentStorage=true"
+# The emulator's account, the same on every machine and documented by Microsoft: no secret.
+_DEVELOPMENT_ACCOUNT = "devstoreaccount1"
+_DEVELOPMENT_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+
+
+def _size(text: str) -> str:
+    if not re.fullmatch(r"[1-9]\d{1,4}x[1-9]\d{1,4}", text):
+        raise ValueError("a size is written WIDTHxHEIGHT, like 1280x720")
+    return text
+
+
+def _base_url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("it must be a full URL, like https://my-resource.openai.azure.com")
+    if parts.query or parts.fragment or parts.username or parts.password:
+        raise ValueError("it must hold no query, fragment or credentials")
+    return text.rstrip("/")
+
+
+class BackendSettings(BaseModel):
+    """One video API: where it is, what it speaks, and in what it strays from the others.
+
+    The API key itself is never in here: `api_key_setting` names the app setting that holds it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")
+    dialect: Dialect
+    #: Everything before `/jobs` (azure-sora) or `/videos` (openai-videos).
+    base_url: Annotated[str, AfterValidator(_base_url)]
+    #: The deployment's name at Azure, the model's elsewhere.
+    model: str = Field(min_length=1, max_length=200)
+    #: Name of the app setting with the key; without it an Entra identity signs in.
+    api_key_setting: str | None = None
+    #: How the key is sent; azure-sora's default is api-key, openai-videos' is bearer. "none": not at all,
+    #: nor does an identity sign in, as for a server of one's own.
+    auth: Literal["api-key", "bearer", "none"] | None = None
+    token_scope: str = _DEFAULT_SCOPE
+    #: How openai-videos' create is sent. Most take both; SGLang wants json, vLLM-Omni multipart.
+    body: Literal["json", "multipart"] = "multipart"
+    #: What openai-videos' model can do, where that isn't OpenAI's list; "any" leaves it to the server.
+    sizes: tuple[Annotated[str, AfterValidator(_size)], ...] | Literal["any"] | None = None
+    seconds: tuple[Annotated[int, Field(ge=1, le=3600)], ...] | Literal["any"] | None = None
+    #: How long the backend keeps a job, where its answers don't say.
+    retention_hours: float = Field(default=24, gt=0, le=24 * 365)
+
+    @property
+    def retention(self) -> timedelta:
+        return timedelta(hours=self.retention_hours)
+
+
+@dataclass(frozen=True, slots=True)
+class StorageSettings:
+    """Where Blob, Queue and Table Storage are: a connection string, or endpoints and an identity."""
+
+    connection_string: str | None = field(default=None, repr=False)
+    blob_endpoint: str | None = None
+    queue_endpoint: str | None = None
+    table_endpoint: str | None = None
+    client_id: str | None = None  #: of a user-assigned identity
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    storage: StorageSettings
+    backends: tuple[BackendSettings, ...]  #: the first is the default
+    api_keys: Mapping[str, str] = field(repr=False)  #: backend name → key
+    create_deadline: float  #: seconds for the whole paid call
+    fetch_deadline: float  #: seconds for one download
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Settings:
+        """Raises InvalidSettings with every problem at once."""
+        problems: list[str] = []
+        storage = _storage(environment, problems)
+        backends = _backends(environment, problems)
+        api_keys = {}
+        for backend in backends:
+            if backend.api_key_setting:
+                key = environment.get(backend.api_key_setting, "").strip()
+                if not key:
+                    problems.append(
+                        f"The backend '{backend.name}' takes its key from {backend.api_key_setting}, which is "
+                        f"not set. Set it, or leave api_key_setting out to sign in with an identity."
+                    )
+                elif not key.isprintable() or not key.isascii():
+                    problems.append(
+                        f"{backend.api_key_setting} holds characters that no API key has. Copy it anew."
+                    )
+                api_keys[backend.name] = key
+        create_deadline = _seconds(environment, "VIDEO_CREATE_DEADLINE_SECONDS", 90, 5, 200, problems)
+        fetch_deadline = _seconds(environment, "VIDEO_FETCH_DEADLINE_SECONDS", 480, 10, 540, problems)
+        if problems or storage is None:
+            raise InvalidSettings(problems)
+        return cls(storage, tuple(backends), api_keys, create_deadline, fetch_deadline)
+
+    def backend(self, name: str) -> BackendSettings | None:
+        return next((backend for backend in self.backends if backend.name == name), None)
+
+
+# --- storage -------------------------------------------------------------------------------------
+
+
+def _storage(environment: Mapping[str, str], problems: list[str]) -> StorageSettings | None:
+    name = "AzureWebJobsStorage"
+    connection_string = environment.get(name, "").strip()
+    if connection_string.rstrip(";").lower() == _DEVELOPMENT_STORAGE.lower():
+        return StorageSettings(connection_string=_development_connection_string())
+    if connection_string:
+        keys = {part.partition("=")[0].strip() for part in connection_string.split(";")}
+        if not {"AccountName", "AccountKey"} <= keys:
+            problems.append(
+                f"{name} is no connection string with AccountName and AccountKey. Copy it from the storage "
+                f"account's 'Access keys', use {_DEVELOPMENT_STORAGE} with Azurite, or set "
+                f"{name}__accountName to use an identity."
+            )
+            return None
+        return StorageSettings(connection_string=connection_string)
+    account = environment.get(f"{name}__accountName", "").strip()
+    endpoints = {}
+    for service in ("blob", "queue", "table"):
+        given = environment.get(f"{name}__{service}ServiceUri", "").strip()
+        if not given and not account:
+            problems.append(
+                f"Storage is not configured: set {name} to a connection string ({_DEVELOPMENT_STORAGE} for "
+                f"Azurite), or {name}__accountName (or {name}__blobServiceUri, __queueServiceUri and "
+                f"__tableServiceUri) to use an identity."
+            )
+            return None
+        endpoints[f"{service}_endpoint"] = given or f"https://{account}.{service}.core.windows.net"
+    return StorageSettings(**endpoints, client_id=environment.get(f"{name}__clientId") or None)
+
+
+def _development_connection_string() -> str:
+    """The Python SDKs don't know the short form that the Functions host takes."""
+    endpoints = "".join(
+        f"{service}Endpoint=http://127.0.0.1:{port}/{_DEVELOPMENT_ACCOUNT};"
+        for service, port in (("Blob", 10000), ("Queue", 10001), ("Table", 10002))
+    )
+    account = f"AccountName={_DEVELOPMENT_ACCOUNT};AccountKey={_DEVELOPMENT_KEY};"
+    return f"DefaultEndpointsProtocol=http;{account}{endpoints}"
+
+
+# --- backends ------------------------------------------------------------------------------------
+
+
+def _backends(environment: Mapping[str, str], problems: list[str]) -> list[BackendSettings]:
+    found: list[BackendSettings] = []
+    named = [
+        name for name in ("AZURE_OPENAI_ENDPOINT", "VIDEO_BACKENDS") if environment.get(name, "").strip()
+    ]
+    if "AZURE_OPENAI_ENDPOINT" in named:
+        found += _single_backend(environment, problems)
+    if "VIDEO_BACKENDS" in named:
+        found += _listed_backends(environment["VIDEO_BACKENDS"], problems)
+    if not named:
+        problems.append(
+            "No video API is configured: set AZURE_OPENAI_ENDPOINT, AZURE_OPENAI_DEPLOYMENT and VIDEO_DIALECT "
+            "(and AZURE_OPENAI_API_KEY, unless an identity signs in), or VIDEO_BACKENDS."
+        )
+    names = [backend.name for backend in found]
+    problems += [
+        f"Two backends are named '{name}'. Give each its own name in VIDEO_BACKENDS."
+        for name in sorted({name for name in names if names.count(name) > 1})
+    ]
+    return found
+
+
+def _single_backend(environment: Mapping[str, str], problems: list[str]) -> list[BackendSettings]:
+    endpoint = environment["AZURE_OPENAI_ENDPOINT"].strip().rstrip("/")
+    dialect = environment.get("VIDEO_DIALECT", "").strip() or "azure-sora"
+    paths = {"azure-sora": "/openai/v1/video/generations", "openai-videos": "/openai/v1"}
+    if not environment.get("AZURE_OPENAI_DEPLOYMENT", "").strip():
+        problems.append("AZURE_OPENAI_DEPLOYMENT is not set: name the deployment of the video model.")
+        return []
+    # People paste what the portal shows, which may end in the common part of every path.
+    endpoint = re.sub(r"/openai(/v1)?$", "", endpoint)
+    raw = {
+        "name": "default",
+        "dialect": dialect,
+        "base_url": endpoint + paths.get(dialect, ""),
+        "model": environment["AZURE_OPENAI_DEPLOYMENT"].strip(),
+        "api_key_setting": "AZURE_OPENAI_API_KEY" if environment.get("AZURE_OPENAI_API_KEY") else None,
+        "auth": "api-key" if environment.get("AZURE_OPENAI_API_KEY") else None,
+        "token_scope": environment.get("AZURE_OPENAI_TOKEN_SCOPE") or _DEFAULT_SCOPE,
+    }
+    names = {
+        "base_url": "AZURE_OPENAI_ENDPOINT",
+        "model": "AZURE_OPENAI_DEPLOYMENT",
+        "dialect": "VIDEO_DIALECT",
+        "token_scope": "AZURE_OPENAI_TOKEN_SCOPE",
+    }
+    try:
+        return [BackendSettings.model_validate(raw)]
+    except ValidationError as error:
+        problems += [f"{names.get(str(e['loc'][0]), e['loc'][0])}: {_reason(e)}." for e in error.errors()]
+        return []
+
+
+def _listed_backends(text: str, problems: list[str]) -> list[BackendSettings]:
+    try:
+        entries = json.loads(text)
+    except ValueError as error:
+        problems.append(
+            f"VIDEO_BACKENDS is not JSON ({error}). It is a list of objects; see docs/operations.md."
+        )
+        return []
+    if not isinstance(entries, list) or not entries or not all(isinstance(e, dict) for e in entries):
+        problems.append(
+            "VIDEO_BACKENDS must be a list of objects, one for each backend; see docs/operations.md."
+        )
+        return []
+    found = []
+    for position, entry in enumerate(entries):
+        try:
+            found.append(BackendSettings.model_validate(entry))
+        except ValidationError as error:
+            problems += [f"VIDEO_BACKENDS[{position}].{e['loc'][0]}: {_reason(e)}." for e in error.errors()]
+    return found
+
+
+def _seconds(
+    environment: Mapping[str, str], name: str, default: float, low: float, high: float, problems: list[str]
+) -> float:
+    text = environment.get(name, "").strip()
+    if not text:
+        return default
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not low <= value <= high:
+        problems.append(f"{name} is '{text}': it must be a number of seconds from {low:g} to {high:g}.")
+        return default
+    return value
+
+
+def _reason(error: Any) -> str:
+    """What pydantic found, without repeating the value: it may be a secret in the wrong place."""
+    return str(error["msg"]).removeprefix("Value error, ")

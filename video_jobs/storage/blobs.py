@@ -1,0 +1,162 @@
+"""Videos, stills, summaries and input images in Blob Storage."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import secrets
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from azure.core.exceptions import (
+    HttpResponseError,
+    ResourceExistsError,
+    ResourceModifiedError,
+    ResourceNotFoundError,
+)
+from azure.storage.blob import BlobBlock, BlobClient, BlobServiceClient, ContentSettings
+
+from video_jobs.job import InputImage
+from video_jobs.ports import BlobFacts, SignedUrl, VideoPlace
+from video_jobs.storage.connection import error_code, translated
+from video_jobs.storage.signing import BlobSigner
+
+VIDEOS = "videos"
+INPUTS = "inputs"
+
+_UPLOADS_AT_ONCE = 3  # with the one being read, four chunks of a transfer are in memory
+
+
+class StorageBlobs:
+    """See `ports.Blobs`."""
+
+    def __init__(self, service: BlobServiceClient, signer: BlobSigner) -> None:
+        self._videos = service.get_container_client(VIDEOS)
+        self._inputs = service.get_container_client(INPUTS)
+        self._signer = signer
+
+    def put_video(
+        self, place: VideoPlace, chunks: Iterator[bytes], metadata: Callable[[], Mapping[str, str]]
+    ) -> bool:
+        blob = self._videos.get_blob_client(video_name(place))
+        blocks = _stage(blob, chunks)
+        with translated(f"committing {video_name(place)}"):
+            try:
+                blob.commit_block_list(
+                    blocks,
+                    content_settings=ContentSettings(content_type="video/mp4"),
+                    metadata=dict(metadata()),
+                    if_none_match="*",
+                )
+            except (ResourceExistsError, ResourceModifiedError):
+                return False
+            except HttpResponseError as error:
+                # The winner's commit threw our staged blocks away.
+                if error_code(error) != "InvalidBlockList":
+                    raise
+                return False
+        return True
+
+    def find_video(self, place: VideoPlace) -> BlobFacts | None:
+        with translated(f"looking for {video_name(place)}"):
+            try:
+                found = self._videos.get_blob_client(video_name(place)).get_blob_properties()
+            except ResourceNotFoundError:
+                return None
+        return BlobFacts(found.size, dict(found.metadata))
+
+    def put_thumbnail(self, place: VideoPlace, ending: str, content_type: str, content: bytes) -> None:
+        with translated(f"storing {thumbnail_name(place, ending)}"):
+            self._videos.upload_blob(
+                thumbnail_name(place, ending),
+                content,
+                overwrite=True,
+                content_settings=ContentSettings(content_type=content_type),
+            )
+
+    def put_summary(self, owner: str, job_id: str, content: bytes) -> None:
+        with translated(f"storing the summary of {job_id}"):
+            self._videos.upload_blob(
+                f"{owner}/{job_id}/job.json",
+                content,
+                overwrite=True,
+                content_settings=ContentSettings(content_type="application/json"),
+            )
+
+    def put_input(self, owner: str, job_id: str, image: InputImage, content: bytes) -> None:
+        with translated(f"storing the input image of {job_id}"):
+            self._inputs.upload_blob(
+                _input_name(owner, job_id),
+                content,
+                overwrite=True,
+                content_settings=ContentSettings(content_type=image.content_type),
+            )
+
+    def get_input(self, owner: str, job_id: str) -> bytes:
+        with translated(f"reading the input image of {job_id}"):
+            return self._inputs.download_blob(_input_name(owner, job_id)).readall()
+
+    def delete_input(self, owner: str, job_id: str) -> None:
+        missing = contextlib.suppress(ResourceNotFoundError)
+        with translated(f"deleting the input image of {job_id}"), missing:
+            self._inputs.delete_blob(_input_name(owner, job_id))
+
+    def sign_video(self, place: VideoPlace) -> SignedUrl:
+        return self._signer.sign(VIDEOS, video_name(place), _disposition(place, "mp4"))
+
+    def sign_thumbnail(self, place: VideoPlace, ending: str) -> SignedUrl:
+        return self._signer.sign(VIDEOS, thumbnail_name(place, ending), _disposition(place, ending))
+
+    def ping(self) -> None:
+        for container in (self._videos, self._inputs):
+            with translated(f"reading the container {container.container_name}"):
+                container.get_container_properties()
+
+
+def create_containers(service: BlobServiceClient) -> None:
+    with translated("creating the containers"):
+        for name in (VIDEOS, INPUTS):
+            with contextlib.suppress(ResourceExistsError):
+                service.create_container(name)
+
+
+def video_name(place: VideoPlace) -> str:
+    return f"{place.owner}/{place.job_id}/{place.index}.mp4"
+
+
+def thumbnail_name(place: VideoPlace, ending: str) -> str:
+    return f"{place.owner}/{place.job_id}/{place.index}.{ending}"
+
+
+def _input_name(owner: str, job_id: str) -> str:
+    return f"{owner}/{job_id}"
+
+
+def _disposition(place: VideoPlace, ending: str) -> str:
+    """Played in the browser, and saved under a name that says which job it is."""
+    return f'inline; filename="{place.job_id}-{place.index}.{ending}"'
+
+
+def _stage(blob: BlobClient, chunks: Iterator[bytes]) -> list[BlobBlock]:
+    """Upload the chunks as uncommitted blocks while the next ones are read.
+
+    Random ids, so that two transfers of one output don't mix. What `chunks` raises comes out as it is.
+    """
+    blocks: list[BlobBlock] = []
+    running: deque[Future[None]] = deque()
+
+    def stage(block_id: str, chunk: bytes) -> None:
+        with translated(f"storing {blob.blob_name}"):
+            blob.stage_block(block_id, chunk, length=len(chunk))
+
+    with ThreadPoolExecutor(_UPLOADS_AT_ONCE, thread_name_prefix="stage-block") as pool:
+        for chunk in chunks:
+            block_id = base64.b64encode(secrets.token_bytes(15)).decode("ascii")
+            blocks.append(BlobBlock(block_id))
+            if len(running) == _UPLOADS_AT_ONCE:
+                running.popleft().result()
+            running.append(pool.submit(stage, block_id, chunk))
+        for upload in running:
+            upload.result()
+    return blocks

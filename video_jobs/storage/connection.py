@@ -1,0 +1,79 @@
+"""The three storage services, by connection string or by identity."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
+from azure.data.tables import TableServiceClient
+from azure.storage.blob import BlobServiceClient
+from azure.storage.queue import QueueServiceClient
+
+from video_jobs.errors import StorageUnavailable
+from video_jobs.settings import StorageSettings
+
+# Seconds; the SDKs' own read timeout of a minute would let one dead connection eat a function's time.
+_TIMEOUTS: dict[str, Any] = {"connection_timeout": 10, "read_timeout": 30}
+
+
+@dataclass(frozen=True, slots=True)
+class StorageServices:
+    blobs: BlobServiceClient
+    queues: QueueServiceClient
+    tables: TableServiceClient
+    account_key: str | None  #: None where an identity signs in
+
+
+def connect(settings: StorageSettings) -> StorageServices:
+    """Builds clients and talks to nobody yet."""
+    if settings.connection_string:
+        text = settings.connection_string
+        blobs = BlobServiceClient.from_connection_string(text, **_TIMEOUTS)
+        return StorageServices(
+            blobs,
+            QueueServiceClient.from_connection_string(text, **_TIMEOUTS),
+            TableServiceClient.from_connection_string(text, **_TIMEOUTS),
+            blobs.credential.account_key,
+        )
+    # It costs more than everything else here: imported only where it is used.
+    from azure.identity import DefaultAzureCredential
+
+    credential: Any = DefaultAzureCredential(managed_identity_client_id=settings.client_id)
+    return StorageServices(
+        BlobServiceClient(settings.blob_endpoint or "", credential, **_TIMEOUTS),
+        QueueServiceClient(settings.queue_endpoint or "", credential, **_TIMEOUTS),
+        TableServiceClient(endpoint=settings.table_endpoint or "", credential=credential, **_TIMEOUTS),
+        None,
+    )
+
+
+@contextlib.contextmanager
+def translated(what: str) -> Iterator[None]:
+    """From the SDKs' errors into ours. `what` says in words what was being done.
+
+    Their own text is left out: it may repeat a request, signature and all.
+    """
+    try:
+        yield
+    except ClientAuthenticationError as error:
+        raise StorageUnavailable(
+            f"Azure Storage refused us while {what} ({error_code(error)}). With a connection string: is the key "
+            f"current? With an identity: does it have the Data Contributor roles for blobs, queues and tables?"
+        ) from error
+    except HttpResponseError as error:
+        raise StorageUnavailable(
+            f"Azure Storage answered {error.status_code} ({error_code(error)}) while {what}."
+        ) from error
+    except AzureError as error:
+        raise StorageUnavailable(
+            f"Azure Storage could not be reached while {what} ({type(error).__name__})."
+        ) from error
+
+
+def error_code(error: HttpResponseError) -> str:
+    """The service's own code, like `BlobAlreadyExists`; the SDKs add it where their types don't say."""
+    code = getattr(error, "error_code", None)
+    return str(getattr(code, "value", code) or error.reason or "no code")

@@ -1,0 +1,39 @@
+"""A job as a table row: one column a field, so that a person can read it, nested values as JSON."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from video_jobs.job import Job
+
+SCHEMA = 1
+"""Grows when a row can't be read by the version before; new fields with a default don't need it."""
+
+_JOB: TypeAdapter[Job] = TypeAdapter(Job)
+_NESTED = {"request", "metadata", "backend", "outputs", "error"}
+_PROMPT = "prompt"  # on its own: with the rest of the request it would not fit into one property
+
+
+def to_row(job: Job) -> dict[str, Any]:
+    """Without the keys' and writes' columns that the table adds. None is left out."""
+    fields = _JOB.dump_python(job, mode="json", exclude_none=True)
+    fields[_PROMPT] = fields["request"].pop(_PROMPT)
+    for name in _NESTED & fields.keys():
+        fields[name] = json.dumps(fields[name], ensure_ascii=False, separators=(",", ":"))
+    return {"PartitionKey": fields.pop("owner"), "RowKey": fields.pop("id"), "schema": SCHEMA, **fields}
+
+
+def from_row(row: dict[str, Any]) -> Job:
+    """Raises ValueError for a row that a newer version wrote or that is no job."""
+    if row.get("schema", SCHEMA) > SCHEMA:
+        raise ValueError(
+            f"The row has schema {row['schema']}, and this version knows {SCHEMA}. Deploy the newer one."
+        )
+    fields = dict(row)
+    for name in _NESTED & fields.keys():
+        fields[name] = json.loads(fields[name])
+    fields["request"][_PROMPT] = fields.pop(_PROMPT)
+    return _JOB.validate_python({**fields, "owner": row["PartitionKey"], "id": row["RowKey"]})
