@@ -1,0 +1,18 @@
+"""The binding: a message of `video-fetch` to one download."""
+
+from __future__ import annotations
+
+import azure.functions as func
+
+from fetch_video.fetch import fetch_video
+from video_jobs.messages import FETCH_QUEUE, decode_fetch
+from video_jobs.services import get_services
+
+blueprint = func.Blueprint()
+
+
+@blueprint.function_name("fetch_video")
+@blueprint.queue_trigger(arg_name="message", queue_name=FETCH_QUEUE, connection="AzureWebJobsStorage")
+def fetch_video_function(message: func.QueueMessage) -> None:
+    """What is raised here sends the message back: the host delivers it again, and then poisons it."""
+    fetch_video(get_services(), decode_fetch(message.get_body()))

@@ -1,0 +1,191 @@
+"""Copy one output of a job into Blob Storage.
+
+First the blob, then the row: a crash between the two leaves a blob that says itself which output it is, and
+the next delivery of the message needs the backend no more.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from functools import partial
+from urllib.parse import quote
+
+from video_jobs import transitions
+from video_jobs.errors import BackendError, JobNotFound, TransitionRefused, Unavailable
+from video_jobs.finish import finish
+from video_jobs.images import sniff
+from video_jobs.job import Job, Output, StoredVideo
+from video_jobs.messages import FetchMessage
+from video_jobs.ports import BlobFacts, StoredJob, VideoPlace
+from video_jobs.schedule import fetch_delay
+from video_jobs.services import Services
+from video_jobs.update import update
+from video_jobs.verification import SuspectVideo, VerifiedStream
+
+log = logging.getLogger("reelkeep.fetch")
+
+_THUMBNAIL_DEADLINE = 5.0  # seconds: a still is nice to have and holds nothing up
+_LARGEST_THUMBNAIL = 5 << 20  # bytes
+_ENDINGS = {"image/jpeg": "jpg", "image/webp": "webp", "image/png": "png"}
+
+
+def fetch_video(services: Services, message: FetchMessage) -> None:
+    try:
+        stored = services.jobs.get(message.owner, message.job_id)
+    except JobNotFound:
+        log.warning("%s: a fetch message for a job that is not there; dropped", message.job_id)
+        return
+    job = stored.job
+    output = job.output(message.index)
+    if output is None:
+        log.warning("%s has no video %s to fetch; dropped", job.id, message.index)
+        return
+    if job.is_terminal:
+        finish(services, job)  # again, in case a crash kept the first time from its end
+        return
+    if output.is_settled or (message.turn is not None and message.turn < output.turn):
+        log.info("%s/%s: turn %s is over; dropped", job.id, output.index, message.turn)
+        return
+    try:
+        saved = _fetch(services, message, stored, output).job
+    except TransitionRefused as refused:
+        log.info("%s/%s: somebody else was faster (%s)", job.id, output.index, refused)
+        return
+    if saved.is_terminal:
+        finish(services, saved)
+
+
+def _fetch(services: Services, message: FetchMessage, stored: StoredJob, output: Output) -> StoredJob:
+    job = stored.job
+    try:
+        video = _copy(services, job, output)
+    except SuspectVideo as error:
+        return _try_again(services, message, stored, output, str(error), suspect=error.sha256)
+    except BackendError as error:
+        return _try_again(services, message, stored, output, str(error), hint=error.retry_after)
+    thumbnail = _copy_thumbnail(services, job, output)
+    log.info("%s/%s is stored: %s bytes, sha256 %s", job.id, output.index, video.length, video.sha256)
+    change = partial(
+        transitions.output_stored,
+        now=services.clock(),
+        index=output.index,
+        generation_id=output.generation_id,
+        video=video,
+        thumbnail=thumbnail,
+    )
+    return update(services.jobs, stored, change)
+
+
+def _copy(services: Services, job: Job, output: Output) -> StoredVideo:
+    """Raises BackendError or SuspectVideo; then nothing was committed."""
+    place = VideoPlace(job.owner, job.id, output.index)
+    found = services.blobs.find_video(place)
+    if found is None:
+        client = services.backends.client(job.backend)
+        with client.open_video(
+            job.backend_job_id or "", output.generation_id, services.fetch_deadline
+        ) as content:
+            stream = VerifiedStream(content, output.suspect_sha256)
+            if services.blobs.put_video(place, iter(stream), lambda: _metadata(job, output, stream)):
+                assert stream.video is not None
+                return stream.video
+        found = services.blobs.find_video(place)  # another delivery of this message was faster
+    video = _recognise(job, output, found)
+    if video is None:
+        raise Unavailable(
+            f"Something that is not this video lies at {place.owner}/{place.job_id}/{place.index}.mp4 in the "
+            f"container 'videos'. Move it away, and the video is fetched."
+        )
+    return video
+
+
+def _metadata(job: Job, output: Output, stream: VerifiedStream) -> dict[str, str]:
+    """What the blob says of itself: enough to write the row from it. ASCII, as header values must be."""
+    assert stream.video is not None
+    video = stream.video
+    known = {"width": video.width, "height": video.height, "duration_ms": video.duration_ms}
+    return {
+        "job_id": job.id,
+        "generation_id": quote(output.generation_id, safe=""),
+        "sha256": video.sha256,
+        "length": str(video.length),
+        "verified": str(video.verified).lower(),
+        **{name: str(value) for name, value in known.items() if value is not None},
+    }
+
+
+def _recognise(job: Job, output: Output, found: BlobFacts | None) -> StoredVideo | None:
+    """The video that a blob says it is, if it is this output and whole."""
+    if found is None:
+        return None
+    said = found.metadata
+    ours = (job.id, quote(output.generation_id, safe=""), str(found.length))
+    if (said.get("job_id"), said.get("generation_id"), said.get("length")) != ours:
+        return None
+    width, height, duration_ms = (
+        int(said[name]) if name in said else None for name in ("width", "height", "duration_ms")
+    )
+    return StoredVideo(
+        found.length, said["sha256"], said.get("verified") == "true", width, height, duration_ms
+    )
+
+
+def _copy_thumbnail(services: Services, job: Job, output: Output) -> str | None:
+    """The still's file ending, or None: best effort."""
+    try:
+        client = services.backends.client(job.backend)
+        with client.open_thumbnail(
+            job.backend_job_id or "", output.generation_id, _THUMBNAIL_DEADLINE
+        ) as content:
+            pieces = list(itertools.islice(content.chunks(_LARGEST_THUMBNAIL), 2))
+    except BackendError as error:
+        log.info("%s/%s comes without a still: %s", job.id, output.index, error)
+        return None
+    kind = sniff(pieces[0]) if len(pieces) == 1 else None  # more than one: too large
+    if kind is None:
+        log.info("%s/%s comes without a still: what was sent is no image", job.id, output.index)
+        return None
+    place = VideoPlace(job.owner, job.id, output.index)
+    services.blobs.put_thumbnail(place, _ENDINGS[kind], kind, pieces[0])
+    return _ENDINGS[kind]
+
+
+def _try_again(
+    services: Services,
+    message: FetchMessage,
+    stored: StoredJob,
+    output: Output,
+    problem: str,
+    *,
+    hint: float | None = None,
+    suspect: str | None = None,
+) -> StoredJob:
+    """Until the backend deletes it. The next message first, then the row with its turn."""
+    job, now = stored.job, services.clock()
+    log.warning("%s/%s could not be fetched: %s", job.id, output.index, problem)
+    if job.expired_by(now):
+        lost = partial(
+            transitions.output_lost,
+            now=now,
+            index=output.index,
+            generation_id=output.generation_id,
+            problem=problem,
+        )
+        return update(services.jobs, stored, lost)
+    if message.turn is None:
+        return stored
+    turn = message.turn + 1
+    delay = fetch_delay(job, output.attempts + 1, hint, now)
+    services.messages.send_fetch(message.model_copy(update={"turn": turn}), delay)
+    delayed = partial(
+        transitions.output_delayed,
+        now=now,
+        index=output.index,
+        generation_id=output.generation_id,
+        problem=problem,
+        turn=turn,
+        due_at=now + delay,
+        suspect_sha256=suspect,
+    )
+    return update(services.jobs, stored, delayed)

@@ -1,0 +1,1 @@
+"""What every HTTP function shares: who asks, and how answers and errors are written."""

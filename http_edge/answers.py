@@ -1,0 +1,42 @@
+"""How a job is answered, for every door that shows one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import azure.functions as func
+
+from http_edge.problems import JSON, dump
+from video_jobs.job import Job, Status
+from video_jobs.job_view import job_view
+from video_jobs.services import Services
+
+_RETRY_AFTER = {Status.FETCHING: "2", Status.PENDING_DOWNLOAD: "15", Status.WAITING: "10"}
+_RETRY_AFTER_DEFAULT = "5"  # seconds
+
+
+def json_answer(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> func.HttpResponse:
+    return func.HttpResponse(
+        dump(body),
+        status_code=status,
+        mimetype=JSON,
+        headers={"Cache-Control": "no-store", **(headers or {})},
+    )
+
+
+def job_answer(services: Services, job: Job, status: int = 200) -> func.HttpResponse:
+    """The job, where to find it again, and, while it is not finished, when to ask again."""
+    headers = {"Location": job_path(job.id)} if status == 202 else {}
+    if not job.is_terminal:
+        headers["Retry-After"] = retry_after(job)
+    return json_answer(job_view(job, services.blobs), status, headers)
+
+
+def job_path(job_id: str) -> str:
+    return f"/api/jobs/{job_id}"
+
+
+def retry_after(job: Job) -> str:
+    """Seconds."""
+    return _RETRY_AFTER.get(job.status, _RETRY_AFTER_DEFAULT)

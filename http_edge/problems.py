@@ -1,0 +1,100 @@
+"""Errors as RFC 9457 problem details, with a stable `code`. Here the inner vocabulary is translated."""
+
+from __future__ import annotations
+
+import functools
+import json
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import azure.functions as func
+
+from video_jobs.errors import (
+    IdempotencyKeyReused,
+    InvalidRequest,
+    InvalidSettings,
+    JobNotFound,
+    ReelkeepError,
+    StorageUnavailable,
+)
+
+log = logging.getLogger("reelkeep.http")
+
+JSON = "application/json"
+_PROBLEM = "application/problem+json"
+
+_TITLES = {
+    400: "The request can't be taken as it is",
+    404: "Not found",
+    409: "The request conflicts with an earlier one",
+    413: "The request is too large",
+    415: "The request's content type is not taken",
+    422: "The video API refused the job",
+    500: "Something went wrong here",
+    503: "Not available right now",
+}
+
+Handler = Callable[[func.HttpRequest], func.HttpResponse]
+
+
+class HttpProblem(ReelkeepError):
+    """An error that is about HTTP itself, or about what a path names."""
+
+    def __init__(self, status: int, code: str, detail: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.code = code
+        self.headers = headers
+
+
+def problem(
+    status: int, code: str, detail: str, headers: Mapping[str, str] | None = None, **members: Any
+) -> func.HttpResponse:
+    body = {"type": "about:blank", "title": _TITLES[status], "status": status, "code": code, "detail": detail}
+    return func.HttpResponse(
+        dump({**body, **members}),
+        status_code=status,
+        mimetype=_PROBLEM,
+        headers={"Cache-Control": "no-store", **(headers or {})},
+    )
+
+
+def answers_problems(handler: Handler) -> Handler:
+    """Every error leaves as a problem; what nobody expected is logged with its traceback, and not shown."""
+
+    # The host passes the request by the name of its binding.
+    @functools.wraps(handler)
+    def answering(req: func.HttpRequest) -> func.HttpResponse:
+        try:
+            return handler(req)
+        except Exception as error:  # noqa: BLE001 - the edge: beyond it is only the host
+            return _translate(error)
+
+    return answering
+
+
+def dump(body: Any) -> bytes:
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
+
+
+def _translate(error: Exception) -> func.HttpResponse:
+    match error:
+        case HttpProblem():
+            return problem(error.status, error.code, str(error), error.headers)
+        case InvalidRequest():
+            fields = [{"field": p.field, "message": p.message} for p in error.problems]
+            return problem(400, error.code, str(error), errors=fields)
+        case JobNotFound():
+            return problem(404, "job_not_found", str(error))
+        case IdempotencyKeyReused():
+            return problem(409, "idempotency_key_reused", str(error))
+        case InvalidSettings():
+            log.error("The settings are not usable: %s", error)
+            return problem(503, "misconfigured", "The app's settings need mending.", reasons=error.problems)
+        case StorageUnavailable():
+            log.error("%s", error)
+            return problem(503, "storage_unavailable", str(error), {"Retry-After": "10"})
+        case _:
+            log.exception("An error that nobody expected")
+            return problem(500, "internal_error", "An unexpected error; the app's log has the details.")

@@ -1,0 +1,1 @@
+"""HTTP: read jobs, list them, and get at their videos; and is the app well?"""

@@ -1,0 +1,23 @@
+"""Is everything there that every job needs? Settings and the three kinds of storage."""
+
+from __future__ import annotations
+
+from video_jobs.errors import InvalidSettings, StorageUnavailable
+from video_jobs.services import get_services
+
+
+def check_health() -> list[str]:
+    """What is wrong, in words that say how to mend it; empty when all is well."""
+    try:
+        services = get_services()
+    except InvalidSettings as error:
+        return error.problems
+    except StorageUnavailable as error:
+        return [str(error)]
+    reasons = []
+    for check in (services.jobs.ping, services.messages.ping, services.blobs.ping):
+        try:
+            check()
+        except StorageUnavailable as error:
+            reasons.append(str(error))
+    return reasons

@@ -1,0 +1,92 @@
+"""Reading jobs: one, a page of them, one of its videos."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping
+
+from video_jobs.errors import InvalidRequest, JobNotFound
+from video_jobs.ids import is_job_id
+from video_jobs.job import Job, Output, Status
+from video_jobs.services import Services
+
+DEFAULT_LIMIT = 20
+LARGEST_LIMIT = 100
+
+
+def read_job(services: Services, owner: str, job_id: str) -> Job:
+    """Raises InvalidRequest for what is no job id, JobNotFound for one that is not the owner's."""
+    if not is_job_id(job_id):
+        raise InvalidRequest.of(
+            "id", "a job id is 'job_' and 26 lower-case characters", code="invalid_job_id"
+        )
+    return services.jobs.get(owner, job_id).job
+
+
+def read_output(services: Services, owner: str, job_id: str, index: str) -> tuple[Job, Output]:
+    """Raises, besides, InvalidRequest for an index that is no number."""
+    job = read_job(services, owner, job_id)
+    if not (index.isascii() and index.isdecimal() and len(index) <= 3):
+        raise InvalidRequest.of(
+            "index", "a video's index is a number, beginning with 0", code="invalid_index"
+        )
+    output = job.output(int(index))
+    if output is not None:
+        return job, output
+    if not job.is_terminal and int(index) < job.request.variants:
+        return job, Output(int(index), "")  # it may still come
+    raise JobNotFound(f"{job_id} with a video {int(index)}")
+
+
+def list_jobs(services: Services, owner: str, query: Mapping[str, str]) -> tuple[list[Job], str | None]:
+    """A page of the owner's jobs, newest first, and the cursor of the next one.
+
+    Raises InvalidRequest for an unusable `status`, `limit` or `cursor`.
+    """
+    statuses = _statuses(query.get("status", ""))
+    limit = _limit(query.get("limit", ""))
+    list_id = hashlib.sha256(json.dumps([owner, sorted(statuses)]).encode()).hexdigest()[:16]
+    after = _decode_cursor(query["cursor"], list_id) if query.get("cursor") else None
+    page = services.jobs.page(owner, limit=limit, after=after, statuses=statuses)
+    return page.jobs, _encode_cursor(page.after, list_id) if page.after else None
+
+
+def _statuses(text: str) -> frozenset[Status]:
+    try:
+        return frozenset(Status(word) for word in text.split(",") if word)
+    except ValueError as error:
+        raise InvalidRequest.of(
+            "status", f"must be one or more, with commas, of: {', '.join(Status)}"
+        ) from error
+
+
+def _limit(text: str) -> int:
+    if not text:
+        return DEFAULT_LIMIT
+    if not (text.isascii() and text.isdecimal() and 1 <= int(text[:9]) <= LARGEST_LIMIT):
+        raise InvalidRequest.of("limit", f"must be a whole number from 1 to {LARGEST_LIMIT}")
+    return int(text)
+
+
+def _encode_cursor(after: str, list_id: str) -> str:
+    return base64.urlsafe_b64encode(f"{list_id}:{after}".encode()).decode("ascii").rstrip("=")
+
+
+def _decode_cursor(text: str, list_id: str) -> str:
+    """A cursor goes on in the list that it came from, and in no other."""
+    try:
+        decoded = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True).decode(
+            "ascii"
+        )
+    except ValueError:
+        decoded = ""
+    whose, _, after = decoded.partition(":")
+    if whose != list_id or not is_job_id(after):
+        raise InvalidRequest.of(
+            "cursor",
+            "is none that this list gave; use next_cursor as it came, with the same status, or leave it out",
+            code="invalid_cursor",
+        )
+    return after

@@ -1,0 +1,18 @@
+"""The binding: a message of `video-poll` to one look."""
+
+from __future__ import annotations
+
+import azure.functions as func
+
+from poll_job.poll import poll_job
+from video_jobs.messages import POLL_QUEUE, decode_poll
+from video_jobs.services import get_services
+
+blueprint = func.Blueprint()
+
+
+@blueprint.function_name("poll_job")
+@blueprint.queue_trigger(arg_name="message", queue_name=POLL_QUEUE, connection="AzureWebJobsStorage")
+def poll_job_function(message: func.QueueMessage) -> None:
+    """What is raised here sends the message back: the host delivers it again, and then poisons it."""
+    poll_job(get_services(), decode_poll(message.get_body()))

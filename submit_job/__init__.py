@@ -1,0 +1,1 @@
+"""HTTP `POST /api/jobs`: validate, reserve, submit to the backend, poll from then on."""
