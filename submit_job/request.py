@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import json
 import re
@@ -52,10 +51,9 @@ def _prompt(text: str) -> str:
 
 def _whole_number(value: Any) -> Any:
     """OpenAI's clients send seconds as a string, and a form knows nothing else."""
-    return int(value) if isinstance(value, str) and re.fullmatch(r"\d{1,6}", value) else value
+    return int(value) if isinstance(value, str) and re.fullmatch(r"[0-9]{1,6}", value) else value
 
 
-Text = Annotated[str, AfterValidator(_words)]
 WholeNumber = Annotated[int, BeforeValidator(_whole_number), Field(strict=True, ge=1, le=3600)]
 
 
@@ -64,13 +62,16 @@ class SubmitRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    prompt: Annotated[Text, Field(min_length=1, max_length=LONGEST_PROMPT), AfterValidator(_prompt)]
-    size: Annotated[str, Field(pattern=r"^[1-9]\d{1,4}x[1-9]\d{1,4}$")] | None = None
+    prompt: Annotated[str, AfterValidator(_words), AfterValidator(_prompt), Field(max_length=LONGEST_PROMPT)]
+    size: Annotated[str, Field(pattern=r"^[1-9][0-9]{1,4}x[1-9][0-9]{1,4}$")] | None = None
     seconds: WholeNumber | None = None
     variants: WholeNumber | None = None
     input_image: str | None = None
     metadata: Annotated[
-        dict[Annotated[Text, Field(min_length=1, max_length=64)], Annotated[Text, Field(max_length=512)]],
+        dict[
+            Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_words)],
+            Annotated[str, Field(max_length=512), AfterValidator(_words)],
+        ],
         Field(max_length=16),
     ] = {}
     backend: Annotated[str, Field(min_length=1, max_length=40)] | None = None
@@ -138,7 +139,7 @@ def _from_form(fields: Mapping[str, str], files: Mapping[str, Any]) -> tuple[Sub
     if "metadata" in raw:
         try:
             raw["metadata"] = json.loads(raw["metadata"])
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise InvalidRequest.of("metadata", f"must be a JSON object in a form: {error}") from error
     content: bytes | None = files["input_image"].read() if "input_image" in files else None
     return _validated(raw), content
@@ -150,7 +151,7 @@ def _from_data_url(text: str) -> bytes:
         raise InvalidRequest.of("input_image", "must be a base64 data URL, like data:image/png;base64,…")
     try:
         return base64.b64decode(match["data"], validate=True)
-    except binascii.Error as error:
+    except ValueError as error:
         raise InvalidRequest.of("input_image", f"is not valid base64: {error}") from error
 
 

@@ -8,12 +8,12 @@ from functools import partial
 
 from submit_job.request import Submission
 from video_jobs import transitions
-from video_jobs.errors import IdempotencyKeyReused, JobNotFound, TransitionRefused
+from video_jobs.errors import IdempotencyKeyReused, JobNotFound, StorageUnavailable, TransitionRefused
 from video_jobs.finish import finish
 from video_jobs.ids import new_job_id
 from video_jobs.job import Job
 from video_jobs.messages import PollMessage
-from video_jobs.ports import IdempotencyEntry
+from video_jobs.ports import IdempotencyEntry, StoredJob
 from video_jobs.schedule import FIRST_POLL
 from video_jobs.services import Services
 from video_jobs.submission import make_paid_call
@@ -28,7 +28,7 @@ def submit_job(services: Services, owner: str, submission: Submission) -> Job:
     A crash leaves, after each step: a live row without a job, to be swept; a job that is waiting, which its
     poll message submits; a job that is submitting, whose outcome the poll chain finds out.
 
-    Raises InvalidRequest, IdempotencyKeyReused, StorageUnavailable.
+    Raises InvalidRequest, IdempotencyKeyReused, and StorageUnavailable while there is no job yet.
     """
     asked = submission.request
     backend, limits = services.backends.choose(asked.backend)
@@ -62,12 +62,22 @@ def submit_job(services: Services, owner: str, submission: Submission) -> Job:
         return _earlier_job(services, stored, submission)
     log.info("%s is accepted for %s", job.id, backend.name)
 
-    services.messages.send_poll(PollMessage(owner=owner, job_id=job.id, turn=job.turn), FIRST_POLL)
+    try:
+        return _start(services, stored, submission.image_bytes)
+    except StorageUnavailable as error:
+        # The job is accepted: an error now would make the client send it again, and pay for it again.
+        log.error("%s is accepted, but: %s", job.id, error)
+        return stored.job
+
+
+def _start(services: Services, stored: StoredJob, image: bytes | None) -> Job:
+    job = stored.job
+    services.messages.send_poll(PollMessage(owner=job.owner, job_id=job.id, turn=job.turn), FIRST_POLL)
     try:
         stored = update(services.jobs, stored, partial(transitions.begin_submit, now=services.clock()))
     except TransitionRefused:
-        return services.jobs.get(owner, job.id).job  # its poll chain was faster
-    stored = make_paid_call(services, stored, submission.image_bytes)
+        return services.jobs.get(job.owner, job.id).job  # its poll chain was faster
+    stored = make_paid_call(services, stored, image)
     if stored.job.is_terminal:
         finish(services, stored.job)
     return stored.job

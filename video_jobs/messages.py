@@ -29,7 +29,7 @@ class _Message(BaseModel):
     v: Literal[1] = 1
     owner: str = Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9._-]+$")
     job_id: Annotated[str, AfterValidator(_job_id)]
-    turn: int | None = Field(default=None, ge=0)
+    turn: int | None = Field(default=None, ge=0, le=1_000_000_000)
 
     def encode(self) -> str:
         return self.model_dump_json(exclude_none=True)
@@ -65,6 +65,6 @@ def _decode(kind: type[_M], body: bytes) -> _M:
         problems = "; ".join(
             f"{'.'.join(map(str, e['loc'])) or 'message'}: {e['msg']}" for e in error.errors()
         )
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         problems = f"it is not JSON ({error})"
     raise MalformedMessage(f"This is no {kind.__name__}: {problems}. docs/api.md has the schema.")

@@ -71,16 +71,18 @@ class Mp4Check:
 
     def _open_box(self) -> None:
         size, kind = struct.unpack_from(">I4s", self._header)
+        to_the_end = size == 0
         if size == 1:
             (size,) = struct.unpack_from(">Q", self._header, 8)
         if not self._kinds and kind != b"ftyp":
             raise InvalidMp4("it does not begin with an 'ftyp' box")
-        if 0 < size < len(self._header) or not kind.isascii():
-            raise InvalidMp4(
-                f"after the '{self._kinds[-1] if self._kinds else 'ftyp'}' box comes no other box"
-            )
+        if (size < len(self._header) and not to_the_end) or not (
+            kind.isascii() and kind.decode().isprintable()
+        ):
+            before = self._kinds[-1] if self._kinds else "ftyp"
+            raise InvalidMp4(f"after the '{before}' box comes no other box")
         self._kinds.append(kind.decode("ascii"))
-        self._left = size - len(self._header) if size else None
+        self._left = None if to_the_end else size - len(self._header)
         self._header.clear()
 
 
@@ -90,10 +92,9 @@ def _facts(moov: memoryview) -> Mp4Facts:
     try:
         for kind, body in _boxes(moov):
             if kind == b"mvhd":
-                timescale, duration = struct.unpack_from(
-                    ">IQ" if body[0] == 1 else ">II", body, 20 if body[0] else 12
-                )
-                if timescale:
+                form, at, unknown = (">IQ", 20, 2**64 - 1) if body[0] else (">II", 12, 2**32 - 1)
+                timescale, duration = struct.unpack_from(form, body, at)
+                if timescale and duration != unknown:
                     facts["duration_ms"] = duration * 1000 // timescale
             elif kind == b"trak" and "width" not in facts:
                 track = dict(_boxes(body))

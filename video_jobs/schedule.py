@@ -48,7 +48,9 @@ def _hinted(hint: float | None) -> timedelta | None:
 
 
 def _growing(passed: timedelta, slowest: float) -> timedelta:
-    return _jittered(min(FIRST_POLL.total_seconds() + _GROWTH * passed.total_seconds(), slowest))
+    # Never negative, though another machine's clock may be ahead of ours.
+    seconds = max(passed.total_seconds(), 0.0)
+    return _jittered(min(FIRST_POLL.total_seconds() + _GROWTH * seconds, slowest))
 
 
 def _jittered(seconds: float) -> timedelta:

@@ -20,6 +20,7 @@ from video_jobs.errors import InvalidSettings
 Dialect = Literal["azure-sora", "openai-videos"]
 
 _DEFAULT_SCOPE = "https://cognitiveservices.azure.com/.default"
+_ACCOUNT = r"[a-z0-9]{3,24}"
 _DEVELOPMENT_STORAGE = "UseDevelopmentStorage=true"
 # The emulator's account, the same on every machine and documented by Microsoft: no secret.
 _DEVELOPMENT_ACCOUNT = "devstoreaccount1"
@@ -27,18 +28,31 @@ _DEVELOPMENT_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6
 
 
 def _size(text: str) -> str:
-    if not re.fullmatch(r"[1-9]\d{1,4}x[1-9]\d{1,4}", text):
+    if not re.fullmatch(r"[1-9][0-9]{1,4}x[1-9][0-9]{1,4}", text):
         raise ValueError("a size is written WIDTHxHEIGHT, like 1280x720")
     return text
 
 
 def _base_url(text: str) -> str:
-    parts = urlsplit(text)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("it must be a full URL, like https://my-resource.openai.azure.com")
+    wrong = ValueError("it must be a full URL, like https://my-resource.openai.azure.com")
+    try:
+        parts = urlsplit(text)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        raise wrong from None  # its own words repeat the URL, credentials and all
+    if not usable or re.search(r"\s", text):
+        raise wrong
     if parts.query or parts.fragment or parts.username or parts.password:
         raise ValueError("it must hold no query, fragment or credentials")
     return text.rstrip("/")
+
+
+def _setting_name(text: str) -> str:
+    if not re.fullmatch(r"[A-Z][A-Z0-9_]{0,63}", text):
+        raise ValueError(
+            "it must be the name of another app setting, in capitals, like OPENAI_API_KEY: never the key itself"
+        )
+    return text
 
 
 class BackendSettings(BaseModel):
@@ -56,7 +70,7 @@ class BackendSettings(BaseModel):
     #: The deployment's name at Azure, the model's elsewhere.
     model: str = Field(min_length=1, max_length=200)
     #: Name of the app setting with the key; without it an Entra identity signs in.
-    api_key_setting: str | None = None
+    api_key_setting: Annotated[str, AfterValidator(_setting_name)] | None = None
     #: How the key is sent; azure-sora's default is api-key, openai-videos' is bearer. "none": not at all,
     #: nor does an identity sign in, as for a server of one's own.
     auth: Literal["api-key", "bearer", "none"] | None = None
@@ -132,8 +146,8 @@ def _storage(environment: Mapping[str, str], problems: list[str]) -> StorageSett
     if connection_string.rstrip(";").lower() == _DEVELOPMENT_STORAGE.lower():
         return StorageSettings(connection_string=_development_connection_string())
     if connection_string:
-        keys = {part.partition("=")[0].strip() for part in connection_string.split(";")}
-        if not {"AccountName", "AccountKey"} <= keys:
+        parts = dict(part.strip().partition("=")[::2] for part in connection_string.split(";"))
+        if not (re.fullmatch(_ACCOUNT, parts.get("AccountName", "")) and parts.get("AccountKey")):
             problems.append(
                 f"{name} is no connection string with AccountName and AccountKey. Copy it from the storage "
                 f"account's 'Access keys', use {_DEVELOPMENT_STORAGE} with Azurite, or set "
@@ -142,6 +156,11 @@ def _storage(environment: Mapping[str, str], problems: list[str]) -> StorageSett
             return None
         return StorageSettings(connection_string=connection_string)
     account = environment.get(f"{name}__accountName", "").strip()
+    if account and not re.fullmatch(_ACCOUNT, account):
+        problems.append(
+            f"{name}__accountName must be a storage account's name: 3 to 24 small letters and digits."
+        )
+        return None
     endpoints = {}
     for service in ("blob", "queue", "table"):
         given = environment.get(f"{name}__{service}ServiceUri", "").strip()
@@ -151,6 +170,11 @@ def _storage(environment: Mapping[str, str], problems: list[str]) -> StorageSett
                 f"Azurite), or {name}__accountName (or {name}__blobServiceUri, __queueServiceUri and "
                 f"__tableServiceUri) to use an identity."
             )
+            return None
+        try:
+            given = given and _base_url(given)
+        except ValueError as error:
+            problems.append(f"{name}__{service}ServiceUri: {error}.")
             return None
         endpoints[f"{service}_endpoint"] = given or f"https://{account}.{service}.core.windows.net"
     return StorageSettings(**endpoints, client_id=environment.get(f"{name}__clientId") or None)
@@ -199,7 +223,7 @@ def _single_backend(environment: Mapping[str, str], problems: list[str]) -> list
         problems.append("AZURE_OPENAI_DEPLOYMENT is not set: name the deployment of the video model.")
         return []
     # People paste what the portal shows, which may end in the common part of every path.
-    endpoint = re.sub(r"/openai(/v1)?$", "", endpoint)
+    endpoint = re.sub(r"/openai(/v1(/video/generations|/videos)?)?$", "", endpoint)
     raw = {
         "name": "default",
         "dialect": dialect,
@@ -225,7 +249,7 @@ def _single_backend(environment: Mapping[str, str], problems: list[str]) -> list
 def _listed_backends(text: str, problems: list[str]) -> list[BackendSettings]:
     try:
         entries = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         problems.append(
             f"VIDEO_BACKENDS is not JSON ({error}). It is a list of objects; see docs/operations.md."
         )

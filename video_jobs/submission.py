@@ -8,7 +8,16 @@ from datetime import timedelta
 from functools import partial
 
 from video_jobs import transitions
-from video_jobs.errors import BackendError, Busy, Gone, NotFound, NotSent, Unauthorised, UnknownOutcome
+from video_jobs.errors import (
+    BackendError,
+    Busy,
+    Gone,
+    NotFound,
+    NotSent,
+    StorageUnavailable,
+    Unauthorised,
+    UnknownOutcome,
+)
 from video_jobs.job import Job, JobError
 from video_jobs.ports import StoredJob
 from video_jobs.schedule import submit_delay
@@ -16,6 +25,8 @@ from video_jobs.services import Services
 from video_jobs.update import update
 
 log = logging.getLogger("reelkeep.submit")
+
+_SAVE_TRIES = 4
 
 
 def make_paid_call(services: Services, stored: StoredJob, image: bytes | None) -> StoredJob:
@@ -47,7 +58,25 @@ def make_paid_call(services: Services, stored: StoredJob, image: bytes | None) -
             transitions.submitted, now=services.clock(), backend_job=backend_job, retention=retention
         )
         log.info("%s is the backend's %s", job.id, backend_job.id)
-    return update(services.jobs, stored, change)
+    return _save_persistently(services, stored, change)
+
+
+def _save_persistently(services: Services, stored: StoredJob, change: Callable[[Job], Job]) -> StoredJob:
+    """What the call told must not be lost to a storage fault: the SDK has tried for seconds, try on."""
+    for tries_left in reversed(range(_SAVE_TRIES)):
+        try:
+            return update(services.jobs, stored, change)
+        except StorageUnavailable:
+            if not tries_left:
+                told = change(stored.job)
+                log.critical(
+                    "%s is %s (backend job %s), and that can't be stored",
+                    told.id,
+                    told.status,
+                    told.backend_job_id,
+                )
+                raise
+    raise AssertionError("unreachable")
 
 
 def outcome_known_after(services: Services) -> timedelta:

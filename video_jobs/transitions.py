@@ -19,6 +19,9 @@ LOST_JOB_GRACE = timedelta(minutes=5)
 NO_OUTPUT_GRACE = timedelta(minutes=5)
 """How long a backend may say 'succeeded' without naming an output."""
 
+MOST_OUTPUTS = 10
+"""Videos of one job that are fetched; more than any model makes, and few enough for one row."""
+
 _MODERATION_WORDS = ("moderation", "content_policy", "responsibleai", "content_filter")
 
 
@@ -74,6 +77,7 @@ def failed(job: Job, now: datetime, error: JobError) -> Job:
 
 def next_turn(job: Job, now: datetime, turn: int) -> Job:
     """The chain goes on with the message `turn`, which is already in the queue."""
+    _refuse_terminal(job)
     if job.turn >= turn:
         raise TransitionRefused(f"{job.id} is at turn {job.turn} already")
     return job.evolve(now, turn=turn)
@@ -84,6 +88,7 @@ def looked(job: Job, now: datetime, backend_job: BackendJob) -> Job:
     _require(job, Status.QUEUED, Status.RUNNING)
     if job.backend_job_id != backend_job.id:
         raise TransitionRefused(f"{job.id} is no longer the backend job {backend_job.id}")
+    no_output_since = job.no_output_since or now
     job = job.evolve(
         now,
         backend_status=backend_job.status,
@@ -91,13 +96,14 @@ def looked(job: Job, now: datetime, backend_job: BackendJob) -> Job:
         expires_at=backend_job.expires_at or job.expires_at,
         progress=_risen(job.progress, backend_job.progress),
         not_found_since=None,
+        no_output_since=None,
         reason=None,
     )
     match backend_job.state:
         case BackendState.SUCCEEDED if backend_job.generation_ids:
             return _generated(job, now, backend_job.generation_ids)
         case BackendState.SUCCEEDED:
-            return _without_output(job, now)
+            return _without_output(job, now, no_output_since)
         case BackendState.FAILED:
             return failed(job, now, _generation_error(backend_job))
         case BackendState.CANCELLED:
@@ -216,12 +222,14 @@ def _risen(before: int | None, now: int | None) -> int | None:
 def _generated(job: Job, now: datetime, generation_ids: tuple[str, ...]) -> Job:
     asked, given = job.request.variants, len(generation_ids)
     notice = f"The video API generated {given} of the {asked} videos asked for." if given < asked else None
-    outputs = tuple(Output(index, name, due_at=now) for index, name in enumerate(generation_ids))
+    named = generation_ids[:MOST_OUTPUTS]
+    outputs = tuple(Output(index, name, due_at=now) for index, name in enumerate(named))
     return job.evolve(now, status=Status.FETCHING, outputs=outputs, progress=100, notice=notice)
 
 
-def _without_output(job: Job, now: datetime) -> Job:
-    since = job.no_output_since or now
+def _without_output(job: Job, now: datetime, since: datetime) -> Job:
+    if job.expired_by(now):
+        return _expired(job, now, "It said that it was done, and named no video until its time was over.")
     if now - since < NO_OUTPUT_GRACE:
         reason = "The video API says that it is done and names no video yet."
         return job.evolve(now, status=Status.RUNNING, no_output_since=since, reason=reason)

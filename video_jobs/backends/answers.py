@@ -11,8 +11,12 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 _LONGEST_TEXT = 2000
+# Our own key is taken out by its value, before this. This is for whatever else may look like one: a long
+# word with a digit in it behind a word that announces a secret, and OpenAI's keys wherever they stand.
 _SECRET = re.compile(
-    r"(?i)(bearer\s+|api[-_]?key['\"=:\s]+|[?&](?:sig|key|token|access_token)=)[^\s'\"&,]+|\bsk-[A-Za-z0-9_-]{8,}"
+    r"(?i)(?:(?:(?:[a-z]+[-_ ]?)?key|token|secret|password|sig|signature|authorization|bearer|basic)\b[\s\"'\\:=]*"
+    r"(?:(?:provided|bearer|basic)\b[\s\"'\\:=]*)*)(?=[^\s\"'&,;]*\d)[A-Za-z0-9+/=_.~%*-]{8,}"
+    r"|\bsk-[A-Za-z0-9_-]{8,}"
 )
 
 
@@ -34,7 +38,7 @@ def error_message(body: bytes) -> BackendMessage:
     """Reads the flat, wrapped, gateway and FastAPI shapes, HTML and nothing at all; never raises."""
     try:
         parsed = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return _plain(body)
     if not isinstance(parsed, dict):
         return BackendMessage(text=_clean(parsed))
@@ -83,7 +87,7 @@ def wait_hint(headers: Mapping[str, str]) -> float | None:
     if seconds is None and text:
         try:
             seconds = (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds()
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, OverflowError):
             return None
     return None if seconds is None else max(seconds, 0.0)
 
@@ -92,7 +96,7 @@ def number(value: Any) -> float | None:
     """A finite number out of a number or a string, or None."""
     try:
         result = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return result if abs(result) < 1e15 else None
 

@@ -236,11 +236,16 @@ def _answer(response: requests.Response, deadline: Deadline) -> Answer:
 
 
 def _beginning(response: requests.Response) -> bytes:
-    """The first of an error's body, which may be anything; empty when it can't be read."""
+    """The first of an error's body, which may be anything, our own key included; empty if it can't be read."""
     try:
-        return response.raw.read(64 << 10, decode_content=True) or b""
+        body: bytes = response.raw.read(64 << 10, decode_content=True) or b""
     except (requests.RequestException, HTTPError, OSError):
         return b""
+    for name in _SECRET_HEADERS:
+        secret = response.request.headers.get(name, "").removeprefix("Bearer ")
+        if secret:
+            body = body.replace(secret.encode(), b"[removed]")
+    return body
 
 
 def _refusal(response: requests.Response) -> BackendError:

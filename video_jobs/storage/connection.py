@@ -58,14 +58,15 @@ def translated(what: str) -> Iterator[None]:
     """
     try:
         yield
-    except ClientAuthenticationError as error:
-        raise StorageUnavailable(
-            f"Azure Storage refused us while {what} ({error_code(error)}). With a connection string: is the key "
-            f"current? With an identity: does it have the Data Contributor roles for blobs, queues and tables?"
-        ) from error
     except HttpResponseError as error:
+        refused = isinstance(error, ClientAuthenticationError) or error.status_code in (401, 403)
+        advice = (
+            " With a connection string: is the key current? With an identity: does it have the Data "
+            "Contributor roles for blobs, queues and tables? Do the account's network rules let us in?"
+        )
         raise StorageUnavailable(
             f"Azure Storage answered {error.status_code} ({error_code(error)}) while {what}."
+            f"{advice if refused else ''}"
         ) from error
     except AzureError as error:
         raise StorageUnavailable(
@@ -73,7 +74,7 @@ def translated(what: str) -> Iterator[None]:
         ) from error
 
 
-def error_code(error: HttpResponseError) -> str:
+def error_code(error: AzureError) -> str:
     """The service's own code, like `BlobAlreadyExists`; the SDKs add it where their types don't say."""
     code = getattr(error, "error_code", None)
-    return str(getattr(code, "value", code) or error.reason or "no code")
+    return str(getattr(code, "value", code) or getattr(error, "reason", None) or "no code")

@@ -32,8 +32,13 @@ def from_row(row: dict[str, Any]) -> Job:
         raise ValueError(
             f"The row has schema {row['schema']}, and this version knows {SCHEMA}. Deploy the newer one."
         )
+    if "status" not in row:
+        raise ValueError("The row has no status: it is no job.")  # by default it would be one to pay for
     fields = dict(row)
-    for name in _NESTED & fields.keys():
-        fields[name] = json.loads(fields[name])
-    fields["request"][_PROMPT] = fields.pop(_PROMPT)
+    try:
+        for name in _NESTED & fields.keys():
+            fields[name] = json.loads(fields[name])
+        fields["request"][_PROMPT] = fields.pop(_PROMPT)
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"The row is no job: its {error} is missing or of the wrong kind.") from error
     return _JOB.validate_python({**fields, "owner": row["PartitionKey"], "id": row["RowKey"]})

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from azure.core import MatchConditions
-from azure.core.exceptions import ResourceModifiedError, ResourceNotFoundError
+from azure.core.exceptions import ResourceModifiedError, ResourceNotFoundError, ServiceResponseError
 from azure.data.tables import (
     TableClient,
     TableErrorCode,
@@ -50,13 +50,16 @@ class TableJobs:
         with translated(f"storing {job.id}"):
             try:
                 results = self._table.submit_transaction(operations)
-            except TableTransactionError as error:
-                if error_code(error) != TableErrorCode.ENTITY_ALREADY_EXISTS.value:
-                    raise
-                winner = self.find_entry(job.owner, entry.key_hash) if entry else None
+            except (TableTransactionError, ServiceResponseError) as error:
+                taken = error_code(error) == TableErrorCode.ENTITY_ALREADY_EXISTS.value
+                winner = self.find_entry(job.owner, entry.key_hash) if taken and entry else None
                 if winner is not None and winner.job_id != job.id:
                     return winner
-                return self._own_write(job, write_id)
+                # Nobody else knows this id yet: a row that bears it is the one that we wrote.
+                found = self._read(job.owner, job.id)
+                if found is None:
+                    raise
+                return found[0]
         return StoredJob(job, results[0]["etag"])
 
     def get(self, owner: str, job_id: str) -> StoredJob:
