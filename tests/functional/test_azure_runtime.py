@@ -1,0 +1,172 @@
+"""The app under Microsoft's own Python worker library, which Azure runs from Python 3.13 on."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from azure.storage.queue import QueueServiceClient, TextBase64DecodePolicy
+
+from local.azurite_process import Azurite
+from local.simulator.server import Simulator
+from tests.pipeline import environment_for
+from video_jobs import services
+from video_jobs.settings import Settings
+
+if sys.version_info < (3, 13):
+    pytest.skip(
+        "azure-functions-runtime needs Python 3.13; 'make test-runtime PYTHON=python3.13' runs these tests there",
+        allow_module_level=True,
+    )
+
+import azure_functions_runtime as worker
+from azure_functions_runtime.bindings.datumdef import Datum
+from azure_functions_runtime.native_invocation import invocation_request_native
+
+ROOT = Path(__file__).resolve().parents[2]
+
+BINDINGS = {
+    "submit_job": ("httpTrigger", {"route": "jobs", "methods": ["POST"], "authLevel": "FUNCTION"}),
+    "get_job": ("httpTrigger", {"route": "jobs/{id}", "methods": ["GET"], "authLevel": "FUNCTION"}),
+    "list_jobs": ("httpTrigger", {"route": "jobs", "methods": ["GET"], "authLevel": "FUNCTION"}),
+    "get_video": ("httpTrigger", {"route": "jobs/{id}/videos/{index}", "authLevel": "FUNCTION"}),
+    "get_thumbnail": (
+        "httpTrigger",
+        {"route": "jobs/{id}/videos/{index}/thumbnail", "authLevel": "FUNCTION"},
+    ),
+    "health": ("httpTrigger", {"route": "health", "authLevel": "FUNCTION"}),
+    "poll_job": ("queueTrigger", {"queueName": "video-poll", "connection": "AzureWebJobsStorage"}),
+    "fetch_video": ("queueTrigger", {"queueName": "video-fetch", "connection": "AzureWebJobsStorage"}),
+}
+
+
+class _Message(SimpleNamespace):
+    """A stand-in for any protobuf message: the worker only sets and reads attributes."""
+
+
+def _message(name: str, **constants: Any) -> type:
+    return type(name, (_Message,), constants)
+
+
+PROTOS = SimpleNamespace(
+    BindingInfo=_message("BindingInfo", undefined=None, **{"in": 0, "out": 1, "inout": 2}),
+    StatusResult=_message("StatusResult", Success="success", Failure="failure"),
+    **{
+        name: _message(name)
+        for name in (
+            "FunctionMetadataResponse",
+            "RpcException",
+            "RpcFunctionMetadata",
+            "RpcLog",
+            "WorkerInitResponse",
+            "WorkerMetadata",
+        )
+    },
+)
+
+
+@pytest.fixture(scope="module")
+def simulator() -> Iterator[Simulator]:
+    with Simulator(api_key="sim-key", speed=30) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def functions(azurite: Azurite, simulator: Simulator) -> Iterator[dict[str, Any]]:
+    """The app as the worker has indexed it: function metadata by name."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if name.startswith(("AZURE_OPENAI_", "VIDEO_", "AzureWebJobsStorage")):
+                patch.delenv(name)
+        environment = environment_for(simulator, "azure-sora", AzureWebJobsStorage=azurite.connection_string)
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        patch.setattr(services, "_services", None)
+        services.build(Settings.from_environment(environment))
+        worker.start_threadpool_executor()
+        init = SimpleNamespace(capabilities={}, function_app_directory=str(ROOT))
+        request = SimpleNamespace(
+            request=SimpleNamespace(worker_init_request=init),
+            properties={"host": "127.0.0.1", "protos": PROTOS},
+        )
+        answer = asyncio.run(worker.worker_init_request(request))
+        assert answer.result.status == "success", vars(answer.result.exception)
+        indexed = asyncio.run(worker.functions_metadata_request(None))
+        yield {function.name: function for function in indexed.function_metadata_results}
+        worker.stop_threadpool_executor()
+
+
+def invoke(function: Any, name: str, datum: Datum, metadata: dict[str, Datum] | None = None) -> Any:
+    ok, result, _, error, trace = asyncio.run(
+        invocation_request_native("invocation", function.function_id, [(name, datum)], metadata or {})
+    )
+    assert ok, f"{error}\n{trace}"
+    return result
+
+
+def call(function: Any, method: str, path: str, body: Any = None, **route: str) -> tuple[int, Any]:
+    text = {name: Datum(value, "string") for name, value in route.items()}
+    http = {
+        "method": Datum(method, "string"),
+        "url": Datum(f"http://localhost/api/{path}", "string"),
+        "headers": {"content-type": Datum("application/json", "string")},
+        "query": {},
+        "params": text,
+        "body": Datum(json.dumps(body).encode() if body is not None else b"", "bytes"),
+    }
+    result = invoke(function, "req", Datum(http, "http")).value
+    return int(result["status_code"].value), json.loads(result["body"].value or b"null")
+
+
+def test_every_function_is_indexed_with_its_bindings(functions: dict[str, Any]) -> None:
+    seen = {}
+    for name, function in functions.items():
+        bindings = [json.loads(text) for text in function.raw_bindings]
+        [trigger] = [b for b in bindings if b["type"].endswith("Trigger")]
+        seen[name] = trigger
+    assert seen.keys() == BINDINGS.keys()
+    for name, (kind, expected) in BINDINGS.items():
+        assert seen[name]["type"] == kind
+        assert {key: seen[name][key] for key in expected} == expected
+
+
+def test_a_job_is_submitted_polled_and_fetched(functions: dict[str, Any], azurite: Azurite) -> None:
+    queues = QueueServiceClient.from_connection_string(azurite.connection_string)
+    triggers = {
+        queues.get_queue_client(name, message_decode_policy=TextBase64DecodePolicy()): functions[function]
+        for name, function in (("video-poll", "poll_job"), ("video-fetch", "fetch_video"))
+    }
+    for queue in triggers:
+        queue.clear_messages()
+    body = {"prompt": "a paper boat", "size": "480x480", "seconds": 1}
+    status, job = call(functions["submit_job"], "POST", "jobs", body)
+    assert (status, job["status"]) == (202, "queued")
+    deadline = time.monotonic() + 60
+    while job["status"] not in ("succeeded", "failed", "expired"):
+        assert time.monotonic() < deadline, job
+        for queue, function in triggers.items():
+            for message in queue.receive_messages(visibility_timeout=30):
+                metadata = {
+                    "Id": Datum(message.id, "string"),
+                    "DequeueCount": Datum(str(message.dequeue_count), "string"),
+                    "PopReceipt": Datum(message.pop_receipt, "string"),
+                }
+                invoke(function, "message", Datum(message.content, "string"), metadata)
+                queue.delete_message(message)
+        status, job = call(functions["get_job"], "GET", f"jobs/{job['id']}", id=job["id"])
+        assert status == 200
+    assert job["status"] == "succeeded", job["error"]
+    assert job["videos"][0]["length"] > 1000
+
+
+def test_a_problem_is_answered_as_a_problem(functions: dict[str, Any]) -> None:
+    status, problem = call(functions["submit_job"], "POST", "jobs", {})
+    assert (status, problem["errors"][0]["field"]) == (400, "prompt")

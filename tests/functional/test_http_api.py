@@ -1,0 +1,449 @@
+"""The whole app as a client meets it: over HTTP, on the function host, Azurite and the simulated video API."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import requests
+from azure.core.exceptions import ResourceNotFoundError
+from azure.storage.queue import (
+    QueueClient,
+    QueueServiceClient,
+    TextBase64DecodePolicy,
+    TextBase64EncodePolicy,
+)
+from PIL import Image
+
+import function_app
+from local.azurite_process import Azurite
+from local.function_host.host import FunctionHost
+from local.function_host.host_json import HostJson
+from local.simulator.server import Simulator
+from tests.pipeline import environment_for
+from video_jobs import services
+from video_jobs.storage.connection import connect
+
+ROOT = Path(__file__).resolve().parents[2]
+SMALL = {"prompt": "a paper boat", "size": "480x480", "seconds": 1}
+TERMINAL = {"succeeded", "failed", "cancelled", "expired"}
+
+
+class Client:
+    def __init__(self, host: FunctionHost, simulator: Simulator, azurite: Azurite) -> None:
+        self.api = f"{host.url}/api"
+        self.simulator = simulator
+        self.azurite = azurite
+        self.host = host
+
+    def post(self, body: Any = None, **arguments: Any) -> requests.Response:
+        if body is not None:
+            arguments["json"] = body
+        return requests.post(f"{self.api}/jobs", timeout=30, **arguments)
+
+    def get(self, path: str, **arguments: Any) -> requests.Response:
+        return requests.get(f"{self.api}/{path}", timeout=30, **arguments)
+
+    def wait(self, job_id: str) -> dict[str, Any]:
+        deadline = time.monotonic() + 60
+        while True:
+            job: dict[str, Any] = self.get(f"jobs/{job_id}").json()
+            if job["status"] in TERMINAL:
+                return job
+            assert time.monotonic() < deadline, job
+            time.sleep(0.1)  # as a client polls
+
+
+@pytest.fixture(scope="module")
+def client(azurite: Azurite) -> Iterator[Client]:
+    with (
+        Simulator(api_key="sim-key", speed=30, running_limit=None) as simulator,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        for name in list(os.environ):
+            if name.startswith(("AZURE_OPENAI_", "VIDEO_", "AzureWebJobsStorage")):
+                patch.delenv(name)
+        second = {
+            "name": "second",
+            "dialect": "openai-videos",
+            "base_url": f"{simulator.url}/v1",
+            "model": "sora-2",
+            "api_key_setting": "SECOND_KEY",
+        }
+        environment = environment_for(
+            simulator,
+            "azure-sora",
+            AzureWebJobsStorage=azurite.connection_string,
+            VIDEO_BACKENDS=json.dumps([second]),
+            SECOND_KEY="sim-key",
+        )
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        patch.setattr(services, "_services", None)
+        queues = connect(services.Settings.from_environment(environment).storage).queues
+        for queue in queues.list_queues():
+            queues.get_queue_client(queue.name).clear_messages()
+        options = json.loads((ROOT / "host.json").read_text())
+        # Between the tries of a message that fails lies half a minute, for which tests have no time.
+        options["extensions"]["queues"]["visibilityTimeout"] = "00:00:00"
+        with FunctionHost(function_app.app, host_json=HostJson.parse(options)) as host:
+            yield Client(host, simulator, azurite)
+
+
+@pytest.fixture(scope="module")
+def done(client: Client) -> dict[str, Any]:
+    """A job of two variants that succeeded."""
+    answer = client.post({**SMALL, "variants": 2, "metadata": {"scene": "1"}})
+    assert answer.status_code == 202, answer.text
+    return client.wait(answer.json()["id"])
+
+
+def test_submitting_answers_202_with_where_and_when_to_look(client: Client) -> None:
+    answer = client.post(SMALL)
+    assert answer.status_code == 202
+    job = answer.json()
+    assert answer.headers["location"] == f"/api/jobs/{job['id']}"
+    assert int(answer.headers["retry-after"]) > 0
+    assert job["status"] == "queued"
+    again = requests.get(client.host.url + answer.headers["location"], timeout=10)
+    assert again.status_code == 200
+    assert again.json()["id"] == job["id"]
+    assert int(again.headers["retry-after"]) > 0
+    assert client.wait(job["id"])["status"] == "succeeded"
+
+
+def test_each_stored_video_carries_what_a_client_needs(client: Client, done: dict[str, Any]) -> None:
+    assert done["status"] == "succeeded"
+    assert done["metadata"] == {"scene": "1"}
+    assert [video["index"] for video in done["videos"]] == [0, 1]
+    for video in done["videos"]:
+        content = requests.get(video["url"], timeout=10).content
+        assert len(content) == video["length"]
+        assert hashlib.sha256(content).hexdigest() == video["sha256"]
+        assert (video["width"], video["height"], video["duration_seconds"]) == (480, 480, 1.0)
+        assert video["url_expires_at"].endswith("Z")
+        still = Image.open(io.BytesIO(requests.get(video["thumbnail_url"], timeout=10).content))
+        assert still.width > 0
+    assert "Retry-After" not in client.get(f"jobs/{done['id']}").headers
+
+
+def test_a_video_and_its_still_are_redirects_to_signed_urls(client: Client, done: dict[str, Any]) -> None:
+    for path, kind in (("videos/1", "video/mp4"), ("videos/1/thumbnail", "image/jpeg")):
+        answer = client.get(f"jobs/{done['id']}/{path}", allow_redirects=False)
+        assert answer.status_code == 303
+        assert answer.content == b""
+        assert client.azurite.blob_endpoint in answer.headers["location"]
+        assert requests.get(answer.headers["location"], timeout=10).headers["content-type"] == kind
+
+
+def test_a_video_that_is_not_stored_yet_is_404_with_a_retry_after(client: Client) -> None:
+    client.simulator.world.change({"run_seconds": 100_000})
+    try:
+        job = client.post({**SMALL, "backend": "second", "size": "720x1280", "seconds": 4}).json()
+    finally:
+        client.simulator.world.change({"run_seconds": 30})
+    answer = client.get(f"jobs/{job['id']}/videos/0")
+    assert (answer.status_code, answer.json()["code"]) == (404, "video_not_stored")
+    assert int(answer.headers["retry-after"]) > 0
+    assert client.get(f"jobs/{job['id']}/videos/1").status_code == 404
+    client.simulator.world.delete(client.simulator.world.everything()[-1])
+
+
+def test_an_image_is_taken_as_multipart_and_as_a_data_url(client: Client) -> None:
+    content = io.BytesIO()
+    Image.new("RGB", (480, 480), "teal").save(content, "PNG")
+    files = {"input_image": ("boat.png", content.getvalue(), "image/png")}
+    form = {"prompt": "a paper boat", "seconds": "1", "metadata": '{"a": "b"}'}
+    by_form = client.post(data=form, files=files)
+    assert by_form.status_code == 202, by_form.text
+    url = "data:image/png;base64," + base64.b64encode(content.getvalue()).decode()
+    by_json = client.post({**SMALL, "input_image": url})
+    assert by_json.status_code == 202, by_json.text
+    for job in (by_form.json(), by_json.json()):
+        assert job["input_image"]["content_type"] == "image/png"
+        assert (job["input_image"]["width"], job["input_image"]["length"]) == (480, len(content.getvalue()))
+        assert client.wait(job["id"])["status"] == "succeeded"
+    assert by_form.json()["metadata"] == {"a": "b"}
+
+
+def test_the_same_key_gives_the_same_job_and_another_body_409(client: Client) -> None:
+    headers = {"Idempotency-Key": "b1f0"}
+    first, again = (client.post(SMALL, headers=headers) for _ in range(2))
+    assert (first.status_code, again.status_code) == (202, 202)
+    assert first.json()["id"] == again.json()["id"]
+    other = client.post({**SMALL, "seconds": 2}, headers=headers)
+    assert (other.status_code, other.json()["code"]) == (409, "idempotency_key_reused")
+
+
+def test_a_refusal_of_the_backend_is_422_with_its_code_and_the_failed_job(client: Client) -> None:
+    headers = {"Idempotency-Key": "refused"}
+    for _ in range(2):
+        answer = client.post({**SMALL, "prompt": "a rejected-prompt"}, headers=headers)
+        problem = answer.json()
+        assert (answer.status_code, problem["code"]) == (422, "moderation_blocked")
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert problem["backend_code"]
+        assert client.get(f"jobs/{problem['job']['id']}").json()["status"] == "failed"
+
+
+def test_the_list_is_newest_first_and_goes_on_by_cursor(client: Client, done: dict[str, Any]) -> None:
+    newest = client.post(SMALL).json()["id"]
+    client.wait(newest)
+    seen, cursor = [], None
+    while True:
+        page = client.get("jobs", params={"limit": 2, **({"cursor": cursor} if cursor else {})}).json()
+        assert len(page["jobs"]) <= 2
+        seen += [job["id"] for job in page["jobs"]]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+    assert seen[0] == newest
+    assert seen == sorted(set(seen))
+    assert done["id"] in seen
+    succeeded = client.get("jobs", params={"status": "succeeded", "limit": 100}).json()["jobs"]
+    assert {job["status"] for job in succeeded} == {"succeeded"}
+    assert all(video["url"] for job in succeeded for video in job["videos"])
+
+
+def test_health_is_200_when_all_is_well(client: Client) -> None:
+    answer = client.get("health")
+    assert (answer.status_code, answer.json()) == (200, {"status": "healthy"})
+
+
+def test_unusable_settings_are_503_with_every_reason(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(services, "_services", None)
+    monkeypatch.setenv("AZURE_OPENAI_DEPLOYMENT", "")
+    monkeypatch.setenv("VIDEO_FETCH_DEADLINE_SECONDS", "soon")
+    health = client.get("health")
+    assert health.status_code == 503
+    reasons = " ".join(health.json()["reasons"])
+    assert "AZURE_OPENAI_DEPLOYMENT" in reasons
+    assert "VIDEO_FETCH_DEADLINE_SECONDS" in reasons
+    submit = client.post(SMALL)
+    assert (submit.status_code, submit.json()["code"]) == (503, "misconfigured")
+    monkeypatch.undo()
+    assert client.get("health").status_code == 200
+
+
+def test_storage_that_is_away_is_503_with_the_reason(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    away = client.azurite.connection_string.replace(client.azurite.table_endpoint, "http://127.0.0.1:9/x")
+    monkeypatch.setattr(services, "_services", None)
+    monkeypatch.setenv("AzureWebJobsStorage", away)
+    monkeypatch.setattr("video_jobs.storage.connection._TIMEOUTS", {"retry_total": 0})
+    health = client.get("health")
+    assert (health.status_code, health.json()["code"]) == (503, "unhealthy")
+    assert "could not be reached" in health.json()["reasons"][0]
+    submit = client.post(SMALL)
+    assert (submit.status_code, submit.json()["code"]) == (503, "storage_unavailable")
+
+
+def data_url(content: bytes, kind: str = "image/png") -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+
+
+BAD_BODIES: dict[str, tuple[dict[str, Any], str]] = {
+    "no prompt": ({}, "prompt"),
+    "an empty prompt": ({"prompt": ""}, "prompt"),
+    "a blank prompt": ({"prompt": " \n "}, "prompt"),
+    "a huge prompt": ({"prompt": "x" * 32_001}, "prompt"),
+    "a prompt of too many units": ({"prompt": "\U0001f3ac" * 16_001}, "prompt"),
+    "a prompt that is no text": ({"prompt": ["x"]}, "prompt"),
+    "half a surrogate": ({"prompt": "\ud800"}, "prompt"),
+    "control characters": ({"prompt": "a\x00b"}, "prompt"),
+    "a size that is none": ({"prompt": "x", "size": "big"}, "size"),
+    "a size that the model lacks": ({"prompt": "x", "size": "481x480"}, "size"),
+    "no seconds": ({"prompt": "x", "seconds": 0}, "seconds"),
+    "too many seconds": ({"prompt": "x", "seconds": 21}, "seconds"),
+    "too many seconds for the size": ({"prompt": "x", "size": "1920x1080", "seconds": 11}, "seconds"),
+    "half a second": ({"prompt": "x", "seconds": 1.5}, "seconds"),
+    "seconds as a truth": ({"prompt": "x", "seconds": True}, "seconds"),
+    "too many variants": ({"prompt": "x", "size": "1280x720", "variants": 3}, "variants"),
+    "negative variants": ({"prompt": "x", "variants": -1}, "variants"),
+    "an unknown field": ({"prompt": "x", "promt": "y"}, "promt"),
+    "an unknown backend": ({"prompt": "x", "backend": "nowhere"}, "backend"),
+    "metadata that is no text": ({"prompt": "x", "metadata": {"a": 1}}, "metadata.a"),
+    "too much metadata": ({"prompt": "x", "metadata": {str(n): "" for n in range(17)}}, "metadata"),
+    "an image that is text": ({"prompt": "x", "input_image": data_url(b"hello")}, "input_image"),
+    "an image that is cut": ({"prompt": "x", "input_image": data_url(b"\x89PNG\r\n\x1a\n")}, "input_image"),
+    "an image that is no data URL": ({"prompt": "x", "input_image": "https://x/y.png"}, "input_image"),
+    "an image in bad base64": ({"prompt": "x", "input_image": "data:image/png;base64,@@"}, "input_image"),
+    "an image of the wrong size": (
+        {"prompt": "x", "backend": "second", "input_image": "PNG480"},
+        "input_image",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", BAD_BODIES)
+def test_bad_input_gets_a_clear_problem_and_leaves_nothing(client: Client, what: str) -> None:
+    body, field = BAD_BODIES[what]
+    if body.get("input_image") == "PNG480":
+        content = io.BytesIO()
+        Image.new("RGB", (480, 480)).save(content, "PNG")
+        body = {**body, "input_image": data_url(content.getvalue())}
+    before = everything_stored(client)
+    answer = client.post(data=json.dumps(body), headers={"Content-Type": "application/json"})
+    problem = answer.json()
+    assert (answer.status_code, problem["status"]) == (400, 400), answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert [error["field"] for error in problem["errors"]] == [field]
+    assert problem["errors"][0]["message"]
+    assert everything_stored(client) == before
+
+
+BAD_REQUESTS: dict[str, tuple[dict[str, Any], int, str]] = {
+    "broken JSON": ({"data": "{", "headers": {"Content-Type": "application/json"}}, 400, "invalid_json"),
+    "a list": ({"json": [1]}, 400, "invalid_json"),
+    "deep nesting": (
+        {"data": "[" * 100_000, "headers": {"Content-Type": "application/json"}},
+        400,
+        "invalid_json",
+    ),
+    "no content type": ({"data": b"{}"}, 415, "unsupported_media_type"),
+    "a wrong content type": (
+        {"data": b"x", "headers": {"Content-Type": "text/plain"}},
+        415,
+        "unsupported_media_type",
+    ),
+    "too many bytes": (
+        {"data": b"x" * (29 << 20), "headers": {"Content-Type": "application/json"}},
+        413,
+        "body_too_large",
+    ),
+    "a broken form": (
+        {"data": b"--x\r\nnonsense", "headers": {"Content-Type": "multipart/form-data; boundary=x"}},
+        400,
+        "invalid_request",
+    ),
+    "a form without a boundary": (
+        {"data": b"--x", "headers": {"Content-Type": "multipart/form-data"}},
+        400,
+        "invalid_request",
+    ),
+    "a text file as an image": (
+        {"data": {"prompt": "x"}, "files": {"input_image": ("a.png", b"hello", "image/png")}},
+        400,
+        "invalid_request",
+    ),
+    "a strange file": (
+        {"data": {"prompt": "x"}, "files": {"other": ("a.png", b"hello", "image/png")}},
+        400,
+        "invalid_request",
+    ),
+    "an empty key": ({"json": SMALL, "headers": {"Idempotency-Key": ""}}, 400, "invalid_request"),
+    "a huge key": ({"json": SMALL, "headers": {"Idempotency-Key": "k" * 256}}, 400, "invalid_request"),
+}
+
+
+@pytest.mark.parametrize("what", BAD_REQUESTS)
+def test_a_request_that_is_malformed_is_refused_and_leaves_nothing(client: Client, what: str) -> None:
+    arguments, status, code = BAD_REQUESTS[what]
+    before = everything_stored(client)
+    answer = client.post(**arguments)
+    assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
+    assert answer.json()["detail"]
+    assert everything_stored(client) == before
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "code"),
+    [
+        ("jobs/nonsense", 400, "invalid_job_id"),
+        ("jobs/job_" + "0" * 27, 400, "invalid_job_id"),
+        ("jobs/job_" + "0" * 25 + "%2F", 400, "invalid_job_id"),
+        ("jobs/job_" + "0" * 26, 404, "job_not_found"),
+        ("jobs/job_" + "0" * 26 + "/videos/0", 404, "job_not_found"),
+        ("jobs?limit=0", 400, "invalid_request"),
+        ("jobs?limit=101", 400, "invalid_request"),
+        ("jobs?limit=many", 400, "invalid_request"),
+        ("jobs?status=done", 400, "invalid_request"),
+        ("jobs?cursor=nonsense", 400, "invalid_cursor"),
+        ("jobs?cursor=%C3%A4", 400, "invalid_cursor"),
+    ],
+)
+def test_what_a_path_or_query_names_wrongly_is_said(
+    client: Client, path: str, status: int, code: str
+) -> None:
+    answer = client.get(path)
+    assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
+
+
+def test_a_cursor_of_another_list_is_refused(client: Client, done: dict[str, Any]) -> None:
+    client.wait(client.post(SMALL).json()["id"])
+    cursor = client.get("jobs", params={"limit": 1}).json()["next_cursor"]
+    assert client.get("jobs", params={"limit": 1, "cursor": cursor}).status_code == 200
+    other = client.get("jobs", params={"limit": 1, "cursor": cursor, "status": "failed"})
+    assert (other.status_code, other.json()["code"]) == (400, "invalid_cursor")
+
+
+@pytest.mark.parametrize(("index", "status"), [("x", 400), ("-1", 400), ("2", 404), ("99999", 400)])
+def test_a_video_that_is_not_there_is_said(
+    client: Client, done: dict[str, Any], index: str, status: int
+) -> None:
+    assert client.get(f"jobs/{done['id']}/videos/{index}").status_code == status
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ('{"v":1,"owner":"default","job_id":"../../etc"}', "job_id"),
+        ('{"v":9,"owner":"default","job_id":"job_00000000000000000000000000"}', "v:"),
+        ("not JSON", "not JSON"),
+        ('["a list"]', "message"),
+    ],
+)
+@pytest.mark.parametrize("name", ["video-poll", "video-fetch"])
+def test_a_malformed_message_is_poisoned_with_its_reason_in_the_log(
+    client: Client, caplog: pytest.LogCaptureFixture, name: str, text: str, reason: str
+) -> None:
+    queues = QueueServiceClient.from_connection_string(client.azurite.connection_string)
+    queue = queues.get_queue_client(name, message_encode_policy=TextBase64EncodePolicy())
+    poison = queues.get_queue_client(f"{name}-poison", message_decode_policy=TextBase64DecodePolicy())
+    queue.send_message(text)
+    deadline = time.monotonic() + 30
+    while not (found := [m for m in _messages(poison) if m.content == text]):
+        assert time.monotonic() < deadline, "it was never poisoned"
+        time.sleep(0.1)
+    poison.delete_message(found[0])
+    assert reason in caplog.text
+    assert "docs/api.md" in caplog.text
+    assert not [m for m in _messages(queue) if m.content == text]
+
+
+def _messages(queue: QueueClient) -> list[Any]:
+    try:
+        return list(queue.receive_messages(visibility_timeout=1))
+    except ResourceNotFoundError:
+        return []
+
+
+def everything_stored(client: Client) -> tuple[int, int, int]:
+    """How many jobs, live jobs and input images there are."""
+    storage = connect(services.Settings.from_environment(os.environ).storage)
+    tables = [storage.tables.get_table_client(name) for name in ("videojobs", "livejobs")]
+    counts = [sum(1 for _ in table.list_entities(select=["RowKey"])) for table in tables]
+    inputs = sum(1 for _ in storage.blobs.get_container_client("inputs").list_blob_names())
+    return counts[0], counts[1], inputs
+
+
+def test_a_signed_url_stands_nowhere_but_in_answers(client: Client, done: dict[str, Any]) -> None:
+    signature = urlsplit(done["videos"][0]["url"]).query.rpartition("sig=")[2]
+    storage = connect(services.Settings.from_environment(os.environ).storage)
+    rows = [dict(row) for row in storage.tables.get_table_client("videojobs").list_entities()]
+    assert rows
+    assert signature not in repr(rows)
+    assert "sig=" not in repr(rows)
+    summary = (
+        storage.blobs.get_blob_client("videos", f"default/{done['id']}/job.json").download_blob().readall()
+    )
+    assert b"sig=" not in summary
+    assert b"sim-key" not in summary

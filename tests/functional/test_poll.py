@@ -1,0 +1,230 @@
+"""The poll chain: one look a message, one chain a job, until the job has ended and not before."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import timedelta
+
+import pytest
+
+from tests.pipeline import OWNER, Pipeline
+from video_jobs.job import Status
+from video_jobs.messages import FETCH_QUEUE, POLL_QUEUE, PollMessage, decode_poll
+from video_jobs.storage.memory import QueuedMessage
+
+
+def polls(pipeline: Pipeline) -> list[PollMessage]:
+    return [decode_poll(m.text.encode()) for m in pipeline.messages.queued if m.queue == POLL_QUEUE]
+
+
+def test_a_look_records_and_enqueues_the_next_turn(pipeline: Pipeline) -> None:
+    job = pipeline.submit()
+    pipeline.deliver(pipeline.take_next())
+    [message] = polls(pipeline)
+    assert message.turn == job.turn + 1
+    assert pipeline.job(job).turn == message.turn
+    assert len(pipeline.calls("get")) == 1
+
+
+def test_a_message_delivered_twice_leaves_one_chain(pipeline: Pipeline) -> None:
+    job = pipeline.submit()
+    first = pipeline.take_next()
+    pipeline.deliver(first)
+    pipeline.deliver(first)
+    assert len(polls(pipeline)) == 1
+    assert len(pipeline.calls("get")) == 1
+    assert pipeline.run(job).status is Status.SUCCEEDED
+
+
+def test_a_crash_between_enqueueing_and_saving_leaves_one_chain_in_the_end(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = pipeline.submit()
+    message = pipeline.take_next()
+    with monkeypatch.context() as patch:
+        patch.setattr(pipeline.jobs, "save", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            pipeline.deliver(message)
+    pipeline.messages.queued.append(message)  # its lease ends: the queue delivers it again
+    pipeline.run(job, lambda seen: seen.turn >= 4)
+    assert len(polls(pipeline)) == 1
+    assert pipeline.run(job).status is Status.SUCCEEDED
+
+
+def test_a_message_without_a_turn_looks_once_and_starts_no_chain(pipeline: Pipeline) -> None:
+    job = pipeline.submit()
+    before = len(polls(pipeline))
+    text = PollMessage(owner=OWNER, job_id=job.id).encode()
+    pipeline.deliver(QueuedMessage(POLL_QUEUE, text, pipeline.now()))
+    assert len(pipeline.calls("get")) == 1
+    assert len(polls(pipeline)) == before
+    assert pipeline.job(job).turn == job.turn
+
+
+def test_a_message_for_a_job_that_is_not_there_is_dropped(pipeline: Pipeline) -> None:
+    job = pipeline.submit()
+    text = PollMessage(owner="somebody-else", job_id=job.id, turn=1).encode()
+    pipeline.deliver(QueuedMessage(POLL_QUEUE, text, pipeline.now()))
+    assert len(polls(pipeline)) == 1
+    assert pipeline.calls("get") == []
+
+
+def test_a_terminal_job_ends_its_chain(pipeline: Pipeline) -> None:
+    pipeline.run(pipeline.submit())
+    calls = len(pipeline.calls("get"))
+    pipeline.drain()
+    assert polls(pipeline) == []
+    assert len(pipeline.calls("get")) == calls
+
+
+def test_progress_never_falls_and_ends_at_100(videos: Pipeline) -> None:
+    job, seen = videos.submit(), [0]
+
+    def note(now: object) -> bool:
+        seen.append(videos.job(job).progress or 0)
+        return videos.job(job).is_terminal
+
+    videos.run(job, note)
+    assert seen == sorted(seen)
+    assert seen[-1] == 100
+    assert len(set(seen)) > 2
+
+
+def test_the_backends_hint_sets_the_next_look(videos: Pipeline) -> None:
+    videos.simulator.world.change({"poll_after_ms": 12_500})
+    videos.submit()
+    videos.deliver(videos.take_next())
+    [message] = videos.messages.queued
+    assert (message.visible_at - videos.now()).total_seconds() == pytest.approx(12.5, abs=0.1)
+
+
+def test_looks_begin_after_a_few_seconds_and_grow_to_twenty(pipeline: Pipeline) -> None:
+    pipeline.simulator.world.change({"run_seconds": 600})
+    job = pipeline.submit()
+    waits = []
+    for _ in range(30):
+        message = min(pipeline.messages.queued, key=lambda m: m.visible_at)
+        waits.append((message.visible_at - pipeline.now()).total_seconds())
+        pipeline.deliver(pipeline.take_next())
+    assert pipeline.job(job).status is Status.RUNNING
+    assert waits[0] <= 4
+    assert max(waits) <= 24
+    assert min(waits[-5:]) >= 16
+    assert len({round(wait, 3) for wait in waits[-5:]}) > 1, "without jitter, jobs look in step for ever"
+
+
+@pytest.mark.parametrize("word", ["dreaming", "", None, 7])
+def test_an_unknown_status_keeps_polling(pipeline: Pipeline, word: object) -> None:
+    job = pipeline.submit()
+    pipeline.fault("get", replace_body={"id": job.backend_job_id, "status": word}, times=3)
+    for _ in range(3):
+        pipeline.deliver(pipeline.take_next())
+    assert pipeline.job(job).status is Status.QUEUED
+    assert pipeline.run(job).status is Status.SUCCEEDED
+
+
+@pytest.mark.parametrize(
+    "effects",
+    [
+        {"status": 500},
+        {"status": 502, "body": "<html>"},
+        {"drop": True},
+        {"replace_body": "[1]"},
+        {"status": 401},
+    ],
+    ids=str,
+)
+def test_a_look_that_fails_is_repeated_and_changes_nothing(
+    pipeline: Pipeline, effects: dict[str, object]
+) -> None:
+    job = pipeline.submit()
+    pipeline.fault("get", times=5, **effects)
+    for _ in range(5):
+        pipeline.deliver(pipeline.take_next())
+    seen = pipeline.job(job)
+    assert seen.status is Status.QUEUED
+    assert seen.reason
+    assert pipeline.run(job).status is Status.SUCCEEDED
+    assert pipeline.backend_jobs() == 1
+
+
+def test_an_answer_about_another_job_is_not_applied(pipeline: Pipeline) -> None:
+    job, other = pipeline.submit(), pipeline.submit()
+    body = {"id": other.backend_job_id, "status": "failed", "failure_reason": "internal_error"}
+    pipeline.fault("get", replace_body=body, times=1)
+    pipeline.deliver(pipeline.take_next())
+    assert pipeline.job(job).status is Status.QUEUED
+
+
+def test_a_failed_generation_says_why(pipeline: Pipeline) -> None:
+    for word, code in (("blocked-input", "moderation_blocked"), ("internal-failure", "generation_failed")):
+        ended = pipeline.run(pipeline.submit(prompt=f"a {word} boat"))
+        assert (ended.status, ended.error and ended.error.code) == (Status.FAILED, code)
+        assert ended.error is not None
+        assert ended.error.backend_code
+    assert not pipeline.live_jobs.keys
+
+
+def test_fewer_videos_than_asked_are_stored_and_said(sora: Pipeline) -> None:
+    ended = sora.run(sora.submit(prompt="fewer-outputs of a boat", variants=3))
+    assert ended.status is Status.SUCCEEDED
+    assert len(ended.outputs) == 2
+    assert "2 of the 3" in (ended.notice or "")
+
+
+def test_no_output_is_failed_after_five_minutes_and_not_before(sora: Pipeline) -> None:
+    job = sora.submit(prompt="no-outputs of a boat")
+    waiting = sora.run(job, lambda seen: seen.no_output_since is not None)
+    ended = sora.run(job)
+    assert (ended.status, ended.error and ended.error.code) == (Status.FAILED, "no_output")
+    assert waiting.no_output_since is not None
+    assert ended.finished_at is not None
+    assert ended.finished_at - waiting.no_output_since >= timedelta(minutes=5)
+
+
+def test_a_job_that_never_ends_is_expired_when_the_backend_deletes_it(pipeline: Pipeline) -> None:
+    pipeline.simulator.world.change({"run_seconds": 10**6, "retention_seconds": 600})
+    job = pipeline.submit()
+    ended = pipeline.run(job)
+    assert ended.status is Status.EXPIRED
+    assert ended.finished_at is not None
+    assert ended.expires_at is not None
+    assert timedelta() <= ended.finished_at - ended.expires_at <= timedelta(seconds=30)
+
+
+def test_a_job_that_the_backend_forgets_is_given_up_after_five_minutes(pipeline: Pipeline) -> None:
+    job = pipeline.submit()
+    [created] = pipeline.simulator.world.everything()
+    pipeline.simulator.world.delete(created)
+    missing = pipeline.run(job, lambda seen: seen.not_found_since is not None)
+    ended = pipeline.run(job)
+    assert (ended.status, ended.error and ended.error.code) == (Status.FAILED, "backend_lost_job")
+    assert missing.not_found_since is not None
+    assert ended.finished_at is not None
+    assert ended.finished_at - missing.not_found_since >= timedelta(minutes=5)
+
+
+def test_a_job_that_is_still_listed_is_not_given_up(pipeline: Pipeline) -> None:
+    job = pipeline.submit()
+    pipeline.simulator.world.change({"run_seconds": 3000})
+    pipeline.fault("get", status=404, times=60)
+    pipeline.run(job, lambda seen: pipeline.now() - seen.created_at > timedelta(minutes=8))
+    assert not pipeline.job(job).is_terminal
+    assert pipeline.run(job).status is Status.SUCCEEDED
+
+
+def test_the_guard_mends_a_crash_before_the_fetch_messages(pipeline: Pipeline) -> None:
+    job = pipeline.submit()
+    pipeline.run_until(job, Status.FETCHING)
+    pipeline.messages.queued = [m for m in pipeline.messages.queued if m.queue != FETCH_QUEUE]
+    assert pipeline.run(job).status is Status.SUCCEEDED
+
+
+def test_a_job_of_a_backend_that_is_no_longer_configured_says_so_and_waits(sora: Pipeline) -> None:
+    job = sora.submit()
+    stored = sora.jobs.get(OWNER, job.id)
+    sora.jobs.save(stored, dataclasses.replace(job, backend=dataclasses.replace(job.backend, name="gone")))
+    sora.deliver(sora.take_next())
+    seen = sora.job(job)
+    assert seen.status is Status.QUEUED
+    assert "VIDEO_BACKENDS" in (seen.reason or "")

@@ -1,0 +1,285 @@
+"""Submission: what is written before the paid call, what is made of each answer, and what is never repeated."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.pipeline import OWNER, Pipeline
+from video_jobs.errors import IdempotencyKeyReused, InvalidRequest, StorageUnavailable
+from video_jobs.job import Status
+
+REFUSALS = {
+    400: ("backend_rejected", "refused the request"),
+    401: ("backend_unauthorized", "API key setting"),
+    403: ("backend_forbidden", "Cognitive Services OpenAI User"),
+    404: ("deployment_not_found", "deployment's name"),
+    410: ("model_retired", "retired"),
+    413: ("backend_rejected", "refused the request"),
+    415: ("backend_rejected", "refused the request"),
+    422: ("backend_rejected", "refused the request"),
+}
+
+
+def test_a_job_goes_from_prompt_to_stored_video(pipeline: Pipeline) -> None:
+    job = pipeline.submit(metadata={"shot": "12"})
+    assert job.status is Status.QUEUED
+    assert job.backend_job_id is not None
+    ended = pipeline.run(job)
+    assert ended.status is Status.SUCCEEDED, ended.error
+    assert ended.metadata == {"shot": "12"}
+    [output] = ended.outputs
+    assert output.stored is not None
+    assert f"{output.stored.width}x{output.stored.height}" == job.request.size
+    stored = pipeline.blobs.videos[f"{OWNER}/{job.id}/0.mp4"]
+    assert len(stored.content) == output.stored.length
+    assert stored.metadata["sha256"] == output.stored.sha256
+    assert pipeline.backend_jobs() == 1
+
+
+def test_every_status_on_the_way_is_seen_in_its_order(pipeline: Pipeline) -> None:
+    job, seen = pipeline.submit(), ["queued"]
+
+    def note(now: object) -> bool:
+        status = pipeline.job(job).status.value
+        if status != seen[-1]:
+            seen.append(status)
+        return pipeline.job(job).is_terminal
+
+    pipeline.run(job, note)
+    assert seen == ["queued", "running", "fetching", "succeeded"]
+
+
+def test_nothing_but_the_guards_last_message_is_left_of_an_ended_job(pipeline: Pipeline) -> None:
+    job = pipeline.run(pipeline.submit())
+    assert not pipeline.live_jobs.keys
+    pipeline.drain()
+    assert pipeline.job(job) == job
+
+
+def test_the_row_says_submitting_before_the_paid_call_is_made(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Status] = []
+    backend_ref, _ = pipeline.services.backends.choose(None)
+    client = pipeline.services.backends.client(backend_ref)
+    create = client.create
+
+    def create_and_note(*args: object) -> object:
+        seen.extend(
+            job.status for job in pipeline.jobs.page(OWNER, limit=9, after=None, statuses=frozenset()).jobs
+        )
+        assert pipeline.live_jobs.keys
+        assert pipeline.messages.queued
+        return create(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(client, "create", create_and_note)
+    pipeline.submit()
+    assert seen == [Status.SUBMITTING]
+
+
+@pytest.mark.parametrize("status", REFUSALS)
+def test_a_refusal_leaves_a_failed_job_that_says_which_setting_to_look_at(
+    pipeline: Pipeline, status: int
+) -> None:
+    pipeline.fault("create", status=status, body={"error": {"code": "odd", "message": "no, thank you"}})
+    job = pipeline.submit()
+    code, words = REFUSALS[status]
+    assert (job.status, job.error and job.error.code) == (Status.FAILED, code)
+    assert job.error is not None
+    assert words in job.error.message
+    assert (job.error.backend_code, job.error.backend_message) == ("odd", "no, thank you")
+    assert not pipeline.live_jobs.keys
+    pipeline.drain()
+    assert len(pipeline.calls("create")) == 1
+
+
+def test_content_that_is_refused_at_once_is_told_from_other_refusals(sora: Pipeline) -> None:
+    job = sora.submit(prompt="a rejected-prompt")
+    assert job.error is not None
+    assert job.error.code == "moderation_blocked"
+    assert sora.backend_jobs() == 0
+
+
+def test_a_busy_backend_leaves_the_job_waiting_until_it_takes_it(pipeline: Pipeline) -> None:
+    pipeline.fault("create", status=429, times=3, headers={"retry-after": "7"})
+    job = pipeline.submit()
+    assert job.status is Status.WAITING
+    assert job.submit_after is not None
+    assert 6 <= (job.submit_after - pipeline.now()).total_seconds() <= 7
+    assert "429" in (job.reason or "")
+    assert pipeline.run(job).status is Status.SUCCEEDED
+    assert pipeline.backend_jobs() == 1
+    assert len(pipeline.calls("create")) == 4
+
+
+def test_the_running_jobs_limit_makes_jobs_wait_and_none_is_lost(sora: Pipeline) -> None:
+    jobs = [sora.submit() for _ in range(4)]
+    assert [job.status for job in jobs] == [Status.QUEUED] * 2 + [Status.WAITING] * 2
+    assert [sora.run(job).status for job in jobs] == [Status.SUCCEEDED] * 4
+    assert sora.backend_jobs() == 4
+
+
+def test_a_backend_that_is_not_there_leaves_the_job_waiting_until_it_is(pipeline: Pipeline) -> None:
+    pipeline.simulator.stop()
+    try:
+        job = pipeline.submit()
+        assert job.status is Status.WAITING
+        assert "refused the connection" in (job.reason or "")
+        pipeline.deliver(pipeline.take_next())
+        assert pipeline.job(job).status is Status.WAITING
+    finally:
+        pipeline.simulator.start()
+    assert pipeline.run(job).status is Status.SUCCEEDED
+    assert pipeline.backend_jobs() == 1
+
+
+UNKNOWN = {
+    "a lost answer": {"lost_answer": True},
+    "a closed connection": {"drop": True},
+    "an answer cut in its body": {"cut_after": 5},
+    "408": {"status": 408, "carried_out": True},
+    "409": {"status": 409, "carried_out": True},
+    "500": {"status": 500, "carried_out": True},
+    "502 with a 429 inside": {"status": 502, "carried_out": True, "body": {"error": {"code": "429"}}},
+    "503": {"status": 503, "carried_out": True},
+    "a redirect": {"status": 307, "carried_out": True, "headers": {"location": "/elsewhere"}},
+    "a success without an id": {"replace_body": {"status": "queued"}, "carried_out": True},
+    "a success that is no JSON": {"replace_body": "<html>ok</html>", "carried_out": True},
+}
+
+
+@pytest.mark.parametrize("what", UNKNOWN)
+def test_an_unknown_outcome_is_never_posted_again(pipeline: Pipeline, what: str) -> None:
+    pipeline.fault("create", **UNKNOWN[what])
+    job = pipeline.submit()
+    assert job.status is Status.SUBMITTING
+    assert job.reason
+    ended = pipeline.run(job)
+    assert (ended.status, ended.error and ended.error.code) == (Status.FAILED, "submission_unconfirmed")
+    pipeline.drain()
+    assert len(pipeline.calls("create")) == 1
+    assert pipeline.backend_jobs() <= 1
+    assert not pipeline.live_jobs.keys
+
+
+def test_an_unknown_outcome_is_given_up_only_when_no_answer_can_come_any_more(pipeline: Pipeline) -> None:
+    pipeline.fault("create", lost_answer=True)
+    job = pipeline.submit()
+    assert job.submitting_since is not None
+    ended = pipeline.run(job)
+    assert ended.finished_at is not None
+    assert (ended.finished_at - job.submitting_since).total_seconds() >= 2 * pipeline.services.create_deadline
+
+
+def test_a_create_that_drips_ends_at_its_deadline(simulator: object) -> None:
+    pipeline = Pipeline(simulator, "openai-videos", VIDEO_CREATE_DEADLINE_SECONDS="5")  # type: ignore[arg-type]
+    pipeline.fault("create", drip=20)
+    job = pipeline.submit()
+    assert job.status is Status.SUBMITTING
+    assert "took longer" in (job.reason or "")
+
+
+def test_the_same_key_and_body_give_the_same_job(pipeline: Pipeline) -> None:
+    first = pipeline.submit(key="k-1")
+    again = pipeline.submit(key="k-1")
+    assert again.id == first.id
+    assert pipeline.backend_jobs() == 1
+    assert len(pipeline.live_jobs.keys) == 1
+
+
+def test_the_same_key_with_another_body_is_refused_and_nothing_is_made(pipeline: Pipeline) -> None:
+    pipeline.submit(key="k-1")
+    before = len(pipeline.messages.queued)
+    with pytest.raises(IdempotencyKeyReused):
+        pipeline.submit(key="k-1", prompt="another boat")
+    assert pipeline.backend_jobs() == 1
+    assert len(pipeline.messages.queued) == before
+    assert len(pipeline.live_jobs.keys) == 1
+
+
+def test_another_owner_may_use_the_same_key(pipeline: Pipeline) -> None:
+    first = pipeline.submit(key="k-1")
+    assert pipeline.submit(key="k-1", owner="somebody-else").id != first.id
+
+
+def test_one_key_from_many_clients_at_once_makes_one_job(videos: Pipeline) -> None:
+    barrier = threading.Barrier(8)
+
+    def submit(_: int) -> str:
+        barrier.wait()
+        return videos.submit(key="k-1").id
+
+    with ThreadPoolExecutor(8) as pool:
+        ids = set(pool.map(submit, range(8)))
+    assert len(ids) == 1
+    assert videos.backend_jobs() == 1
+    assert len(videos.live_jobs.keys) == 1
+
+
+def test_an_unknown_backend_is_refused_before_anything_is_written(pipeline: Pipeline) -> None:
+    with pytest.raises(InvalidRequest, match="there are: default"):
+        pipeline.submit(backend="nowhere")
+    assert not pipeline.live_jobs.keys
+    assert not pipeline.messages.queued
+    assert pipeline.calls("create") == []
+
+
+def test_a_prompt_of_32000_characters_arrives_whole(pipeline: Pipeline) -> None:
+    prompt = "ä" * 32_000
+    job = pipeline.submit(prompt=prompt)
+    assert job.status is Status.QUEUED
+    [created] = pipeline.simulator.world.everything()
+    assert created.order.prompt == prompt
+
+
+def test_the_key_is_in_no_row_message_or_log_even_if_the_backend_repeats_it(
+    pipeline: Pipeline, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
+    pipeline.fault("create", status=401, body={"error": {"message": "the key sim-key is wrong"}})
+    refused = pipeline.submit()
+    assert refused.error is not None
+    assert refused.error.backend_message == "the key [removed] is wrong"
+    pipeline.run(pipeline.submit())
+    rows = pipeline.jobs.page(OWNER, limit=9, after=None, statuses=frozenset()).jobs
+    assert "sim-key" not in repr(rows)
+    assert "sim-key" not in repr(pipeline.messages.queued)
+    assert "sim-key" not in caplog.text
+
+
+def test_once_a_job_is_stored_a_storage_fault_is_no_error_to_the_client(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real_save, calls = pipeline.jobs.save, [0]
+
+    def save(*args: object) -> object:
+        calls[0] += 1
+        if calls[0] == 1:
+            raise StorageUnavailable("away")
+        return real_save(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(pipeline.jobs, "save", save)
+    job = pipeline.submit()
+    assert job.status is Status.WAITING
+    assert pipeline.run(job).status is Status.SUCCEEDED
+    assert pipeline.backend_jobs() == 1
+
+
+def test_the_backends_id_is_saved_though_storage_fails_again_and_again(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real_save, calls = pipeline.jobs.save, [0]
+
+    def save(*args: object) -> object:
+        calls[0] += 1
+        if calls[0] in (2, 3, 4):
+            raise StorageUnavailable("away")
+        return real_save(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(pipeline.jobs, "save", save)
+    job = pipeline.submit()
+    assert job.backend_job_id
+    assert pipeline.job(job).backend_job_id == job.backend_job_id

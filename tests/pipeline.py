@@ -1,0 +1,143 @@
+"""The pipeline without a host: real handlers, a real backend over a socket, time that tests move.
+
+Storage is the in-memory twin; messages are delivered by hand, in the order in which they become visible.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from fetch_video.fetch import fetch_video
+from local.simulator.faults import Fault
+from local.simulator.server import Simulator
+from poll_job.poll import poll_job
+from submit_job.request import read_submission
+from submit_job.submit import submit_job
+from video_jobs.backends.registry import Backends
+from video_jobs.job import Job, Status
+from video_jobs.messages import POLL_QUEUE, decode_fetch, decode_poll
+from video_jobs.services import Services
+from video_jobs.settings import Settings
+from video_jobs.storage.memory import MemoryBlobs, MemoryJobs, MemoryLiveJobs, MemoryMessages, QueuedMessage
+
+DIALECTS = ("azure-sora", "openai-videos")
+OWNER = "default"
+
+# The fastest to render; every test that doesn't care asks for it, so that it is rendered once.
+SMALL: dict[str, dict[str, Any]] = {
+    "azure-sora": {"prompt": "a paper boat", "size": "480x480", "seconds": 1},
+    "openai-videos": {"prompt": "a paper boat", "size": "720x1280", "seconds": 4},
+}
+
+
+def environment_for(simulator: Simulator, dialect: str, **changes: str) -> dict[str, str]:
+    """The app's settings for the simulator; storage is for the caller to name."""
+    return {
+        "AzureWebJobsStorage": "UseDevelopmentStorage=true",
+        "AZURE_OPENAI_ENDPOINT": simulator.url,
+        "AZURE_OPENAI_API_KEY": "sim-key",
+        "AZURE_OPENAI_DEPLOYMENT": "sora",
+        "VIDEO_DIALECT": dialect,
+        **changes,
+    }
+
+
+class Pipeline:
+    def __init__(self, simulator: Simulator, dialect: str, **environment: str) -> None:
+        self.simulator = simulator
+        self.dialect = dialect
+        settings = Settings.from_environment(environment_for(simulator, dialect, **environment))
+        self.jobs = MemoryJobs()
+        self.live_jobs = MemoryLiveJobs()
+        self.messages = MemoryMessages(self.now)
+        self.blobs = MemoryBlobs(self.now)
+        self.services = Services(
+            clock=self.now,
+            jobs=self.jobs,
+            live_jobs=self.live_jobs,
+            messages=self.messages,
+            blobs=self.blobs,
+            backends=Backends(settings),
+            create_deadline=settings.create_deadline,
+            fetch_deadline=settings.fetch_deadline,
+        )
+
+    # --- time and faults ---
+
+    def now(self) -> datetime:
+        return datetime.fromtimestamp(self.simulator.world.clock.now(), UTC)
+
+    def advance(self, seconds: float) -> None:
+        self.simulator.world.clock.advance(seconds)
+
+    def fault(self, operation: str, **effects: Any) -> None:
+        self.simulator.faults.add([Fault.read({"operation": operation, **effects})])
+
+    # --- what a client does ---
+
+    def submit(self, *, key: str | None = None, owner: str = OWNER, **changes: Any) -> Job:
+        body = {**SMALL[self.dialect], **changes}
+        headers = {"content-type": "application/json"}
+        if key is not None:
+            headers["idempotency-key"] = key
+        submission = read_submission(headers, json.dumps(body).encode(), _no_form)
+        return submit_job(self.services, owner, submission)
+
+    def job(self, job: Job) -> Job:
+        """The job as it is stored now."""
+        return self.jobs.get(job.owner, job.id).job
+
+    # --- what the queues do ---
+
+    def deliver(self, message: QueuedMessage) -> None:
+        """Hand a message to its function, as the host would; it stays wherever it is."""
+        if message.queue == POLL_QUEUE:
+            poll_job(self.services, decode_poll(message.text.encode()))
+        else:
+            fetch_video(self.services, decode_fetch(message.text.encode()))
+
+    def take_next(self) -> QueuedMessage:
+        """The message that becomes visible first, off the queue; time moves on until then."""
+        message = min(self.messages.queued, key=lambda queued: queued.visible_at)
+        self.messages.queued.remove(message)
+        wait = (message.visible_at - self.now()).total_seconds()
+        if wait > 0:
+            self.advance(wait)
+        return message
+
+    def run(self, job: Job, until: Callable[[Job], bool] | None = None, most: int = 6000) -> Job:
+        """Deliver messages one after another until the job has ended, or `until` holds of it."""
+        done = until or (lambda seen: seen.is_terminal)
+        for _ in range(most):
+            seen = self.job(job)
+            if done(seen):
+                return seen
+            self.deliver(self.take_next())
+        raise AssertionError(f"{job.id} is still {self.job(job).status} after {most} messages")
+
+    def run_until(self, job: Job, status: Status) -> Job:
+        return self.run(job, lambda seen: seen.status is status)
+
+    def drain(self, most: int = 1000) -> None:
+        """Deliver whatever is left, until no message is."""
+        for _ in range(most):
+            if not self.messages.queued:
+                return
+            self.deliver(self.take_next())
+        raise AssertionError(f"the queues never become empty: {self.messages.queued[:3]}")
+
+    # --- what the other side saw ---
+
+    def calls(self, operation: str) -> list[Mapping[str, Any]]:
+        return [call for call in self.simulator.world.ledger.calls() if call["operation"] == operation]
+
+    def backend_jobs(self) -> int:
+        """How many jobs the video API ever created: what was paid for."""
+        return len(self.simulator.world.everything())
+
+
+def _no_form() -> Any:
+    raise AssertionError("a JSON request was read as a form")

@@ -1,0 +1,55 @@
+"""Jobs to start a test from."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from video_jobs.job import BackendRef, Job, JobError, Output, Status, StoredVideo, VideoRequest
+from video_jobs.ports import BackendJob, BackendState
+
+NOW = datetime(2026, 11, 5, 12, 0, tzinfo=UTC)
+LATER = NOW + timedelta(minutes=1)
+DAY = timedelta(days=1)
+
+JOB_ID = "job_0123456789abcdefghjkmnpqrs"
+BACKEND_JOB_ID = "task_01"
+REQUEST = VideoRequest("a paper boat on a rainy street", 1280, 720, 5, variants=2)
+VIDEO = StoredVideo(length=1000, sha256="ab" * 32, width=1280, height=720, duration_ms=5000)
+
+
+def a_job(**changes: Any) -> Job:
+    """A job that was just accepted."""
+    job = Job(
+        id=JOB_ID,
+        owner="default",
+        created_at=NOW,
+        updated_at=NOW,
+        request=REQUEST,
+        backend=BackendRef(
+            "default", "azure-sora", "https://example.test/openai/v1/video/generations", "sora"
+        ),
+    )
+    return replace(job, **changes)
+
+
+def a_job_in(status: Status, **changes: Any) -> Job:
+    """A job that has everything but its status in common with those in the other statuses.
+
+    So what a transition says to it is about the status alone.
+    """
+    known: dict[str, Any] = {
+        "status": status,
+        "submitting_since": NOW,
+        "submitted_at": NOW,
+        "backend_job_id": BACKEND_JOB_ID,
+        "expires_at": NOW + DAY,
+        "outputs": (Output(0, "gen_0", due_at=NOW), Output(1, "gen_1", due_at=NOW)),
+        "finished_at": NOW if status.is_terminal else None,
+        "error": JobError("generation_failed", "It failed.") if status is Status.FAILED else None,
+    }
+    return a_job(**(known | changes))
+
+
+def a_look(state: BackendState, **changes: Any) -> BackendJob:
+    """What the video API told of the job that `a_job_in` has there."""
+    return replace(BackendJob(id=BACKEND_JOB_ID, state=state, status=state.value), **changes)

@@ -1,0 +1,271 @@
+"""A job as a table row: nothing is lost, and everything fits."""
+
+import json
+from dataclasses import fields, replace
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from submit_job.request import LONGEST_PROMPT, read_submission
+from tests.unit.examples import moderately_many
+from tests.unit.jobs import DAY, LATER, NOW, REQUEST, VIDEO, a_job
+from video_jobs.errors import InvalidRequest
+from video_jobs.job import InputImage, Job, JobError, Output, Status, VideoRequest
+from video_jobs.storage.job_rows import SCHEMA, from_row, to_row
+
+MOST_UNITS = 32 * 1024
+"""UTF-16 units that a string property of Table Storage holds."""
+
+EMOJI = "🎬"
+
+texts = st.text(st.characters(exclude_categories=["Cs"]))
+moments = st.datetimes(datetime(2020, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))
+outputs = st.builds(
+    Output,
+    index=st.integers(0, 99),
+    generation_id=texts,
+    turn=st.integers(0, 1000),
+    attempts=st.integers(0, 1000),
+    due_at=st.none() | moments,
+    stored=st.none() | st.just(VIDEO) | st.just(replace(VIDEO, verified=False, width=None)),
+    thumbnail=st.none() | st.sampled_from(["jpg", "webp"]),
+    lost=st.booleans(),
+    problem=st.none() | texts,
+)
+jobs = st.builds(
+    Job,
+    id=st.just(a_job().id),
+    owner=st.just("default"),
+    status=st.sampled_from(Status),
+    created_at=moments,
+    updated_at=moments,
+    finished_at=st.none() | moments,
+    request=st.builds(
+        VideoRequest,
+        prompt=texts,
+        width=st.integers(1, 8192),
+        height=st.integers(1, 8192),
+        seconds=st.integers(1, 3600),
+        variants=st.integers(1, 4),
+        input_image=st.none() | st.just(InputImage("image/png", 100, "ab" * 32, 64, 48)),
+    ),
+    metadata=st.dictionaries(texts, texts, max_size=16),
+    backend=st.just(a_job().backend),
+    turn=st.integers(0, 10**6),
+    expires_at=st.none() | moments,
+    progress=st.none() | st.integers(0, 100),
+    outputs=st.lists(outputs, max_size=4).map(tuple),
+    reason=st.none() | texts,
+    error=st.none() | st.builds(JobError, code=texts, message=texts, backend_code=st.none() | texts),
+)
+
+#: With something in every field.
+FULL = a_job(
+    status=Status.FAILED,
+    finished_at=LATER,
+    request=replace(REQUEST, input_image=InputImage("image/webp", 100, "ab" * 32, 1280, 720)),
+    metadata={"campaign": "spring", "": "empty", "prompt": "not the prompt"},
+    turn=7,
+    submit_after=LATER,
+    submitting_since=NOW,
+    submitted_at=NOW + timedelta(microseconds=1),
+    backend_job_id="task_01",
+    backend_status="failed",
+    backend_request_id="req_1",
+    expires_at=NOW + DAY,
+    not_found_since=NOW,
+    no_output_since=NOW,
+    progress=99,
+    outputs=(
+        Output(0, "gen_0", turn=2, attempts=1, due_at=LATER, suspect_sha256="cd" * 32, problem="Cut."),
+        Output(1, "gen_1", stored=VIDEO, thumbnail="jpg"),
+        Output(2, "gen_2", lost=True),
+    ),
+    reason="It is busy.",
+    notice="One is missing.",
+    error=JobError("generation_failed", "It failed.", "internal", "Sorry.", "req_2"),
+)
+
+
+def units(value: Any) -> int:
+    return len(value.encode("utf-16-le")) // 2 if isinstance(value, str) else 0
+
+
+def stored(job: Job) -> dict[str, Any]:
+    """What the table gives back: the row, with a write id that is its own business."""
+    return {**to_row(job), "write_id": "w1"}
+
+
+def accepted(prompt: str, metadata: dict[str, str]) -> Job:
+    """A job as it comes out of a request; InvalidRequest where it does not."""
+    body = json.dumps({"prompt": prompt, "metadata": metadata}).encode()
+    request = read_submission({"content-type": "application/json"}, body, lambda: ({}, {})).request
+    return a_job(request=replace(REQUEST, prompt=request.prompt), metadata=request.metadata)
+
+
+# --- nothing is lost -----------------------------------------------------------------------------
+
+
+def test_every_field_of_a_full_job_comes_back():
+    empty = [field.name for field in fields(Job) if getattr(FULL, field.name) in (None, (), {})]
+    assert empty == []
+    assert from_row(stored(FULL)) == FULL
+
+
+def test_a_job_that_was_just_accepted_comes_back():
+    assert from_row(stored(a_job())) == a_job()
+
+
+@moderately_many
+@given(jobs)
+def test_any_job_comes_back_as_it_was(job: Job):
+    assert from_row(stored(job)) == job
+
+
+def test_times_come_back_with_their_zone():
+    east = NOW.astimezone(timezone(timedelta(hours=9)))
+    job = from_row(stored(a_job(created_at=east)))
+    assert job.created_at == NOW
+    assert job.created_at.utcoffset() is not None
+
+
+# --- everything fits -----------------------------------------------------------------------------
+
+
+@moderately_many
+@given(
+    prompt=st.text(st.sampled_from('aé"\\\n🎬漢'), min_size=1, max_size=9),
+    times=st.sampled_from([1, 100, 3000, 8000, 32_000]),
+    metadata=st.dictionaries(
+        st.text(st.sampled_from('ab🎬"\\'), min_size=1, max_size=64),
+        st.tuples(st.text(st.sampled_from('a"\\\n🎬'), max_size=4), st.integers(0, 512)).map(
+            lambda part: (part[0] * part[1])[:512]
+        ),
+        max_size=16,
+    ),
+)
+def test_what_a_client_may_send_fits_into_a_row_and_comes_back(
+    prompt: str, times: int, metadata: dict[str, str]
+):
+    try:
+        job = accepted(prompt * times, metadata)
+    except InvalidRequest:
+        assume(False)
+    row = stored(job)
+    assert max(units(value) for value in row.values()) <= MOST_UNITS
+    assert from_row(row) == job
+
+
+@pytest.mark.parametrize(
+    "prompt", ["a" * LONGEST_PROMPT, EMOJI * (LONGEST_PROMPT // 2), '"' * LONGEST_PROMPT]
+)
+def test_the_longest_prompt_fits(prompt: str):
+    row = stored(accepted(prompt, {}))
+    assert units(row["prompt"]) == LONGEST_PROMPT
+    assert max(units(value) for value in row.values()) <= MOST_UNITS
+
+
+@pytest.mark.parametrize("letter", ["a", "é", EMOJI, '"', "\n"])
+def test_the_largest_metadata_that_is_taken_fits(letter: str):
+    taken = 0
+    for count in range(17):
+        try:
+            row = stored(accepted("a boat", {f"{n:064}": letter * 512 for n in range(count)}))
+        except InvalidRequest:
+            break
+        taken = count
+        assert units(row["metadata"]) <= MOST_UNITS
+    assert taken >= 10
+
+
+def test_a_job_with_the_longest_errors_and_the_most_videos_fits():
+    long = EMOJI * 2000
+    output = replace(FULL.outputs[0], generation_id="g" * 1000, problem=long, stored=VIDEO)
+    job = replace(
+        FULL,
+        outputs=tuple(replace(output, index=index) for index in range(4)),
+        error=JobError("c", long, long, long, "r" * 100),
+        reason=long,
+    )
+    row = stored(job)
+    assert max(units(value) for value in row.values()) <= MOST_UNITS
+    assert from_row(row) == job
+
+
+@moderately_many
+@given(jobs)
+def test_a_row_holds_only_what_a_table_can(job: Job):
+    row = to_row(job)
+    assert all(type(value) in (str, int) for value in row.values())
+    assert not set(row["PartitionKey"] + row["RowKey"]) & set("/\\#?\t\n\r")
+
+
+def test_a_person_can_read_a_row():
+    row = to_row(FULL)
+    assert (row["PartitionKey"], row["RowKey"], row["schema"]) == ("default", FULL.id, SCHEMA)
+    assert (row["status"], row["prompt"], row["turn"]) == ("failed", REQUEST.prompt, 7)
+    assert row["metadata"] == '{"campaign":"spring","":"empty","prompt":"not the prompt"}'
+    assert "prompt" not in json.loads(row["request"])
+    assert to_row(a_job(metadata={"a": "é"}))["metadata"] == '{"a":"é"}'
+
+
+# --- other versions ------------------------------------------------------------------------------
+
+
+def test_a_column_that_a_newer_version_added_is_left_aside():
+    assert from_row({**stored(FULL), "colour": "red"}) == FULL
+
+
+def test_a_row_that_a_newer_version_wrote_in_its_own_way_is_refused():
+    with pytest.raises(ValueError, match=f"schema {SCHEMA + 1}.*Deploy the newer one"):
+        from_row({**stored(FULL), "schema": SCHEMA + 1})
+
+
+def test_a_field_that_an_older_version_did_not_write_has_its_default():
+    row = stored(a_job())
+    for name in ("turn", "metadata", "outputs"):
+        del row[name]
+    assert from_row(row) == a_job()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"status": "dreaming"},
+        {"created_at": "yesterday"},
+        {"request": "no json"},
+        {"request": "{}"},
+        {"outputs": '[{"index":"first"}]'},
+        {"turn": "many"},
+        pytest.param(
+            {"request": "[]"},
+        ),
+    ],
+)
+def test_a_row_that_is_no_job_is_a_value_error(changes: dict[str, Any]):
+    with pytest.raises(ValueError):  # noqa: PT011 - from json or pydantic, each with words of its own
+        from_row({**stored(FULL), **changes})
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        "created_at",
+        "updated_at",
+        "backend",
+        *(
+            pytest.param(
+                name,
+            )
+            for name in ("prompt", "request")
+        ),
+    ],
+)
+def test_a_row_without_a_column_that_every_job_has_is_a_value_error(column: str):
+    row = stored(a_job(status=Status.RUNNING))
+    del row[column]
+    with pytest.raises(ValueError):  # noqa: PT011 - from json or pydantic, each with words of its own
+        from_row(row)

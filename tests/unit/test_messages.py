@@ -1,0 +1,150 @@
+"""Queue messages: a public interface, so anything may lie in the queue."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.unit.examples import moderately_many
+from tests.unit.jobs import JOB_ID
+from video_jobs.errors import MalformedMessage
+from video_jobs.messages import FetchMessage, PollMessage, decode_fetch, decode_poll
+
+Decode = Callable[[bytes], PollMessage | FetchMessage]
+
+POLL: dict[str, Any] = {"v": 1, "owner": "default", "job_id": JOB_ID, "turn": 3}
+FETCH: dict[str, Any] = {**POLL, "index": 1}
+BOTH = pytest.mark.parametrize(
+    ("decode", "good"), [(decode_poll, POLL), (decode_fetch, FETCH)], ids=["poll", "fetch"]
+)
+MISSING = object()
+
+
+def test_a_poll_message_is_written_as_documented():
+    message = PollMessage(owner="default", job_id=JOB_ID, turn=3)
+    assert json.loads(message.encode()) == POLL
+
+
+def test_a_fetch_message_is_written_as_documented():
+    message = FetchMessage(owner="default", job_id=JOB_ID, index=1, turn=3)
+    assert json.loads(message.encode()) == FETCH
+
+
+@BOTH
+def test_what_is_written_is_read_again(decode: Decode, good: dict[str, Any]):
+    message = decode(json.dumps(good).encode())
+    assert message.model_dump() == good
+    assert decode(message.encode().encode()) == message
+
+
+@BOTH
+def test_a_turn_may_be_left_out_and_stays_out(decode: Decode, good: dict[str, Any]):
+    without = {name: value for name, value in good.items() if name != "turn"}
+    message = decode(json.dumps(without).encode())
+    assert message.turn is None
+    assert json.loads(message.encode()) == without
+
+
+@BOTH
+def test_the_version_may_be_left_out(decode: Decode, good: dict[str, Any]):
+    assert decode(json.dumps({k: v for k, v in good.items() if k != "v"}).encode()).v == 1
+
+
+@BOTH
+def test_what_a_newer_version_adds_is_left_aside(decode: Decode, good: dict[str, Any]):
+    assert decode(json.dumps({**good, "priority": "high"}).encode()) == decode(json.dumps(good).encode())
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("v", 2),
+        ("v", "1"),
+        ("v", None),
+        ("owner", MISSING),
+        ("owner", ""),
+        ("owner", None),
+        ("owner", 7),
+        ("owner", "a/b"),
+        ("owner", "a b"),
+        ("owner", "default\n"),
+        ("owner", "dé"),
+        ("owner", "\ud83d"),
+        ("owner", "a" * 129),
+        ("job_id", MISSING),
+        ("job_id", None),
+        ("job_id", 7),
+        ("job_id", ""),
+        ("job_id", JOB_ID.upper()),
+        ("job_id", JOB_ID + "0"),
+        ("job_id", "../" + JOB_ID),
+        ("turn", -1),
+        ("turn", "3"),
+        ("turn", 1.0),
+        ("turn", True),
+        ("turn", []),
+    ],
+)
+def test_a_malformed_field_is_refused_by_name(
+    decode: Decode, good: dict[str, Any], field: str, value: object
+):
+    _refused_by_name(decode, good, field, value)
+
+
+@pytest.mark.parametrize("value", [MISSING, None, -1, 100, "0", 1.0, True])
+def test_a_malformed_index_is_refused_by_name(value: object):
+    _refused_by_name(decode_fetch, FETCH, "index", value)
+
+
+def _refused_by_name(decode: Decode, good: dict[str, Any], field: str, value: object) -> None:
+    bad = {**good, field: value}
+    if value is MISSING:
+        del bad[field]
+    with pytest.raises(MalformedMessage) as refused:
+        decode(json.dumps(bad).encode())
+    assert f" {field}: " in str(refused.value)
+    assert "docs/api.md" in str(refused.value)
+
+
+@BOTH
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"not json", b"\xff\xfe\0", b"[]", b"null", b"7", b'"text"', b"{}"]
+)
+def test_what_is_no_message_is_refused(decode: Decode, good: dict[str, Any], body: bytes):
+    with pytest.raises(MalformedMessage):
+        decode(body)
+
+
+@pytest.mark.parametrize("decode", [decode_poll, decode_fetch])
+@moderately_many
+@given(
+    body=st.binary(max_size=60)
+    | st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(st.sampled_from(["v", "owner", "job_id", "turn", "index"]), inner, max_size=5)
+        ),
+        max_leaves=8,
+    ).map(lambda value: json.dumps(value).encode())
+)
+def test_no_bytes_in_the_queue_raise_anything_but_a_malformed_message(decode: Decode, body: bytes):
+    with pytest.raises(MalformedMessage):
+        decode(body)
+
+
+@BOTH
+def test_deep_nesting_is_refused(decode: Decode, good: dict[str, Any]):
+    with pytest.raises(MalformedMessage):
+        decode(b"[" * 40_000)
+
+
+def test_a_message_says_nothing_of_what_it_was_given():
+    body = json.dumps({**POLL, "owner": "https://example.test/?sig=abcdef"}).encode()
+    with pytest.raises(MalformedMessage) as refused:
+        decode_poll(body)
+    assert "abcdef" not in str(refused.value)

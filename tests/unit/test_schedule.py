@@ -1,0 +1,119 @@
+"""How long the app waits before it looks, offers or downloads again."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from tests.unit.examples import moderately_many
+from tests.unit.jobs import DAY, NOW, a_job
+from video_jobs import schedule
+from video_jobs.backends.answers import wait_hint
+from video_jobs.job import Job
+from video_jobs.schedule import fetch_delay, poll_delay, submit_delay
+
+SECOND = timedelta(seconds=1)
+LONGEST = timedelta(minutes=6)  # five, and the jitter
+QUEUED = a_job(submitted_at=NOW, expires_at=NOW + DAY)
+
+Delay = Callable[[float | None], timedelta]
+DELAYS: dict[str, Delay] = {
+    "poll": lambda hint: poll_delay(QUEUED, hint, NOW + SECOND),
+    "submit": lambda hint: submit_delay(QUEUED, hint, NOW + SECOND),
+    "fetch": lambda hint: fetch_delay(QUEUED, 1, hint, NOW + SECOND),
+}
+EVERY = pytest.mark.parametrize("delay", DELAYS.values(), ids=DELAYS.keys())
+
+
+@pytest.fixture
+def steady(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without jitter."""
+    monkeypatch.setattr(schedule.random, "uniform", lambda low, high: (low + high) / 2)
+
+
+@EVERY
+@moderately_many
+@given(
+    name=st.sampled_from(["retry-after", "retry-after-ms", "openai-poll-after-ms"]),
+    value=st.integers().map(str)
+    | st.floats().map(str)
+    | st.text(max_size=20)
+    | st.sampled_from(["Wed, 21 Oct 2015 07:28:00 GMT", "Fri, 31 Dec 9999 23:59:59 GMT", "0", "-0", "1e14"]),
+)
+def test_no_wait_hint_gives_a_negative_or_unbounded_delay(delay: Delay, name: str, value: str):
+    assert timedelta() < delay(wait_hint({name: value})) <= LONGEST
+
+
+@EVERY
+@pytest.mark.parametrize(
+    ("hint", "seconds"), [(7.5, 7.5), (300, 300), (301, 300), (1e14, 300), (0, 0.5), (-9, 0.5)]
+)
+def test_a_hint_is_followed_within_half_a_second_and_five_minutes(delay: Delay, hint: float, seconds: float):
+    assert delay(hint) == timedelta(seconds=seconds)
+
+
+@pytest.mark.usefixtures("steady")
+@pytest.mark.parametrize(("passed", "seconds"), [(0, 3), (20, 6), (60, 12), (114, 20), (7200, 20)])
+def test_polls_come_every_few_seconds_at_first_and_every_20_at_last(passed: int, seconds: float):
+    delay = poll_delay(QUEUED, None, NOW + passed * SECOND)
+    assert delay.total_seconds() == pytest.approx(seconds, abs=0.2)
+
+
+@pytest.mark.usefixtures("steady")
+@pytest.mark.parametrize(("passed", "seconds"), [(0, 3), (100, 18), (400, 60), (90_000, 60)])
+def test_a_waiting_job_is_offered_again_every_minute_at_last(passed: int, seconds: float):
+    delay = submit_delay(a_job(), None, NOW + passed * SECOND)
+    assert delay.total_seconds() == pytest.approx(seconds, abs=0.2)
+
+
+@pytest.mark.usefixtures("steady")
+@pytest.mark.parametrize(
+    ("attempts", "seconds"), [(1, 5), (2, 10), (3, 20), (6, 160), (7, 300), (10_000, 300)]
+)
+def test_downloads_back_off_to_five_minutes(attempts: int, seconds: float):
+    assert fetch_delay(QUEUED, attempts, None, NOW) == seconds * SECOND
+
+
+@EVERY
+def test_jobs_that_came_together_do_not_look_together_for_ever(delay: Delay):
+    waits = [delay(None).total_seconds() for _ in range(100)]
+    assert len(set(waits)) > 50
+    assert max(waits) / min(waits) <= 1.2 / 0.8 + 0.01
+    assert max(waits) / min(waits) > 1.1
+
+
+def test_a_job_that_was_not_submitted_yet_is_looked_at_soon():
+    assert poll_delay(a_job(), None, NOW + DAY) <= 4 * SECOND
+
+
+@pytest.mark.parametrize("hint", [None, 300.0])
+@pytest.mark.parametrize("left", [0, 1, 30, -5, -90_000])
+def test_the_last_look_and_the_last_download_come_just_after_the_expiry(left: int, hint: float | None):
+    job = a_job(submitted_at=NOW - DAY, expires_at=NOW + left * SECOND)
+    latest = max(left, 0) * SECOND + 2 * SECOND
+    assert timedelta() < poll_delay(job, hint, NOW) <= latest
+    assert timedelta() < fetch_delay(job, 50, hint, NOW) <= latest
+
+
+@moderately_many
+@given(passed=st.integers(0, 10**9), attempts=st.integers(0, 10**6))
+@example(passed=0, attempts=0)
+def test_no_delay_is_negative_or_unbounded_at_any_age_and_after_any_number_of_tries(
+    passed: int, attempts: int
+):
+    now = NOW + passed * SECOND
+    delays = (
+        poll_delay(QUEUED, None, now),
+        submit_delay(QUEUED, None, now),
+        fetch_delay(QUEUED, attempts, None, now),
+    )
+    assert all(timedelta() < delay <= LONGEST for delay in delays)
+
+
+@pytest.mark.parametrize("delay", [poll_delay, submit_delay])
+def test_a_clock_that_lags_behind_gives_no_negative_delay(
+    delay: Callable[[Job, float | None, object], timedelta],
+):
+    assert delay(QUEUED, None, NOW - 60 * SECOND) > timedelta()

@@ -1,0 +1,316 @@
+"""The settings: wrong ones are found at start, and every message says how to mend them."""
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.unit.examples import moderately_many
+from video_jobs.errors import InvalidSettings
+from video_jobs.settings import Settings
+
+KEY = "3f0c9a7be1d24568"
+ACCOUNT_KEY = "c2VjcmV0LW9mLXRoZS1hY2NvdW50"
+CONNECTION = f"DefaultEndpointsProtocol=https;AccountName=clips;AccountKey={ACCOUNT_KEY};EndpointSuffix=core.windows.net"
+
+GOOD = {
+    "AzureWebJobsStorage": CONNECTION,
+    "AZURE_OPENAI_ENDPOINT": "https://clips.openai.azure.com",
+    "AZURE_OPENAI_DEPLOYMENT": "sora",
+    "AZURE_OPENAI_API_KEY": KEY,
+}
+BACKEND: dict[str, Any] = {
+    "name": "own",
+    "dialect": "openai-videos",
+    "base_url": "https://videos.example.test/v1",
+    "model": "wan",
+}
+WITHOUT: None = None
+
+
+def read(**changes: str | None) -> Settings:
+    environment = {**GOOD, **changes}
+    return Settings.from_environment({k: v for k, v in environment.items() if v is not None})
+
+
+def problems_of(**changes: str | None) -> list[str]:
+    with pytest.raises(InvalidSettings) as error:
+        read(**changes)
+    assert str(error.value) == " ".join(error.value.problems)
+    return error.value.problems
+
+
+def listed(**changes: Any) -> str:
+    entry = {**BACKEND, **changes}
+    return json.dumps([{k: v for k, v in entry.items() if v is not None}])
+
+
+# --- what is right -------------------------------------------------------------------------------
+
+
+def test_the_usual_settings_give_one_azure_sora_backend():
+    settings = read()
+    (backend,) = settings.backends
+    assert (backend.name, backend.dialect, backend.model) == ("default", "azure-sora", "sora")
+    assert backend.base_url == "https://clips.openai.azure.com/openai/v1/video/generations"
+    assert settings.api_keys == {"default": KEY}
+    assert backend.retention == timedelta(hours=24)
+    assert settings.storage.connection_string == CONNECTION
+    assert (settings.create_deadline, settings.fetch_deadline) == (90, 480)
+
+
+def test_the_other_dialect_has_another_path():
+    (backend,) = read(VIDEO_DIALECT="openai-videos").backends
+    assert backend.base_url == "https://clips.openai.azure.com/openai/v1"
+
+
+@pytest.mark.parametrize("ending", ["/", "/openai", "/openai/", "/openai/v1", "/openai/v1/"])
+def test_an_endpoint_may_be_pasted_as_the_portal_shows_it(ending: str):
+    assert read(AZURE_OPENAI_ENDPOINT=f" https://clips.openai.azure.com{ending} ").backends == read().backends
+
+
+@pytest.mark.parametrize("key", [WITHOUT, ""])
+def test_without_a_key_an_identity_signs_in(key: str | None):
+    settings = read(AZURE_OPENAI_API_KEY=key)
+    (backend,) = settings.backends
+    assert (settings.api_keys, backend.api_key_setting, backend.auth) == ({}, None, None)
+    assert backend.token_scope == "https://cognitiveservices.azure.com/.default"
+
+
+def test_the_identitys_scope_is_a_setting():
+    (backend,) = read(AZURE_OPENAI_TOKEN_SCOPE="https://ai.azure.com/.default").backends
+    assert backend.token_scope == "https://ai.azure.com/.default"
+
+
+@pytest.mark.parametrize(
+    "text", ["UseDevelopmentStorage=true", "usedevelopmentstorage=true;", " UseDevelopmentStorage=true "]
+)
+def test_the_emulators_short_form_is_spelled_out(text: str):
+    connection = read(AzureWebJobsStorage=text).storage.connection_string
+    assert connection is not None
+    for service, port in (("Blob", 10000), ("Queue", 10001), ("Table", 10002)):
+        assert f"{service}Endpoint=http://127.0.0.1:{port}/devstoreaccount1;" in connection
+
+
+def test_an_account_name_gives_the_endpoints_of_an_identity():
+    storage = read(
+        AzureWebJobsStorage=WITHOUT,
+        AzureWebJobsStorage__accountName="clips",
+        AzureWebJobsStorage__clientId="7",
+        AzureWebJobsStorage__queueServiceUri="https://queues.example.test",
+    ).storage
+    assert storage.connection_string is None
+    assert storage.client_id == "7"
+    assert storage.blob_endpoint == "https://clips.blob.core.windows.net"
+    assert storage.queue_endpoint == "https://queues.example.test"
+    assert storage.table_endpoint == "https://clips.table.core.windows.net"
+
+
+def test_more_backends_come_behind_the_default_one():
+    settings = read(VIDEO_BACKENDS=listed(api_key_setting="OWN_KEY"), OWN_KEY=" other ")
+    assert [backend.name for backend in settings.backends] == ["default", "own"]
+    assert settings.api_keys == {"default": KEY, "own": "other"}
+    own = settings.backend("own")
+    assert own is not None
+    assert own.base_url == "https://videos.example.test/v1"
+    assert settings.backend("nobody") is None
+
+
+def test_listed_backends_do_without_the_default_one():
+    settings = read(AZURE_OPENAI_ENDPOINT=WITHOUT, AZURE_OPENAI_DEPLOYMENT=WITHOUT, VIDEO_BACKENDS=listed())
+    assert [backend.name for backend in settings.backends] == ["own"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "seconds"),
+    [
+        ("VIDEO_CREATE_DEADLINE_SECONDS", "5", 5),
+        ("VIDEO_CREATE_DEADLINE_SECONDS", "200", 200),
+        ("VIDEO_CREATE_DEADLINE_SECONDS", " 30.5 ", 30.5),
+        ("VIDEO_CREATE_DEADLINE_SECONDS", "", 90),
+        ("VIDEO_FETCH_DEADLINE_SECONDS", "10", 10),
+        ("VIDEO_FETCH_DEADLINE_SECONDS", "540", 540),
+        ("VIDEO_FETCH_DEADLINE_SECONDS", " ", 480),
+    ],
+)
+def test_the_deadlines_are_settings(name: str, text: str, seconds: float):
+    settings = read(**{name: text})
+    assert seconds == (settings.create_deadline if "CREATE" in name else settings.fetch_deadline)
+
+
+# --- what is missing or wrong --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "names", "mend"),
+    [
+        ({"AzureWebJobsStorage": WITHOUT}, "AzureWebJobsStorage", "connection string"),
+        ({"AzureWebJobsStorage": " "}, "AzureWebJobsStorage", "UseDevelopmentStorage=true"),
+        (
+            {"AzureWebJobsStorage": WITHOUT, "AzureWebJobsStorage__blobServiceUri": "https://b.example.test"},
+            "AzureWebJobsStorage__accountName",
+            "__tableServiceUri",
+        ),
+        ({"AzureWebJobsStorage": "clips"}, "AzureWebJobsStorage", "AccountName and AccountKey"),
+        ({"AzureWebJobsStorage": f"AccountKey={ACCOUNT_KEY}"}, "AzureWebJobsStorage", "'Access keys'"),
+        ({"AzureWebJobsStorage": "UseDevelopmentStorage=false"}, "AzureWebJobsStorage", "Azurite"),
+        (
+            {"AzureWebJobsStorage": f"BlobEndpoint=https://b.example.test;SharedAccessSignature=sig={KEY}"},
+            "AzureWebJobsStorage",
+            "__accountName",
+        ),
+        ({"AZURE_OPENAI_ENDPOINT": WITHOUT}, "AZURE_OPENAI_ENDPOINT", "or VIDEO_BACKENDS"),
+        ({"AZURE_OPENAI_ENDPOINT": "clips.openai.azure.com"}, "AZURE_OPENAI_ENDPOINT", "like https://"),
+        ({"AZURE_OPENAI_ENDPOINT": "https://"}, "AZURE_OPENAI_ENDPOINT", "like https://"),
+        ({"AZURE_OPENAI_ENDPOINT": "ftp://clips.example.test"}, "AZURE_OPENAI_ENDPOINT", "like https://"),
+        ({"AZURE_OPENAI_ENDPOINT": f"https://me:{KEY}@example.test"}, "AZURE_OPENAI_ENDPOINT", "no query"),
+        (
+            {"AZURE_OPENAI_ENDPOINT": f"https://example.test?api-key={KEY}"},
+            "AZURE_OPENAI_ENDPOINT",
+            "no query",
+        ),
+        ({"AZURE_OPENAI_ENDPOINT": f"https://example.test#{KEY}"}, "AZURE_OPENAI_ENDPOINT", "no query"),
+        ({"AZURE_OPENAI_ENDPOINT": "https://[::1"}, "AZURE_OPENAI_ENDPOINT", "it must be a full URL"),
+        ({"AZURE_OPENAI_DEPLOYMENT": WITHOUT}, "AZURE_OPENAI_DEPLOYMENT", "name the deployment"),
+        ({"AZURE_OPENAI_DEPLOYMENT": "  "}, "AZURE_OPENAI_DEPLOYMENT", "name the deployment"),
+        ({"AZURE_OPENAI_DEPLOYMENT": "d" * 201}, "AZURE_OPENAI_DEPLOYMENT", "at most 200 characters"),
+        ({"VIDEO_DIALECT": "sora"}, "VIDEO_DIALECT", "'azure-sora' or 'openai-videos'"),
+        ({"AZURE_OPENAI_API_KEY": "  "}, "AZURE_OPENAI_API_KEY", "Set it, or leave"),
+        ({"AZURE_OPENAI_API_KEY": f"{KEY}\n{KEY}"}, "AZURE_OPENAI_API_KEY", "Copy it anew"),
+        ({"AZURE_OPENAI_API_KEY": f"“{KEY}”"}, "AZURE_OPENAI_API_KEY", "Copy it anew"),
+        ({"VIDEO_CREATE_DEADLINE_SECONDS": "4.9"}, "VIDEO_CREATE_DEADLINE_SECONDS", "seconds from 5 to 200"),
+        ({"VIDEO_CREATE_DEADLINE_SECONDS": "201"}, "VIDEO_CREATE_DEADLINE_SECONDS", "seconds from 5 to 200"),
+        ({"VIDEO_CREATE_DEADLINE_SECONDS": "soon"}, "VIDEO_CREATE_DEADLINE_SECONDS", "a number of seconds"),
+        ({"VIDEO_CREATE_DEADLINE_SECONDS": "nan"}, "VIDEO_CREATE_DEADLINE_SECONDS", "a number of seconds"),
+        ({"VIDEO_FETCH_DEADLINE_SECONDS": "9"}, "VIDEO_FETCH_DEADLINE_SECONDS", "seconds from 10 to 540"),
+        ({"VIDEO_FETCH_DEADLINE_SECONDS": "541"}, "VIDEO_FETCH_DEADLINE_SECONDS", "seconds from 10 to 540"),
+        ({"VIDEO_FETCH_DEADLINE_SECONDS": "inf"}, "VIDEO_FETCH_DEADLINE_SECONDS", "a number of seconds"),
+        ({"VIDEO_FETCH_DEADLINE_SECONDS": "8 min"}, "VIDEO_FETCH_DEADLINE_SECONDS", "a number of seconds"),
+        ({"VIDEO_BACKENDS": "own"}, "VIDEO_BACKENDS", "It is a list of objects"),
+        ({"VIDEO_BACKENDS": f'[{{"api_key": "{KEY}"'}, "VIDEO_BACKENDS", "It is a list of objects"),
+        ({"VIDEO_BACKENDS": "[]"}, "VIDEO_BACKENDS", "docs/operations.md"),
+        ({"VIDEO_BACKENDS": "{}"}, "VIDEO_BACKENDS", "docs/operations.md"),
+        ({"VIDEO_BACKENDS": f'["{KEY}"]'}, "VIDEO_BACKENDS", "docs/operations.md"),
+        ({"VIDEO_BACKENDS": listed(name="default")}, "VIDEO_BACKENDS", "its own name"),
+        ({"VIDEO_BACKENDS": listed(api_key_setting="OWN_KEY")}, "OWN_KEY", "Set it, or leave"),
+        (
+            {"VIDEO_BACKENDS": listed(api_key_setting="OWN_KEY"), "OWN_KEY": f"{KEY}\0"},
+            "OWN_KEY",
+            "Copy it anew",
+        ),
+    ],
+)
+def test_a_wrong_setting_is_named_with_how_to_mend_it(changes: dict[str, str | None], names: str, mend: str):
+    (problem,) = problems_of(**changes)
+    assert names in problem
+    assert mend in problem
+    assert KEY not in problem
+    assert ACCOUNT_KEY not in problem
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("name", WITHOUT),
+        ("name", "Own"),
+        ("name", "own backend"),
+        ("name", "o" * 41),
+        ("dialect", WITHOUT),
+        ("dialect", "sora"),
+        ("base_url", WITHOUT),
+        ("base_url", "videos.example.test"),
+        ("base_url", f"https://me:{KEY}@example.test"),
+        ("base_url", f"https://example.test/v1?key={KEY}"),
+        ("model", WITHOUT),
+        ("model", ""),
+        ("auth", KEY),
+        ("body", "form"),
+        ("sizes", ["1280*720"]),
+        ("sizes", ["0x720"]),
+        ("sizes", "1280x720"),
+        ("seconds", [0]),
+        ("seconds", [3601]),
+        ("seconds", "some"),
+        ("retention_hours", 0),
+        ("retention_hours", 24 * 365 + 1),
+        ("retention_hours", "a day"),
+        ("api_key", KEY),
+        ("api_key_setting", 7),
+        ("token_scope", 7),
+    ],
+)
+def test_a_wrong_field_of_a_backend_is_named_with_its_place(field: str, value: Any):
+    problems = problems_of(VIDEO_BACKENDS=listed(**{field: value}))
+    assert all(problem.startswith(f"VIDEO_BACKENDS[0].{field}: ") for problem in problems)
+    assert KEY not in " ".join(problems)
+
+
+def test_the_place_of_a_wrong_backend_is_counted():
+    both = json.dumps([BACKEND, {**BACKEND, "name": "other", "model": ""}])
+    assert problems_of(VIDEO_BACKENDS=both)[0].startswith("VIDEO_BACKENDS[1].model: ")
+
+
+def test_every_problem_is_told_at_once():
+    with pytest.raises(InvalidSettings) as error:
+        Settings.from_environment({"VIDEO_CREATE_DEADLINE_SECONDS": "x", "VIDEO_FETCH_DEADLINE_SECONDS": "y"})
+    for name in ("AzureWebJobsStorage", "AZURE_OPENAI_ENDPOINT", "VIDEO_CREATE_", "VIDEO_FETCH_"):
+        assert any(name in problem for problem in error.value.problems)
+    assert len(error.value.problems) == 4
+
+
+def test_a_key_in_place_of_its_settings_name_is_not_repeated():
+    assert KEY not in " ".join(problems_of(VIDEO_BACKENDS=listed(api_key_setting=f"sk-{KEY}")))
+
+
+def test_deeply_nested_backends_are_a_problem_like_others():
+    assert problems_of(VIDEO_BACKENDS="[" * 100_000)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"AZURE_OPENAI_ENDPOINT": "https://clips.example.test:port"},
+        {"AZURE_OPENAI_ENDPOINT": "https://clips.example.test:99999"},
+        {"AZURE_OPENAI_ENDPOINT": "https://clips example.test"},
+        {"AzureWebJobsStorage": "AccountName=;AccountKey="},
+        {"AzureWebJobsStorage": WITHOUT, "AzureWebJobsStorage__accountName": "not a name"},
+        {
+            "AzureWebJobsStorage": WITHOUT,
+            "AzureWebJobsStorage__blobServiceUri": "blobs",
+            "AzureWebJobsStorage__queueServiceUri": "queues",
+            "AzureWebJobsStorage__tableServiceUri": "tables",
+        },
+    ],
+)
+def test_an_address_that_can_not_be_one_is_found_at_start(changes: dict[str, str | None]):
+    assert problems_of(**changes)
+
+
+# --- secrets -------------------------------------------------------------------------------------
+
+
+def test_settings_that_are_printed_show_no_secret():
+    settings = read(VIDEO_BACKENDS=listed(api_key_setting="OWN_KEY"), OWN_KEY="other-secret")
+    for shown in (repr(settings), str(settings), f"{settings.storage} {settings.backends}"):
+        assert KEY not in shown
+        assert ACCOUNT_KEY not in shown
+        assert "other-secret" not in shown
+
+
+@moderately_many
+@given(
+    st.dictionaries(
+        st.sampled_from(
+            ["name", "dialect", "base_url", "model", "auth", "body", "sizes", "seconds", "token", "key"]
+        ),
+        st.sampled_from(
+            [KEY, [KEY], {"key": KEY}, f"https://:{KEY}@", f"https://example.test?{KEY}", 7, None]
+        ),
+        min_size=1,
+    )
+)
+def test_whatever_is_wrong_with_a_backend_no_value_of_it_is_repeated(entry: dict[str, Any]):
+    assert KEY not in " ".join(problems_of(VIDEO_BACKENDS=json.dumps([entry])))
