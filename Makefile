@@ -28,7 +28,7 @@ test: $(VENV)/.dev-ready  ## all tests, on Azurite and the simulated API
 
 test-runtime: $(VENV)/.dev-ready  ## the app under Microsoft's own Python worker (needs Python 3.13+)
 	@echo "==> tests under azure-functions-runtime"
-	@$(run) -m pytest tests/functional/test_azure_runtime.py $(PYTEST_ARGS)
+	@$(run) -m pytest -n 0 tests/functional/test_azure_runtime.py $(PYTEST_ARGS)
 
 bench: $(VENV)/.dev-ready  ## speed, memory, import time and storage transactions, as ratios of one run
 	@$(run) -m tests.bench

@@ -95,7 +95,7 @@ def _download(job: dict[str, Any], video: dict[str, Any]) -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make demo")
-    parser.add_argument("--size", help="WIDTHxHEIGHT")
+    parser.add_argument("--size", default="1280x720", help="WIDTHxHEIGHT")
     parser.add_argument("--seconds", help="length of the video")
     parser.add_argument("--variants", help="how many videos")
     parser.add_argument("--dialect", default="azure-sora", choices=["azure-sora", "openai-videos"])

@@ -60,7 +60,7 @@ WholeNumber = Annotated[int, BeforeValidator(_whole_number), Field(strict=True, 
 class SubmitRequest(BaseModel):
     """The body of `POST /api/jobs`. What is left out is the backend's default."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
     prompt: Annotated[str, AfterValidator(_words), AfterValidator(_prompt), Field(max_length=LONGEST_PROMPT)]
     size: Annotated[str, Field(pattern=r"^[1-9][0-9]{1,4}x[1-9][0-9]{1,4}$")] | None = None
@@ -77,7 +77,7 @@ class SubmitRequest(BaseModel):
     backend: Annotated[str, Field(min_length=1, max_length=40)] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Submission:
     """A request that is well-formed; whether the model can do it is for the backend's limits to say."""
 

@@ -15,7 +15,7 @@ class ReelkeepError(Exception):
 # --- what a client did ---------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class FieldProblem:
     """One thing wrong with a request: which field, and how to mend it."""
 

@@ -44,7 +44,7 @@ class Status(StrEnum):
 _TERMINAL = frozenset({Status.SUCCEEDED, Status.FAILED, Status.CANCELLED, Status.EXPIRED})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class InputImage:
     """The still that the video starts from; its bytes lie in the `inputs` container."""
 
@@ -55,7 +55,7 @@ class InputImage:
     height: int  #: pixels
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class VideoRequest:
     """What the client asked for, with the backend's defaults filled in."""
 
@@ -71,7 +71,7 @@ class VideoRequest:
         return f"{self.width}x{self.height}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class BackendRef:
     """Which backend the job belongs to, frozen when the job was made. Never holds a secret."""
 
@@ -81,7 +81,7 @@ class BackendRef:
     model: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class JobError:
     """Why a job ended without its videos."""
 
@@ -92,7 +92,7 @@ class JobError:
     backend_request_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class StoredVideo:
     """A video that lies in Blob Storage, as it was measured while it went in."""
 
@@ -104,7 +104,7 @@ class StoredVideo:
     duration_ms: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Output:
     """One generated video of a job, and how far its copy has come."""
 
@@ -124,7 +124,7 @@ class Output:
         return self.stored is not None or self.lost
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Job:
     """One attempt. A retry is another job, so that terminal is final.
 

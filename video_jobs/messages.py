@@ -24,7 +24,7 @@ def _job_id(text: str) -> str:
 
 
 class _Message(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
+    model_config = ConfigDict(frozen=True, extra="ignore", strict=True, defer_build=True)
 
     v: Literal[1] = 1
     owner: str = Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9._-]+$")

@@ -17,7 +17,7 @@ class InvalidMp4(ValueError):
     """The bytes are no whole MP4; the message says where they break off or go wrong."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Mp4Facts:
     """What the movie header tells; None where it could not be read."""
 

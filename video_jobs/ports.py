@@ -23,7 +23,7 @@ Clock = Callable[[], datetime]
 # --- the jobs table ------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class StoredJob:
     """A job as it was read, with the ETag that the next write is conditional on."""
 
@@ -31,7 +31,7 @@ class StoredJob:
     etag: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class IdempotencyEntry:
     """Which job a client's key stands for, and of which request."""
 
@@ -41,7 +41,7 @@ class IdempotencyEntry:
     job_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class JobPage:
     jobs: list[Job]
     after: str | None  #: the job id to go on after; None on the last page
@@ -92,7 +92,7 @@ class Messages(Protocol):
 # --- blobs ---------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class VideoPlace:
     """Where one output of a job lies: `{owner}/{job_id}/{index}.mp4`."""
 
@@ -101,7 +101,7 @@ class VideoPlace:
     index: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class BlobFacts:
     """What a committed video blob says of itself."""
 
@@ -109,7 +109,7 @@ class BlobFacts:
     metadata: dict[str, str]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SignedUrl:
     """A read-only URL and when it ends. The URL is a secret: it may stand in an answer, nowhere else."""
 
@@ -162,7 +162,7 @@ class BackendState(StrEnum):
     UNKNOWN = "unknown"  #: a word that we don't know: go on looking
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class BackendJob:
     """One look at a backend's job, in our words. Everything but the id may be missing."""
 

@@ -17,7 +17,7 @@ from video_jobs.storage.signing import BlobSigner, UserDelegationKeys, account_k
 from video_jobs.storage.tables import TableJobs, TableLiveJobs, create_tables
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Services:
     """All that a use case may touch."""
 

@@ -61,7 +61,7 @@ class BackendSettings(BaseModel):
     The API key itself is never in here: `api_key_setting` names the app setting that holds it.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")
     dialect: Dialect
@@ -88,7 +88,7 @@ class BackendSettings(BaseModel):
         return timedelta(hours=self.retention_hours)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class StorageSettings:
     """Where Blob, Queue and Table Storage are: a connection string, or endpoints and an identity."""
 
@@ -99,7 +99,7 @@ class StorageSettings:
     client_id: str | None = None  #: of a user-assigned identity
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Settings:
     storage: StorageSettings
     backends: tuple[BackendSettings, ...]  #: the first is the default

@@ -20,7 +20,7 @@ _SECRET = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class BackendMessage:
     """An error's code and words, each None where there were none."""
 

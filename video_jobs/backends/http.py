@@ -49,7 +49,7 @@ _REFUSALS: dict[int, type[BackendError]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Answer:
     """A success with a JSON object in it."""
 

@@ -11,7 +11,7 @@ from video_jobs.job import InputImage, VideoRequest
 LARGEST_SIDE = 8192  # pixels; no model comes near
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Limits:
     """None for `sizes` or `seconds` means: any, the server decides."""
 

@@ -19,7 +19,7 @@ from video_jobs.settings import StorageSettings
 _TIMEOUTS: dict[str, Any] = {"connection_timeout": 10, "read_timeout": 30}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class StorageServices:
     blobs: BlobServiceClient
     queues: QueueServiceClient

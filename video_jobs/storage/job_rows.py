@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from typing import Any
 
@@ -12,14 +13,19 @@ from video_jobs.job import Job
 SCHEMA = 1
 """Grows when a row can't be read by the version before; new fields with a default don't need it."""
 
-_JOB: TypeAdapter[Job] = TypeAdapter(Job)
 _NESTED = {"request", "metadata", "backend", "outputs", "error"}
 _PROMPT = "prompt"  # on its own: with the rest of the request it would not fit into one property
 
 
+@functools.cache
+def _adapter() -> TypeAdapter[Job]:
+    """Built when the first row is read or written: a cold start has no time to spare."""
+    return TypeAdapter(Job)
+
+
 def to_row(job: Job) -> dict[str, Any]:
     """Without the keys' and writes' columns that the table adds. None is left out."""
-    fields = _JOB.dump_python(job, mode="json", exclude_none=True)
+    fields = _adapter().dump_python(job, mode="json", exclude_none=True)
     fields[_PROMPT] = fields["request"].pop(_PROMPT)
     for name in _NESTED & fields.keys():
         fields[name] = json.dumps(fields[name], ensure_ascii=False, separators=(",", ":"))
@@ -41,4 +47,4 @@ def from_row(row: dict[str, Any]) -> Job:
         fields["request"][_PROMPT] = fields.pop(_PROMPT)
     except (KeyError, TypeError) as error:
         raise ValueError(f"The row is no job: its {error} is missing or of the wrong kind.") from error
-    return _JOB.validate_python({**fields, "owner": row["PartitionKey"], "id": row["RowKey"]})
+    return _adapter().validate_python({**fields, "owner": row["PartitionKey"], "id": row["RowKey"]})

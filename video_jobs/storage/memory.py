@@ -83,7 +83,7 @@ class MemoryLiveJobs:
         self.keys.discard((job.backend.name, job.live_key))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class QueuedMessage:
     """What lies in a queue, and when it becomes visible."""
 
@@ -109,7 +109,7 @@ class MemoryMessages:
         pass
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class MemoryBlob:
     content: bytes
     metadata: dict[str, str]

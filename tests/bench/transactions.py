@@ -1,0 +1,182 @@
+"""How many storage transactions a job costs, counted by the storage itself.
+
+One small video, from the client's request to the last message of the job's chain, under the function host.
+Left out: creating tables, queues and containers, which happens once a process, and looking into empty
+queues, which depends on how long there is nothing to do.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+import requests
+
+from tests.bench.azurite_log import Request, read_requests
+from tests.bench.report import say, table, verdict
+from tests.bench.stack import Stack, running_stack
+from video_jobs.messages import FETCH_QUEUE, POLL_QUEUE
+
+MOST_A_POLL = 5  # dequeue, read, enqueue, update, delete
+MOST_BESIDES = 25
+
+SUBMIT, FETCH, END = "submit", "fetch", "end"
+_GUARD_SECONDS = 2  # in place of five minutes, so that the job's last message comes while we watch
+_SET_UP = {"Queue_Create", "Container_Create", "Table_Create"}
+_WORDS = {  # for Azurite's names
+    "Messages_Enqueue": "enqueue",
+    "Messages_Dequeue": "dequeue",
+    "MessageId_Delete": "delete message",
+    "Table_Batch": "insert row",
+    "Table_MergeEntity": "upsert row",
+    "Table_UpdateEntity": "update row",
+    "Table_DeleteEntity": "delete row",
+    "Table_QueryEntitiesWithPartitionAndRowKey": "read row",
+    "Blob_GetProperties": "look for blob",
+    "BlockBlob_StageBlock": "stage block",
+    "BlockBlob_CommitBlockList": "commit blocks",
+    "BlockBlob_Upload": "upload blob",
+}
+_LONGEST_WAIT = 90.0  # seconds
+_ROOT = Path(__file__).parents[2]
+
+
+@dataclass(slots=True)
+class Step:
+    name: str
+    operations: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Transactions:
+    steps: list[Step]
+
+    @property
+    def most_a_poll(self) -> int:
+        return max(len(step.operations) for step in self.steps if step.name.startswith("poll"))
+
+    @property
+    def besides_polls(self) -> int:
+        return sum(len(step.operations) for step in self.steps if not step.name.startswith("poll"))
+
+
+def run() -> None:
+    say("Storage transactions of one job with one small video")
+    counted = count()
+    rows = [[step.name, str(len(step.operations)), _in_words(step.operations)] for step in counted.steps]
+    table("Storage transactions", ["step", "count", "which"], rows, words=1)
+    polls, besides = counted.most_a_poll, counted.besides_polls
+    say(f"  most in one poll: {verdict(polls, f'≤ {MOST_A_POLL}', polls <= MOST_A_POLL)}")
+    say(f"  besides the polls: {verdict(besides, f'≤ {MOST_BESIDES}', besides <= MOST_BESIDES)}")
+    say(f"  (the guard's messages came after {_GUARD_SECONDS} s, not after five minutes)")
+
+
+def count(run_seconds: float = 8.0) -> Transactions:
+    """Takes one job, which the video API works on so long, through the app: what did the storage have to do?"""
+    with tempfile.TemporaryDirectory(prefix="reelkeep-bench-") as folder:
+        log = Path(folder) / "azurite.log"
+        with running_stack(debug_log=log) as stack:
+            stack.api.configure(speed=1, queue_seconds=0, run_seconds=run_seconds)
+            with _running_app(stack) as url:
+                # The only request that a client makes: reading the job would count as well.
+                answer = requests.post(f"{url}/api/jobs", json={"prompt": "a small video"}, timeout=60)
+                answer.raise_for_status()
+                served = _wait_for_the_end(log)
+        return Transactions(_steps(served))
+
+
+def _wait_for_the_end(log: Path) -> list[Request]:
+    """Until every message that was sent has been deleted."""
+    give_up_at = time.monotonic() + _LONGEST_WAIT
+    while time.monotonic() < give_up_at:
+        served = read_requests(log)
+        done = Counter(request.operation for request in served)
+        if done["Messages_Enqueue"] == done["MessageId_Delete"] > 0:
+            return served
+        time.sleep(0.2)
+    raise TimeoutError(f"After {_LONGEST_WAIT:.0f} s the job's messages are not all done.")
+
+
+def _steps(served: list[Request]) -> list[Step]:
+    """A request belongs to the step that began last, and a message's deletion to the step that took it.
+
+    That is exact for one job with one output: nothing but its deletion comes of a poll once it has asked for
+    the download.
+    """
+    submit, fetch, end = Step(SUBMIT), Step(FETCH), Step(END)
+    polls: list[Step] = []
+    now, taken_by = submit, dict[str, Step]()
+    for request in served:
+        if request.operation in _SET_UP:
+            continue
+        step = now
+        if request.operation == "Messages_Dequeue":
+            if not request.message_ids:
+                continue
+            if request.queue == POLL_QUEUE:
+                polls.append(Step(f"poll {len(polls) + 1}"))
+            step = now = polls[-1] if request.queue == POLL_QUEUE else fetch
+            taken_by |= dict.fromkeys(request.message_ids, step)
+        elif request.operation == "MessageId_Delete":
+            step = taken_by[request.path.split("/")[2]]
+        elif request.operation == "Messages_Enqueue" and request.queue == FETCH_QUEUE:
+            step = fetch
+        elif now is fetch and _ends_a_job(request):
+            step = end
+        step.operations.append(request.operation)
+    return [submit, *polls, fetch, end]
+
+
+def _ends_a_job(request: Request) -> bool:
+    return request.path.endswith("/job.json") or (
+        request.method == "DELETE" and request.path.startswith("livejobs")
+    )
+
+
+def _in_words(operations: list[str]) -> str:
+    return ", ".join(_WORDS.get(name, name) for name in operations)
+
+
+@contextlib.contextmanager
+def _running_app(stack: Stack) -> Iterator[str]:
+    """The app under the function host, in a process of its own: the app reads its settings once a process."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.bench.transactions"],
+        env={**os.environ, **stack.environment},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        url = process.stdout.readline().strip()
+        if not url.startswith("http://"):
+            raise RuntimeError("The app did not start; what it said is above.")
+        yield url
+    finally:
+        process.communicate()
+
+
+def _serve() -> None:
+    """Run the app until standard input ends."""
+    import function_app
+    import poll_job.poll
+    from local.function_host.host import FunctionHost
+
+    poll_job.poll.GUARD_INTERVAL = timedelta(seconds=_GUARD_SECONDS)  # type: ignore[attr-defined]
+    with FunctionHost(function_app.app, host_json=_ROOT / "host.json") as host:
+        print(host.url, flush=True)
+        sys.stdin.read()
+
+
+if __name__ == "__main__":
+    _serve()
