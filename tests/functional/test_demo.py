@@ -54,7 +54,7 @@ def is_running(pid: int) -> bool:
 @pytest.mark.parametrize("dialect", ["azure-sora", "openai-videos"])
 def test_the_demo_leaves_the_video_that_it_names(dialect: str) -> None:
     small = ["--size", "480x480", "--seconds", "1", "--variants", "2"] if dialect == "azure-sora" else []
-    process = demo("--dialect", dialect, *small, PROMPT="it's a \"boat\" & more")
+    process = demo("--dialect", dialect, *small, PROMPT='it\'s a "boat" & more')
     output, _ = process.communicate(timeout=110)
     assert process.returncode == 0, output
     paths = [Path(path) for path in re.findall(r"your video: (.+)", output)]

@@ -1,0 +1,62 @@
+"""What the pages tell people to type works."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from local.stack import Stack
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[Stack]:
+    with Stack(port=0, dialect="azure-sora", speed=20) as running:
+        yield running
+
+
+def curl_lines(page: str) -> str:
+    """All shell blocks of a page that speak to the API, as one script."""
+    blocks = re.findall(r"```sh\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
+    return "\n".join(block for block in blocks if "curl" in block or "API=" in block)
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/api.md"])
+def test_the_curl_lines_of_a_page_work(stack: Stack, page: str, tmp_path: Path) -> None:
+    script = curl_lines(page).replace("http://localhost:7071/api", stack.api)
+    assert script.count("curl ") >= 3
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],
+        cwd=tmp_path,
+        env=os.environ,
+        capture_output=True,
+        text=True,
+        timeout=90,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert '"code"' not in done.stdout.replace('"code":null', ""), done.stdout
+    if page == "README.md":
+        assert (tmp_path / "video.mp4").read_bytes()[4:8] == b"ftyp"
+        assert (tmp_path / "still.jpg").read_bytes()[:3] == b"\xff\xd8\xff"
+
+
+def test_links_between_the_pages_lead_somewhere() -> None:
+    for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+        for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_every_error_code_is_explained() -> None:
+    page = (ROOT / "docs" / "api.md").read_text()
+    folders = ("video_jobs", "submit_job", "poll_job", "fetch_video", "job_api", "http_edge")
+    sources = "".join(path.read_text() for folder in folders for path in (ROOT / folder).rglob("*.py"))
+    codes = set(re.findall(r'code="([a-z_]+)"', sources)) | set(re.findall(r'code = "([a-z_]+)"', sources))
+    codes |= set(re.findall(r'(?:HttpProblem|problem)\(\s*\d{3},\s*"([a-z_]+)"', sources))
+    assert len(codes) > 15
+    assert {code for code in codes if f"`{code}`" not in page} == set()
