@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import logging
 from functools import partial
+from typing import Any
 from urllib.parse import quote
 
 from video_jobs import transitions
@@ -67,12 +68,7 @@ def _fetch(services: Services, message: FetchMessage, stored: StoredJob, output:
     thumbnail = _copy_thumbnail(services, job, output)
     log.info("%s/%s is stored: %s bytes, sha256 %s", job.id, output.index, video.length, video.sha256)
     change = partial(
-        transitions.output_stored,
-        now=services.clock(),
-        index=output.index,
-        generation_id=output.generation_id,
-        video=video,
-        thumbnail=thumbnail,
+        transitions.output_stored, now=services.clock(), video=video, thumbnail=thumbnail, **_which(output)
     )
     return update(services.jobs, stored, change)
 
@@ -165,13 +161,7 @@ def _try_again(
     job, now = stored.job, services.clock()
     log.warning("%s/%s could not be fetched: %s", job.id, output.index, problem)
     if job.expired_by(now):
-        lost = partial(
-            transitions.output_lost,
-            now=now,
-            index=output.index,
-            generation_id=output.generation_id,
-            problem=problem,
-        )
+        lost = partial(transitions.output_lost, now=now, problem=problem, **_which(output))
         return update(services.jobs, stored, lost)
     if message.turn is None:
         return stored
@@ -181,11 +171,15 @@ def _try_again(
     delayed = partial(
         transitions.output_delayed,
         now=now,
-        index=output.index,
-        generation_id=output.generation_id,
         problem=problem,
         turn=turn,
         due_at=now + delay,
         suspect_sha256=suspect,
+        **_which(output),
     )
     return update(services.jobs, stored, delayed)
+
+
+def _which(output: Output) -> dict[str, Any]:
+    """Which output a transition is about: the generation too, so that it is applied to no other."""
+    return {"index": output.index, "generation_id": output.generation_id}

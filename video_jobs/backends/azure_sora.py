@@ -15,6 +15,7 @@ from urllib.parse import quote
 from video_jobs.backends.answers import identifier, moment, request_id, text, wait_hint
 from video_jobs.backends.http import Answer, BackendHttp
 from video_jobs.backends.limits import Limits
+from video_jobs.backends.listing import every_job
 from video_jobs.errors import Unavailable, UnknownOutcome
 from video_jobs.job import VideoRequest
 from video_jobs.ports import BackendJob, BackendState, ContentStream
@@ -86,15 +87,7 @@ class AzureSora:
         return _readable(self._http.get(f"/jobs/{quote(backend_job_id, safe='')}"))
 
     def recent(self) -> Iterator[BackendJob]:
-        query = {"limit": _PAGE}
-        while True:
-            page = self._http.get("/jobs", **query).body
-            entries = page.get("data")
-            jobs = [job for entry in entries if (job := _job(entry, {}))] if isinstance(entries, list) else []
-            yield from jobs
-            if not page.get("has_more") or not jobs:
-                return
-            query["after"] = jobs[-1].id
+        return every_job(self._http, "/jobs", {"limit": _PAGE}, lambda entry: _job(entry, {}))
 
     def open_video(
         self, backend_job_id: str, generation_id: str, deadline: float

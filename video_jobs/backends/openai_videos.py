@@ -14,6 +14,7 @@ from urllib.parse import quote
 from video_jobs.backends.answers import identifier, moment, percent, request_id, text, wait_hint
 from video_jobs.backends.http import Answer, BackendHttp
 from video_jobs.backends.limits import Limits
+from video_jobs.backends.listing import every_job
 from video_jobs.errors import NotFound, Rejected, Unavailable, UnknownOutcome
 from video_jobs.job import VideoRequest
 from video_jobs.ports import BackendJob, BackendState, ContentStream
@@ -84,18 +85,7 @@ class OpenAIVideos:
 
     def recent(self) -> Iterator[BackendJob]:
         query = {"limit": _PAGE, "order": "desc"}
-        while True:
-            page = self._http.get("/videos", **query).body
-            entries = page.get("data")
-            videos = (
-                [video for entry in entries if (video := _video(entry, {}))]
-                if isinstance(entries, list)
-                else []
-            )
-            yield from videos
-            if not page.get("has_more") or not videos:
-                return
-            query["after"] = videos[-1].id
+        return every_job(self._http, "/videos", query, lambda entry: _video(entry, {}))
 
     def open_video(
         self, backend_job_id: str, generation_id: str, deadline: float
