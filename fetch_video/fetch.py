@@ -9,15 +9,14 @@ from __future__ import annotations
 import itertools
 import logging
 from functools import partial
-from typing import Any
 from urllib.parse import quote
 
 from video_jobs import transitions
-from video_jobs.errors import BackendError, JobNotFound, TransitionRefused, Unavailable
+from video_jobs.errors import BackendError, ForeignBlob, JobNotFound, TransitionRefused
 from video_jobs.finish import finish
 from video_jobs.images import sniff
 from video_jobs.job import Job, Output, StoredVideo
-from video_jobs.messages import FetchMessage
+from video_jobs.messages import FetchMessage, refuse_far_ahead
 from video_jobs.ports import BlobFacts, StoredJob, VideoPlace
 from video_jobs.schedule import fetch_delay
 from video_jobs.services import Services
@@ -45,6 +44,7 @@ def fetch_video(services: Services, message: FetchMessage) -> None:
     if job.is_terminal:
         finish(services, job)  # again, in case a crash kept the first time from its end
         return
+    refuse_far_ahead(message, output.turn)
     if output.is_settled or (message.turn is not None and message.turn < output.turn):
         log.info("%s/%s: turn %s is over; dropped", job.id, output.index, message.turn)
         return
@@ -63,18 +63,20 @@ def _fetch(services: Services, message: FetchMessage, stored: StoredJob, output:
         video = _copy(services, job, output)
     except SuspectVideo as error:
         return _try_again(services, message, stored, output, str(error), suspect=error.sha256)
+    except ForeignBlob as error:
+        return _try_again(services, message, stored, output, str(error))
     except BackendError as error:
         return _try_again(services, message, stored, output, str(error), hint=error.retry_after)
     thumbnail = _copy_thumbnail(services, job, output)
     log.info("%s/%s is stored: %s bytes, sha256 %s", job.id, output.index, video.length, video.sha256)
     change = partial(
-        transitions.output_stored, now=services.clock(), video=video, thumbnail=thumbnail, **_which(output)
+        transitions.output_stored, now=services.clock(), which=output, video=video, thumbnail=thumbnail
     )
     return update(services.jobs, stored, change)
 
 
 def _copy(services: Services, job: Job, output: Output) -> StoredVideo:
-    """Raises BackendError or SuspectVideo; then nothing was committed."""
+    """Raises BackendError, SuspectVideo or ForeignBlob; then nothing was committed."""
     place = VideoPlace(job.owner, job.id, output.index)
     found = services.blobs.find_video(place)
     if found is None:
@@ -89,7 +91,7 @@ def _copy(services: Services, job: Job, output: Output) -> StoredVideo:
         found = services.blobs.find_video(place)  # another delivery of this message was faster
     video = _recognise(job, output, found)
     if video is None:
-        raise Unavailable(
+        raise ForeignBlob(
             f"Something that is not this video lies at {place.owner}/{place.job_id}/{place.index}.mp4 in the "
             f"container 'videos'. Move it away, and the video is fetched."
         )
@@ -161,7 +163,7 @@ def _try_again(
     job, now = stored.job, services.clock()
     log.warning("%s/%s could not be fetched: %s", job.id, output.index, problem)
     if job.expired_by(now):
-        lost = partial(transitions.output_lost, now=now, problem=problem, **_which(output))
+        lost = partial(transitions.output_lost, now=now, which=output, problem=problem)
         return update(services.jobs, stored, lost)
     if message.turn is None:
         return stored
@@ -171,15 +173,10 @@ def _try_again(
     delayed = partial(
         transitions.output_delayed,
         now=now,
+        which=output,
         problem=problem,
         turn=turn,
         due_at=now + delay,
         suspect_sha256=suspect,
-        **_which(output),
     )
     return update(services.jobs, stored, delayed)
-
-
-def _which(output: Output) -> dict[str, Any]:
-    """Which output a transition is about: the generation too, so that it is applied to no other."""
-    return {"index": output.index, "generation_id": output.generation_id}

@@ -16,7 +16,9 @@ from video_jobs.errors import (
     InvalidSettings,
     JobNotFound,
     ReelkeepError,
+    RequestTooLarge,
     StorageUnavailable,
+    UnsupportedContentType,
 )
 
 log = logging.getLogger("reelkeep.http")
@@ -84,7 +86,8 @@ def _translate(error: Exception) -> func.HttpResponse:
             return problem(error.status, error.code, str(error), error.headers)
         case InvalidRequest():
             fields = [{"field": p.field, "message": p.message} for p in error.problems]
-            return problem(400, error.code, str(error), errors=fields)
+            status = {RequestTooLarge: 413, UnsupportedContentType: 415}.get(type(error), 400)
+            return problem(status, error.code, str(error), errors=fields)
         case JobNotFound():
             return problem(404, "job_not_found", str(error))
         case IdempotencyKeyReused():

@@ -16,11 +16,11 @@ from video_jobs import transitions
 from video_jobs.errors import BackendError, Gone, JobNotFound, NotFound, TransitionRefused
 from video_jobs.finish import finish
 from video_jobs.job import Job, Status
-from video_jobs.messages import FetchMessage, PollMessage
+from video_jobs.messages import FetchMessage, PollMessage, refuse_far_ahead
+from video_jobs.paid_call import make_paid_call, new_attempt, outcome_known_after, unconfirmed
 from video_jobs.ports import StoredJob
-from video_jobs.schedule import GUARD_INTERVAL, poll_delay, submit_delay
+from video_jobs.schedule import guard_delay, poll_delay, submit_delay
 from video_jobs.services import Services
-from video_jobs.submission import make_paid_call, outcome_known_after, unconfirmed
 from video_jobs.update import update
 
 log = logging.getLogger("reelkeep.poll")
@@ -40,6 +40,7 @@ def poll_job(services: Services, message: PollMessage) -> None:
         except JobNotFound:
             log.warning("%s: a poll message for a job that is not there; dropped", message.job_id)
             return
+        refuse_far_ahead(message, stored.job.turn)
         if message.turn is not None and message.turn < stored.job.turn:
             log.info(
                 "%s: turn %s is over, the job is at %s; dropped",
@@ -75,15 +76,20 @@ def _offer(services: Services, message: PollMessage, stored: StoredJob) -> None:
     """Submit a job that its backend could not take before."""
     job, now = stored.job, services.clock()
     if job.submit_after is not None and now < job.submit_after:
-        _advance(services, message, stored, job.submit_after - now, _unchanged)
+        wait = job.submit_after - now
+        _advance(services, message, stored, wait, partial(_still, status=Status.WAITING))
         return
     # Read before `submitting` is saved: an image that can't be read must not look like a call that was made.
     image = services.blobs.get_input(job.owner, job.id) if job.request.input_image else None
-    begin = partial(transitions.begin_submit, now=now)
-    stored = _advance(services, message, stored, submit_delay(job, None, now), begin)
-    stored = make_paid_call(services, stored, image)
-    if stored.job.is_terminal:
-        finish(services, stored.job)
+    attempt = new_attempt()
+    turn = _send_next(services, message, submit_delay(job, None, now))
+
+    def begin(job: Job) -> Job:
+        if turn is not None and job.attempt != attempt:
+            job = transitions.next_turn(job, now, turn)
+        return transitions.begin_submit(job, now, attempt)
+
+    make_paid_call(services, update(services.jobs, stored, begin), image)
 
 
 def _await_outcome(services: Services, message: PollMessage, stored: StoredJob) -> None:
@@ -94,7 +100,12 @@ def _await_outcome(services: Services, message: PollMessage, stored: StoredJob) 
         delay = min(poll_delay(job, None, now), left)
         _advance(services, message, stored, delay, partial(_still, status=Status.SUBMITTING))
         return
-    _end(services, stored, partial(transitions.failed, now=now, error=unconfirmed(job)), Status.SUBMITTING)
+    attempt = job.attempt or ""
+    _end(
+        services,
+        stored,
+        partial(transitions.submission_failed, now=now, attempt=attempt, error=unconfirmed(job)),
+    )
 
 
 def _look(services: Services, message: PollMessage, stored: StoredJob) -> None:
@@ -108,7 +119,8 @@ def _look(services: Services, message: PollMessage, stored: StoredJob) -> None:
         change = partial(transitions.looked, now=services.clock(), backend_job=backend_job)
     except (NotFound, Gone) as error:
         log.warning("%s: %s", job.id, error)
-        listed = transitions.is_missing_too_long(job, services.clock()) and _is_listed(services, job)
+        asked = transitions.is_missing_too_long(job, services.clock())
+        listed = _is_listed(services, job) if asked else None
         change = partial(transitions.not_found, now=services.clock(), listed=listed)
     except BackendError as error:
         hint = error.retry_after
@@ -117,10 +129,10 @@ def _look(services: Services, message: PollMessage, stored: StoredJob) -> None:
     now = services.clock()
     seen = change(job)
     if seen.is_terminal:
-        _end(services, stored, change, Status.QUEUED, Status.RUNNING)
+        _end(services, stored, change)
         return
     generated = seen.status is Status.FETCHING
-    delay = GUARD_INTERVAL if generated else poll_delay(seen, hint, now)
+    delay = guard_delay(seen, now) if generated else poll_delay(seen, hint, now)
     saved = _advance(services, message, stored, delay, change).job
     if saved.status is not job.status:
         log.info("%s: %s, now %s", job.id, job.status, saved.status)
@@ -138,31 +150,35 @@ def _guard_fetches(services: Services, message: PollMessage, stored: StoredJob) 
         if after.turn > before.turn:
             log.warning("%s: the download of video %s is overdue; asking again", job.id, after.index)
             _send_fetch(services, job, after.index, after.turn)
-    _advance(services, message, stored, GUARD_INTERVAL, change)
+    _advance(services, message, stored, guard_delay(job, now), change)
 
 
 def _advance(
     services: Services, message: PollMessage, stored: StoredJob, delay: timedelta, change: Change
 ) -> StoredJob:
-    """Enqueue the next turn, then save the change with that turn. A message without a turn starts no chain."""
-    if message.turn is None:
+    """Enqueue the next turn, then save the change with that turn."""
+    turn = _send_next(services, message, delay)
+    if turn is None:
         return update(services.jobs, stored, change)
-    turn = message.turn + 1
-    services.messages.send_poll(message.model_copy(update={"turn": turn}), delay)
     now = services.clock()
     return update(services.jobs, stored, lambda job: change(transitions.next_turn(job, now, turn)))
 
 
-def _end(services: Services, stored: StoredJob, change: Change, *statuses: Status) -> None:
+def _send_next(services: Services, message: PollMessage, delay: timedelta) -> int | None:
+    """The turn of the message that was sent. One without a turn starts no chain: None."""
+    if message.turn is None:
+        return None
+    turn = message.turn + 1
+    services.messages.send_poll(message.model_copy(update={"turn": turn}), delay)
+    return turn
+
+
+def _end(services: Services, stored: StoredJob, change: Change) -> None:
     """Save a terminal status, then do what follows. No next message: this one comes again after a crash."""
-
-    def guarded(job: Job) -> Job:
-        if job.status not in statuses:
-            raise TransitionRefused(f"{job.id} is {job.status} by now")
-        return change(job)
-
-    saved = update(services.jobs, stored, guarded)
-    finish(services, saved.job)
+    saved = update(services.jobs, stored, change).job
+    if not saved.is_terminal:
+        raise TransitionRefused(f"{saved.id} is {saved.status} after all")
+    finish(services, saved)
 
 
 def _send_fetch(services: Services, job: Job, index: int, turn: int) -> None:
@@ -170,24 +186,21 @@ def _send_fetch(services: Services, job: Job, index: int, turn: int) -> None:
     services.messages.send_fetch(message, _AT_ONCE)
 
 
-def _is_listed(services: Services, job: Job) -> bool:
-    """Whether the backend's own list still knows the job; no list, or none to be had, means no."""
+def _is_listed(services: Services, job: Job) -> bool | None:
+    """Whether the backend's own list still knows the job; None where the list can't be read right now."""
     try:
         listed = itertools.islice(services.backends.client(job.backend).recent(), _LONGEST_LIST)
         return any(backend_job.id == job.backend_job_id for backend_job in listed)
     except BackendError as error:
         log.warning("%s: the backend's list could not be read: %s", job.id, error)
-        return False
+        keeps_none = isinstance(error, NotFound) or error.status in (405, 501)
+        return False if keeps_none else None
 
 
 def _backend_job_id(job: Job) -> str:
     if job.backend_job_id is None:
         raise TransitionRefused(f"{job.id} is {job.status} without a backend job")
     return job.backend_job_id
-
-
-def _unchanged(job: Job) -> Job:
-    return _still(job, Status.WAITING)
 
 
 def _still(job: Job, status: Status) -> Job:

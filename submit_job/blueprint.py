@@ -11,7 +11,6 @@ from submit_job.request import read_submission
 from submit_job.submit import submit_job
 from video_jobs.job_view import job_view
 from video_jobs.services import get_services
-from video_jobs.submission import was_refused
 
 blueprint = func.Blueprint()
 
@@ -23,7 +22,7 @@ def submit_job_function(req: func.HttpRequest) -> func.HttpResponse:
     submission = read_submission(req.headers, req.get_body(), lambda: (req.form, req.files))
     services = get_services()
     job = submit_job(services, owner_of(req), submission)
-    if job.error is not None and was_refused(job):
+    if job.error is not None and job.was_refused:
         view = job_view(job, services.blobs)
         return problem(422, job.error.code, job.error.message, backend_code=job.error.backend_code, job=view)
     return job_answer(services, job, 202)

@@ -12,8 +12,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from http_edge.problems import HttpProblem
-from video_jobs.errors import FieldProblem, InvalidRequest
+from video_jobs.errors import FieldProblem, InvalidRequest, RequestTooLarge, UnsupportedContentType
 from video_jobs.images import LARGEST_IMAGE, measure
 from video_jobs.job import InputImage
 
@@ -89,11 +88,10 @@ class Submission:
 
 
 def read_submission(headers: Mapping[str, str], body: bytes, read_form: FormReader) -> Submission:
-    """Raises InvalidRequest or HttpProblem; nothing was written then."""
+    """Raises InvalidRequest or a kind of it; nothing was written then."""
     if len(body) > LARGEST_BODY:
-        raise HttpProblem(
-            413, "body_too_large", f"The request has {len(body)} bytes; at most {LARGEST_BODY} are taken."
-        )
+        message = f"has {len(body)} bytes; at most {LARGEST_BODY} are taken"
+        raise RequestTooLarge.of("body", message, code="body_too_large")
     key = headers.get("idempotency-key")
     if key is not None and not _KEY.fullmatch(key):
         raise InvalidRequest.of("Idempotency-Key", "must be 1 to 255 visible ASCII characters, like a UUID")
@@ -105,11 +103,8 @@ def read_submission(headers: Mapping[str, str], body: bytes, read_form: FormRead
         fields, files = read_form()
         request, content = _from_form(fields, files)
     else:
-        raise HttpProblem(
-            415,
-            "unsupported_media_type",
-            f"The content type is '{kind or 'missing'}'; send application/json, or multipart/form-data with an image.",
-        )
+        message = f"is '{kind or 'missing'}'; send application/json, or multipart/form-data with an image"
+        raise UnsupportedContentType.of("Content-Type", message, code="unsupported_media_type")
     image = None
     if content is not None:
         media_type, width, height = measure(content)

@@ -9,14 +9,13 @@ from functools import partial
 from submit_job.request import Submission
 from video_jobs import transitions
 from video_jobs.errors import IdempotencyKeyReused, JobNotFound, StorageUnavailable, TransitionRefused
-from video_jobs.finish import finish
 from video_jobs.ids import new_job_id
 from video_jobs.job import Job
 from video_jobs.messages import PollMessage
+from video_jobs.paid_call import make_paid_call, new_attempt
 from video_jobs.ports import IdempotencyEntry, StoredJob
 from video_jobs.schedule import FIRST_POLL
 from video_jobs.services import Services
-from video_jobs.submission import make_paid_call
 from video_jobs.update import update
 
 log = logging.getLogger("reelkeep.submit")
@@ -73,14 +72,12 @@ def submit_job(services: Services, owner: str, submission: Submission) -> Job:
 def _start(services: Services, stored: StoredJob, image: bytes | None) -> Job:
     job = stored.job
     services.messages.send_poll(PollMessage(owner=job.owner, job_id=job.id, turn=job.turn), FIRST_POLL)
+    begin = partial(transitions.begin_submit, now=services.clock(), attempt=new_attempt())
     try:
-        stored = update(services.jobs, stored, partial(transitions.begin_submit, now=services.clock()))
+        stored = update(services.jobs, stored, begin)
     except TransitionRefused:
         return services.jobs.get(job.owner, job.id).job  # its poll chain was faster
-    stored = make_paid_call(services, stored, image)
-    if stored.job.is_terminal:
-        finish(services, stored.job)
-    return stored.job
+    return make_paid_call(services, stored, image)
 
 
 def _earlier_job(services: Services, entry: IdempotencyEntry, submission: Submission) -> Job:

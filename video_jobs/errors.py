@@ -6,6 +6,7 @@ No message here may carry a key, a token or a signed URL.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
 
 class ReelkeepError(Exception):
@@ -32,8 +33,16 @@ class InvalidRequest(ReelkeepError):
         self.code = code
 
     @classmethod
-    def of(cls, field: str, message: str, code: str = "invalid_request") -> InvalidRequest:
+    def of(cls, field: str, message: str, code: str = "invalid_request") -> Self:
         return cls([FieldProblem(field, message)], code)
+
+
+class RequestTooLarge(InvalidRequest):
+    """More bytes than are taken."""
+
+
+class UnsupportedContentType(InvalidRequest):
+    """Neither JSON nor a form."""
 
 
 class IdempotencyKeyReused(ReelkeepError):
@@ -73,6 +82,10 @@ class TransitionRefused(ReelkeepError):
 
 class StorageUnavailable(ReelkeepError):
     """Azure Storage can't be reached or refuses us. May pass."""
+
+
+class ForeignBlob(ReelkeepError):
+    """Something that we did not write lies where a video belongs."""
 
 
 # --- what a backend answered ---------------------------------------------------------------------
@@ -128,7 +141,8 @@ class Unavailable(BackendError):
 
 
 class NotSent(Unavailable):
-    """No connection came about (DNS, refused, TLS): proof that nothing reached the backend."""
+    """Nothing reached the backend, and there is proof: no connection came about (DNS, refused, TLS), or we
+    did not get as far as calling it."""
 
 
 class UnknownOutcome(BackendError):

@@ -143,6 +143,7 @@ class Job:
     turn: int = 1  #: of the chain of poll messages; a message with a lower one is stale
 
     submit_after: datetime | None = None  #: while waiting: not before then
+    attempt: str | None = None  #: a random name of the latest attempt at the paid call
     submitting_since: datetime | None = None
     submitted_at: datetime | None = None
     backend_job_id: str | None = None
@@ -168,6 +169,12 @@ class Job:
 
     def evolve(self, now: datetime, **changes: Any) -> Self:
         return replace(self, updated_at=now, **changes)
+
+    @property
+    def was_refused(self) -> bool:
+        """Whether the backend turned the job down when it was submitted, so that nothing was paid for."""
+        known = self.error is not None and self.error.code != "submission_unconfirmed"
+        return self.status is Status.FAILED and self.backend_job_id is None and known
 
     def output(self, index: int) -> Output | None:
         return next((output for output in self.outputs if output.index == index), None)

@@ -6,5 +6,7 @@ import logging
 
 
 def quieten_libraries() -> None:
-    for name in ("azure", "urllib3", "requests", "msal"):
+    for name in ("azure", "requests", "msal"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    # Its warnings name the URL of a download, which may be a signed one.
+    logging.getLogger("urllib3").setLevel(logging.CRITICAL)

@@ -66,6 +66,11 @@ class Mp4Check:
             raise InvalidMp4("it has no 'mdat' box, so there is no picture in it")
         return _facts(memoryview(self._moov))
 
+    @property
+    def is_open_ended(self) -> bool:
+        """Whether the last box reaches to the end of the file, wherever that is."""
+        return self._left is None
+
     def _header_size(self) -> int:
         return 16 if self._header[:4] == b"\0\0\0\1" else 8
 

@@ -6,10 +6,12 @@ import random
 from datetime import datetime, timedelta
 
 from video_jobs.job import Job
+from video_jobs.transitions import UNSTARTED_OVERDUE
 
 FIRST_POLL = timedelta(seconds=3)
-GUARD_INTERVAL = timedelta(minutes=5)
-"""Between the looks of the slow guard, once the videos are being fetched."""
+
+_GUARD_INTERVAL = timedelta(minutes=5)
+_FIRST_GUARD = UNSTARTED_OVERDUE + timedelta(seconds=5)
 
 # Seconds, all of them.
 _GROWTH = 0.15  # for each second that has passed
@@ -25,8 +27,7 @@ _AFTER_EXPIRY = timedelta(seconds=2)
 def poll_delay(job: Job, hint: float | None, now: datetime) -> timedelta:
     """Until the next look: what the backend asks for, else a few seconds growing to 20, with jitter.
 
-    Jitter keeps jobs that were submitted together from looking together for ever, and pulls two chains of
-    one job apart so that the turn numbers can end one of them.
+    The jitter keeps jobs that were submitted together from looking together for ever.
     """
     delay = _hinted(hint) or _growing(now - (job.submitted_at or now), _SLOWEST_POLL)
     return _not_past_expiry(job, delay, now)
@@ -35,6 +36,12 @@ def poll_delay(job: Job, hint: float | None, now: datetime) -> timedelta:
 def submit_delay(job: Job, hint: float | None, now: datetime) -> timedelta:
     """Until a waiting job is offered to its backend again."""
     return _hinted(hint) or _growing(now - job.created_at, _SLOWEST_OFFER)
+
+
+def guard_delay(job: Job, now: datetime) -> timedelta:
+    """Until the slow guard looks again, once the videos are being fetched."""
+    unstarted = any(output.turn == 0 and not output.is_settled for output in job.outputs)
+    return _not_past_expiry(job, _FIRST_GUARD if unstarted else _GUARD_INTERVAL, now)
 
 
 def fetch_delay(job: Job, attempts: int, hint: float | None, now: datetime) -> timedelta:

@@ -5,6 +5,7 @@ docs/operations.md has the table for people; `Settings.from_environment` is what
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections.abc import Mapping
@@ -128,7 +129,7 @@ class Settings:
                     )
                 api_keys[backend.name] = key
         create_deadline = _seconds(environment, "VIDEO_CREATE_DEADLINE_SECONDS", 90, 5, 200, problems)
-        fetch_deadline = _seconds(environment, "VIDEO_FETCH_DEADLINE_SECONDS", 480, 10, 540, problems)
+        fetch_deadline = _seconds(environment, "VIDEO_FETCH_DEADLINE_SECONDS", 480, 10, 500, problems)
         if problems or storage is None:
             raise InvalidSettings(problems)
         return cls(storage, tuple(backends), api_keys, create_deadline, fetch_deadline)
@@ -146,8 +147,9 @@ def _storage(environment: Mapping[str, str], problems: list[str]) -> StorageSett
     if connection_string.rstrip(";").lower() == _DEVELOPMENT_STORAGE.lower():
         return StorageSettings(connection_string=_development_connection_string())
     if connection_string:
-        parts = dict(part.strip().partition("=")[::2] for part in connection_string.split(";"))
-        if not (re.fullmatch(_ACCOUNT, parts.get("AccountName", "")) and parts.get("AccountKey")):
+        parts = dict(part.partition("=")[::2] for part in connection_string.strip(";").split(";"))
+        named = re.fullmatch(_ACCOUNT, parts.get("AccountName", "")) and all(parts) and all(parts.values())
+        if not (named and _is_base64(parts.get("AccountKey", ""))):
             problems.append(
                 f"{name} is no connection string with AccountName and AccountKey. Copy it from the storage "
                 f"account's 'Access keys', use {_DEVELOPMENT_STORAGE} with Azurite, or set "
@@ -178,6 +180,13 @@ def _storage(environment: Mapping[str, str], problems: list[str]) -> StorageSett
             return None
         endpoints[f"{service}_endpoint"] = given or f"https://{account}.{service}.core.windows.net"
     return StorageSettings(**endpoints, client_id=environment.get(f"{name}__clientId") or None)
+
+
+def _is_base64(text: str) -> bool:
+    try:
+        return bool(base64.b64decode(text, validate=True))
+    except ValueError:
+        return False
 
 
 def _development_connection_string() -> str:

@@ -22,29 +22,64 @@ NO_OUTPUT_GRACE = timedelta(minutes=5)
 MOST_OUTPUTS = 10
 """Videos of one job that are fetched; more than any model makes, and few enough for one row."""
 
+UNSTARTED_OVERDUE = timedelta(minutes=2)
+"""When nothing has been heard of an output's first fetch message, it is sent again: at worst, a download of
+more than this is made twice beside itself."""
+
 _MODERATION_WORDS = ("moderation", "content_policy", "responsibleai", "content_filter")
 
 
 # --- the submission ------------------------------------------------------------------------------
 
 
-def begin_submit(job: Job, now: datetime) -> Job:
-    """waiting → submitting: to be stored before the paid call is made."""
+def begin_submit(job: Job, now: datetime, attempt: str) -> Job:
+    """waiting → submitting: to be stored before the paid call is made.
+
+    Who gets this stored under its own `attempt` has the right to make the call, once. Found stored already,
+    it was a save whose reply was lost.
+    """
+    if job.status is Status.SUBMITTING and job.attempt == attempt:
+        return job
     _require(job, Status.WAITING)
-    return job.evolve(now, status=Status.SUBMITTING, submitting_since=now, submit_after=None, reason=None)
+    return job.evolve(
+        now,
+        status=Status.SUBMITTING,
+        attempt=attempt,
+        submitting_since=now,
+        submit_after=None,
+        reason=None,
+    )
 
 
-def put_back(job: Job, now: datetime, reason: str, submit_after: datetime) -> Job:
-    """submitting → waiting: there is proof that nothing was created."""
-    _require(job, Status.SUBMITTING)
+def put_back(job: Job, now: datetime, attempt: str, reason: str, submit_after: datetime) -> Job:
+    """submitting → waiting: there is proof that this attempt created nothing."""
+    if job.status is Status.WAITING and job.attempt == attempt:
+        return job
+    _require_attempt(job, attempt)
     return job.evolve(
         now, status=Status.WAITING, submitting_since=None, submit_after=submit_after, reason=reason
     )
 
 
+def submission_failed(job: Job, now: datetime, attempt: str, error: JobError) -> Job:
+    """submitting → failed: refused, or never to be known."""
+    if job.status is Status.FAILED and job.attempt == attempt:
+        return job
+    _require_attempt(job, attempt)
+    return failed(job, now, error)
+
+
+def note_unknown_outcome(job: Job, now: datetime, attempt: str, reason: str) -> Job:
+    """Say why the job stays `submitting`."""
+    _require_attempt(job, attempt)
+    return job.evolve(now, reason=reason)
+
+
 def submitted(job: Job, now: datetime, backend_job: BackendJob, retention: timedelta) -> Job:
     """Keep the backend's id. No status refuses it: an id that is lost is a video that is lost."""
-    if job.backend_job_id not in (None, backend_job.id):
+    if job.backend_job_id == backend_job.id:
+        return job
+    if job.backend_job_id is not None:
         raise TransitionRefused(f"{job.id} already has the backend job {job.backend_job_id}")
     created_at = backend_job.created_at or job.submitting_since or now
     known = job.evolve(
@@ -59,12 +94,6 @@ def submitted(job: Job, now: datetime, backend_job: BackendJob, retention: timed
     if job.status in (Status.WAITING, Status.SUBMITTING):
         return replace(known, status=Status.QUEUED)
     return known
-
-
-def note_unknown_outcome(job: Job, now: datetime, reason: str) -> Job:
-    """Say why the job stays `submitting`."""
-    _require(job, Status.SUBMITTING)
-    return job.evolve(now, reason=reason)
 
 
 def failed(job: Job, now: datetime, error: JobError) -> Job:
@@ -123,34 +152,38 @@ def look_failed(job: Job, now: datetime, reason: str) -> Job:
     return job.evolve(now, reason=reason)
 
 
-def not_found(job: Job, now: datetime, listed: bool) -> Job:
-    """The backend says that it does not know the job; `listed` says whether its list disagrees."""
+def not_found(job: Job, now: datetime, listed: bool | None) -> Job:
+    """The backend says that it does not know the job.
+
+    `listed`: whether its own list disagrees; None where it was not asked, or could not tell.
+    """
     _require(job, Status.QUEUED, Status.RUNNING)
     if job.expired_by(now):
         return _expired(job, now, "The video API has deleted the job.")
-    since = None if listed else job.not_found_since or now
-    if since is not None and now - since >= LOST_JOB_GRACE:
+    if listed is False and is_missing_too_long(job, now):
         message = (
             f"The video API has not known its job {job.backend_job_id} for "
             f"{int(LOST_JOB_GRACE.total_seconds() // 60)} minutes. It may have restarted and forgotten it."
         )
         return failed(job, now, JobError(code="backend_lost_job", message=message))
+    since = None if listed else job.not_found_since or now
     return job.evolve(now, not_found_since=since, reason="The video API does not know the job right now.")
 
 
 def is_missing_too_long(job: Job, now: datetime) -> bool:
-    """Whether `not_found` would give the job up, so that the backend's list is worth a call."""
+    """Whether the backend has not known the job for so long that its list is worth a call."""
     return job.not_found_since is not None and now - job.not_found_since >= LOST_JOB_GRACE
 
 
 # --- the fetching --------------------------------------------------------------------------------
 
 
-def output_stored(
-    job: Job, now: datetime, index: int, generation_id: str, video: StoredVideo, thumbnail: str | None
-) -> Job:
-    """One output lies in storage; with the last one the job ends."""
-    output = _open_output(job, index, generation_id)
+def output_stored(job: Job, now: datetime, which: Output, video: StoredVideo, thumbnail: str | None) -> Job:
+    """One output lies in storage; with the last one the job ends.
+
+    `which`, here and below, is the output as it was read: the transition is for it and for no other.
+    """
+    output = _open_output(job, which)
     kept = replace(output, stored=video, thumbnail=thumbnail, turn=output.turn + 1, due_at=None, problem=None)
     return _settle(_with_output(job, now, kept), now)
 
@@ -158,8 +191,7 @@ def output_stored(
 def output_delayed(
     job: Job,
     now: datetime,
-    index: int,
-    generation_id: str,
+    which: Output,
     problem: str,
     *,
     turn: int,
@@ -167,9 +199,9 @@ def output_delayed(
     suspect_sha256: str | None = None,
 ) -> Job:
     """One output could not be fetched; the message `turn`, visible from `due_at`, tries again."""
-    output = _open_output(job, index, generation_id)
+    output = _open_output(job, which)
     if output.turn >= turn:
-        raise TransitionRefused(f"{job.id}/{index} is at turn {output.turn} already")
+        raise TransitionRefused(f"{job.id}/{output.index} is at turn {output.turn} already")
     delayed = replace(
         output,
         turn=turn,
@@ -181,9 +213,9 @@ def output_delayed(
     return _with_output(job, now, delayed).evolve(now, status=Status.PENDING_DOWNLOAD, reason=problem)
 
 
-def output_lost(job: Job, now: datetime, index: int, generation_id: str, problem: str) -> Job:
+def output_lost(job: Job, now: datetime, which: Output, problem: str) -> Job:
     """The backend's time for one output is over and it was not to be had."""
-    output = _open_output(job, index, generation_id)
+    output = _open_output(job, which)
     lost = replace(output, lost=True, turn=output.turn + 1, due_at=None, problem=problem)
     return _settle(_with_output(job, now, lost), now)
 
@@ -191,10 +223,14 @@ def output_lost(job: Job, now: datetime, index: int, generation_id: str, problem
 def fetch_again(job: Job, now: datetime, overdue_after: timedelta) -> Job:
     """Give each output whose fetch message seems lost a new turn, due now."""
     _require(job, Status.FETCHING, Status.PENDING_DOWNLOAD)
+
+    def is_overdue(output: Output) -> bool:
+        # The first message of all is the one that a crash may have kept from being sent.
+        patience = UNSTARTED_OVERDUE if output.turn == 0 else overdue_after
+        return not output.is_settled and (output.due_at is None or now - output.due_at >= patience)
+
     outputs = tuple(
-        replace(output, turn=output.turn + 1, due_at=now)
-        if not output.is_settled and (output.due_at is None or now - output.due_at >= overdue_after)
-        else output
+        replace(output, turn=output.turn + 1, due_at=now) if is_overdue(output) else output
         for output in job.outputs
     )
     return job if outputs == job.outputs else job.evolve(now, outputs=outputs)
@@ -206,6 +242,12 @@ def fetch_again(job: Job, now: datetime, overdue_after: timedelta) -> Job:
 def _require(job: Job, *statuses: Status) -> None:
     if job.status not in statuses:
         raise TransitionRefused(f"{job.id} is {job.status}, not {' or '.join(statuses)}")
+
+
+def _require_attempt(job: Job, attempt: str) -> None:
+    _require(job, Status.SUBMITTING)
+    if job.attempt != attempt:
+        raise TransitionRefused(f"{job.id} is in another attempt by now")
 
 
 def _refuse_terminal(job: Job) -> None:
@@ -260,13 +302,13 @@ def _expired(job: Job, now: datetime, why: str) -> Job:
     return job.evolve(now, status=Status.EXPIRED, finished_at=now, error=error, reason=None)
 
 
-def _open_output(job: Job, index: int, generation_id: str) -> Output:
+def _open_output(job: Job, which: Output) -> Output:
     _require(job, Status.FETCHING, Status.PENDING_DOWNLOAD)
-    output = job.output(index)
-    if output is None or output.generation_id != generation_id:
-        raise TransitionRefused(f"{job.id} has no output {index} named {generation_id}")
+    output = job.output(which.index)
+    if output is None or output.generation_id != which.generation_id:
+        raise TransitionRefused(f"{job.id} has no output {which.index} named {which.generation_id}")
     if output.is_settled:
-        raise TransitionRefused(f"{job.id}/{index} is settled")
+        raise TransitionRefused(f"{job.id}/{which.index} is settled")
     return output
 
 

@@ -66,6 +66,8 @@ class VerifiedStream:
             except InvalidMp4 as error:
                 wrong = error
         sha256 = digest.hexdigest()
+        if wrong is None and check.is_open_ended and not self._content.has_marked_end:
+            raise Unavailable("Neither the download nor the MP4 in it says where it ends, so it may be cut.")
         if wrong is not None and not self._content.has_marked_end:
             raise Unavailable(f"The download broke off, it seems, after {length} bytes: {wrong}.")
         if wrong is not None and sha256 != self._known_suspect:
@@ -74,6 +76,8 @@ class VerifiedStream:
 
 
 def _refuse_text(content_type: str, beginning: bytes) -> None:
+    if beginning[4:8] == b"ftyp":
+        return  # the bytes are to be believed, not the label
     kind, _, subtype = content_type.partition("/")
     textual = kind == "text" or subtype.endswith(("json", "xml", "html"))
     if textual or beginning.lstrip()[:1] in _TEXT_STARTS:

@@ -25,7 +25,8 @@ def deliver(
     closes = ill.no_content_length or ill.cut_after is not None or ill.announce_length is not None
 
     handler.send_response(answer.status)
-    for name, value in answer.headers.items():
+    headers = dict(answer.headers) if ill.relabel is None else {**answer.headers, "content-type": ill.relabel}
+    for name, value in headers.items():
         handler.send_header(name, value)
     if answer.status != 204 and not ill.no_content_length:
         handler.send_header("content-length", str(length))

@@ -14,6 +14,7 @@ lost_answer         carry the operation out, then close the connection without a
 cut_after           close the connection after that many bytes of the body
 no_content_length   don't say how long the body is; its end is the connection's
 announce_length     say that the body has this length, whatever it has
+relabel             say that the body is of this content type, whatever it is
 drip                bytes a second
 =================== ================================================================================
 """
@@ -98,6 +99,7 @@ class Fault:
     cut_after: int | None = _effect(_count, "bytes")
     no_content_length: bool = _flag()
     announce_length: int | None = _effect(_count, "bytes")
+    relabel: str | None = _effect(_text, "a content type")
     drip: float | None = _effect(lambda value: _seconds(value) and value > 0, "bytes a second, more than 0")
 
     @classmethod
@@ -160,6 +162,7 @@ _EFFECTS = {
     "cut_after",
     "no_content_length",
     "announce_length",
+    "relabel",
     "drip",
 }
 

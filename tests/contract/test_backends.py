@@ -172,11 +172,19 @@ def test_a_wrong_key_is_unauthorised(
     assert "another" not in str(caught.value)
 
 
-def test_bodies_of_any_shape_are_read_without_a_crash(pipeline: Pipeline, backend: Backend) -> None:
-    for body in ("[]", "null", '"x"', "{}", '{"id": {}}', '{"id": ""}', "{", "", "\x00", '{"id": true}'):
+def test_bodies_of_any_shape_are_read_without_a_crash(
+    pipeline: Pipeline, backend: Backend, request_for: VideoRequest
+) -> None:
+    for body in ("[]", "null", '"x"', "{", "", "\x00", "[" * 50_000):
         pipeline.fault("get", replace_body=body)
         with pytest.raises(Unavailable):
             backend.get("some-id")
+    for body in ("{}", '{"id": {}}', '{"id": ""}', '{"id": true, "status": {}}'):
+        pipeline.fault("get", replace_body=body)
+        assert backend.get("some-id").state is BackendState.UNKNOWN
+        pipeline.fault("create", replace_body=body)
+        with pytest.raises(UnknownOutcome):
+            backend.create(request_for, None, 30)
     strange = {
         "id": "i",
         "status": ["x"],

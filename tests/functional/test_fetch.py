@@ -57,6 +57,8 @@ PASSING = {
     "nothing": {"replace_body": "", "content_type": "video/mp4"},
     "garbage once": {"garbage_bytes": 5000, "times": 1},
     "a redirect to nowhere": {"redirect": "http://127.0.0.1:9/gone"},
+    "a redirect that can't be read": {"redirect": "http://[bad"},
+    "a redirect to a port that is none": {"redirect": "http://127.0.0.1:99999/"},
     "redirects without an end": {"redirect": "?again=1", "times": 12},
 }
 
@@ -71,6 +73,14 @@ def test_an_error_that_may_pass_makes_it_pending_download_and_then_it_is_stored(
     assert pipeline.job(job).outputs[0].problem
     assert not video_blobs(pipeline)
     assert_stored_once_and_whole(pipeline, job)
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/json", "text/html; charset=utf-8", ""])
+def test_a_video_under_a_wrong_label_is_kept(pipeline: Pipeline, kind: str) -> None:
+    job = fetching(pipeline)
+    pipeline.fault("video", relabel=kind, times=-1)
+    assert_stored_once_and_whole(pipeline, job)
+    assert len(pipeline.calls("video")) == 1
 
 
 def test_a_cut_one_byte_before_the_end_is_noticed(pipeline: Pipeline) -> None:
@@ -210,6 +220,12 @@ def test_a_thumbnail_is_best_effort(pipeline: Pipeline, effects: dict[str, objec
     ended = pipeline.run(job)
     assert ended.status is Status.SUCCEEDED
     assert ended.outputs[0].thumbnail is None
+
+
+def test_a_thumbnail_whose_address_can_not_be_read_holds_nothing_up(pipeline: Pipeline) -> None:
+    job = fetching(pipeline)
+    pipeline.fault("thumbnail", redirect="http://[bad", times=-1)
+    assert_stored_once_and_whole(pipeline, job)
 
 
 def test_a_thumbnail_that_hangs_holds_nothing_up_for_long(videos: Pipeline) -> None:

@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from tests.pipeline import OWNER, Pipeline
+from video_jobs.errors import MalformedMessage
 from video_jobs.job import Status
 from video_jobs.messages import FETCH_QUEUE, POLL_QUEUE, PollMessage, decode_poll
 from video_jobs.storage.memory import QueuedMessage
@@ -148,12 +149,43 @@ def test_a_look_that_fails_is_repeated_and_changes_nothing(
     assert pipeline.backend_jobs() == 1
 
 
-def test_an_answer_about_another_job_is_not_applied(pipeline: Pipeline) -> None:
-    job, other = pipeline.submit(), pipeline.submit()
-    body = {"id": other.backend_job_id, "status": "failed", "failure_reason": "internal_error"}
-    pipeline.fault("get", replace_body=body, times=1)
+@pytest.mark.parametrize("body_id", [{"id": "the-same-written-otherwise"}, {"id": 7}, {}], ids=str)
+def test_an_answer_is_about_the_job_that_was_asked_for_whatever_it_calls_it(
+    pipeline: Pipeline, body_id: dict[str, object]
+) -> None:
+    job = pipeline.submit()
+    word = {"azure-sora": "running", "openai-videos": "in_progress"}[pipeline.dialect]
+    pipeline.fault("get", replace_body={**body_id, "status": word}, times=1)
     pipeline.deliver(pipeline.take_next())
+    assert pipeline.job(job).status is Status.RUNNING
+    ended = pipeline.run(job)
+    assert (ended.status, ended.backend_job_id) == (Status.SUCCEEDED, job.backend_job_id)
+
+
+def test_a_list_that_can_not_be_read_ends_no_job(pipeline: Pipeline) -> None:
+    job = pipeline.submit()
+    pipeline.simulator.world.change({"run_seconds": 3000})
+    pipeline.fault("get", status=404, times=40)
+    pipeline.fault("list", status=503, times=-1)
+    pipeline.run(job, lambda seen: pipeline.now() - seen.created_at > timedelta(minutes=8))
     assert pipeline.job(job).status is Status.QUEUED
+    assert pipeline.run(job).status is Status.SUCCEEDED
+
+
+def test_a_backend_that_keeps_no_list_is_believed(pipeline: Pipeline) -> None:
+    job = pipeline.submit()
+    pipeline.fault("get", status=404, times=-1)
+    pipeline.fault("list", status=405, times=-1)
+    ended = pipeline.run(job)
+    assert (ended.status, ended.error and ended.error.code) == (Status.FAILED, "backend_lost_job")
+
+
+def test_a_turn_that_no_chain_can_have_come_to_is_malformed(pipeline: Pipeline) -> None:
+    job = pipeline.submit()
+    text = PollMessage(owner=OWNER, job_id=job.id, turn=10**9).encode()
+    with pytest.raises(MalformedMessage, match="far beyond"):
+        pipeline.deliver(QueuedMessage(POLL_QUEUE, text, pipeline.now()))
+    assert pipeline.run(job).status is Status.SUCCEEDED
 
 
 def test_a_failed_generation_says_why(pipeline: Pipeline) -> None:
@@ -217,7 +249,9 @@ def test_the_guard_mends_a_crash_before_the_fetch_messages(pipeline: Pipeline) -
     job = pipeline.submit()
     pipeline.run_until(job, Status.FETCHING)
     pipeline.messages.queued = [m for m in pipeline.messages.queued if m.queue != FETCH_QUEUE]
+    crashed_at = pipeline.now()
     assert pipeline.run(job).status is Status.SUCCEEDED
+    assert pipeline.now() - crashed_at < timedelta(minutes=3)
 
 
 def test_a_job_of_a_backend_that_is_no_longer_configured_says_so_and_waits(sora: Pipeline) -> None:

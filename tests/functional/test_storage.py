@@ -6,6 +6,7 @@ import base64
 import json
 import secrets
 import threading
+import traceback
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -19,7 +20,7 @@ from azure.core.pipeline.transport import RequestsTransport
 from azure.data.tables import TableServiceClient
 
 from local.azurite_process import Azurite
-from video_jobs.errors import Conflict, JobNotFound, StorageUnavailable
+from video_jobs.errors import Conflict, InvalidSettings, JobNotFound, StorageUnavailable
 from video_jobs.ids import new_job_id
 from video_jobs.job import BackendRef, InputImage, Job, JobError, Output, Status, StoredVideo, VideoRequest
 from video_jobs.messages import FETCH_QUEUE, POLL_QUEUE, FetchMessage, PollMessage
@@ -406,3 +407,29 @@ def test_a_wrong_key_is_said_in_words(azurite: Azurite, owner: str) -> None:
     jobs = TableJobs(TableServiceClient.from_connection_string(wrong, retry_total=0))
     with pytest.raises(StorageUnavailable, match="is the key current"):
         jobs.get(owner, "job_x")
+
+
+def test_a_refusals_traceback_does_not_repeat_the_request(azurite: Azurite) -> None:
+    wrong = azurite.connection_string.replace(azurite.account_key, base64.b64encode(b"wrong").decode())
+    jobs = TableJobs(TableServiceClient.from_connection_string(wrong, retry_total=0))
+    with pytest.raises(StorageUnavailable) as caught:
+        jobs.get("nobody", "job_x")
+    text = "".join(traceback.format_exception(caught.value))
+    assert "HttpResponseError" not in text
+    assert "ClientAuthenticationError" not in text
+
+
+@pytest.mark.parametrize("text", ["{};foo", "{};BlobEndpoint=", ";;x=1", "AccountName=abc;AccountKey=no!"])
+def test_a_connection_string_that_the_sdk_can_not_read_is_a_problem_of_the_settings(
+    azurite: Azurite, text: str
+) -> None:
+    with pytest.raises(InvalidSettings, match="AzureWebJobsStorage"):
+        build(
+            Settings.from_environment(
+                {
+                    "AzureWebJobsStorage": text.format(azurite.connection_string.rstrip(";")),
+                    "AZURE_OPENAI_ENDPOINT": "https://nowhere.invalid",
+                    "AZURE_OPENAI_DEPLOYMENT": "sora",
+                }
+            )
+        )

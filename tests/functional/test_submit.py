@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
+import logging
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+import requests
+from azure.core.credentials import AccessToken
+from azure.core.exceptions import ClientAuthenticationError
 
+from local.simulator.server import Simulator
 from tests.pipeline import OWNER, Pipeline
-from video_jobs.errors import IdempotencyKeyReused, InvalidRequest, StorageUnavailable
-from video_jobs.job import Status
+from video_jobs.errors import Conflict, IdempotencyKeyReused, InvalidRequest, StorageUnavailable
+from video_jobs.job import Job, Status
+from video_jobs.logs import quieten_libraries
+from video_jobs.ports import StoredJob
+from video_jobs.storage.memory import MemoryJobs
 
 REFUSALS = {
     400: ("backend_rejected", "refused the request"),
@@ -147,6 +158,12 @@ UNKNOWN = {
     "503": {"status": 503, "carried_out": True},
     "a redirect": {"status": 307, "carried_out": True, "headers": {"location": "/elsewhere"}},
     "a success without an id": {"replace_body": {"status": "queued"}, "carried_out": True},
+    "a redirect that can't be read": {
+        "status": 302,
+        "carried_out": True,
+        "headers": {"location": "http://[bad"},
+    },
+    "a success that is nested without an end": {"replace_body": "[" * 50_000, "carried_out": True},
     "a success that is no JSON": {"replace_body": "<html>ok</html>", "carried_out": True},
 }
 
@@ -283,3 +300,181 @@ def test_the_backends_id_is_saved_though_storage_fails_again_and_again(
     job = pipeline.submit()
     assert job.backend_job_id
     assert pipeline.job(job).backend_job_id == job.backend_job_id
+
+
+class LosesReplies(MemoryJobs):
+    """Stores what it is told to, and then says that it could not be reached."""
+
+    def __init__(self, *numbers: int) -> None:
+        super().__init__()
+        self.numbers = numbers
+        self.saves = 0
+        self.meanwhile: Callable[[], None] = lambda: None
+
+    def save(self, stored: StoredJob, job: Job) -> StoredJob:
+        saved = super().save(stored, job)
+        self.saves += 1
+        if self.saves in self.numbers:
+            self.meanwhile()
+            raise Conflict("as the table says after a lost reply, when another write has come since")
+        return saved
+
+
+def with_jobs(pipeline: Pipeline, jobs: LosesReplies) -> Pipeline:
+    pipeline.jobs = jobs
+    pipeline.services = dataclasses.replace(pipeline.services, jobs=jobs)
+    return pipeline
+
+
+def test_who_has_stored_submitting_makes_the_call_though_the_reply_was_lost(pipeline: Pipeline) -> None:
+    with_jobs(pipeline, LosesReplies(1))
+    job = pipeline.submit()
+    assert job.status is Status.QUEUED
+    assert pipeline.run(job).status is Status.SUCCEEDED
+    assert len(pipeline.calls("create")) == 1
+
+
+def test_a_chain_that_has_stored_submitting_makes_the_call_though_the_reply_was_lost(
+    pipeline: Pipeline,
+) -> None:
+    pipeline.fault("create", status=429)
+    with_jobs(pipeline, LosesReplies(3))  # submitting, put back, submitting again
+    job = pipeline.submit()
+    assert job.status is Status.WAITING
+    assert pipeline.run(job).status is Status.SUCCEEDED
+    assert len(pipeline.calls("create")) == 2
+    assert pipeline.backend_jobs() == 1
+
+
+def test_a_late_answer_to_one_attempt_does_not_undo_the_next(pipeline: Pipeline) -> None:
+    jobs = LosesReplies(2)
+    with_jobs(pipeline, jobs)
+    pipeline.fault("create", status=429)
+    pipeline.fault("create", lost_answer=True)
+
+    def next_attempt() -> None:
+        # While the first one's `put_back` waits for its reply, the chain offers the job again.
+        jobs.meanwhile = lambda: None
+        pipeline.advance(20)
+        pipeline.deliver(pipeline.take_next())
+
+    jobs.meanwhile = next_attempt
+    job = pipeline.submit()
+    assert job.status is Status.SUBMITTING
+    ended = pipeline.run(job)
+    assert (ended.status, ended.error and ended.error.code) == (Status.FAILED, "submission_unconfirmed")
+    assert pipeline.backend_jobs() == 1
+
+
+@pytest.mark.parametrize("status", [400, 429])
+def test_a_refusal_whose_saving_lost_its_reply_is_still_answered(pipeline: Pipeline, status: int) -> None:
+    jobs = LosesReplies(2)
+    with_jobs(pipeline, jobs)
+    pipeline.fault("create", status=status)
+    job = pipeline.submit()
+    assert job.status is (Status.FAILED if status == 400 else Status.WAITING)
+    pipeline.run(job)
+    pipeline.drain()
+    assert not pipeline.live_jobs.keys
+
+
+def test_a_backend_that_the_settings_do_not_name_any_more_leaves_the_job_waiting(sora: Pipeline) -> None:
+    sora.fault("create", status=429)
+    job = sora.submit()
+    gone = dataclasses.replace(job.backend, name="gone")
+    sora.jobs.save(sora.jobs.get(OWNER, job.id), dataclasses.replace(job, backend=gone))
+    sora.advance(60)
+    sora.deliver(sora.take_next())
+    seen = sora.job(job)
+    assert seen.status is Status.WAITING
+    assert "VIDEO_BACKENDS" in (seen.reason or "")
+
+
+def test_an_identity_that_can_not_sign_in_leaves_the_job_waiting(
+    simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class NoToken:
+        def get_token(self, scope: str) -> object:
+            raise ClientAuthenticationError(f"no token for {scope}")
+
+    monkeypatch.setattr("azure.identity.DefaultAzureCredential", NoToken)
+    pipeline = Pipeline(simulator, "azure-sora", AZURE_OPENAI_API_KEY="")
+    job = pipeline.submit()
+    assert job.status is Status.WAITING
+    assert "Cognitive Services OpenAI User" in (job.reason or "")
+    assert pipeline.calls("create") == []
+
+
+def test_an_identity_signs_in_where_there_is_no_key(
+    simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scopes: list[str] = []
+
+    class Credential:
+        def get_token(self, scope: str) -> AccessToken:
+            scopes.append(scope)
+            return AccessToken("sim-key", 2**31)
+
+    monkeypatch.setattr("azure.identity.DefaultAzureCredential", Credential)
+    scope = "https://ai.azure.com/.default"
+    pipeline = Pipeline(simulator, "azure-sora", AZURE_OPENAI_API_KEY="", AZURE_OPENAI_TOKEN_SCOPE=scope)
+    assert pipeline.run(pipeline.submit()).status is Status.SUCCEEDED
+    assert set(scopes) == {scope}
+
+
+class ForwardingProxy(BaseHTTPRequestHandler):
+    """The least that a proxy for plain HTTP does; it gives up on an upstream that gives up."""
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["content-length"]))
+        headers = {k: v for k, v in self.headers.items() if k.lower() not in ("host", "proxy-connection")}
+        session = requests.Session()
+        session.trust_env = False
+        try:
+            answer = session.post(self.path, data=body, headers=headers, timeout=10)
+        except requests.RequestException:
+            self.close_connection = True
+            return
+        self.send_response(answer.status_code)
+        self.send_header("content-type", answer.headers["content-type"])
+        self.send_header("content-length", str(len(answer.content)))
+        self.end_headers()
+        self.wfile.write(answer.content)
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+def test_behind_a_proxy_too_an_unknown_outcome_is_never_posted_again(
+    simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), ForwardingProxy) as proxy:
+        threading.Thread(target=proxy.serve_forever, daemon=True).start()
+        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.server_address[1]}")
+        monkeypatch.setenv("no_proxy", "")
+        monkeypatch.setenv("NO_PROXY", "")
+        pipeline = Pipeline(simulator, "azure-sora")
+        assert pipeline.submit().status is Status.QUEUED
+        pipeline.fault("create", lost_answer=True)
+        job = pipeline.submit()
+        assert job.status is Status.SUBMITTING
+        proxy.shutdown()
+    assert len(pipeline.calls("create")) == 2
+
+
+def test_a_proxy_that_is_not_there_is_proof_that_nothing_was_sent(
+    simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.setenv("no_proxy", "")
+    monkeypatch.setenv("NO_PROXY", "")
+    pipeline = Pipeline(simulator, "azure-sora")
+    assert pipeline.submit().status is Status.WAITING
+
+
+def test_the_librarys_warnings_do_not_name_signed_urls(
+    simulator: Simulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    quieten_libraries()
+    logging.getLogger("urllib3.connection").warning("Failed to parse headers (url=http://x?sig=SECRET)")
+    assert "SECRET" not in caplog.text

@@ -17,6 +17,9 @@ REQUEST = VideoRequest("a paper boat on a rainy street", 1280, 720, 5, variants=
 VIDEO = StoredVideo(length=1000, sha256="ab" * 32, width=1280, height=720, duration_ms=5000)
 
 
+ATTEMPT = "attempt-1"
+
+
 def a_job(**changes: Any) -> Job:
     """A job that was just accepted."""
     job = Job(
@@ -39,6 +42,7 @@ def a_job_in(status: Status, **changes: Any) -> Job:
     """
     known: dict[str, Any] = {
         "status": status,
+        "attempt": ATTEMPT if status is Status.SUBMITTING else "attempt-0",
         "submitting_since": NOW,
         "submitted_at": NOW,
         "backend_job_id": BACKEND_JOB_ID,

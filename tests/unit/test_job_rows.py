@@ -70,6 +70,7 @@ FULL = a_job(
     metadata={"campaign": "spring", "": "empty", "prompt": "not the prompt"},
     turn=7,
     submit_after=LATER,
+    attempt="attempt-1",
     submitting_since=NOW,
     submitted_at=NOW + timedelta(microseconds=1),
     backend_job_id="task_01",

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tests.unit.examples import moderately_many
 from tests.unit.jobs import (
+    ATTEMPT,
     BACKEND_JOB_ID,
     DAY,
     LATER,
@@ -40,18 +41,27 @@ Transition = Callable[[Job], Job]
 
 #: Every transition, called as the app calls it, and the statuses that take it.
 TAKEN_IN: dict[str, tuple[frozenset[Status], Transition]] = {
-    "begin_submit": (frozenset({Status.WAITING}), lambda job: transitions.begin_submit(job, LATER)),
+    "begin_submit": (
+        frozenset({Status.WAITING}),
+        lambda job: transitions.begin_submit(job, LATER, "attempt-2"),
+    ),
     "put_back": (
         frozenset({Status.SUBMITTING}),
-        lambda job: transitions.put_back(job, LATER, "It is busy.", LATER + SECOND),
+        lambda job: transitions.put_back(job, LATER, ATTEMPT, "It is busy.", LATER + SECOND),
     ),
     "submitted": (
         ALL,
-        lambda job: transitions.submitted(job, LATER, a_look(BackendState.QUEUED), DAY),
+        lambda job: transitions.submitted(
+            replace(job, backend_job_id=None), LATER, a_look(BackendState.QUEUED), DAY
+        ),
     ),
     "note_unknown_outcome": (
         frozenset({Status.SUBMITTING}),
-        lambda job: transitions.note_unknown_outcome(job, LATER, "The answer was cut off."),
+        lambda job: transitions.note_unknown_outcome(job, LATER, ATTEMPT, "The answer was cut off."),
+    ),
+    "submission_failed": (
+        frozenset({Status.SUBMITTING}),
+        lambda job: transitions.submission_failed(job, LATER, ATTEMPT, ERROR),
     ),
     "failed": (ALIVE, lambda job: transitions.failed(job, LATER, ERROR)),
     "next_turn": (ALIVE, lambda job: transitions.next_turn(job, LATER, job.turn + 1)),
@@ -60,16 +70,22 @@ TAKEN_IN: dict[str, tuple[frozenset[Status], Transition]] = {
     "not_found": (LOOKED_AT, lambda job: transitions.not_found(job, LATER, listed=False)),
     "output_stored": (
         FETCHED,
-        lambda job: transitions.output_stored(job, LATER, 0, "gen_0", VIDEO, None),
+        lambda job: transitions.output_stored(job, LATER, Output(0, "gen_0"), VIDEO, None),
     ),
     "output_delayed": (
         FETCHED,
         lambda job: transitions.output_delayed(
-            job, LATER, 0, "gen_0", "It answered 403.", turn=job.outputs[0].turn + 1, due_at=LATER
+            job, LATER, Output(0, "gen_0"), "It answered 403.", turn=job.outputs[0].turn + 1, due_at=LATER
         ),
     ),
-    "output_lost": (FETCHED, lambda job: transitions.output_lost(job, LATER, 0, "gen_0", "It is gone.")),
-    "fetch_again": (FETCHED, lambda job: transitions.fetch_again(job, LATER, timedelta())),
+    "output_lost": (
+        FETCHED,
+        lambda job: transitions.output_lost(job, LATER, Output(0, "gen_0"), "It is gone."),
+    ),
+    "fetch_again": (
+        FETCHED,
+        lambda job: transitions.fetch_again(replace(job, outputs=(Output(0, "gen_0"),)), LATER, timedelta()),
+    ),
 }
 
 
@@ -138,13 +154,13 @@ def test_whatever_comes_in_whatever_order_an_end_stays_the_end(names: list[str],
 
 
 def test_submitting_remembers_since_when_and_forgets_why_it_waited():
-    job = transitions.begin_submit(a_job(reason="It is busy.", submit_after=NOW), LATER)
+    job = transitions.begin_submit(a_job(reason="It is busy.", submit_after=NOW), LATER, ATTEMPT)
     assert (job.status, job.submitting_since) == (Status.SUBMITTING, LATER)
     assert (job.reason, job.submit_after) == (None, None)
 
 
 def test_a_job_that_is_put_back_waits_until_its_time_and_says_why():
-    job = transitions.put_back(a_job_in(Status.SUBMITTING), LATER, "It is busy.", LATER + SECOND)
+    job = transitions.put_back(a_job_in(Status.SUBMITTING), LATER, ATTEMPT, "It is busy.", LATER + SECOND)
     assert (job.status, job.submitting_since) == (Status.WAITING, None)
     assert (job.reason, job.submit_after) == ("It is busy.", LATER + SECOND)
 
@@ -183,12 +199,57 @@ def test_deletion_is_reckoned_from_the_call_where_the_backend_says_nothing():
 
 
 def test_an_unknown_outcome_keeps_the_job_submitting_and_says_why():
-    job = transitions.note_unknown_outcome(a_job_in(Status.SUBMITTING), LATER, "The answer was cut off.")
+    job = transitions.note_unknown_outcome(
+        a_job_in(Status.SUBMITTING), LATER, ATTEMPT, "The answer was cut off."
+    )
     assert (job.status, job.reason, job.submitting_since) == (
         Status.SUBMITTING,
         "The answer was cut off.",
         NOW,
     )
+
+
+def test_what_one_attempt_has_to_say_is_not_said_of_another():
+    job = a_job_in(Status.SUBMITTING)
+    for told in (
+        lambda: transitions.put_back(job, LATER, "attempt-0", "It is busy.", LATER),
+        lambda: transitions.note_unknown_outcome(job, LATER, "attempt-0", "Cut."),
+        lambda: transitions.submission_failed(job, LATER, "attempt-0", ERROR),
+        lambda: transitions.begin_submit(job, LATER, "attempt-2"),
+    ):
+        with pytest.raises(TransitionRefused):
+            told()
+
+
+def test_an_attempts_own_writes_are_recognised_when_they_are_found_again():
+    waiting, job = a_job(), a_job_in(Status.SUBMITTING)
+    begun = transitions.begin_submit(waiting, NOW, ATTEMPT)
+    assert transitions.begin_submit(begun, LATER, ATTEMPT) is begun
+    back = transitions.put_back(job, NOW, ATTEMPT, "It is busy.", LATER)
+    assert transitions.put_back(back, LATER, ATTEMPT, "It is busy.", LATER + SECOND) is back
+    ended = transitions.submission_failed(job, NOW, ATTEMPT, ERROR)
+    assert transitions.submission_failed(ended, LATER, ATTEMPT, ERROR) is ended
+
+
+@pytest.mark.parametrize("status", sorted(ALL))
+def test_a_backend_id_that_is_known_already_changes_nothing(status: Status):
+    job = a_job_in(status)
+    assert transitions.submitted(job, LATER, a_look(BackendState.QUEUED), DAY) is job
+
+
+def test_a_missing_job_is_not_given_up_while_the_list_can_not_tell():
+    missing = a_job_in(Status.RUNNING, not_found_since=NOW)
+    over = NOW + 2 * transitions.LOST_JOB_GRACE
+    assert transitions.not_found(missing, over, listed=None).status is Status.RUNNING
+    assert transitions.not_found(missing, over, listed=False).status is Status.FAILED
+
+
+def test_a_first_fetch_message_is_missed_after_two_minutes():
+    job = a_job_in(Status.FETCHING)
+    patience = timedelta(minutes=9)
+    assert transitions.fetch_again(job, NOW + timedelta(seconds=119), patience) is job
+    again = transitions.fetch_again(job, NOW + timedelta(seconds=120), patience)
+    assert [output.turn for output in again.outputs] == [1, 1]
 
 
 def test_a_failure_ends_the_job_with_its_error():
@@ -402,25 +463,25 @@ def test_a_job_that_the_backend_does_not_know_after_its_time_has_expired():
 
 
 def test_a_job_succeeds_with_its_last_output_and_not_before():
-    job = transitions.output_stored(a_job_in(Status.FETCHING), NOW, 1, "gen_1", VIDEO, "jpg")
+    job = transitions.output_stored(a_job_in(Status.FETCHING), NOW, Output(1, "gen_1"), VIDEO, "jpg")
     assert (job.status, job.finished_at) == (Status.FETCHING, None)
     assert job.outputs[1] == Output(1, "gen_1", turn=1, stored=VIDEO, thumbnail="jpg")
-    job = transitions.output_stored(job, LATER, 0, "gen_0", VIDEO, None)
+    job = transitions.output_stored(job, LATER, Output(0, "gen_0"), VIDEO, None)
     assert (job.status, job.finished_at, job.reason, job.error) == (Status.SUCCEEDED, LATER, None, None)
     assert all(output.stored == VIDEO for output in job.outputs)
 
 
 def test_a_pending_download_that_comes_after_all_makes_the_job_succeed():
     job = a_job_in(Status.FETCHING, outputs=(Output(0, "gen_0"),))
-    job = transitions.output_delayed(job, NOW, 0, "gen_0", "It answered 403.", turn=1, due_at=LATER)
+    job = transitions.output_delayed(job, NOW, Output(0, "gen_0"), "It answered 403.", turn=1, due_at=LATER)
     assert (job.status, job.reason) == (Status.PENDING_DOWNLOAD, "It answered 403.")
-    job = transitions.output_stored(job, LATER, 0, "gen_0", VIDEO, None)
+    job = transitions.output_stored(job, LATER, Output(0, "gen_0"), VIDEO, None)
     assert (job.status, job.reason, job.outputs[0].problem) == (Status.SUCCEEDED, None, None)
 
 
 def test_a_delay_counts_the_attempt_and_remembers_the_next_message():
     job = transitions.output_delayed(
-        a_job_in(Status.FETCHING), NOW, 1, "gen_1", "Cut.", turn=4, due_at=LATER, suspect_sha256="aa"
+        a_job_in(Status.FETCHING), NOW, Output(1, "gen_1"), "Cut.", turn=4, due_at=LATER, suspect_sha256="aa"
     )
     assert job.outputs == (
         Output(0, "gen_0", due_at=NOW),
@@ -430,7 +491,7 @@ def test_a_delay_counts_the_attempt_and_remembers_the_next_message():
 
 def test_a_suspect_hash_outlives_a_failure_of_another_kind():
     job = a_job_in(Status.FETCHING, outputs=(Output(0, "gen_0", suspect_sha256="aa"),))
-    job = transitions.output_delayed(job, NOW, 0, "gen_0", "It answered 503.", turn=1, due_at=LATER)
+    job = transitions.output_delayed(job, NOW, Output(0, "gen_0"), "It answered 503.", turn=1, due_at=LATER)
     assert job.outputs[0].suspect_sha256 == "aa"
 
 
@@ -438,7 +499,7 @@ def test_a_suspect_hash_outlives_a_failure_of_another_kind():
 def test_a_fetch_turn_that_is_over_is_refused(turn: int):
     job = a_job_in(Status.FETCHING, outputs=(Output(0, "gen_0", turn=3),))
     with pytest.raises(TransitionRefused):
-        transitions.output_delayed(job, NOW, 0, "gen_0", "Cut.", turn=turn, due_at=LATER)
+        transitions.output_delayed(job, NOW, Output(0, "gen_0"), "Cut.", turn=turn, due_at=LATER)
 
 
 @pytest.mark.parametrize(
@@ -461,18 +522,20 @@ def test_a_settled_output_refuses_to_be_settled_again(name: str, settled: Output
 def _settle_one(name: str, job: Job, index: int, generation_id: str) -> Job:
     match name:
         case "output_stored":
-            return transitions.output_stored(job, LATER, index, generation_id, VIDEO, None)
+            return transitions.output_stored(job, LATER, Output(index, generation_id), VIDEO, None)
         case "output_delayed":
-            return transitions.output_delayed(job, LATER, index, generation_id, "Cut.", turn=9, due_at=LATER)
-    return transitions.output_lost(job, LATER, index, generation_id, "It is gone.")
+            return transitions.output_delayed(
+                job, LATER, Output(index, generation_id), "Cut.", turn=9, due_at=LATER
+            )
+    return transitions.output_lost(job, LATER, Output(index, generation_id), "It is gone.")
 
 
 @pytest.mark.parametrize("lost_first", [True, False])
 def test_a_lost_output_ends_the_job_as_expired_and_keeps_what_is_stored(lost_first: bool):
     job = a_job_in(Status.PENDING_DOWNLOAD)
     steps: list[Transition] = [
-        lambda job: transitions.output_lost(job, LATER, 0, "gen_0", "It answered 403."),
-        lambda job: transitions.output_stored(job, LATER, 1, "gen_1", VIDEO, None),
+        lambda job: transitions.output_lost(job, LATER, Output(0, "gen_0"), "It answered 403."),
+        lambda job: transitions.output_stored(job, LATER, Output(1, "gen_1"), VIDEO, None),
     ]
     for step in steps if lost_first else reversed(steps):
         assert not job.is_terminal
@@ -486,7 +549,7 @@ def test_a_lost_output_ends_the_job_as_expired_and_keeps_what_is_stored(lost_fir
 def test_an_unverified_video_is_kept_and_the_job_fails_saying_so():
     job = a_job_in(Status.FETCHING, outputs=(Output(0, "gen_0"),))
     unverified = replace(VIDEO, verified=False)
-    job = transitions.output_stored(job, LATER, 0, "gen_0", unverified, None)
+    job = transitions.output_stored(job, LATER, Output(0, "gen_0"), unverified, None)
     assert (job.status, job.error and job.error.code) == (Status.FAILED, "unverified_video")
     assert job.outputs[0].stored == unverified
 

@@ -16,7 +16,7 @@ from video_jobs.backends.answers import identifier, moment, request_id, text, wa
 from video_jobs.backends.http import Answer, BackendHttp
 from video_jobs.backends.limits import Limits
 from video_jobs.backends.listing import every_job
-from video_jobs.errors import Unavailable, UnknownOutcome
+from video_jobs.errors import UnknownOutcome
 from video_jobs.job import VideoRequest
 from video_jobs.ports import BackendJob, BackendState, ContentStream
 
@@ -78,16 +78,14 @@ class AzureSora:
                 },
                 files=[("files", (name, image, request.input_image.content_type))],
             )
-        job = _job(answer.body, answer.headers)
-        if job is None:
-            raise UnknownOutcome("The video API took the job, but its answer bears no id.")
-        return job
+        return _created(answer)
 
     def get(self, backend_job_id: str) -> BackendJob:
-        return _readable(self._http.get(f"/jobs/{quote(backend_job_id, safe='')}"))
+        answer = self._http.get(f"/jobs/{quote(backend_job_id, safe='')}")
+        return _job(answer.body, answer.headers, backend_job_id)
 
     def recent(self) -> Iterator[BackendJob]:
-        return every_job(self._http, "/jobs", {"limit": _PAGE}, lambda entry: _job(entry, {}))
+        return every_job(self._http, "/jobs", {"limit": _PAGE}, _listed)
 
     def open_video(
         self, backend_job_id: str, generation_id: str, deadline: float
@@ -100,17 +98,20 @@ class AzureSora:
         return self._http.open(f"/{quote(generation_id, safe='')}/content/thumbnail", deadline)
 
 
-def _readable(answer: Answer) -> BackendJob:
-    job = _job(answer.body, answer.headers)
-    if job is None:
-        raise Unavailable("The video API answered with something that is no job.")
-    return job
+def _created(answer: Answer) -> BackendJob:
+    job_id = identifier(answer.body.get("id"))
+    if job_id is None:
+        raise UnknownOutcome("The video API took the job, but its answer bears no id.")
+    return _job(answer.body, answer.headers, job_id)
 
 
-def _job(body: Any, headers: Mapping[str, str]) -> BackendJob | None:
-    """None where there is no id to read."""
-    if not isinstance(body, dict) or (job_id := identifier(body.get("id"))) is None:
-        return None
+def _listed(entry: Any) -> BackendJob | None:
+    job_id = identifier(entry.get("id")) if isinstance(entry, dict) else None
+    return _job(entry, {}, job_id) if job_id is not None else None
+
+
+def _job(body: dict[str, Any], headers: Mapping[str, str], job_id: str) -> BackendJob:
+    """`job_id` is the id that was asked for: what a body says of it may be missing, or written otherwise."""
     generations = body.get("generations")
     named = [g.get("id") for g in generations if isinstance(g, dict)] if isinstance(generations, list) else []
     status = text(body.get("status"))

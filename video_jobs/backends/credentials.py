@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from video_jobs.errors import Unauthorised
+from video_jobs.errors import NotSent
 from video_jobs.settings import BackendSettings
 
 Sign = Callable[[], Mapping[str, str]]
 
 
 def signer(settings: BackendSettings, api_key: str | None) -> Sign:
-    """Gives the authenticating headers, new for each call. It may raise Unauthorised: nothing was sent then."""
+    """Gives the authenticating headers, new for each call. Raises NotSent."""
     if settings.auth == "none":
         return dict
     if api_key:
@@ -23,7 +23,7 @@ def signer(settings: BackendSettings, api_key: str | None) -> Sign:
 
 def _identity(settings: BackendSettings) -> Sign:
     # Imported only here: it costs more than all the rest of the app's imports together.
-    from azure.core.exceptions import ClientAuthenticationError
+    from azure.core.exceptions import AzureError
     from azure.identity import DefaultAzureCredential
 
     credential = DefaultAzureCredential()
@@ -31,8 +31,8 @@ def _identity(settings: BackendSettings) -> Sign:
     def sign() -> Mapping[str, str]:
         try:
             token = credential.get_token(settings.token_scope)  # cached by the library until it ends
-        except ClientAuthenticationError as error:
-            raise Unauthorised(
+        except AzureError as error:
+            raise NotSent(
                 f"No Entra token for the backend '{settings.name}': the app's identity can't sign in. Assign it a "
                 f"managed identity with the role Cognitive Services OpenAI User, or set an API key."
             ) from error

@@ -11,7 +11,7 @@ from urllib.parse import urljoin, urlsplit
 
 import requests
 from requests.structures import CaseInsensitiveDict
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import HTTPError, NewConnectionError
 
 from video_jobs.backends.answers import BackendMessage, error_message, request_id, wait_hint
 from video_jobs.backends.deadline import Deadline, DeadlineAdapter
@@ -124,6 +124,7 @@ class BackendHttp:
         """
         watch = Deadline(deadline)
         headers = self._headers()
+        status: int | None = None
         with _session(pool_size=1) as session, watch.watching():
             try:
                 response = session.post(
@@ -142,14 +143,14 @@ class BackendHttp:
                     if 200 <= status < 300:
                         return _answer(response, watch)
                     message = error_message(_beginning(response))
-            except requests.RequestException as error:
-                if not watch.connected:
-                    raise NotSent(_no_connection(error)) from error
-                raise UnknownOutcome(_cut_off(watch)) from error
+            except _TROUBLE as error:
+                if _was_never_sent(error, watch):
+                    raise NotSent(_no_connection(error)) from None
+                raise UnknownOutcome(_cut_off(watch)) from None
             except Unavailable as error:
                 raise UnknownOutcome(
                     f"The video API answered {status}, but the answer can't be read: {error}", status=status
-                ) from error
+                ) from None
             raise UnknownOutcome(
                 f"The video API answered {status}{message.in_words}, which does not say whether it made the job.",
                 status=status,
@@ -167,10 +168,10 @@ class BackendHttp:
         url = self._base_url + path if own else path
         query = {**self._params, **params} if own else {}
         headers = self._headers()
-        for _ in range(_MOST_REDIRECTS + 1):
-            if _origin(url) != _origin(self._base_url):
-                headers = {name: v for name, v in headers.items() if name.lower() not in _SECRET_HEADERS}
-            with _translated(deadline):
+        with _translated(deadline):
+            for _ in range(_MOST_REDIRECTS + 1):
+                if _origin(url) != _origin(self._base_url):
+                    headers = {name: v for name, v in headers.items() if name.lower() not in _SECRET_HEADERS}
                 response = self._session.get(
                     url,
                     params=query,
@@ -179,19 +180,24 @@ class BackendHttp:
                     allow_redirects=False,
                     stream=True,
                 )
-            if 200 <= response.status_code < 300:
-                return response
-            with contextlib.closing(response):
-                if response.status_code not in _REDIRECTS:
-                    raise _refusal(response)
-            url, query = urljoin(url, response.headers.get("location", "")), {}
-            if urlsplit(url).scheme not in ("http", "https"):
-                raise Unavailable("The video API redirects to something that is no web address.")
+                if 200 <= response.status_code < 300:
+                    return response
+                with contextlib.closing(response):
+                    if response.status_code not in _REDIRECTS:
+                        raise _refusal(response)
+                url, query = urljoin(url, response.headers.get("location", "")), {}
+                if urlsplit(url).scheme not in ("http", "https"):
+                    raise Unavailable("The video API redirects to something that is no web address.")
         raise Unavailable(f"The video API redirects more than {_MOST_REDIRECTS} times.")
 
 
+class _Session(requests.Session):
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """None, ever: we follow by hand, and requests would read the address, and the body, all the same."""
+
+
 def _session(pool_size: int) -> requests.Session:
-    session = requests.Session()
+    session = _Session()
     adapter = DeadlineAdapter(pool_size)
     session.mount("http://", adapter)
     session.mount("https://", adapter)
@@ -209,15 +215,30 @@ def _origin(url: str) -> tuple[str, str | None, int | None]:
     return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
 
 
+# What the libraries raise for a connection, an address or an answer that is no good.
+_TROUBLE = (requests.RequestException, HTTPError, OSError, ValueError, RecursionError)
+
+
 @contextlib.contextmanager
 def _translated(deadline: Deadline) -> Iterator[None]:
-    """From the libraries' errors into ours. Their words are left out: they repeat URLs, query and all."""
+    """From the libraries' errors into ours. Their words are left out, of tracebacks too: they repeat URLs,
+    query and all.
+    """
     try:
         yield
-    except (requests.RequestException, HTTPError, OSError) as error:
-        if not deadline.connected and isinstance(error, requests.ConnectionError):
-            raise NotSent(_no_connection(error)) from error
-        raise Unavailable(_cut_off(deadline)) from error
+    except _TROUBLE as error:
+        if _was_never_sent(error, deadline):
+            raise NotSent(_no_connection(error)) from None
+        raise Unavailable(_cut_off(deadline)) from None
+
+
+def _was_never_sent(error: BaseException, deadline: Deadline) -> bool:
+    """Proof, not absence of evidence: the libraries say that no connection came about, and we saw none."""
+    reason = getattr(error.args[0], "reason", None) if error.args else None
+    no_connection = isinstance(
+        error, requests.ConnectTimeout | requests.exceptions.SSLError | requests.exceptions.ProxyError
+    ) or isinstance(reason, NewConnectionError)
+    return no_connection and not deadline.connected
 
 
 def _answer(response: requests.Response, deadline: Deadline) -> Answer:
@@ -228,7 +249,7 @@ def _answer(response: requests.Response, deadline: Deadline) -> Answer:
         raise Unavailable(_cut_off(deadline))
     try:
         body = json.loads(text) if len(text) <= _LARGEST_ANSWER else None
-    except ValueError:
+    except (ValueError, RecursionError):
         body = None
     if not isinstance(body, dict):
         raise Unavailable("its body is no JSON object", status=response.status_code)
@@ -264,7 +285,7 @@ def _refusal(response: requests.Response) -> BackendError:
     )
 
 
-def _no_connection(error: Exception) -> str:
+def _no_connection(error: BaseException) -> str:
     reason = (
         "it did not answer in time" if isinstance(error, requests.Timeout) else "no connection came about"
     )

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
@@ -15,7 +16,7 @@ from video_jobs.backends.answers import identifier, moment, percent, request_id,
 from video_jobs.backends.http import Answer, BackendHttp
 from video_jobs.backends.limits import Limits
 from video_jobs.backends.listing import every_job
-from video_jobs.errors import NotFound, Rejected, Unavailable, UnknownOutcome
+from video_jobs.errors import NotFound, Rejected, UnknownOutcome
 from video_jobs.job import VideoRequest
 from video_jobs.ports import BackendJob, BackendState, ContentStream
 from video_jobs.settings import BackendSettings
@@ -75,17 +76,15 @@ class OpenAIVideos:
             if image is not None:
                 parts.append(("input_reference", (f"image.{kind.removeprefix('image/')}", image, kind)))
             answer = self._http.post_once("/videos", deadline, files=parts)
-        video = _video(answer.body, answer.headers)
-        if video is None:
-            raise UnknownOutcome("The video API took the job, but its answer bears no id.")
-        return video
+        return _created(answer)
 
     def get(self, backend_job_id: str) -> BackendJob:
-        return _readable(self._get(backend_job_id))
+        answer = self._get(backend_job_id)
+        return _video(answer.body, answer.headers, backend_job_id)
 
     def recent(self) -> Iterator[BackendJob]:
         query = {"limit": _PAGE, "order": "desc"}
-        return every_job(self._http, "/videos", query, lambda entry: _video(entry, {}))
+        return every_job(self._http, "/videos", query, _listed)
 
     def open_video(
         self, backend_job_id: str, generation_id: str, deadline: float
@@ -99,6 +98,7 @@ class OpenAIVideos:
 
     @contextlib.contextmanager
     def _open_video(self, video_id: str, deadline: float) -> Iterator[ContentStream]:
+        began = time.monotonic()
         with contextlib.ExitStack() as stack:
             try:
                 content = stack.enter_context(self._http.open(_path(video_id) + "/content", deadline))
@@ -108,7 +108,8 @@ class OpenAIVideos:
                 url = body.get("video_url") or body.get("url")
                 if not isinstance(url, str) or not url.startswith(("https://", "http://")):
                     raise
-                content = stack.enter_context(self._http.open(url, deadline))
+                left = deadline - (time.monotonic() - began)
+                content = stack.enter_context(self._http.open(url, left))
             yield content
 
     def _get(self, video_id: str) -> Answer:
@@ -120,17 +121,20 @@ def _path(video_id: str) -> str:
     return f"/videos/{quote(video_id, safe='')}"
 
 
-def _readable(answer: Answer) -> BackendJob:
-    video = _video(answer.body, answer.headers)
-    if video is None:
-        raise Unavailable("The video API answered with something that is no video.")
-    return video
+def _created(answer: Answer) -> BackendJob:
+    video_id = identifier(answer.body.get("id"))
+    if video_id is None:
+        raise UnknownOutcome("The video API took the job, but its answer bears no id.")
+    return _video(answer.body, answer.headers, video_id)
 
 
-def _video(body: Any, headers: Mapping[str, str]) -> BackendJob | None:
-    """None where there is no id to read."""
-    if not isinstance(body, dict) or (video_id := identifier(body.get("id"))) is None:
-        return None
+def _listed(entry: Any) -> BackendJob | None:
+    video_id = identifier(entry.get("id")) if isinstance(entry, dict) else None
+    return _video(entry, {}, video_id) if video_id is not None else None
+
+
+def _video(body: dict[str, Any], headers: Mapping[str, str], video_id: str) -> BackendJob:
+    """`video_id` is the id that was asked for: what a body says of it may be missing, or written otherwise."""
     status = text(body.get("status"))
     state = _STATES.get((status or "").lower(), BackendState.UNKNOWN)
     error = body.get("error")

@@ -11,7 +11,7 @@ from video_jobs.backends.credentials import signer
 from video_jobs.backends.http import BackendHttp
 from video_jobs.backends.limits import Limits
 from video_jobs.backends.openai_videos import OpenAIVideos
-from video_jobs.errors import InvalidRequest, Unavailable
+from video_jobs.errors import InvalidRequest, NotSent
 from video_jobs.job import BackendRef
 from video_jobs.ports import Backend
 from video_jobs.settings import Settings
@@ -37,7 +37,7 @@ class Backends:
     def client(self, ref: BackendRef) -> Backend:
         """Speaks to the address that is frozen in the job, with today's credentials of that name.
 
-        Raises Unavailable when the settings no longer name the backend.
+        Raises NotSent when the settings no longer name the backend.
         """
         with self._lock:
             if ref not in self._clients:
@@ -51,7 +51,7 @@ class Backends:
     def _build(self, ref: BackendRef) -> Backend:
         settings = self._settings.backend(ref.name)
         if settings is None or settings.dialect != ref.dialect:
-            raise Unavailable(
+            raise NotSent(
                 f"The job belongs to the backend '{ref.name}' ({ref.dialect}), which the settings don't name any "
                 f"more. Put it back into VIDEO_BACKENDS until its jobs have ended."
             )

@@ -148,9 +148,10 @@ def _stage(blob: BlobClient, chunks: Iterator[bytes]) -> list[BlobBlock]:
 
     def stage(block_id: str, chunk: bytes) -> None:
         with translated(f"storing {blob.blob_name}"):
+            # One repeat, so that a download at its deadline still ends before the function's own time is over.
             # With an MD5, the storage refuses what arrived damaged. It also spares Azurite a checksum of its
             # own, in JavaScript, that takes longer than all the rest of a transfer.
-            blob.stage_block(block_id, chunk, length=len(chunk), validate_content=True)
+            blob.stage_block(block_id, chunk, length=len(chunk), validate_content=True, retry_total=1)
 
     with ThreadPoolExecutor(_UPLOADS_AT_ONCE, thread_name_prefix="stage-block") as pool:
         for chunk in chunks:

@@ -12,11 +12,13 @@ from azure.data.tables import TableServiceClient
 from azure.storage.blob import BlobServiceClient
 from azure.storage.queue import QueueServiceClient
 
-from video_jobs.errors import StorageUnavailable
+from video_jobs.errors import InvalidSettings, StorageUnavailable
 from video_jobs.settings import StorageSettings
 
-# Seconds; the SDKs' own read timeout of a minute would let one dead connection eat a function's time.
+# Seconds; the SDKs' own read timeout of a minute would let one dead connection eat a function's time, and
+# those of blobs and queues would wait fifteen seconds before they repeat a call.
 _TIMEOUTS: dict[str, Any] = {"connection_timeout": 10, "read_timeout": 30}
+_REPEATS: dict[str, Any] = {"initial_backoff": 1, "increment_base": 2, "random_jitter_range": 1}
 
 
 @dataclass(frozen=True)
@@ -28,23 +30,29 @@ class StorageServices:
 
 
 def connect(settings: StorageSettings) -> StorageServices:
-    """Builds clients and talks to nobody yet."""
+    """Builds clients and talks to nobody yet. Raises InvalidSettings."""
+    options = {**_TIMEOUTS, **_REPEATS}
     if settings.connection_string:
         text = settings.connection_string
-        blobs = BlobServiceClient.from_connection_string(text, **_TIMEOUTS)
-        return StorageServices(
-            blobs,
-            QueueServiceClient.from_connection_string(text, **_TIMEOUTS),
-            TableServiceClient.from_connection_string(text, **_TIMEOUTS),
-            blobs.credential.account_key,
-        )
+        try:
+            blobs = BlobServiceClient.from_connection_string(text, **options)
+            return StorageServices(
+                blobs,
+                QueueServiceClient.from_connection_string(text, **options),
+                TableServiceClient.from_connection_string(text, **_TIMEOUTS),
+                blobs.credential.account_key,
+            )
+        except ValueError:
+            raise InvalidSettings(
+                ["AzureWebJobsStorage is a connection string that the SDK can't read. Copy it anew."]
+            ) from None
     # It costs more than everything else here: imported only where it is used.
     from azure.identity import DefaultAzureCredential
 
     credential: Any = DefaultAzureCredential(managed_identity_client_id=settings.client_id)
     return StorageServices(
-        BlobServiceClient(settings.blob_endpoint or "", credential, **_TIMEOUTS),
-        QueueServiceClient(settings.queue_endpoint or "", credential, **_TIMEOUTS),
+        BlobServiceClient(settings.blob_endpoint or "", credential, **options),
+        QueueServiceClient(settings.queue_endpoint or "", credential, **options),
         TableServiceClient(endpoint=settings.table_endpoint or "", credential=credential, **_TIMEOUTS),
         None,
     )
@@ -54,7 +62,7 @@ def connect(settings: StorageSettings) -> StorageServices:
 def translated(what: str) -> Iterator[None]:
     """From the SDKs' errors into ours. `what` says in words what was being done.
 
-    Their own text is left out: it may repeat a request, signature and all.
+    Their own text is left out, of tracebacks too: it may repeat a request, signature and all.
     """
     try:
         yield
@@ -67,11 +75,11 @@ def translated(what: str) -> Iterator[None]:
         raise StorageUnavailable(
             f"Azure Storage answered {error.status_code} ({error_code(error)}) while {what}."
             f"{advice if refused else ''}"
-        ) from error
+        ) from None
     except AzureError as error:
         raise StorageUnavailable(
             f"Azure Storage could not be reached while {what} ({type(error).__name__})."
-        ) from error
+        ) from None
 
 
 def error_code(error: AzureError) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import secrets
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
@@ -15,9 +16,11 @@ from video_jobs.errors import (
     NotFound,
     NotSent,
     StorageUnavailable,
+    TransitionRefused,
     Unauthorised,
     UnknownOutcome,
 )
+from video_jobs.finish import finish
 from video_jobs.job import Job, JobError
 from video_jobs.ports import StoredJob
 from video_jobs.schedule import submit_delay
@@ -26,16 +29,22 @@ from video_jobs.update import update
 
 log = logging.getLogger("reelkeep.submit")
 
-_SAVE_TRIES = 4
+_MOST_SAVES = 8  # each has seconds of the SDK's own repeats in it
+_LONGEST_SAVE = timedelta(minutes=2)  # with all the repeats of the storage SDK
 
 
-def make_paid_call(services: Services, stored: StoredJob, image: bytes | None) -> StoredJob:
+def new_attempt() -> str:
+    return secrets.token_hex(8)
+
+
+def make_paid_call(services: Services, stored: StoredJob, image: bytes | None) -> Job:
     """Call the backend for a job that is stored as `submitting`, and store what came of it.
 
-    To be called only by whoever saved `submitting`: that save is the right to make the call, and there is
-    one for each time the job was `waiting`.
+    To be called only by whoever stored `submitting` under its own attempt: that is the right to make the
+    call. Raises StorageUnavailable when what came of it can't be stored.
     """
     job = stored.job
+    attempt = job.attempt or ""
     change: Callable[[Job], Job]
     try:
         client = services.backends.client(job.backend)
@@ -43,14 +52,20 @@ def make_paid_call(services: Services, stored: StoredJob, image: bytes | None) -
     except (Busy, NotSent) as error:
         now = services.clock()
         again_at = now + submit_delay(job, error.retry_after, now)
-        change = partial(transitions.put_back, now=now, reason=str(error), submit_after=again_at)
+        change = partial(
+            transitions.put_back, now=now, attempt=attempt, reason=str(error), submit_after=again_at
+        )
         log.warning("%s waits: %s", job.id, error)
     except UnknownOutcome as error:
         # Nothing is called again; the poll chain finds out, or gives up and says so.
-        change = partial(transitions.note_unknown_outcome, now=services.clock(), reason=str(error))
+        change = partial(
+            transitions.note_unknown_outcome, now=services.clock(), attempt=attempt, reason=str(error)
+        )
         log.error("%s: the outcome of its submission is not known: %s", job.id, error)
     except BackendError as error:
-        change = partial(transitions.failed, now=services.clock(), error=refusal(job, error))
+        change = partial(
+            transitions.submission_failed, now=services.clock(), attempt=attempt, error=refusal(job, error)
+        )
         log.warning("%s was refused: %s", job.id, error)
     else:
         retention = services.backends.retention(job.backend)
@@ -58,30 +73,41 @@ def make_paid_call(services: Services, stored: StoredJob, image: bytes | None) -
             transitions.submitted, now=services.clock(), backend_job=backend_job, retention=retention
         )
         log.info("%s is the backend's %s", job.id, backend_job.id)
-    return _save_persistently(services, stored, change)
+    try:
+        job = _save_persistently(services, stored, change).job
+    except TransitionRefused as refused:
+        log.warning("%s moved on while it was submitted: %s", job.id, refused)
+        job = services.jobs.get(job.owner, job.id).job
+    if job.is_terminal:
+        finish(services, job)
+    return job
+
+
+def outcome_known_after(services: Services) -> timedelta:
+    """How long after `submitting` was saved nobody can hold an answer to the paid call any more.
+
+    The call ends after its deadline, its answer is saved again and again until twice that, and the last of
+    these saves may take a while.
+    """
+    return timedelta(seconds=2 * services.create_deadline) + _LONGEST_SAVE
 
 
 def _save_persistently(services: Services, stored: StoredJob, change: Callable[[Job], Job]) -> StoredJob:
     """What the call told must not be lost to a storage fault: the SDK has tried for seconds, try on."""
-    for tries_left in reversed(range(_SAVE_TRIES)):
+    job = stored.job
+    until = (job.submitting_since or services.clock()) + timedelta(seconds=2 * services.create_deadline)
+    for _ in range(_MOST_SAVES):
         try:
             return update(services.jobs, stored, change)
-        except StorageUnavailable:
-            if not tries_left:
-                told = change(stored.job)
-                log.critical(
-                    "%s is %s (backend job %s), and that can't be stored",
-                    told.id,
-                    told.status,
-                    told.backend_job_id,
-                )
-                raise
-    raise AssertionError("unreachable")
-
-
-def outcome_known_after(services: Services) -> timedelta:
-    """How long after `submitting` was saved no answer to the paid call can come any more."""
-    return timedelta(seconds=2 * services.create_deadline)
+        except StorageUnavailable as error:
+            if services.clock() >= until:
+                break
+            log.error("%s: %s Trying on.", job.id, error)
+    told = change(job)
+    log.critical(
+        "%s is %s (backend job %s), and that can't be stored", job.id, told.status, told.backend_job_id
+    )
+    raise StorageUnavailable(f"What became of {job.id} can't be stored.")
 
 
 def unconfirmed(job: Job) -> JobError:
@@ -98,7 +124,7 @@ def unconfirmed(job: Job) -> JobError:
 def refusal(job: Job, error: BackendError) -> JobError:
     """What the backend's refusal means, in words that say which setting to look at."""
     backend = f"the backend '{job.backend.name}'"
-    said = error.detail or "it gave no reason"
+    said = error.detail or "nothing more"
     match error:
         case Unauthorised(status=403):
             code = "backend_forbidden"
@@ -131,18 +157,3 @@ def refusal(job: Job, error: BackendError) -> JobError:
         backend_message=error.detail,
         backend_request_id=error.request_id,
     )
-
-
-_REFUSAL_CODES = {
-    "backend_forbidden",
-    "backend_unauthorized",
-    "deployment_not_found",
-    "model_retired",
-    "moderation_blocked",
-    "backend_rejected",
-}
-
-
-def was_refused(job: Job) -> bool:
-    """Whether the backend turned the job down when it was submitted, so that nothing was paid for."""
-    return job.error is not None and job.error.code in _REFUSAL_CODES and job.backend_job_id is None
