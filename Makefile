@@ -7,7 +7,7 @@ PORT   ?= 7071
 
 export PYTHONDONTWRITEBYTECODE := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
-run := $(VENV)/bin/python -W error::SyntaxWarning
+run := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
 .PHONY: help demo up test test-runtime bench lint format lock clean setup
@@ -46,10 +46,13 @@ format: $(VENV)/.dev-ready  ## rewrite the code as ruff wants it
 
 lock: $(VENV)/.dev-ready  ## renew constraints.txt and Azurite's lock file
 	@$(VENV)/bin/python -m pip install --quiet uv
-	@echo "# Exact versions for every supported Python (3.11 to 3.14). Made by 'make lock'; do not edit by hand." > constraints.new
-	@: > constraints.txt
-	@$(VENV)/bin/uv pip compile --universal --python-version 3.11 --no-annotate --no-header --quiet tests/requirements.txt >> constraints.new
-	@mv constraints.new constraints.txt
+	@echo "==> resolving for Python 3.11 and newer"
+	@mv constraints.txt constraints.old && touch constraints.txt
+	@{ echo "# Exact versions for every supported Python (3.11 to 3.14). Made by 'make lock'; do not edit by hand." && \
+		$(VENV)/bin/uv pip compile --universal --python-version 3.11 --no-annotate --no-header --quiet \
+			tests/requirements.txt; } > constraints.new \
+		&& mv constraints.new constraints.txt && rm constraints.old \
+		|| { rm -f constraints.new; mv constraints.old constraints.txt; exit 1; }
 	@PATH="$(abspath $(VENV))/bin:$$PATH" npm install --prefix local/azurite --package-lock-only --silent
 
 clean:  ## remove the virtual environment, Azurite and everything the stack wrote
