@@ -39,6 +39,12 @@ DONE = a_look(BackendState.SUCCEEDED, generation_ids=("gen_0", "gen_1"))
 
 Transition = Callable[[Job], Job]
 
+
+def _undated(job: Job) -> Job:
+    """The job as if nobody knew when its fetches were due."""
+    return replace(job, outputs=tuple(replace(output, due_at=None) for output in job.outputs))
+
+
 #: Every transition, called as the app calls it, and the statuses that take it.
 TAKEN_IN: dict[str, tuple[frozenset[Status], Transition]] = {
     "begin_submit": (
@@ -82,10 +88,7 @@ TAKEN_IN: dict[str, tuple[frozenset[Status], Transition]] = {
         FETCHED,
         lambda job: transitions.output_lost(job, LATER, Output(0, "gen_0"), "It is gone."),
     ),
-    "fetch_again": (
-        FETCHED,
-        lambda job: transitions.fetch_again(replace(job, outputs=(Output(0, "gen_0"),)), LATER, timedelta()),
-    ),
+    "fetch_again": (FETCHED, lambda job: transitions.fetch_again(_undated(job), LATER, timedelta())),
 }
 
 
