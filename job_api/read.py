@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 
 from video_jobs.errors import InvalidRequest, JobNotFound
@@ -65,7 +66,7 @@ def _statuses(text: str) -> frozenset[Status]:
 def _limit(text: str) -> int:
     if not text:
         return DEFAULT_LIMIT
-    if not (text.isascii() and text.isdecimal() and 1 <= int(text[:9]) <= LARGEST_LIMIT):
+    if not (re.fullmatch("[0-9]{1,3}", text) and 1 <= int(text) <= LARGEST_LIMIT):
         raise InvalidRequest.of("limit", f"must be a whole number from 1 to {LARGEST_LIMIT}")
     return int(text)
 

@@ -20,6 +20,8 @@ import time
 from pathlib import Path
 from typing import IO, Self
 
+from local.processes import end
+
 SCRIPT = Path(__file__).parent / "azurite" / "node_modules" / "azurite" / "dist" / "src" / "azurite.js"
 HOST = "127.0.0.1"
 START_SECONDS = 30.0
@@ -113,12 +115,7 @@ class Azurite:
         atexit.unregister(self.stop)
         process, self._process = self._process, None
         if process is not None:
-            process.terminate()
-            try:
-                process.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            end(process, STOP_SECONDS)
         if self._output is not None:
             self._output.close()
             self._output = None

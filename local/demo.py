@@ -13,14 +13,19 @@ from typing import Any
 import requests
 
 from local.azurite_process import AzuriteError
+from local.processes import stop_on_signals
 from local.progress import ProgressLine
-from local.stack import Stack, StackError, stop_on_signals
+from local.stack import Stack, StackError
 from video_jobs.mp4 import InvalidMp4, Mp4Check
 
 DEFAULT_PROMPT = "A paper boat sails down a rainy street at dusk, past glowing shop windows"
 SPEED = 8.0  # simulated seconds in a real one: a job of 40 s takes five
 LONGEST_WAIT = 180.0  # seconds for the whole job
 VIDEOS = Path("videos")
+
+
+_http = requests.Session()
+_http.trust_env = False  # a proxy is for the world outside
 
 
 class DemoError(RuntimeError):
@@ -34,10 +39,12 @@ def main() -> int:
     body = {"prompt": prompt, "size": options.size, "seconds": options.seconds, "variants": options.variants}
     try:
         print("==> starting everything on free ports", flush=True)
-        with Stack(port=0, dialect=options.dialect, speed=SPEED) as stack:
+        with Stack(dialect=options.dialect, speed=SPEED) as stack:
             job = _run({name: value for name, value in body.items() if value}, stack.api)
             for video in job["videos"]:
                 _download(job, video)
+            if len(job["videos"]) != job["variants"]:
+                raise DemoError(job["notice"])
             print("==> stopping everything", flush=True)
     except (DemoError, StackError, AzuriteError, requests.RequestException) as error:
         print(f"\nThe demo failed: {error}", file=sys.stderr)
@@ -51,7 +58,7 @@ def main() -> int:
 def _run(body: dict[str, Any], api: str) -> dict[str, Any]:
     """Submit, and watch until the job has ended. Raises DemoError unless it succeeds."""
     print(f"==> POST /api/jobs  “{body['prompt']}”", flush=True)
-    answer = requests.post(f"{api}/jobs", json=body, timeout=120)
+    answer = _http.post(f"{api}/jobs", json=body, timeout=120)
     job: dict[str, Any] = answer.json()
     if answer.status_code != 202:
         raise DemoError(f"{answer.status_code} {job.get('code')}: {job.get('detail')}")
@@ -63,7 +70,7 @@ def _run(body: dict[str, Any], api: str) -> dict[str, Any]:
             if time.monotonic() > deadline:
                 raise DemoError(f"the job is still {job['status']} after {LONGEST_WAIT:.0f} s")
             time.sleep(0.25)
-            job = requests.get(f"{api}/jobs/{job['id']}", timeout=30).json()
+            job = _http.get(f"{api}/jobs/{job['id']}", timeout=30).json()
         line.show(job["status"], job["progress"])
     if job["status"] != "succeeded":
         raise DemoError(f"the job ended as {job['status']}: {(job['error'] or {}).get('message')}")
@@ -74,7 +81,7 @@ def _download(job: dict[str, Any], video: dict[str, Any]) -> None:
     """Through the signed URL, as a client would, and check every byte. Raises DemoError."""
     VIDEOS.mkdir(exist_ok=True)
     path = VIDEOS / f"{job['id']}-{video['index']}.mp4"
-    content = requests.get(video["url"], timeout=60).content
+    content = _http.get(video["url"], timeout=60).content
     path.write_bytes(content)
     sha256 = hashlib.sha256(content).hexdigest()
     if (len(content), sha256) != (video["length"], video["sha256"]):
@@ -89,6 +96,8 @@ def _download(job: dict[str, Any], video: dict[str, Any]) -> None:
     if size != job["size"]:
         raise DemoError(f"{path} is {size}, and {job['size']} was asked for")
     seconds = (facts.duration_ms or 0) / 1000
+    if abs(seconds - job["seconds"]) > 0.5:
+        raise DemoError(f"{path} lasts {seconds:.1f} s, and {job['seconds']} were asked for")
     print(f"==> your video: {path.resolve()}")
     print(f"    {size}, {seconds:.1f} s, {len(content)} bytes, sha256 {sha256}", flush=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from typing import Self
@@ -32,8 +33,12 @@ class ProgressLine:
         seconds = time.monotonic() - self._started
         if self._live:
             self._drawn += 1
-            line = f"    {self._bar(status, percent)} {seconds:5.1f} s  {' → '.join(self._path)}"
-            print(f"\r\x1b[K{line}", end="", flush=True)
+            line = f"    {self._bar(status, percent)} {seconds:5.1f} s  "
+            # A line that wraps could not be drawn over.
+            room = shutil.get_terminal_size().columns - len(line) - 1
+            way = " → ".join(self._path)
+            shown = way if len(way) <= room else f"… → {status}"
+            print(f"\r\x1b[K{line}{shown}", end="", flush=True)
         elif changed:
             print(f"    {seconds:5.1f} s  {status}", flush=True)
 

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import re
 import secrets
-import signal
+import socket
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Self
 
 from local.azurite_process import Azurite
+from local.processes import end, no_interruption
 
 ROOT = Path(__file__).resolve().parent.parent
-LOGS = ROOT / ".reelkeep" / "logs"
 
 _START_SECONDS = 60.0
 _STOP_SECONDS = 40.0  # the function host waits for what runs
-_MODELS = {"azure-sora": "sora", "openai-videos": "sora-2"}
+MODELS = {"azure-sora": "sora", "openai-videos": "sora-2"}
 # What a shell or a local.settings.json may hold must not lead a demonstration to a backend that costs money.
 _BACKEND_SETTINGS = (
     "AZURE_OPENAI_ENDPOINT",
@@ -39,18 +42,35 @@ class StackError(RuntimeError):
 class Service:
     """One Python module as a child process, ready when it prints its address."""
 
-    def __init__(self, name: str, module: str, *arguments: str, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, name: str, module: str, *arguments: str, environment: Mapping[str, str], logs: Path
+    ) -> None:
         self.name = name
         self.url = ""
+        self.log = logs / f"{name}.log"
         self._command = [sys.executable, "-u", "-m", module, *arguments]
         self._environment = environment
-        self._log = LOGS / f"{name}.log"
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> Self:
+    def start(self) -> None:
         """Raises StackError."""
-        LOGS.mkdir(parents=True, exist_ok=True)
-        with self._log.open("wb") as log:
+        try:
+            self._start()
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            end(process, _STOP_SECONDS)
+
+    def exit_code(self) -> int | None:
+        return self._process.poll() if self._process else None
+
+    def _start(self) -> None:
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        with self.log.open("wb") as log:
             self._process = subprocess.Popen(
                 self._command,
                 cwd=ROOT,
@@ -61,55 +81,42 @@ class Service:
                 start_new_session=True,  # Ctrl-C is for us, who end the parts in their order
             )
         deadline = time.monotonic() + _START_SECONDS
-        while True:
-            address = re.search(r"(?:Ready on|API at) (http://\S+)", self._said())
-            if address:
-                self.url = address[1]
-                return self
+        while not (address := re.search(r"(?:Ready on|API at) (http://\S+)", self._said())):
             if self.exit_code() is not None or time.monotonic() > deadline:
-                self.stop()
                 raise StackError(f"The {self.name} did not start. It said:\n{self._said()[-3000:]}")
             time.sleep(0.05)
-
-    def stop(self) -> None:
-        process, self._process = self._process, None
-        if process is None:
-            return
-        process.terminate()
-        try:
-            process.wait(_STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-
-    def exit_code(self) -> int | None:
-        return self._process.poll() if self._process else None
-
-    @property
-    def log_path(self) -> str:
-        return os.path.relpath(self._log)
+        self.url = address[1]
 
     def _said(self) -> str:
-        return self._log.read_text(encoding="utf-8", errors="replace")
+        return self.log.read_text(encoding="utf-8", errors="replace")
 
 
 class Stack:
     """Starts the parts one after another, saying so, and stops them in the opposite order.
 
     Args:
-        port: of the app; 0 for a free one.
         dialect: which of the simulator's two the app speaks; None: the environment names a real backend.
+        port: of the app; 0 for a free one.
+        simulator_port: of the simulated video API; 0 for a free one.
         speed: simulated seconds in a real one.
-        data_dir: where Azurite keeps its data; None: in memory.
+        folder: where data and logs are kept, by one stack at a time; None: in memory, and nowhere.
     """
 
     def __init__(
-        self, *, port: int, dialect: str | None, speed: float = 1.0, data_dir: Path | None = None
+        self,
+        *,
+        dialect: str | None,
+        port: int = 0,
+        simulator_port: int = 0,
+        speed: float = 1.0,
+        folder: Path | None = None,
     ) -> None:
-        self.azurite = Azurite(data_dir)
-        self._port = port
         self._dialect = dialect
+        self._port = port
+        self._simulator_port = simulator_port
         self._speed = speed
+        self._folder = folder
+        self._parts = contextlib.ExitStack()
         self.simulator: Service | None = None
         self.host: Service | None = None
 
@@ -131,9 +138,8 @@ class Stack:
         return f"{self.host.url}/api"
 
     def stop(self) -> None:
-        for part in (self.host, self.simulator, self.azurite):
-            if part is not None:
-                part.stop()
+        with no_interruption():
+            self._parts.close()
 
     def wait(self) -> None:
         """Until a part dies that can't be started again. Raises StackError then.
@@ -143,45 +149,88 @@ class Stack:
         assert self.host is not None
         while True:
             if self.simulator is not None and self.simulator.exit_code() is not None:
-                raise StackError(f"The simulated video API has died. Its log: {self.simulator.log_path}")
+                raise StackError(f"The simulated video API has died. Its log: {self.simulator.log}")
             if self.host.exit_code() is not None:
                 _say(f"the function host ended with exit code {self.host.exit_code()}; starting another")
                 self.host.start()
             time.sleep(0.5)
 
     def _start(self) -> None:
+        for port in (self._port, self._simulator_port if self._dialect else 0):
+            if port:
+                _refuse_taken(port)
+        if self._folder is not None:
+            self._parts.enter_context(_alone_in(self._folder))
+            logs = self._folder / "logs"
+        else:
+            logs = Path(self._parts.enter_context(tempfile.TemporaryDirectory(prefix="reelkeep-")))
         started = time.monotonic()
-        self.azurite.start()
-        _say(f"Azurite, for blobs, queues and tables       {_since(started)}")
-        environment = {**os.environ, "AzureWebJobsStorage": self.azurite.connection_string}
+        azurite = Azurite(self._folder and self._folder / "azurite")
+        self._parts.callback(azurite.stop)
+        azurite.start()
+        _say("Azurite, for blobs, queues and tables", started)
+        # A proxy is for the world outside, not for the parts to find each other.
+        here = ",".join(filter(None, (os.environ.get("no_proxy", ""), "127.0.0.1", "localhost")))
+        environment = {
+            **os.environ,
+            "no_proxy": here,
+            "NO_PROXY": here,
+            "AzureWebJobsStorage": azurite.connection_string,
+        }
         if self._dialect is not None:
-            started, key = time.monotonic(), secrets.token_hex(16)
-            arguments = ("--port", "0", "--speed", str(self._speed), "--api-key", key)
-            clean = {name: value for name, value in os.environ.items() if name not in _BACKEND_SETTINGS}
-            self.simulator = Service("simulator", "local.simulator", *arguments, environment=clean).start()
-            _say(f"the simulated video API ({self._dialect})   {_since(started)}  {self.simulator.url}")
-            environment |= dict.fromkeys(_BACKEND_SETTINGS, "")
-            environment |= {
-                "AZURE_OPENAI_ENDPOINT": self.simulator.url,
-                "AZURE_OPENAI_API_KEY": key,
-                "AZURE_OPENAI_DEPLOYMENT": _MODELS[self._dialect],
-                "VIDEO_DIALECT": self._dialect,
-            }
+            environment |= self._start_simulator(self._dialect, logs)
         started = time.monotonic()
         self.host = Service(
-            "function-host", "local.function_host", "--port", str(self._port), environment=environment
-        ).start()
-        _say(f"the function host with the app              {_since(started)}  {self.host.url}")
+            "function-host",
+            "local.function_host",
+            "--port",
+            str(self._port),
+            environment=environment,
+            logs=logs,
+        )
+        self._parts.callback(self.host.stop)
+        self.host.start()
+        _say("the function host with the app", started, self.host.url)
+
+    def _start_simulator(self, dialect: str, logs: Path) -> dict[str, str]:
+        """The app's settings for it."""
+        started, key = time.monotonic(), secrets.token_hex(16)
+        arguments = ("--port", str(self._simulator_port), "--speed", str(self._speed), "--api-key", key)
+        clean = {name: value for name, value in os.environ.items() if name not in _BACKEND_SETTINGS}
+        self.simulator = Service("simulator", "local.simulator", *arguments, environment=clean, logs=logs)
+        self._parts.callback(self.simulator.stop)
+        self.simulator.start()
+        _say(f"the simulated video API ({dialect})", started, self.simulator.url)
+        return dict.fromkeys(_BACKEND_SETTINGS, "") | {
+            "AZURE_OPENAI_ENDPOINT": self.simulator.url,
+            "AZURE_OPENAI_API_KEY": key,
+            "AZURE_OPENAI_DEPLOYMENT": MODELS[dialect],
+            "VIDEO_DIALECT": dialect,
+        }
 
 
-def _say(text: str) -> None:
-    print(f"    {text}", flush=True)
+def _refuse_taken(port: int) -> None:
+    """Raises StackError before anything is started."""
+    try:
+        socket.create_server(("127.0.0.1", port)).close()
+    except OSError as error:
+        raise StackError(
+            f"Port {port} is taken ({error.strerror}). Choose another one: make up PORT={port + 10}"
+        ) from error
 
 
-def _since(started: float) -> str:
-    return f"{time.monotonic() - started:4.1f} s"
+@contextlib.contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Two Azurites on one folder would each overwrite what the other one stores. Raises StackError."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise StackError(f"Another stack runs on the data in {folder}. Stop that one first.") from error
+        yield
 
 
-def stop_on_signals() -> None:
-    """Let SIGTERM end us as Ctrl-C does, through every `with`."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+def _say(text: str, started: float | None = None, url: str = "") -> None:
+    took = f"{time.monotonic() - started:4.1f} s" if started is not None else ""
+    print(f"    {text:<42} {took}  {url}".rstrip(), flush=True)

@@ -6,8 +6,11 @@ import argparse
 import os
 import sys
 
+import requests
+
 from local.azurite_process import AzuriteError
-from local.stack import ROOT, Stack, StackError, stop_on_signals
+from local.processes import stop_on_signals
+from local.stack import MODELS, ROOT, Stack, StackError
 
 SPEED = 4.0  # simulated seconds in a real one: a job of 40 s takes ten
 
@@ -19,9 +22,16 @@ def main() -> int:
     stop_on_signals()
     real = os.environ.get("AZURE_OPENAI_ENDPOINT", "").strip() or os.environ.get("VIDEO_BACKENDS", "").strip()
     dialect = None if real else os.environ.get("VIDEO_DIALECT", "").strip() or "azure-sora"
+    if dialect is not None and dialect not in MODELS:
+        print(f"VIDEO_DIALECT is '{dialect}': it must be {' or '.join(MODELS)}.", file=sys.stderr)
+        return 1
     try:
         print("==> starting everything", flush=True)
-        with Stack(port=port, dialect=dialect, speed=SPEED, data_dir=ROOT / ".reelkeep" / "azurite") as stack:
+        # A fixed port for the simulated API too: the jobs of the last time look for it where it was.
+        with Stack(
+            dialect=dialect, port=port, simulator_port=port + 1, speed=SPEED, folder=ROOT / ".reelkeep"
+        ) as stack:
+            _refuse_unhealthy(stack)
             _explain(stack, real=dialect is None)
             stack.wait()
     except (StackError, AzuriteError) as error:
@@ -30,6 +40,15 @@ def main() -> int:
     except KeyboardInterrupt:
         print("\n==> stopped", flush=True)
     return 0
+
+
+def _refuse_unhealthy(stack: Stack) -> None:
+    """Raises StackError with what is wrong with the settings."""
+    session = requests.Session()
+    session.trust_env = False
+    answer = session.get(f"{stack.api}/health", timeout=60)
+    if answer.status_code != 200:
+        raise StackError("The app can't work like this:\n  " + "\n  ".join(answer.json()["reasons"]))
 
 
 def _explain(stack: Stack, *, real: bool) -> None:
@@ -45,7 +64,7 @@ def _explain(stack: Stack, *, real: bool) -> None:
     status    curl -s {stack.api}/jobs/JOB_ID
     download  curl -sL {stack.api}/jobs/JOB_ID/videos/0 -o video.mp4
 
-    Its log is {stack.host.log_path}. Ctrl-C stops everything.
+    Its log is {stack.host.log}. Ctrl-C stops everything.
 """,
         flush=True,
     )

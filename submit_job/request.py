@@ -99,6 +99,8 @@ def read_submission(headers: Mapping[str, str], body: bytes, read_form: FormRead
     if kind == "application/json":
         request = _validated(_json_object(body))
         content = _from_data_url(request.input_image) if request.input_image is not None else None
+    elif kind == "multipart/form-data" and "boundary=" not in headers.get("content-type", ""):
+        raise InvalidRequest.of("Content-Type", "is multipart without a boundary; let your client write it")
     elif kind == "multipart/form-data":
         fields, files = read_form()
         request, content = _from_form(fields, files)
@@ -169,7 +171,7 @@ def _field_problem(error: Any) -> FieldProblem:
         case "extra_forbidden":
             message = f"is not known; known are {', '.join(SubmitRequest.model_fields)}"
         case "string_pattern_mismatch" if field == "size":
-            message = "is written WIDTHxHEIGHT in pixels, like 1280x720"
+            message = "must be WIDTHxHEIGHT in pixels, like 1280x720"
         case _:
             message = str(error["msg"]).removeprefix("Value error, ")
     # The field's own name is the client's input too.

@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -77,21 +78,70 @@ def test_a_demo_that_can_not_succeed_says_why_and_fails() -> None:
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="children are found through Linux's /proc")
-@pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
-def test_everything_that_was_started_is_stopped_when_the_demo_is(signal_number: int) -> None:
+@pytest.mark.parametrize(
+    ("moment", "signals"),
+    [
+        ("202 Accepted", [signal.SIGINT]),
+        ("202 Accepted", [signal.SIGTERM]),
+        ("202 Accepted", [signal.SIGHUP]),
+        ("202 Accepted", [signal.SIGINT] * 3),
+        ("Azurite, for", [signal.SIGINT]),
+        ("simulated video API", [signal.SIGINT]),
+    ],
+    ids=str,
+)
+def test_everything_that_was_started_is_stopped_whenever_the_demo_is(
+    moment: str, signals: list[signal.Signals]
+) -> None:
     process = demo()
     assert process.stdout is not None
     output = ""
-    while "202 Accepted" not in output:
+    while moment not in output:
         line = process.stdout.readline()
         assert line, output
         output += line
     started = children_of(process)
-    assert len(started) >= 3
-    process.send_signal(signal_number)
+    assert started
+    for number in signals:
+        process.send_signal(number)
+        started |= children_of(process)
     process.communicate(timeout=60)
     assert process.returncode == 130
     deadline = time.monotonic() + 10
     while left := {pid for pid in started if is_running(pid)}:
         assert time.monotonic() < deadline, left
         time.sleep(0.05)
+
+
+def test_a_demo_that_gets_fewer_videos_than_it_asked_for_says_so() -> None:
+    process = demo("--size", "480x480", "--seconds", "1", "--variants", "2", PROMPT="fewer-outputs of a boat")
+    output, _ = process.communicate(timeout=110)
+    assert process.returncode == 1
+    assert "1 of the 2" in output
+    for path in re.findall(r"your video: (.+)", output):
+        Path(path).unlink()
+
+
+def test_up_refuses_a_taken_port_before_it_starts_anything() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = up("--port", port)
+    assert done.returncode == 1
+    assert f"Port {port} is taken" in done.stderr
+    assert "Azurite" not in done.stdout
+
+
+def test_up_says_what_is_wrong_with_the_settings() -> None:
+    wrong = up("--port", "0", VIDEO_DIALECT="sora")
+    assert (wrong.returncode, "azure-sora or openai-videos" in wrong.stderr) == (1, True)
+
+
+def up(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "local.up", *arguments],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )

@@ -365,6 +365,8 @@ def test_a_request_that_is_malformed_is_refused_and_leaves_nothing(client: Clien
         ("jobs?limit=0", 400, "invalid_request"),
         ("jobs?limit=101", 400, "invalid_request"),
         ("jobs?limit=many", 400, "invalid_request"),
+        ("jobs?limit=00000000150", 400, "invalid_request"),
+        ("jobs?limit=000000001" + "9" * 4500, 400, "invalid_request"),
         ("jobs?status=done", 400, "invalid_request"),
         ("jobs?cursor=nonsense", 400, "invalid_cursor"),
         ("jobs?cursor=%C3%A4", 400, "invalid_cursor"),
