@@ -214,9 +214,7 @@ def _refuse_taken(port: int) -> None:
     try:
         socket.create_server(("127.0.0.1", port)).close()
     except OSError as error:
-        raise StackError(
-            f"Port {port} is taken ({error.strerror}). Choose another one: make up PORT={port + 10}"
-        ) from error
+        raise StackError(f"Port {port} is taken. Choose another one: make up PORT={port + 10}") from error
 
 
 @contextlib.contextmanager
