@@ -13,10 +13,9 @@ from typing import Any
 from urllib.parse import quote
 
 from video_jobs.backends.answers import identifier, moment, request_id, text, wait_hint
-from video_jobs.backends.http import Answer, BackendHttp
+from video_jobs.backends.bodies import created_job, every_job
+from video_jobs.backends.http import BackendHttp
 from video_jobs.backends.limits import Limits
-from video_jobs.backends.listing import every_job
-from video_jobs.errors import UnknownOutcome
 from video_jobs.job import VideoRequest
 from video_jobs.ports import BackendJob, BackendState, ContentStream
 
@@ -78,14 +77,14 @@ class AzureSora:
                 },
                 files=[("files", (name, image, request.input_image.content_type))],
             )
-        return _created(answer)
+        return created_job(answer, _job)
 
     def get(self, backend_job_id: str) -> BackendJob:
         answer = self._http.get(f"/jobs/{quote(backend_job_id, safe='')}")
         return _job(answer.body, answer.headers, backend_job_id)
 
     def recent(self) -> Iterator[BackendJob]:
-        return every_job(self._http, "/jobs", {"limit": _PAGE}, _listed)
+        return every_job(self._http, "/jobs", {"limit": _PAGE}, _job)
 
     def open_video(
         self, backend_job_id: str, generation_id: str, deadline: float
@@ -96,18 +95,6 @@ class AzureSora:
         self, backend_job_id: str, generation_id: str, deadline: float
     ) -> AbstractContextManager[ContentStream]:
         return self._http.open(f"/{quote(generation_id, safe='')}/content/thumbnail", deadline)
-
-
-def _created(answer: Answer) -> BackendJob:
-    job_id = identifier(answer.body.get("id"))
-    if job_id is None:
-        raise UnknownOutcome("The video API took the job, but its answer bears no id.")
-    return _job(answer.body, answer.headers, job_id)
-
-
-def _listed(entry: Any) -> BackendJob | None:
-    job_id = identifier(entry.get("id")) if isinstance(entry, dict) else None
-    return _job(entry, {}, job_id) if job_id is not None else None
 
 
 def _job(body: dict[str, Any], headers: Mapping[str, str], job_id: str) -> BackendJob:

@@ -12,11 +12,11 @@ from contextlib import AbstractContextManager
 from typing import Any
 from urllib.parse import quote
 
-from video_jobs.backends.answers import identifier, moment, percent, request_id, text, wait_hint
+from video_jobs.backends.answers import moment, percent, request_id, text, wait_hint
+from video_jobs.backends.bodies import created_job, every_job
 from video_jobs.backends.http import Answer, BackendHttp
 from video_jobs.backends.limits import Limits
-from video_jobs.backends.listing import every_job
-from video_jobs.errors import NotFound, Rejected, UnknownOutcome
+from video_jobs.errors import NotFound, Rejected
 from video_jobs.job import VideoRequest
 from video_jobs.ports import BackendJob, BackendState, ContentStream
 from video_jobs.settings import BackendSettings
@@ -76,7 +76,7 @@ class OpenAIVideos:
             if image is not None:
                 parts.append(("input_reference", (f"image.{kind.removeprefix('image/')}", image, kind)))
             answer = self._http.post_once("/videos", deadline, files=parts)
-        return _created(answer)
+        return created_job(answer, _video)
 
     def get(self, backend_job_id: str) -> BackendJob:
         answer = self._get(backend_job_id)
@@ -84,7 +84,7 @@ class OpenAIVideos:
 
     def recent(self) -> Iterator[BackendJob]:
         query = {"limit": _PAGE, "order": "desc"}
-        return every_job(self._http, "/videos", query, _listed)
+        return every_job(self._http, "/videos", query, _video)
 
     def open_video(
         self, backend_job_id: str, generation_id: str, deadline: float
@@ -119,18 +119,6 @@ class OpenAIVideos:
 def _path(video_id: str) -> str:
     """Ids are opaque: LiteLLM's hold `+`, `/` and `=`, others' a colon."""
     return f"/videos/{quote(video_id, safe='')}"
-
-
-def _created(answer: Answer) -> BackendJob:
-    video_id = identifier(answer.body.get("id"))
-    if video_id is None:
-        raise UnknownOutcome("The video API took the job, but its answer bears no id.")
-    return _video(answer.body, answer.headers, video_id)
-
-
-def _listed(entry: Any) -> BackendJob | None:
-    video_id = identifier(entry.get("id")) if isinstance(entry, dict) else None
-    return _video(entry, {}, video_id) if video_id is not None else None
 
 
 def _video(body: dict[str, Any], headers: Mapping[str, str], video_id: str) -> BackendJob:
