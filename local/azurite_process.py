@@ -20,7 +20,7 @@ import time
 from pathlib import Path
 from typing import IO, Self
 
-from local.processes import end
+from local.processes import end, uninterrupted
 
 SCRIPT = Path(__file__).parent / "azurite" / "node_modules" / "azurite" / "dist" / "src" / "azurite.js"
 HOST = "127.0.0.1"
@@ -148,15 +148,16 @@ class Azurite:
             command += ["--debug", str(self._debug_log)]
         # A file, because nobody reads along: a full pipe would stop Azurite in the middle of a request.
         self._output = tempfile.TemporaryFile()  # noqa: SIM115 (closed by stop)
-        self._process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=self._output,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, "AZURITE_ACCOUNTS": f"{self.account_name}:{self.account_key}"},
-            # Ctrl-C reaches the whole terminal group; storage has to outlive those who use it.
-            start_new_session=True,
-        )
+        with uninterrupted():
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=self._output,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, "AZURITE_ACCOUNTS": f"{self.account_name}:{self.account_key}"},
+                # Ctrl-C reaches the whole terminal group; storage has to outlive those who use it.
+                start_new_session=True,
+            )
         atexit.register(self.stop)
 
     def _wait_until_ready(self) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import threading
 from collections.abc import Iterator
 from types import FrameType
 from typing import NoReturn
@@ -17,19 +18,12 @@ def end(process: subprocess.Popen[bytes], seconds: float) -> None:
     The process must lead a group of its own (`start_new_session`). The group, because what is called node may
     be a wrapper that started the real one.
     """
-    _signal_group(process, signal.SIGTERM)
-    try:
-        process.wait(seconds)
-    except subprocess.TimeoutExpired:
-        pass
-    finally:
-        kill(process)
+    with uninterrupted():
+        _signal_group(process, signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(seconds)
+        _signal_group(process, signal.SIGKILL)  # to what is left of it
         process.wait()
-
-
-def kill(process: subprocess.Popen[bytes]) -> None:
-    """SIGKILL to the whole group, to what is left of it."""
-    _signal_group(process, signal.SIGKILL)
 
 
 def stop_on_signals() -> None:
@@ -39,15 +33,27 @@ def stop_on_signals() -> None:
 
 
 @contextlib.contextmanager
-def no_interruption() -> Iterator[None]:
-    """An impatient second Ctrl-C must not keep us from ending what we have started."""
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
+def uninterrupted() -> Iterator[None]:
+    """A Ctrl-C that comes meanwhile is raised at the end: for what must not be left half done.
+
+    That is the ending of what we have started, and the moment between the start of a process and the noting
+    that there is one.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals are raised in the main thread only
+        return
+    came: list[int] = []
+    before = {
+        number: signal.signal(number, lambda number, frame: came.append(number))
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    }
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+    if came:
+        raise KeyboardInterrupt
 
 
 def _interrupt(number: int, frame: FrameType | None) -> NoReturn:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Self
 
 from local.azurite_process import Azurite
-from local.processes import end, no_interruption
+from local.processes import end, uninterrupted
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -70,7 +70,7 @@ class Service:
 
     def _start(self) -> None:
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        with self.log.open("wb") as log:
+        with self.log.open("wb") as log, uninterrupted():
             self._process = subprocess.Popen(
                 self._command,
                 cwd=ROOT,
@@ -138,7 +138,7 @@ class Stack:
         return f"{self.host.url}/api"
 
     def stop(self) -> None:
-        with no_interruption():
+        with uninterrupted():
             self._parts.close()
 
     def wait(self) -> None:

@@ -199,7 +199,7 @@ def test_a_prompt_is_taken_unchanged_or_refused_by_name(prompt: str):
     ],
 )
 def test_a_size_is_written_width_x_height(size: str):
-    assert refused({"size": size}) == {"size": "is written WIDTHxHEIGHT in pixels, like 1280x720"}
+    assert refused({"size": size}) == {"size": "must be WIDTHxHEIGHT in pixels, like 1280x720"}
 
 
 @pytest.mark.parametrize("size", [1280, [1280, 720], "\ud83d", True])
