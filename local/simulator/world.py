@@ -128,11 +128,6 @@ class World:
         with self._lock:
             job.deleted_at = self.clock.now()
 
-    def pad(self, job_id: str, total_bytes: int | None) -> None:
-        """Serve this one job's videos with `total_bytes` bytes; None: as rendered. Raises KeyError."""
-        with self._lock:
-            self._jobs[job_id].pad_to_bytes = total_bytes
-
     def expired(self, job: Job) -> bool:
         """Whether the retention is over."""
         return self.clock.now() >= job.expires_at
