@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import secrets
-from datetime import datetime
+from datetime import UTC, datetime
 
 _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
+_EPOCH = datetime.fromtimestamp(0, UTC)
 _MILLISECONDS_BITS = 50
 _RANDOM_BITS = 80
 _JOB_ID = re.compile(rf"job_[{_CROCKFORD}]{{26}}")
@@ -17,14 +18,26 @@ def new_job_id(now: datetime) -> str:
 
     Inverted, because Table Storage lists rows in ascending key order and people want the newest first.
     """
-    inverted = (1 << _MILLISECONDS_BITS) - 1 - int(now.timestamp() * 1000)
-    number = (inverted << _RANDOM_BITS) | secrets.randbits(_RANDOM_BITS)
+    return _job_id(now, secrets.randbits(_RANDOM_BITS))
+
+
+def lowest_id_at(moment: datetime) -> str:
+    """The lowest that an id of the moment's millisecond can be: older ids are higher, newer ones lower.
+
+    A moment before 1970 counts as 1970.
+    """
+    return _job_id(max(moment, _EPOCH), 0)
+
+
+def is_job_id(text: str) -> bool:
+    return _JOB_ID.fullmatch(text) is not None
+
+
+def _job_id(moment: datetime, random: int) -> str:
+    inverted = (1 << _MILLISECONDS_BITS) - 1 - int(moment.timestamp() * 1000)
+    number = (inverted << _RANDOM_BITS) | random
     digits = ""
     for _ in range((_MILLISECONDS_BITS + _RANDOM_BITS) // 5):
         digits = _CROCKFORD[number & 31] + digits
         number >>= 5
     return f"job_{digits}"
-
-
-def is_job_id(text: str) -> bool:
-    return _JOB_ID.fullmatch(text) is not None

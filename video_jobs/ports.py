@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
+from video_jobs.gate import Gate
 from video_jobs.job import InputImage, Job, Status, VideoRequest
 from video_jobs.messages import FetchMessage, PollMessage
 
@@ -60,21 +61,101 @@ class JobStore(Protocol):
     def save(self, stored: StoredJob, job: Job) -> StoredJob:
         """Raises Conflict when the row has changed since `stored` was read, JobNotFound when it is gone."""
 
+    def delete(self, stored: StoredJob) -> None:
+        """Raises Conflict when the row has changed since `stored` was read; no error where it is gone."""
+
     def find_entry(self, owner: str, key_hash: str) -> IdempotencyEntry | None: ...
 
     def page(self, owner: str, *, limit: int, after: str | None, statuses: frozenset[Status]) -> JobPage:
-        """The owner's jobs, newest first; an empty `statuses` means all."""
+        """The owner's jobs, newest first, without those being deleted; an empty `statuses` means all."""
+
+    def ended_before(self, moment: datetime, limit: int) -> list[StoredJob]:
+        """Up to `limit` jobs of any owner that ended before then and are not being deleted."""
 
     def ping(self) -> None:
         """Raises StorageUnavailable where it can't be used."""
 
 
+@dataclass(frozen=True)
+class LiveJob:
+    """A job that has not ended, as the sweeper and the line before a gate know it."""
+
+    backend: str
+    key: str  #: arrival time in milliseconds, then the id: in order of arrival
+    owner: str
+    job_id: str
+    waiting: bool = False  #: for a slot at the gate
+
+    @classmethod
+    def of(cls, job: Job, *, waiting: bool = False) -> LiveJob:
+        return cls(job.backend.name, job.live_key, job.owner, job.id, waiting)
+
+    @property
+    def arrived_at(self) -> datetime:
+        return datetime.fromtimestamp(int(self.key.partition("_")[0]) / 1000, UTC)
+
+
 class LiveJobs(Protocol):
-    """One row for each job that has not ended: what a sweeper has to look at. Both calls may be repeated."""
+    """One row for each job that has not ended: what a sweeper has to look at. Every call may be repeated."""
 
-    def add(self, job: Job) -> None: ...
+    def add(self, live: LiveJob) -> None:
+        """Insert or replace."""
 
-    def remove(self, job: Job) -> None: ...
+    def remove(self, live: LiveJob) -> None:
+        """No error where it is gone."""
+
+    def all(self) -> Iterator[LiveJob]:
+        """Of every backend, in order of arrival within each."""
+
+    def line(self, backend: str, most: int) -> list[LiveJob]:
+        """The first of those that wait before this backend, in order of arrival."""
+
+    def ahead_of(self, live: LiveJob, most: int) -> int:
+        """How many wait before the same backend and came earlier; counts no further than `most`."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Whose a backend's job is, however we came by it. Ids belong to one address."""
+
+    base_url: str
+    backend_job_id: str
+    owner: str
+    job_id: str
+
+
+class Claims(Protocol):
+    def claim(self, claim: Claim) -> Claim:
+        """Take it where nobody has it. Gives the claim that holds: this one, or the other's who was first."""
+
+    def find(self, base_url: str, backend_job_id: str) -> Claim | None: ...
+
+    def of_job(self, job_id: str) -> list[Claim]:
+        """What this job has claimed: an id that a crash kept from its row is still known."""
+
+    def hand_over(self, claim: Claim, from_job_id: str) -> Claim:
+        """Take it from another job of the same owner, or where nobody has it. Gives the claim that holds."""
+
+    def release(self, claim: Claim) -> None:
+        """Give it up where it is this job's; no error where it is not."""
+
+
+@dataclass(frozen=True)
+class StoredGate:
+    """A gate as it was read; `etag` is None where there is no row yet."""
+
+    gate: Gate
+    etag: str | None
+
+
+class Gates(Protocol):
+    def get(self, backend: str) -> StoredGate:
+        """An open gate where there is none yet."""
+
+    def save(self, stored: StoredGate, gate: Gate) -> StoredGate:
+        """Raises Conflict when the row has changed since `stored` was read."""
+
+    def all(self) -> list[Gate]: ...
 
 
 # --- queues --------------------------------------------------------------------------------------
@@ -140,6 +221,9 @@ class Blobs(Protocol):
     def delete_input(self, owner: str, job_id: str) -> None:
         """No error where there is none."""
 
+    def delete_job(self, owner: str, job_id: str) -> None:
+        """All that lies there of a job: videos, stills, summary, input image. May be repeated."""
+
     def sign_video(self, place: VideoPlace) -> SignedUrl: ...
 
     def sign_thumbnail(self, place: VideoPlace, ending: str) -> SignedUrl: ...
@@ -175,6 +259,12 @@ class BackendJob:
     generation_ids: tuple[str, ...] = ()
     failure_code: str | None = None
     failure_message: str | None = None
+    prompt: str | None = None
+    width: int | None = None  #: pixels
+    height: int | None = None
+    seconds: int | None = None
+    variants: int | None = None
+    model: str | None = None
     poll_after: float | None = None  #: seconds that the backend wants us to wait
     request_id: str | None = None
 
@@ -212,6 +302,15 @@ class Backend(Protocol):
 
     def recent(self) -> Iterator[BackendJob]:
         """The backend's own list, newest first. NotFound where it keeps none."""
+
+    def delete(self, backend_job_id: str) -> None:
+        """Stop the job if it runs, and forget it and its bytes: the only stop that either dialect has.
+
+        Raises NotFound where it is gone, Rejected where it will not.
+        """
+
+    def job_of(self, generation_id: str) -> str:
+        """The id of the job that made this generation. Raises NotFound."""
 
     def open_video(
         self, backend_job_id: str, generation_id: str, deadline: float

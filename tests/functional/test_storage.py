@@ -1,93 +1,26 @@
-"""What every storage adapter promises: the real ones on Azurite and their in-memory twin, by the same tests."""
+"""What the stores of jobs and messages promise: the real ones on Azurite and their in-memory twin alike."""
 
 from __future__ import annotations
 
 import base64
 import json
-import secrets
+import logging
 import threading
-import traceback
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
-import requests
-from azure.core.exceptions import ServiceResponseError
-from azure.core.pipeline.transport import RequestsTransport
-from azure.data.tables import TableServiceClient
 
 from local.azurite_process import Azurite
-from video_jobs.errors import Conflict, InvalidSettings, JobNotFound, StorageUnavailable
-from video_jobs.ids import new_job_id
-from video_jobs.job import BackendRef, InputImage, Job, JobError, Output, Status, StoredVideo, VideoRequest
+from tests.functional.storage_adapters import Storage, a_job, a_name, inserted, on_azurite, settings_for
+from video_jobs.errors import Conflict, JobNotFound
+from video_jobs.job import InputImage, JobError, Output, Status, StoredVideo
 from video_jobs.messages import FETCH_QUEUE, POLL_QUEUE, FetchMessage, PollMessage
-from video_jobs.ports import Blobs, IdempotencyEntry, JobStore, LiveJobs, Messages, StoredJob, VideoPlace
+from video_jobs.ports import IdempotencyEntry, StoredJob
 from video_jobs.services import build, utc_now
-from video_jobs.settings import Settings
-from video_jobs.storage.connection import StorageServices, connect
-from video_jobs.storage.memory import MemoryBlobs, MemoryJobs, MemoryLiveJobs, MemoryMessages
-from video_jobs.storage.tables import LIVE_TABLE, TableJobs
-
-
-@dataclass
-class Storage:
-    jobs: JobStore
-    live_jobs: LiveJobs
-    messages: Messages
-    blobs: Blobs
-
-
-@pytest.fixture(scope="session")
-def real_services(azurite: Azurite) -> StorageServices:
-    return connect(_settings(azurite).storage)
-
-
-@pytest.fixture(params=["memory", "azurite"])
-def storage(request: pytest.FixtureRequest) -> Storage:
-    if request.param == "memory":
-        return Storage(MemoryJobs(), MemoryLiveJobs(), MemoryMessages(utc_now), MemoryBlobs(utc_now))
-    services = build(_settings(request.getfixturevalue("azurite")))
-    return Storage(services.jobs, services.live_jobs, services.messages, services.blobs)
-
-
-@pytest.fixture
-def owner() -> str:
-    """A partition of one's own: everything else is shared."""
-    return f"owner-{secrets.token_hex(6)}"
-
-
-def _settings(azurite: Azurite) -> Settings:
-    return Settings.from_environment(
-        {
-            "AzureWebJobsStorage": azurite.connection_string,
-            "AZURE_OPENAI_ENDPOINT": "https://nowhere.invalid",
-            "AZURE_OPENAI_DEPLOYMENT": "sora",
-            "AZURE_OPENAI_API_KEY": "k",
-        }
-    )
-
-
-def a_job(owner: str, **changes: Any) -> Job:
-    now = changes.pop("created_at", datetime.now(UTC))
-    return Job(
-        id=new_job_id(now),
-        owner=owner,
-        created_at=now,
-        updated_at=now,
-        request=VideoRequest("a paper boat", 480, 480, 5),
-        backend=BackendRef("default", "azure-sora", "https://x.invalid", "sora"),
-        **changes,
-    )
-
-
-def inserted(storage: Storage, job: Job) -> StoredJob:
-    stored = storage.jobs.insert(job, None)
-    assert isinstance(stored, StoredJob)
-    return stored
-
+from video_jobs.storage.connection import StorageServices
+from video_jobs.storage.tables import JOBS_TABLE
 
 # --- jobs ---
 
@@ -200,30 +133,144 @@ def test_a_page_that_ends_with_the_list_has_no_next(storage: Storage, owner: str
     assert storage.jobs.page(owner, limit=2, after=None, statuses=frozenset()).after is None
 
 
-# --- live jobs and messages ---
+def test_a_page_leaves_out_what_is_being_deleted_and_is_full_all_the_same(
+    storage: Storage, owner: str
+) -> None:
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    jobs = [a_job(owner, created_at=start - timedelta(seconds=n)) for n in range(6)]
+    for number, job in enumerate(jobs):
+        inserted(storage, replace(job, deleted_at=start if number in (0, 2, 4) else None))
+    page = storage.jobs.page(owner, limit=2, after=None, statuses=frozenset())
+    assert [job.id for job in page.jobs] == [jobs[1].id, jobs[3].id]
+    last = storage.jobs.page(owner, limit=2, after=page.after, statuses=frozenset())
+    assert ([job.id for job in last.jobs], last.after) == ([jobs[5].id], None)
 
 
-def test_noting_and_removing_a_live_job_may_be_repeated(azurite: Azurite, owner: str) -> None:
-    live_jobs = build(_settings(azurite)).live_jobs
-    table = connect(_settings(azurite).storage).tables.get_table_client(LIVE_TABLE)
-    job = a_job(owner)
+def test_a_page_after_which_only_deleted_jobs_come_has_no_next(storage: Storage, owner: str) -> None:
+    for seconds in (0, 1):
+        created_at = utc_now() - timedelta(seconds=seconds)
+        inserted(storage, a_job(owner, created_at=created_at, deleted_at=utc_now() if seconds else None))
+    assert storage.jobs.page(owner, limit=1, after=None, statuses=frozenset()).after is None
 
-    def rows() -> list[str]:
-        found = table.query_entities("owner eq @owner", parameters={"owner": owner})
-        return [row["job_id"] for row in found]
 
+def test_a_deleted_job_is_gone_and_may_be_deleted_again(storage: Storage, owner: str) -> None:
+    job, other = a_job(owner), a_job(owner)
+    entry = IdempotencyEntry(owner, "hash", "request", job.id)
+    stored = storage.jobs.insert(job, entry)
+    assert isinstance(stored, StoredJob)
+    inserted(storage, other)
     for _ in range(2):
-        live_jobs.add(job)
-        assert rows() == [job.id]
-    for _ in range(2):
-        live_jobs.remove(job)
-        assert rows() == []
+        storage.jobs.delete(stored)
+        with pytest.raises(JobNotFound):
+            storage.jobs.get(owner, job.id)
+    with pytest.raises(JobNotFound):
+        storage.jobs.save(stored, job)
+    assert storage.jobs.get(owner, other.id).job == other
+    assert storage.jobs.find_entry(owner, "hash") == entry  # it outlives the job
+
+
+def test_a_job_that_has_changed_is_not_deleted(storage: Storage, owner: str) -> None:
+    stored = inserted(storage, a_job(owner))
+    saved = storage.jobs.save(stored, replace(stored.job, turn=2))
+    with pytest.raises(Conflict):
+        storage.jobs.delete(stored)
+    assert storage.jobs.get(owner, stored.job.id) == saved
+
+
+# --- jobs that ended long ago ---
+
+LONG_AGO = datetime(2011, 3, 4, 5, 6, 7, 123456, UTC)
+HOUR = timedelta(hours=1)
+
+
+def ended_long_ago(storage: Storage, owner: str, limit: int = 1000) -> list[StoredJob]:
+    return [stored for stored in storage.jobs.ended_before(LONG_AGO, limit) if stored.job.owner == owner]
+
+
+@pytest.mark.parametrize("status", Status)
+def test_only_jobs_that_have_ended_are_found(storage: Storage, owner: str, status: Status) -> None:
+    times = {"created_at": LONG_AGO - 2 * HOUR, "finished_at": LONG_AGO - HOUR}
+    stored = inserted(storage, a_job(owner, status=status, **times))
+    assert ended_long_ago(storage, owner) == ([stored] if status.is_terminal else [])
+
+
+def test_only_jobs_that_ended_before_the_moment_are_found(storage: Storage, owner: str) -> None:
+    just = timedelta(microseconds=1)
+    within_its_millisecond = LONG_AGO - timedelta(microseconds=2)
+    for created_at, finished_at in [
+        (LONG_AGO - HOUR, LONG_AGO),
+        (LONG_AGO - HOUR, LONG_AGO + HOUR),
+        (LONG_AGO + HOUR, LONG_AGO + 2 * HOUR),
+    ]:
+        inserted(storage, a_job(owner, status=Status.FAILED, created_at=created_at, finished_at=finished_at))
+    old = [
+        inserted(storage, a_job(owner, status=Status.FAILED, created_at=created_at, finished_at=finished_at))
+        for created_at, finished_at in [
+            (within_its_millisecond, LONG_AGO - just),
+            (LONG_AGO - HOUR, LONG_AGO - just),
+            (LONG_AGO - 9000 * HOUR, LONG_AGO - 8000 * HOUR),
+        ]
+    ]
+    assert ended_long_ago(storage, owner) == old
+
+
+def test_a_job_that_is_being_deleted_is_not_found_again(storage: Storage, owner: str) -> None:
+    ended = {"status": Status.FAILED, "created_at": LONG_AGO - HOUR, "finished_at": LONG_AGO - HOUR / 2}
+    stored = inserted(storage, a_job(owner, **ended))
+    inserted(storage, a_job(owner, **ended, deleted_at=utc_now()))
+    assert ended_long_ago(storage, owner) == [stored]
+    storage.jobs.save(stored, replace(stored.job, deleted_at=utc_now()))
+    assert ended_long_ago(storage, owner) == []
+
+
+def test_of_many_owners_jobs_as_many_are_found_as_asked_for_until_all_are(storage: Storage) -> None:
+    owners = [a_name(kind) for kind in ("a", "it's-é", "key_", "job_", "z")]
+    expected = set()
+    for owner in owners:
+        storage.jobs.insert(job := a_job(owner), IdempotencyEntry(owner, "hash", "request", job.id))
+        for n in range(3):
+            job = a_job(
+                owner,
+                status=Status.SUCCEEDED,
+                created_at=LONG_AGO - (n + 2) * HOUR,
+                finished_at=LONG_AGO - HOUR,
+            )
+            inserted(storage, job)
+            expected.add(job.id)
+    found: list[str] = []
+    while batch := storage.jobs.ended_before(LONG_AGO, 4):
+        assert len(batch) <= 4
+        found += [stored.job.id for stored in batch]
+        for stored in batch:
+            storage.jobs.delete(stored)  # its ETag is the row's
+        assert len(batch) == 4 or not storage.jobs.ended_before(LONG_AGO, 4)
+    assert len(found) == len(set(found))
+    assert expected <= set(found)
+
+
+def test_a_row_that_a_newer_version_wrote_is_passed_over_and_said(
+    azurite: Azurite, real_services: StorageServices, owner: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    storage = on_azurite(azurite)
+    ended = {"status": Status.FAILED, "created_at": LONG_AGO - HOUR, "finished_at": LONG_AGO - HOUR / 2}
+    newer, broken, ours = (inserted(storage, a_job(owner, **ended)) for _ in range(3))
+    table = real_services.tables.get_table_client(JOBS_TABLE)
+    table.update_entity({"PartitionKey": owner, "RowKey": newer.job.id, "schema": 99})
+    table.update_entity({"PartitionKey": owner, "RowKey": broken.job.id, "turn": "a secret"})
+    with caplog.at_level(logging.WARNING, "reelkeep.storage"):
+        assert ended_long_ago(storage, owner) == [ours]
+    assert {newer.job.id, broken.job.id} <= set(caplog.text.split())
+    assert "schema 99" in caplog.text
+    assert "a secret" not in caplog.text
+
+
+# --- messages ---
 
 
 def test_messages_are_base64_json_with_ids_only_delayed_and_without_an_end(
     real_services: StorageServices, azurite: Azurite, owner: str
 ) -> None:
-    services = build(_settings(azurite))
+    services = build(settings_for(azurite))
     job = a_job(owner)
     for name in (POLL_QUEUE, FETCH_QUEUE):
         real_services.queues.get_queue_client(name).clear_messages()
@@ -236,198 +283,3 @@ def test_messages_are_base64_json_with_ids_only_delayed_and_without_an_end(
     assert message.expires_on.year == 9999
     for name in (POLL_QUEUE, FETCH_QUEUE):
         real_services.queues.get_queue_client(name).clear_messages()
-
-
-# --- blobs ---
-
-
-def chunks(*pieces: bytes) -> Iterator[bytes]:
-    yield from pieces
-
-
-def test_a_video_is_committed_whole_with_what_is_known_at_its_end(storage: Storage, owner: str) -> None:
-    place, known = VideoPlace(owner, "job_x", 0), {}
-
-    def pieces() -> Iterator[bytes]:
-        for number in range(9):
-            yield bytes([number]) * 1000
-        known["sha256"] = "abc"
-
-    assert storage.blobs.put_video(place, pieces(), lambda: known)
-    found = storage.blobs.find_video(place)
-    assert found is not None
-    assert (found.length, found.metadata) == (9000, {"sha256": "abc"})
-
-
-def test_nothing_is_committed_when_the_bytes_break_off(storage: Storage, owner: str) -> None:
-    place = VideoPlace(owner, "job_x", 0)
-
-    def broken() -> Iterator[bytes]:
-        yield b"x" * 1000
-        raise OSError("cut")
-
-    with pytest.raises(OSError, match="cut"):
-        storage.blobs.put_video(place, broken(), dict)
-    assert storage.blobs.find_video(place) is None
-
-
-def test_the_first_video_stays(storage: Storage, owner: str) -> None:
-    place = VideoPlace(owner, "job_x", 0)
-    assert storage.blobs.put_video(place, chunks(b"first"), lambda: {"n": "1"})
-    assert not storage.blobs.put_video(place, chunks(b"second!"), lambda: {"n": "2"})
-    found = storage.blobs.find_video(place)
-    assert found is not None
-    assert (found.length, found.metadata["n"]) == (5, "1")
-
-
-def test_of_two_transfers_at_once_one_is_stored_and_the_other_knows(storage: Storage, owner: str) -> None:
-    place, barrier = VideoPlace(owner, "job_x", 0), threading.Barrier(2)
-
-    def transfer(letter: bytes) -> bool:
-        def pieces() -> Iterator[bytes]:
-            yield letter * 1000
-            barrier.wait()  # both have staged before either commits
-            yield letter * 1000
-
-        return storage.blobs.put_video(place, pieces(), lambda: {"by": letter.decode()})
-
-    with ThreadPoolExecutor(2) as pool:
-        assert sorted(pool.map(transfer, [b"a", b"b"])) == [False, True]
-    found = storage.blobs.find_video(place)
-    assert found is not None
-    assert found.length == 2000
-
-
-def test_an_input_image_comes_back_and_goes(storage: Storage, owner: str) -> None:
-    image = InputImage("image/png", 3, "aa", 1, 1)
-    storage.blobs.put_input(owner, "job_x", image, b"png")
-    assert storage.blobs.get_input(owner, "job_x") == b"png"
-    storage.blobs.delete_input(owner, "job_x")
-    storage.blobs.delete_input(owner, "job_x")
-
-
-def test_a_signed_url_reads_its_blob_for_an_hour_and_nothing_else(azurite: Azurite, owner: str) -> None:
-    blobs = build(_settings(azurite)).blobs
-    place, other = VideoPlace(owner, "job_x", 0), VideoPlace(owner, "job_x", 1)
-    for where in (place, other):
-        blobs.put_video(where, chunks(b"the bytes"), dict)
-    signed = blobs.sign_video(place)
-    answer = requests.get(signed.url, timeout=10)
-    assert (answer.status_code, answer.content) == (200, b"the bytes")
-    assert answer.headers["content-type"] == "video/mp4"
-    assert "job_x-0.mp4" in answer.headers["content-disposition"]
-    assert timedelta(minutes=59) < signed.expires_at - utc_now() <= timedelta(hours=1)
-    assert requests.get(signed.url.replace("/0.mp4", "/1.mp4"), timeout=10).status_code == 403
-    assert (
-        requests.put(signed.url, data=b"x", headers={"x-ms-blob-type": "BlockBlob"}, timeout=10).status_code
-        == 403
-    )
-    an_hour_ago = build(_settings(azurite), clock=lambda: utc_now() - timedelta(minutes=61)).blobs
-    assert requests.get(an_hour_ago.sign_video(place).url, timeout=10).status_code == 403
-
-
-# --- lost replies and outages ---
-
-
-class ForgetfulTransport(RequestsTransport):
-    """Sends, and loses the next reply when told so."""
-
-    lose = False
-
-    def send(self, request: Any, **kwargs: Any) -> Any:
-        response = super().send(request, **kwargs)
-        if self.lose:
-            self.lose = False
-            raise ServiceResponseError("the reply was lost")
-        return response
-
-
-@pytest.fixture
-def forgetful(azurite: Azurite) -> tuple[TableJobs, ForgetfulTransport]:
-    build(_settings(azurite))
-    transport = ForgetfulTransport()
-    tables = TableServiceClient.from_connection_string(
-        azurite.connection_string, transport=transport, retry_backoff_factor=0
-    )
-    return TableJobs(tables), transport
-
-
-def test_a_save_whose_reply_was_lost_succeeds(
-    forgetful: tuple[TableJobs, ForgetfulTransport], owner: str
-) -> None:
-    jobs, transport = forgetful
-    stored = jobs.insert(a_job(owner), None)
-    assert isinstance(stored, StoredJob)
-    transport.lose = True
-    saved = jobs.save(stored, replace(stored.job, turn=7))
-    assert not transport.lose
-    assert jobs.get(owner, stored.job.id) == saved
-    jobs.save(saved, replace(stored.job, turn=8))
-
-
-def test_an_insert_whose_reply_was_lost_succeeds(
-    forgetful: tuple[TableJobs, ForgetfulTransport], owner: str
-) -> None:
-    jobs, transport = forgetful
-    for with_key in (False, True):
-        job = a_job(owner)
-        entry = IdempotencyEntry(owner, "hash", "request", job.id) if with_key else None
-        transport.lose = True
-        stored = jobs.insert(job, entry)
-        assert isinstance(stored, StoredJob)
-        assert not transport.lose
-        assert jobs.get(owner, job.id) == stored
-
-
-def test_a_lost_reply_is_told_from_a_lost_race(
-    forgetful: tuple[TableJobs, ForgetfulTransport], owner: str
-) -> None:
-    jobs, transport = forgetful
-    stored = jobs.insert(a_job(owner), None)
-    assert isinstance(stored, StoredJob)
-    jobs.save(stored, replace(stored.job, turn=7))
-    transport.lose = True
-    with pytest.raises(Conflict):
-        jobs.save(stored, replace(stored.job, turn=8))
-
-
-def test_storage_that_is_away_is_said_without_its_secrets(azurite: Azurite, owner: str) -> None:
-    away = azurite.connection_string.replace(azurite.table_endpoint, "http://127.0.0.1:9/reelkeeplocal")
-    jobs = TableJobs(TableServiceClient.from_connection_string(away, retry_total=0))
-    with pytest.raises(StorageUnavailable) as caught:
-        jobs.get(owner, "job_x")
-    assert "could not be reached" in str(caught.value)
-    assert azurite.account_key not in str(caught.value)
-
-
-def test_a_wrong_key_is_said_in_words(azurite: Azurite, owner: str) -> None:
-    wrong = azurite.connection_string.replace(azurite.account_key, base64.b64encode(b"wrong").decode())
-    jobs = TableJobs(TableServiceClient.from_connection_string(wrong, retry_total=0))
-    with pytest.raises(StorageUnavailable, match="is the key current"):
-        jobs.get(owner, "job_x")
-
-
-def test_a_refusals_traceback_does_not_repeat_the_request(azurite: Azurite) -> None:
-    wrong = azurite.connection_string.replace(azurite.account_key, base64.b64encode(b"wrong").decode())
-    jobs = TableJobs(TableServiceClient.from_connection_string(wrong, retry_total=0))
-    with pytest.raises(StorageUnavailable) as caught:
-        jobs.get("nobody", "job_x")
-    text = "".join(traceback.format_exception(caught.value))
-    assert "HttpResponseError" not in text
-    assert "ClientAuthenticationError" not in text
-
-
-@pytest.mark.parametrize("text", ["{};foo", "{};BlobEndpoint=", ";;x=1", "AccountName=abc;AccountKey=no!"])
-def test_a_connection_string_that_the_sdk_can_not_read_is_a_problem_of_the_settings(
-    azurite: Azurite, text: str
-) -> None:
-    with pytest.raises(InvalidSettings, match="AzureWebJobsStorage"):
-        build(
-            Settings.from_environment(
-                {
-                    "AzureWebJobsStorage": text.format(azurite.connection_string.rstrip(";")),
-                    "AZURE_OPENAI_ENDPOINT": "https://nowhere.invalid",
-                    "AZURE_OPENAI_DEPLOYMENT": "sora",
-                }
-            )
-        )

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.unit.examples import moderately_many
 from tests.unit.jobs import NOW
 from video_jobs import ids
-from video_jobs.ids import is_job_id, new_job_id
+from video_jobs.ids import is_job_id, lowest_id_at, new_job_id
 
 moments = st.datetimes(datetime(2020, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC))
 MILLISECOND = timedelta(milliseconds=1)
@@ -42,6 +42,20 @@ def test_80_bits_of_an_id_are_random_and_none_of_them_disturbs_the_order(monkeyp
         assert new_job_id(NOW)[-16:] == ("0" if number == 0 else "z") * 16
         assert new_job_id(NOW + MILLISECOND) < new_job_id(NOW)
     assert set(drawn) == {80}
+
+
+@moderately_many
+@given(moments, st.integers(1, 10**10) | st.integers(1, 5))
+def test_what_was_made_before_a_moment_is_a_range_of_ids(moment: datetime, milliseconds: int):
+    assert new_job_id(moment - milliseconds * MILLISECOND) > lowest_id_at(moment)
+    assert new_job_id(moment) >= lowest_id_at(moment)
+    assert new_job_id(moment + milliseconds * MILLISECOND) < lowest_id_at(moment)
+
+
+@pytest.mark.parametrize("moment", [datetime(1, 1, 1, tzinfo=UTC), datetime(1970, 1, 1, tzinfo=UTC)])
+def test_nothing_was_made_before_ids_began(moment: datetime):
+    assert is_job_id(lowest_id_at(moment))
+    assert new_job_id(NOW) < lowest_id_at(moment)
 
 
 def test_an_id_tells_its_millisecond():

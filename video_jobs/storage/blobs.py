@@ -102,6 +102,14 @@ class StorageBlobs:
         with translated(f"deleting the input image of {job_id}"), missing:
             self._inputs.delete_blob(_input_name(owner, job_id))
 
+    def delete_job(self, owner: str, job_id: str) -> None:
+        with translated(f"deleting the blobs of {job_id}"):
+            for name in self._videos.list_blob_names(name_starts_with=f"{owner}/{job_id}/"):
+                with contextlib.suppress(ResourceNotFoundError):
+                    # With its snapshots, if somebody made any: a blob that has some is refused otherwise.
+                    self._videos.delete_blob(name, delete_snapshots="include")
+        self.delete_input(owner, job_id)
+
     def sign_video(self, place: VideoPlace) -> SignedUrl:
         return self._signer.sign(VIDEOS, video_name(place), _disposition(place, "mp4"))
 

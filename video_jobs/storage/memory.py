@@ -8,9 +8,20 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from video_jobs.errors import Conflict, JobNotFound
+from video_jobs.gate import Gate
 from video_jobs.job import InputImage, Job, Status
 from video_jobs.messages import FETCH_QUEUE, POLL_QUEUE, FetchMessage, PollMessage
-from video_jobs.ports import BlobFacts, IdempotencyEntry, JobPage, SignedUrl, StoredJob, VideoPlace
+from video_jobs.ports import (
+    BlobFacts,
+    Claim,
+    IdempotencyEntry,
+    JobPage,
+    LiveJob,
+    SignedUrl,
+    StoredGate,
+    StoredJob,
+    VideoPlace,
+)
 from video_jobs.storage.blobs import thumbnail_name, video_name
 
 
@@ -46,6 +57,16 @@ class MemoryJobs:
                 raise Conflict(f"{job.id} was changed by somebody else")
             return self._write(job)
 
+    def delete(self, stored: StoredJob) -> None:
+        key = (stored.job.owner, stored.job.id)
+        with self._lock:
+            current = self._jobs.get(key)
+            if current is None:
+                return
+            if current.etag != stored.etag:
+                raise Conflict(f"{stored.job.id} was changed by somebody else")
+            del self._jobs[key]
+
     def find_entry(self, owner: str, key_hash: str) -> IdempotencyEntry | None:
         with self._lock:
             return self._entries.get((owner, key_hash))
@@ -58,11 +79,22 @@ class MemoryJobs:
                 if whose == owner
                 and job_id > (after or "")
                 and (not statuses or stored.job.status in statuses)
+                and stored.job.deleted_at is None
             ]
         return JobPage(found[:limit], found[limit - 1].id if len(found) > limit else None)
 
+    def ended_before(self, moment: datetime, limit: int) -> list[StoredJob]:
+        with self._lock:
+            stored = [self._jobs[key] for key in sorted(self._jobs)]
+        return [one for one in stored if _ended_before(one.job, moment)][:limit]
+
     def ping(self) -> None:
         pass
+
+    def everything(self) -> list[StoredJob]:
+        """Of every owner; for tests that look at what is left."""
+        with self._lock:
+            return list(self._jobs.values())
 
     def _write(self, job: Job) -> StoredJob:
         self._writes += 1
@@ -70,17 +102,103 @@ class MemoryJobs:
         return stored
 
 
+def _ended_before(job: Job, moment: datetime) -> bool:
+    ended = job.is_terminal and job.deleted_at is None
+    return ended and job.finished_at is not None and job.finished_at < moment
+
+
 class MemoryLiveJobs:
     """See `ports.LiveJobs`."""
 
     def __init__(self) -> None:
-        self.keys: set[tuple[str, str]] = set()
+        self._lock = threading.Lock()
+        self.rows: dict[tuple[str, str], LiveJob] = {}
 
-    def add(self, job: Job) -> None:
-        self.keys.add((job.backend.name, job.live_key))
+    @property
+    def keys(self) -> set[tuple[str, str]]:
+        """Backend and key of each."""
+        with self._lock:
+            return set(self.rows)
 
-    def remove(self, job: Job) -> None:
-        self.keys.discard((job.backend.name, job.live_key))
+    def add(self, live: LiveJob) -> None:
+        with self._lock:
+            self.rows[live.backend, live.key] = live
+
+    def remove(self, live: LiveJob) -> None:
+        with self._lock:
+            self.rows.pop((live.backend, live.key), None)
+
+    def all(self) -> Iterator[LiveJob]:
+        with self._lock:
+            return iter([self.rows[key] for key in sorted(self.rows)])
+
+    def line(self, backend: str, most: int) -> list[LiveJob]:
+        return [live for live in self.all() if live.backend == backend and live.waiting][:most]
+
+    def ahead_of(self, live: LiveJob, most: int) -> int:
+        earlier = [other for other in self.all() if other.backend == live.backend and other.key < live.key]
+        return min(sum(other.waiting for other in earlier), most)
+
+
+class MemoryClaims:
+    """See `ports.Claims`."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.claims: dict[tuple[str, str], Claim] = {}
+
+    def claim(self, claim: Claim) -> Claim:
+        with self._lock:
+            return self.claims.setdefault((claim.base_url, claim.backend_job_id), claim)
+
+    def find(self, base_url: str, backend_job_id: str) -> Claim | None:
+        with self._lock:
+            return self.claims.get((base_url, backend_job_id))
+
+    def of_job(self, job_id: str) -> list[Claim]:
+        with self._lock:
+            return [claim for claim in self.claims.values() if claim.job_id == job_id]
+
+    def hand_over(self, claim: Claim, from_job_id: str) -> Claim:
+        key = (claim.base_url, claim.backend_job_id)
+        with self._lock:
+            holder = self.claims.get(key)
+            if holder is None or (holder.job_id, holder.owner) == (from_job_id, claim.owner):
+                self.claims[key] = claim
+            return self.claims[key]
+
+    def release(self, claim: Claim) -> None:
+        key = (claim.base_url, claim.backend_job_id)
+        with self._lock:
+            if key in self.claims and self.claims[key].job_id == claim.job_id:
+                del self.claims[key]
+
+
+class MemoryGates:
+    """See `ports.Gates`."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._writes = 0
+        self._etags: dict[str, str] = {}
+        self.gates: dict[str, Gate] = {}
+
+    def get(self, backend: str) -> StoredGate:
+        with self._lock:
+            return StoredGate(self.gates.get(backend, Gate(backend)), self._etags.get(backend))
+
+    def save(self, stored: StoredGate, gate: Gate) -> StoredGate:
+        with self._lock:
+            if self._etags.get(gate.backend) != stored.etag:
+                raise Conflict(f"the gate of {gate.backend} was changed by somebody else")
+            self._writes += 1
+            self.gates[gate.backend] = gate
+            self._etags[gate.backend] = str(self._writes)
+            return StoredGate(gate, self._etags[gate.backend])
+
+    def all(self) -> list[Gate]:
+        with self._lock:
+            return [self.gates[backend] for backend in sorted(self.gates)]
 
 
 @dataclass(frozen=True)
@@ -149,6 +267,12 @@ class MemoryBlobs:
 
     def delete_input(self, owner: str, job_id: str) -> None:
         self.inputs.pop(f"{owner}/{job_id}", None)
+
+    def delete_job(self, owner: str, job_id: str) -> None:
+        with self._lock:
+            for name in [name for name in self.videos if name.startswith(f"{owner}/{job_id}/")]:
+                del self.videos[name]
+        self.delete_input(owner, job_id)
 
     def sign_video(self, place: VideoPlace) -> SignedUrl:
         return SignedUrl(f"memory:{video_name(place)}", self._clock() + timedelta(hours=1))

@@ -1,37 +1,33 @@
-"""Jobs, idempotency keys and live jobs in Table Storage.
-
-Every write bears a random id. The SDK repeats a request whose reply was lost, and the repeat then fails with
-412 (update) or 409 (insert) although the first one was stored: so on a conflict the row is read again, and if
-it bears our id, the write succeeded.
-"""
+"""Jobs and idempotency keys in Table Storage, an owner's in one partition."""
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Mapping
+import itertools
+import logging
+from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
-from azure.core import MatchConditions
-from azure.core.exceptions import ResourceModifiedError, ResourceNotFoundError, ServiceResponseError
-from azure.data.tables import (
-    TableClient,
-    TableErrorCode,
-    TableServiceClient,
-    TableTransactionError,
-    UpdateMode,
-)
+from azure.core.exceptions import ServiceResponseError
+from azure.data.tables import TableClient, TableErrorCode, TableServiceClient, TableTransactionError
 
-from video_jobs.errors import Conflict, JobNotFound
+from video_jobs.errors import JobNotFound
+from video_jobs.ids import lowest_id_at
 from video_jobs.job import Job, Status
 from video_jobs.ports import IdempotencyEntry, JobPage, StoredJob
+from video_jobs.storage.claims import CLAIMS_TABLE
 from video_jobs.storage.connection import error_code, translated
+from video_jobs.storage.gates import GATES_TABLE
+from video_jobs.storage.guarded_rows import GuardedRows, RowGone, with_write_id
 from video_jobs.storage.job_rows import from_row, to_row
+from video_jobs.storage.live_jobs import LIVE_TABLE
+
+log = logging.getLogger("reelkeep.storage")
 
 JOBS_TABLE = "videojobs"
-LIVE_TABLE = "livejobs"
 
-_WRITE_ID = "write_id"
 _KEY_PREFIX = "key_"  # of idempotency rows, which share the partition with the owner's jobs
+_TERMINAL = frozenset(status for status in Status if status.is_terminal)
 _JOB_PREFIX, _JOB_END = "job_", "job`"  # '`' comes after '_': the end of the range of job ids
 
 
@@ -40,13 +36,12 @@ class TableJobs:
 
     def __init__(self, service: TableServiceClient) -> None:
         self._table: TableClient = service.get_table_client(JOBS_TABLE)
+        self._rows = GuardedRows(self._table)
 
     def insert(self, job: Job, entry: IdempotencyEntry | None) -> StoredJob | IdempotencyEntry:
-        write_id = secrets.token_hex(8)
-        row = {**to_row(job), _WRITE_ID: write_id}
-        operations: list[Any] = [("create", row)]
+        operations: list[Any] = [("create", with_write_id(to_row(job)))]
         if entry is not None:
-            operations.append(("create", _entry_row(entry, write_id)))
+            operations.append(("create", with_write_id(_entry_row(entry))))
         with translated(f"storing {job.id}"):
             try:
                 results = self._table.submit_transaction(operations)
@@ -59,43 +54,35 @@ class TableJobs:
                 found = self._read(job.owner, job.id)
                 if found is None:
                     raise
-                return found[0]
+                return found
         return StoredJob(job, results[0]["etag"])
 
     def get(self, owner: str, job_id: str) -> StoredJob:
         stored = self._read(owner, job_id)
         if stored is None:
             raise JobNotFound(job_id)
-        return stored[0]
+        return stored
 
     def save(self, stored: StoredJob, job: Job) -> StoredJob:
-        write_id = secrets.token_hex(8)
-        with translated(f"saving {job.id}"):
-            try:
-                result = self._table.update_entity(
-                    {**to_row(job), _WRITE_ID: write_id},
-                    mode=UpdateMode.REPLACE,
-                    etag=stored.etag,
-                    match_condition=MatchConditions.IfNotModified,
-                )
-            except ResourceModifiedError:
-                return self._own_write(job, write_id)
-            except ResourceNotFoundError as error:
-                raise JobNotFound(job.id) from error
-        return StoredJob(job, str(result["etag"]))
+        try:
+            return StoredJob(job, self._rows.replace(to_row(job), stored.etag, f"saving {job.id}"))
+        except RowGone as error:
+            raise JobNotFound(job.id) from error
+
+    def delete(self, stored: StoredJob) -> None:
+        job = stored.job
+        self._rows.delete(job.owner, job.id, stored.etag, f"deleting {job.id}")
 
     def find_entry(self, owner: str, key_hash: str) -> IdempotencyEntry | None:
-        with translated("looking an idempotency key up"):
-            try:
-                row = self._table.get_entity(owner, _KEY_PREFIX + key_hash)
-            except ResourceNotFoundError:
-                return None
-        return IdempotencyEntry(owner, key_hash, row["request_hash"], row["job_id"])
+        row = self._rows.get(owner, _KEY_PREFIX + key_hash, "looking an idempotency key up")
+        if row is None:
+            return None
+        return IdempotencyEntry(owner, key_hash, row.fields["request_hash"], row.fields["job_id"])
 
     def page(self, owner: str, *, limit: int, after: str | None, statuses: frozenset[Status]) -> JobPage:
         wanted = ["PartitionKey eq @owner", "RowKey gt @after", "RowKey lt @end"]
         if statuses:
-            wanted.append("(" + " or ".join(f"status eq '{status}'" for status in sorted(statuses)) + ")")
+            wanted.append(_any_of(statuses))
         parameters = {"owner": owner, "after": after or _JOB_PREFIX, "end": _JOB_END}
         jobs: list[Job] = []
         with translated("listing jobs"):
@@ -103,66 +90,76 @@ class TableJobs:
                 " and ".join(wanted), parameters=parameters, results_per_page=limit + 1
             )
             for row in rows:
+                if "deleted_at" in row:  # the service can't ask for rows without a property
+                    continue
                 if len(jobs) == limit:
                     return JobPage(jobs, jobs[-1].id)
                 jobs.append(from_row(row))
         return JobPage(jobs, None)
 
+    def ended_before(self, moment: datetime, limit: int) -> list[StoredJob]:
+        with translated("looking for jobs that ended long ago"):
+            ended = (
+                stored
+                for owner in self._owners()
+                for stored in self._ended_and_made_before(owner, moment)
+                if stored.job.finished_at is not None and stored.job.finished_at < moment
+            )
+            return list(itertools.islice(ended, limit))
+
     def ping(self) -> None:
         with translated("reading the table of jobs"):
             next(iter(self._table.query_entities("PartitionKey eq ''", results_per_page=1)), None)
 
-    def _own_write(self, job: Job, write_id: str) -> StoredJob:
-        """After a conflict: the row, if what it holds is our own write. Raises Conflict if it isn't."""
-        found = self._read(job.owner, job.id)
-        if found is None:
-            raise JobNotFound(job.id)
-        if found[1].get(_WRITE_ID) != write_id:
-            raise Conflict(f"{job.id} was changed by somebody else")
-        return found[0]
+    def _read(self, owner: str, job_id: str) -> StoredJob | None:
+        row = self._rows.get(owner, job_id, f"reading {job_id}")
+        return None if row is None else StoredJob(from_row(row.fields), row.etag)
 
-    def _read(self, owner: str, job_id: str) -> tuple[StoredJob, Mapping[str, Any]] | None:
-        with translated(f"reading {job_id}"):
-            try:
-                row = self._table.get_entity(owner, job_id)
-            except ResourceNotFoundError:
-                return None
-        return StoredJob(from_row(row), str(row.metadata["etag"])), row
-
-
-class TableLiveJobs:
-    """See `ports.LiveJobs`. PartitionKey backend, RowKey arrival time and job id."""
-
-    def __init__(self, service: TableServiceClient) -> None:
-        self._table: TableClient = service.get_table_client(LIVE_TABLE)
-
-    def add(self, job: Job) -> None:
-        with translated(f"noting {job.id} as live"):
-            self._table.upsert_entity(
-                {
-                    "PartitionKey": job.backend.name,
-                    "RowKey": job.live_key,
-                    "owner": job.owner,
-                    "job_id": job.id,
-                }
+    def _owners(self) -> Iterator[str]:
+        """In order; one row is read of each, however many jobs they have."""
+        wanted, parameters = "", dict[str, str]()
+        while True:
+            rows = self._table.query_entities(
+                wanted, parameters=parameters, select=["PartitionKey"], results_per_page=1
             )
+            first = next(iter(rows), None)
+            if first is None:
+                return
+            yield first["PartitionKey"]
+            wanted, parameters = "PartitionKey gt @last", {"last": first["PartitionKey"]}
 
-    def remove(self, job: Job) -> None:
-        with translated(f"removing {job.id} from the live jobs"):
-            self._table.delete_entity(job.backend.name, job.live_key)  # succeeds where there is none
+    def _ended_and_made_before(self, owner: str, moment: datetime) -> Iterator[StoredJob]:
+        """Made before is a range of the owner's keys, so that the many newer jobs are not read."""
+        rows = self._table.query_entities(
+            f"PartitionKey eq @owner and RowKey ge @first and RowKey lt @end and {_any_of(_TERMINAL)}",
+            parameters={"owner": owner, "first": lowest_id_at(moment), "end": _JOB_END},
+        )
+        for row in rows:
+            if "deleted_at" in row:
+                continue
+            try:
+                job = from_row(row)
+            except ValueError as error:  # a newer version's, which may look after it itself
+                reason = str(error).partition("\n")[0]  # the rest would repeat what the row holds
+                log.warning("%s of %s can't be read and is passed over: %s", row["RowKey"], owner, reason)
+                continue
+            yield StoredJob(job, str(row.metadata["etag"]))
 
 
 def create_tables(service: TableServiceClient) -> None:
     with translated("creating the tables"):
-        for name in (JOBS_TABLE, LIVE_TABLE):
+        for name in (JOBS_TABLE, LIVE_TABLE, CLAIMS_TABLE, GATES_TABLE):
             service.create_table_if_not_exists(name)
 
 
-def _entry_row(entry: IdempotencyEntry, write_id: str) -> dict[str, Any]:
+def _any_of(statuses: frozenset[Status]) -> str:
+    return "(" + " or ".join(f"status eq '{status}'" for status in sorted(statuses)) + ")"
+
+
+def _entry_row(entry: IdempotencyEntry) -> dict[str, Any]:
     return {
         "PartitionKey": entry.owner,
         "RowKey": _KEY_PREFIX + entry.key_hash,
         "request_hash": entry.request_hash,
         "job_id": entry.job_id,
-        _WRITE_ID: write_id,
     }

@@ -1,0 +1,185 @@
+"""What becomes of a call to storage whose reply is lost, or that never gets there."""
+
+from __future__ import annotations
+
+import base64
+import traceback
+from dataclasses import replace
+
+import pytest
+from azure.data.tables import TableServiceClient
+
+from local.azurite_process import Azurite
+from tests.functional.storage_adapters import Forgetful, a_job
+from video_jobs.errors import Conflict, InvalidSettings, JobNotFound, StorageUnavailable
+from video_jobs.gate import Gate
+from video_jobs.ids import new_job_id
+from video_jobs.ports import Claim, IdempotencyEntry, StoredGate, StoredJob
+from video_jobs.services import build, utc_now
+from video_jobs.settings import Settings
+from video_jobs.storage.claims import TableClaims
+from video_jobs.storage.gates import TableGates
+from video_jobs.storage.tables import TableJobs
+
+NO_REPLY_OR_A_503 = pytest.mark.parametrize("how", ["lose", "unavailable"])
+
+
+# --- lost replies ---
+
+
+@NO_REPLY_OR_A_503
+def test_a_save_whose_reply_was_lost_succeeds(forgetful: Forgetful, owner: str, how: str) -> None:
+    jobs = TableJobs(forgetful.tables)
+    stored = jobs.insert(a_job(owner), None)
+    assert isinstance(stored, StoredJob)
+    forgetful.lose_the_next_reply(how)
+    saved = jobs.save(stored, replace(stored.job, turn=7))
+    assert forgetful.lost
+    assert jobs.get(owner, stored.job.id) == saved
+    jobs.save(saved, replace(stored.job, turn=8))
+
+
+@NO_REPLY_OR_A_503
+def test_an_insert_whose_reply_was_lost_succeeds(forgetful: Forgetful, owner: str, how: str) -> None:
+    jobs = TableJobs(forgetful.tables)
+    for with_key in (False, True):
+        job = a_job(owner)
+        entry = IdempotencyEntry(owner, "hash", "request", job.id) if with_key else None
+        forgetful.lose_the_next_reply(how)
+        stored = jobs.insert(job, entry)
+        assert isinstance(stored, StoredJob)
+        assert forgetful.lost
+        assert jobs.get(owner, job.id) == stored
+
+
+@NO_REPLY_OR_A_503
+def test_a_lost_reply_is_told_from_a_lost_race(forgetful: Forgetful, owner: str, how: str) -> None:
+    jobs = TableJobs(forgetful.tables)
+    stored = jobs.insert(a_job(owner), None)
+    assert isinstance(stored, StoredJob)
+    jobs.save(stored, replace(stored.job, turn=7))
+    forgetful.lose_the_next_reply(how)
+    with pytest.raises(Conflict):
+        jobs.save(stored, replace(stored.job, turn=8))
+
+
+@NO_REPLY_OR_A_503
+def test_a_deletion_whose_reply_was_lost_succeeds(forgetful: Forgetful, owner: str, how: str) -> None:
+    jobs = TableJobs(forgetful.tables)
+    stored = jobs.insert(a_job(owner), None)
+    assert isinstance(stored, StoredJob)
+    forgetful.lose_the_next_reply(how)
+    jobs.delete(stored)
+    assert forgetful.lost
+    with pytest.raises(JobNotFound):
+        jobs.get(owner, stored.job.id)
+
+
+@NO_REPLY_OR_A_503
+def test_a_claim_whose_reply_was_lost_holds(forgetful: Forgetful, owner: str, how: str) -> None:
+    claims = TableClaims(forgetful.tables)
+    ours = Claim("https://x.invalid", new_job_id(utc_now()), owner, "job_ours")
+    forgetful.lose_the_next_reply(how)
+    assert claims.claim(ours) == ours
+    assert forgetful.lost
+    assert claims.find(ours.base_url, ours.backend_job_id) == ours
+    forgetful.lose_the_next_reply(how)
+    assert claims.claim(replace(ours, job_id="job_late")) == ours
+
+
+@NO_REPLY_OR_A_503
+def test_a_hand_over_whose_reply_was_lost_holds(forgetful: Forgetful, owner: str, how: str) -> None:
+    claims = TableClaims(forgetful.tables)
+    first = Claim("https://x.invalid", new_job_id(utc_now()), owner, "job_first")
+    second = replace(first, job_id="job_second")
+    for holder in (None, first):  # an insert, then an update
+        if holder is not None:
+            claims.release(second)
+            claims.claim(holder)
+        assert claims.find(first.base_url, first.backend_job_id) == holder
+        forgetful.lose_the_next_reply(how)
+        assert claims.hand_over(second, "job_first") == second
+        assert forgetful.lost
+        assert claims.find(first.base_url, first.backend_job_id) == second
+
+
+@NO_REPLY_OR_A_503
+def test_a_release_whose_reply_was_lost_succeeds(forgetful: Forgetful, owner: str, how: str) -> None:
+    claims = TableClaims(forgetful.tables)
+    ours = Claim("https://x.invalid", new_job_id(utc_now()), owner, "job_ours")
+    claims.claim(ours)
+    forgetful.lose_the_next_reply(how)
+    claims.release(ours)
+    assert forgetful.lost
+    assert claims.find(ours.base_url, ours.backend_job_id) is None
+
+
+@NO_REPLY_OR_A_503
+def test_a_gate_whose_saves_reply_was_lost_is_saved(forgetful: Forgetful, backend: str, how: str) -> None:
+    gates = TableGates(forgetful.tables)
+    stored = gates.get(backend)
+    for contended in (True, False):  # an insert, then an update
+        forgetful.lose_the_next_reply(how)
+        stored = gates.save(stored, replace(stored.gate, contended=contended))
+        assert forgetful.lost
+        assert gates.get(backend) == stored
+
+
+@NO_REPLY_OR_A_503
+def test_a_gates_lost_reply_is_told_from_a_lost_race(forgetful: Forgetful, backend: str, how: str) -> None:
+    gates = TableGates(forgetful.tables)
+    missing = StoredGate(Gate(backend), None)
+    theirs = gates.save(missing, Gate(backend, contended=True))
+    forgetful.lose_the_next_reply(how)
+    with pytest.raises(Conflict):
+        gates.save(missing, Gate(backend))
+    latest = gates.save(theirs, theirs.gate)
+    forgetful.lose_the_next_reply(how)
+    with pytest.raises(Conflict):
+        gates.save(theirs, Gate(backend))
+    assert gates.get(backend) == latest
+
+
+# --- outages ---
+
+
+def test_storage_that_is_away_is_said_without_its_secrets(azurite: Azurite, owner: str) -> None:
+    away = azurite.connection_string.replace(azurite.table_endpoint, "http://127.0.0.1:9/reelkeeplocal")
+    jobs = TableJobs(TableServiceClient.from_connection_string(away, retry_total=0))
+    with pytest.raises(StorageUnavailable) as caught:
+        jobs.get(owner, "job_x")
+    assert "could not be reached" in str(caught.value)
+    assert azurite.account_key not in str(caught.value)
+
+
+def test_a_wrong_key_is_said_in_words(azurite: Azurite, owner: str) -> None:
+    wrong = azurite.connection_string.replace(azurite.account_key, base64.b64encode(b"wrong").decode())
+    jobs = TableJobs(TableServiceClient.from_connection_string(wrong, retry_total=0))
+    with pytest.raises(StorageUnavailable, match="is the key current"):
+        jobs.get(owner, "job_x")
+
+
+def test_a_refusals_traceback_does_not_repeat_the_request(azurite: Azurite) -> None:
+    wrong = azurite.connection_string.replace(azurite.account_key, base64.b64encode(b"wrong").decode())
+    jobs = TableJobs(TableServiceClient.from_connection_string(wrong, retry_total=0))
+    with pytest.raises(StorageUnavailable) as caught:
+        jobs.get("nobody", "job_x")
+    text = "".join(traceback.format_exception(caught.value))
+    assert "HttpResponseError" not in text
+    assert "ClientAuthenticationError" not in text
+
+
+@pytest.mark.parametrize("text", ["{};foo", "{};BlobEndpoint=", ";;x=1", "AccountName=abc;AccountKey=no!"])
+def test_a_connection_string_that_the_sdk_can_not_read_is_a_problem_of_the_settings(
+    azurite: Azurite, text: str
+) -> None:
+    with pytest.raises(InvalidSettings, match="AzureWebJobsStorage"):
+        build(
+            Settings.from_environment(
+                {
+                    "AzureWebJobsStorage": text.format(azurite.connection_string.rstrip(";")),
+                    "AZURE_OPENAI_ENDPOINT": "https://nowhere.invalid",
+                    "AZURE_OPENAI_DEPLOYMENT": "sora",
+                }
+            )
+        )

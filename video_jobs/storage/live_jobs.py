@@ -1,0 +1,74 @@
+"""The live jobs in Table Storage: PartitionKey backend, RowKey arrival time and job id.
+
+Keys are in order of arrival, so the line before a gate is a range of a partition.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+from azure.data.tables import TableClient, TableServiceClient, UpdateMode
+
+from video_jobs.ports import LiveJob
+from video_jobs.storage.connection import translated
+
+LIVE_TABLE = "livejobs"
+
+_LARGEST_PAGE = 1000  # rows; the service gives no more at once
+
+
+class TableLiveJobs:
+    """See `ports.LiveJobs`."""
+
+    def __init__(self, service: TableServiceClient) -> None:
+        self._table: TableClient = service.get_table_client(LIVE_TABLE)
+
+    def add(self, live: LiveJob) -> None:
+        row = {
+            "PartitionKey": live.backend,
+            "RowKey": live.key,
+            "owner": live.owner,
+            "job_id": live.job_id,
+            "waiting": live.waiting,
+        }
+        with translated(f"noting {live.job_id} as live"):
+            self._table.upsert_entity(row, mode=UpdateMode.REPLACE)
+
+    def remove(self, live: LiveJob) -> None:
+        with translated(f"removing {live.job_id} from the live jobs"):
+            self._table.delete_entity(live.backend, live.key)  # succeeds where there is none
+
+    def all(self) -> Iterator[LiveJob]:
+        with translated("listing the live jobs"):
+            for row in self._table.list_entities():
+                yield _live_job(row)
+
+    def line(self, backend: str, most: int) -> list[LiveJob]:
+        wanted = "PartitionKey eq @backend and waiting eq true"
+        with translated("reading who waits"):
+            rows = self._table.query_entities(
+                wanted, parameters={"backend": backend}, results_per_page=_page_of(most)
+            )
+            return [_live_job(row) for row in itertools.islice(rows, most)]
+
+    def ahead_of(self, live: LiveJob, most: int) -> int:
+        wanted = "PartitionKey eq @backend and RowKey lt @key and waiting eq true"
+        with translated(f"counting who waits before {live.job_id}"):
+            rows = self._table.query_entities(
+                wanted,
+                parameters={"backend": live.backend, "key": live.key},
+                select=["RowKey"],
+                results_per_page=_page_of(most),
+            )
+            return sum(1 for _ in itertools.islice(rows, most))
+
+
+def _page_of(most: int) -> int:
+    return max(1, min(most, _LARGEST_PAGE))
+
+
+def _live_job(row: dict[str, Any]) -> LiveJob:
+    waiting = bool(row.get("waiting", False))  # rows of an older version lack it
+    return LiveJob(row["PartitionKey"], row["RowKey"], row["owner"], row["job_id"], waiting)
