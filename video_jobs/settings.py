@@ -11,82 +11,18 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from typing import Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
+from video_jobs.backend_settings import DEFAULT_SCOPE, BackendSettings, base_url
 from video_jobs.errors import InvalidSettings
 
-Dialect = Literal["azure-sora", "openai-videos"]
-
-_DEFAULT_SCOPE = "https://cognitiveservices.azure.com/.default"
 _ACCOUNT = r"[a-z0-9]{3,24}"
 _DEVELOPMENT_STORAGE = "UseDevelopmentStorage=true"
 # The emulator's account, the same on every machine and documented by Microsoft: no secret.
 _DEVELOPMENT_ACCOUNT = "devstoreaccount1"
 _DEVELOPMENT_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
-
-
-def _size(text: str) -> str:
-    if not re.fullmatch(r"[1-9][0-9]{1,4}x[1-9][0-9]{1,4}", text):
-        raise ValueError("a size is written WIDTHxHEIGHT, like 1280x720")
-    return text
-
-
-def _base_url(text: str) -> str:
-    wrong = ValueError("it must be a full URL, like https://my-resource.openai.azure.com")
-    try:
-        parts = urlsplit(text)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        raise wrong from None  # its own words repeat the URL, credentials and all
-    if not usable or re.search(r"\s", text):
-        raise wrong
-    if parts.query or parts.fragment or parts.username or parts.password:
-        raise ValueError("it must hold no query, fragment or credentials")
-    return text.rstrip("/")
-
-
-def _setting_name(text: str) -> str:
-    if not re.fullmatch(r"[A-Z][A-Z0-9_]{0,63}", text):
-        raise ValueError(
-            "it must be the name of another app setting, in capitals, like OPENAI_API_KEY: never the key itself"
-        )
-    return text
-
-
-class BackendSettings(BaseModel):
-    """One video API: where it is, what it speaks, and in what it strays from the others.
-
-    The API key itself is never in here: `api_key_setting` names the app setting that holds it.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
-
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")
-    dialect: Dialect
-    #: Everything before `/jobs` (azure-sora) or `/videos` (openai-videos).
-    base_url: Annotated[str, AfterValidator(_base_url)]
-    #: The deployment's name at Azure, the model's elsewhere.
-    model: str = Field(min_length=1, max_length=200)
-    #: Name of the app setting with the key; without it an Entra identity signs in.
-    api_key_setting: Annotated[str, AfterValidator(_setting_name)] | None = None
-    #: How the key is sent; azure-sora's default is api-key, openai-videos' is bearer. "none": not at all,
-    #: nor does an identity sign in, as for a server of one's own.
-    auth: Literal["api-key", "bearer", "none"] | None = None
-    token_scope: str = _DEFAULT_SCOPE
-    #: How openai-videos' create is sent. Most take both; SGLang wants json, vLLM-Omni multipart.
-    body: Literal["json", "multipart"] = "multipart"
-    #: What openai-videos' model can do, where that isn't OpenAI's list; "any" leaves it to the server.
-    sizes: tuple[Annotated[str, AfterValidator(_size)], ...] | Literal["any"] | None = None
-    seconds: tuple[Annotated[int, Field(ge=1, le=3600)], ...] | Literal["any"] | None = None
-    #: How long the backend keeps a job, where its answers don't say.
-    retention_hours: float = Field(default=24, gt=0, le=24 * 365)
-
-    @property
-    def retention(self) -> timedelta:
-        return timedelta(hours=self.retention_hours)
 
 
 @dataclass(frozen=True)
@@ -107,6 +43,7 @@ class Settings:
     api_keys: Mapping[str, str] = field(repr=False)  #: backend name → key
     create_deadline: float  #: seconds for the whole paid call
     fetch_deadline: float  #: seconds for one download
+    retention: timedelta | None  #: how long ended jobs are kept; None: for ever
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
@@ -130,9 +67,11 @@ class Settings:
                 api_keys[backend.name] = key
         create_deadline = _seconds(environment, "VIDEO_CREATE_DEADLINE_SECONDS", 90, 5, 200, problems)
         fetch_deadline = _seconds(environment, "VIDEO_FETCH_DEADLINE_SECONDS", 480, 10, 500, problems)
+        days = _number(environment, "RETENTION_DAYS", 0, 0, 36500, problems, "days, or 0 for ever")
         if problems or storage is None:
             raise InvalidSettings(problems)
-        return cls(storage, tuple(backends), api_keys, create_deadline, fetch_deadline)
+        retention = timedelta(days=days) if days else None
+        return cls(storage, tuple(backends), api_keys, create_deadline, fetch_deadline, retention)
 
     def backend(self, name: str) -> BackendSettings | None:
         return next((backend for backend in self.backends if backend.name == name), None)
@@ -174,7 +113,7 @@ def _storage(environment: Mapping[str, str], problems: list[str]) -> StorageSett
             )
             return None
         try:
-            given = given and _base_url(given)
+            given = given and base_url(given)
         except ValueError as error:
             problems.append(f"{name}__{service}ServiceUri: {error}.")
             return None
@@ -240,9 +179,13 @@ def _single_backend(environment: Mapping[str, str], problems: list[str]) -> list
         "model": environment["AZURE_OPENAI_DEPLOYMENT"].strip(),
         "api_key_setting": "AZURE_OPENAI_API_KEY" if environment.get("AZURE_OPENAI_API_KEY") else None,
         "auth": "api-key" if environment.get("AZURE_OPENAI_API_KEY") else None,
-        "token_scope": environment.get("AZURE_OPENAI_TOKEN_SCOPE") or _DEFAULT_SCOPE,
+        "token_scope": environment.get("AZURE_OPENAI_TOKEN_SCOPE") or DEFAULT_SCOPE,
+        "running_limit": environment.get("VIDEO_RUNNING_LIMIT", "").strip() or None,
+        "creates_per_minute": environment.get("VIDEO_CREATES_PER_MINUTE", "").strip() or None,
     }
     names = {
+        "running_limit": "VIDEO_RUNNING_LIMIT",
+        "creates_per_minute": "VIDEO_CREATES_PER_MINUTE",
         "base_url": "AZURE_OPENAI_ENDPOINT",
         "model": "AZURE_OPENAI_DEPLOYMENT",
         "dialect": "VIDEO_DIALECT",
@@ -280,6 +223,18 @@ def _listed_backends(text: str, problems: list[str]) -> list[BackendSettings]:
 def _seconds(
     environment: Mapping[str, str], name: str, default: float, low: float, high: float, problems: list[str]
 ) -> float:
+    return _number(environment, name, default, low, high, problems, "seconds")
+
+
+def _number(
+    environment: Mapping[str, str],
+    name: str,
+    default: float,
+    low: float,
+    high: float,
+    problems: list[str],
+    unit: str,
+) -> float:
     text = environment.get(name, "").strip()
     if not text:
         return default
@@ -288,7 +243,7 @@ def _seconds(
     except ValueError:
         value = float("nan")
     if not low <= value <= high:
-        problems.append(f"{name} is '{text}': it must be a number of seconds from {low:g} to {high:g}.")
+        problems.append(f"{name} is '{text}': it must be a number of {unit}, from {low:g} to {high:g}.")
         return default
     return value
 

@@ -14,7 +14,7 @@ SOURCE = (ROOT / "video_jobs" / "settings.py").read_text()
 
 
 def test_the_example_names_every_setting() -> None:
-    named = set(re.findall(r'"((?:AZURE_OPENAI|VIDEO)_[A-Z_]+)"', SOURCE))
+    named = set(re.findall(r'"((?:AZURE_OPENAI|VIDEO|RETENTION)_[A-Z_]+)"', SOURCE))
     assert len(named) > 5
     assert named <= set(EXAMPLE)
     assert EXAMPLE["FUNCTIONS_WORKER_RUNTIME"] == "python"

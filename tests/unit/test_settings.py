@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tests.unit.examples import moderately_many
 from video_jobs.errors import InvalidSettings
+from video_jobs.gate import GateLimits
 from video_jobs.settings import Settings
 
 KEY = "3f0c9a7be1d24568"
@@ -141,6 +142,46 @@ def test_the_deadlines_are_settings(name: str, text: str, seconds: float):
     assert seconds == (settings.create_deadline if "CREATE" in name else settings.fetch_deadline)
 
 
+@pytest.mark.parametrize(
+    ("dialect", "text", "running"),
+    [
+        ("azure-sora", WITHOUT, 2),
+        ("azure-sora", "", 2),
+        ("azure-sora", "0", None),
+        ("azure-sora", " 5 ", 5),
+        ("openai-videos", WITHOUT, None),
+        ("openai-videos", "0", None),
+        ("openai-videos", "1000", 1000),
+    ],
+)
+def test_the_jobs_that_a_backend_works_on_at_once_are_a_setting(
+    dialect: str, text: str | None, running: int | None
+):
+    (backend,) = read(VIDEO_DIALECT=dialect, VIDEO_RUNNING_LIMIT=text).backends
+    assert backend.gate_limits == GateLimits(running=running, creates_per_minute=None)
+
+
+@pytest.mark.parametrize(("text", "creates"), [(WITHOUT, None), (" ", None), ("0", None), ("2", 2)])
+def test_the_creates_that_a_backend_takes_in_a_minute_are_a_setting(text: str | None, creates: int | None):
+    (backend,) = read(VIDEO_CREATES_PER_MINUTE=text).backends
+    assert backend.gate_limits == GateLimits(running=2, creates_per_minute=creates)
+
+
+def test_each_listed_backend_has_limits_of_its_own():
+    other = {**BACKEND, "name": "other", "running_limit": 3, "creates_per_minute": 2}
+    settings = read(VIDEO_BACKENDS=json.dumps([BACKEND, other]), VIDEO_RUNNING_LIMIT="7")
+    limits = {backend.name: backend.gate_limits for backend in settings.backends}
+    assert limits == {"default": GateLimits(7), "own": GateLimits(), "other": GateLimits(3, 2)}
+
+
+@pytest.mark.parametrize(
+    ("text", "days"), [(WITHOUT, None), ("", None), ("0", None), ("30", 30), ("0.5", 0.5), ("36500", 36_500)]
+)
+def test_jobs_are_kept_for_ever_unless_a_number_of_days_is_set(text: str | None, days: float | None):
+    kept = read(RETENTION_DAYS=text).retention
+    assert kept == (None if days is None else timedelta(days=days))
+
+
 # --- what is missing or wrong --------------------------------------------------------------------
 
 
@@ -181,14 +222,24 @@ def test_the_deadlines_are_settings(name: str, text: str, seconds: float):
         ({"AZURE_OPENAI_API_KEY": "  "}, "AZURE_OPENAI_API_KEY", "Set it, or leave"),
         ({"AZURE_OPENAI_API_KEY": f"{KEY}\n{KEY}"}, "AZURE_OPENAI_API_KEY", "Copy it anew"),
         ({"AZURE_OPENAI_API_KEY": f"“{KEY}”"}, "AZURE_OPENAI_API_KEY", "Copy it anew"),
-        ({"VIDEO_CREATE_DEADLINE_SECONDS": "4.9"}, "VIDEO_CREATE_DEADLINE_SECONDS", "seconds from 5 to 200"),
-        ({"VIDEO_CREATE_DEADLINE_SECONDS": "201"}, "VIDEO_CREATE_DEADLINE_SECONDS", "seconds from 5 to 200"),
+        ({"VIDEO_CREATE_DEADLINE_SECONDS": "4.9"}, "VIDEO_CREATE_DEADLINE_SECONDS", "seconds, from 5 to 200"),
+        ({"VIDEO_CREATE_DEADLINE_SECONDS": "201"}, "VIDEO_CREATE_DEADLINE_SECONDS", "seconds, from 5 to 200"),
         ({"VIDEO_CREATE_DEADLINE_SECONDS": "soon"}, "VIDEO_CREATE_DEADLINE_SECONDS", "a number of seconds"),
         ({"VIDEO_CREATE_DEADLINE_SECONDS": "nan"}, "VIDEO_CREATE_DEADLINE_SECONDS", "a number of seconds"),
-        ({"VIDEO_FETCH_DEADLINE_SECONDS": "9"}, "VIDEO_FETCH_DEADLINE_SECONDS", "seconds from 10 to 500"),
-        ({"VIDEO_FETCH_DEADLINE_SECONDS": "501"}, "VIDEO_FETCH_DEADLINE_SECONDS", "seconds from 10 to 500"),
+        ({"VIDEO_FETCH_DEADLINE_SECONDS": "9"}, "VIDEO_FETCH_DEADLINE_SECONDS", "seconds, from 10 to 500"),
+        ({"VIDEO_FETCH_DEADLINE_SECONDS": "501"}, "VIDEO_FETCH_DEADLINE_SECONDS", "seconds, from 10 to 500"),
         ({"VIDEO_FETCH_DEADLINE_SECONDS": "inf"}, "VIDEO_FETCH_DEADLINE_SECONDS", "a number of seconds"),
         ({"VIDEO_FETCH_DEADLINE_SECONDS": "8 min"}, "VIDEO_FETCH_DEADLINE_SECONDS", "a number of seconds"),
+        ({"VIDEO_RUNNING_LIMIT": "two"}, "VIDEO_RUNNING_LIMIT", "valid integer"),
+        ({"VIDEO_RUNNING_LIMIT": "-1"}, "VIDEO_RUNNING_LIMIT", "greater than or equal to 0"),
+        ({"VIDEO_RUNNING_LIMIT": "1001"}, "VIDEO_RUNNING_LIMIT", "less than or equal to 1000"),
+        ({"VIDEO_RUNNING_LIMIT": "1.5"}, "VIDEO_RUNNING_LIMIT", "valid integer"),
+        ({"VIDEO_CREATES_PER_MINUTE": KEY}, "VIDEO_CREATES_PER_MINUTE", "valid integer"),
+        ({"VIDEO_CREATES_PER_MINUTE": "-2"}, "VIDEO_CREATES_PER_MINUTE", "greater than or equal to 0"),
+        ({"RETENTION_DAYS": "-1"}, "RETENTION_DAYS", "days, or 0 for ever, from 0 to 36500"),
+        ({"RETENTION_DAYS": "36501"}, "RETENTION_DAYS", "days, or 0 for ever, from 0 to 36500"),
+        ({"RETENTION_DAYS": "nan"}, "RETENTION_DAYS", "a number of days"),
+        ({"RETENTION_DAYS": "a month"}, "RETENTION_DAYS", "a number of days"),
         ({"VIDEO_BACKENDS": "own"}, "VIDEO_BACKENDS", "It is a list of objects"),
         ({"VIDEO_BACKENDS": f'[{{"api_key": "{KEY}"'}, "VIDEO_BACKENDS", "It is a list of objects"),
         ({"VIDEO_BACKENDS": "[]"}, "VIDEO_BACKENDS", "docs/operations.md"),
@@ -237,6 +288,11 @@ def test_a_wrong_setting_is_named_with_how_to_mend_it(changes: dict[str, str | N
         ("retention_hours", 0),
         ("retention_hours", 24 * 365 + 1),
         ("retention_hours", "a day"),
+        ("running_limit", -1),
+        ("running_limit", 1001),
+        ("running_limit", "two"),
+        ("creates_per_minute", -1),
+        ("creates_per_minute", 0.5),
         ("api_key", KEY),
         ("api_key_setting", 7),
         ("token_scope", 7),

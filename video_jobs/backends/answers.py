@@ -11,6 +11,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 _LONGEST_TEXT = 2000
+_LONGEST_PROMPT = 32_500  # UTF-16 units: more than any that we send, less than a table property holds
 # Our own key is taken out by its value, before this. This is for whatever else may look like one: a long
 # word with a digit in it behind a word that announces a secret, and OpenAI's keys wherever they stand.
 _SECRET = re.compile(
@@ -117,6 +118,19 @@ def percent(value: Any) -> int | None:
 def text(value: Any) -> str | None:
     """A clean string out of a string or a number, or None."""
     return None if value is None or isinstance(value, bool) else _clean(value)
+
+
+def words(value: Any) -> str | None:
+    """A prompt, as it came: it is compared with ours. Only what a row could not hold is changed or cut off."""
+    if not isinstance(value, str) or not value:
+        return None
+    return value.encode("utf-16-le", "replace")[: 2 * _LONGEST_PROMPT].decode("utf-16-le", "ignore")
+
+
+def whole_number(value: Any) -> int | None:
+    """A count of pixels or seconds out of a number or a string, or None: zero means 'not set'."""
+    result = number(value)
+    return int(result) if result is not None and result == int(result) and result > 0 else None
 
 
 def identifier(value: Any) -> str | None:

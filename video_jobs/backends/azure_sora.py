@@ -12,10 +12,19 @@ from contextlib import AbstractContextManager
 from typing import Any
 from urllib.parse import quote
 
-from video_jobs.backends.answers import identifier, moment, request_id, text, wait_hint
+from video_jobs.backends.answers import (
+    identifier,
+    moment,
+    request_id,
+    text,
+    wait_hint,
+    whole_number,
+    words,
+)
 from video_jobs.backends.bodies import created_job, every_job
 from video_jobs.backends.http import BackendHttp
 from video_jobs.backends.limits import Limits
+from video_jobs.errors import NotFound
 from video_jobs.job import VideoRequest
 from video_jobs.ports import BackendJob, BackendState, ContentStream
 
@@ -86,6 +95,17 @@ class AzureSora:
     def recent(self) -> Iterator[BackendJob]:
         return every_job(self._http, "/jobs", {"limit": _PAGE}, _job)
 
+    def delete(self, backend_job_id: str) -> None:
+        """The specification has no cancel: to delete a job is the only way to stop it."""
+        self._http.delete(f"/jobs/{quote(backend_job_id, safe='')}")
+
+    def job_of(self, generation_id: str) -> str:
+        """A generation, read by itself, names its job."""
+        job_id = identifier(self._http.get(f"/{quote(generation_id, safe='')}").body.get("job_id"))
+        if job_id is None:
+            raise NotFound(f"The video API does not say which job made {generation_id}.")
+        return job_id
+
     def open_video(
         self, backend_job_id: str, generation_id: str, deadline: float
     ) -> AbstractContextManager[ContentStream]:
@@ -110,6 +130,12 @@ def _job(body: dict[str, Any], headers: Mapping[str, str], job_id: str) -> Backe
         expires_at=moment(body.get("expires_at")),
         generation_ids=tuple(name for name in map(identifier, named) if name),
         failure_code=text(body.get("failure_reason")),
+        prompt=words(body.get("prompt")),
+        width=whole_number(body.get("width")),
+        height=whole_number(body.get("height")),
+        seconds=whole_number(body.get("n_seconds")),
+        variants=whole_number(body.get("n_variants")),
+        model=text(body.get("model")),
         poll_after=wait_hint(headers),
         request_id=request_id(headers),
     )

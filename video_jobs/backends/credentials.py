@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from video_jobs.backend_settings import BackendSettings
 from video_jobs.errors import NotSent
-from video_jobs.settings import BackendSettings
 
 Sign = Callable[[], Mapping[str, str]]
 

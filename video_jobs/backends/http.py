@@ -6,6 +6,7 @@ import contextlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -13,12 +14,13 @@ import requests
 from requests.structures import CaseInsensitiveDict
 from urllib3.exceptions import HTTPError, NewConnectionError
 
-from video_jobs.backends.answers import BackendMessage, error_message, request_id, wait_hint
+from video_jobs.backends.answers import BackendMessage, error_message, request_id, text, wait_hint
 from video_jobs.backends.deadline import Deadline, DeadlineAdapter
 from video_jobs.errors import (
     BackendError,
     Busy,
     Gone,
+    NotAVideo,
     NotFound,
     NotSent,
     Rejected,
@@ -48,6 +50,9 @@ _REFUSALS: dict[int, type[BackendError]] = {
     429: Busy,
 }
 
+_CAN_NOT_BE_DONE = dict.fromkeys((405, 409, 501), Rejected)
+"""What these say to a delete. Of a create they would prove nothing."""
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -63,6 +68,7 @@ class HttpContent:
     def __init__(self, response: requests.Response, deadline: Deadline) -> None:
         self._response = response
         self._deadline = deadline
+        self._announced = response.headers.get("content-length", "")
 
     @property
     def content_type(self) -> str:
@@ -70,13 +76,13 @@ class HttpContent:
 
     @property
     def length(self) -> int | None:
-        text = self._response.headers.get("content-length", "")
         # With an encoding, the announced length is not that of the bytes that we get to see.
-        return int(text) if text.isdecimal() and "content-encoding" not in self._response.headers else None
+        encoded = "content-encoding" in self._response.headers
+        return int(self._announced) if self._announced.isdecimal() and not encoded else None
 
     @property
     def has_marked_end(self) -> bool:
-        return "content-length" in self._response.headers or "transfer-encoding" in self._response.headers
+        return self._announced.isdecimal() or "transfer-encoding" in self._response.headers
 
     def chunks(self, size: int) -> Iterator[bytes]:
         with _translated(self._deadline):
@@ -109,12 +115,38 @@ class BackendHttp:
         with deadline.watching(), contextlib.closing(self._send(path, params, deadline)) as response:
             return _answer(response, deadline)
 
+    def delete(self, path: str) -> dict[str, Any]:
+        """What a success says: empty where that can't be read, since 204 says nothing and others what they like.
+
+        Raises Rejected where this can't be deleted, or nothing can.
+        """
+        deadline = Deadline(_CALL_DEADLINE)
+        with deadline.watching(), _translated(deadline):
+            response = self._session.delete(
+                self._base_url + path,
+                params=self._params,
+                headers=self._headers(),
+                timeout=(_CONNECT_TIMEOUT, _READ_TIMEOUT),
+                allow_redirects=False,
+                stream=True,
+            )
+            with contextlib.closing(response):
+                if not 200 <= response.status_code < 300:
+                    raise _refusal(response, _CAN_NOT_BE_DONE)
+                return _object(_beginning(response)) or {}
+
     @contextlib.contextmanager
     def open(self, path: str, deadline: float, **params: str) -> Iterator[HttpContent]:
         """A body to stream. `path` may be a full URL, as some gateways name one."""
         watch = Deadline(deadline)
         with watch.watching(), contextlib.closing(self._send(path, params, watch)) as response:
-            yield HttpContent(response, watch)
+            if response.status_code == 206:
+                raise Unavailable("The video API sends a part where the whole was asked for.", status=206)
+            try:
+                yield HttpContent(response, watch)
+            except NotAVideo as error:
+                # It quotes the body, which may repeat our key like that of any error.
+                raise NotAVideo(_without_key(response, str(error).encode()).decode()) from None
 
     def post_once(self, path: str, deadline: float, **content: Any) -> Answer:
         """The paid call: its own connection, no redirect, no retry, a deadline for the whole.
@@ -145,7 +177,7 @@ class BackendHttp:
                     message = error_message(_beginning(response))
             except _TROUBLE as error:
                 if _was_never_sent(error, watch):
-                    raise NotSent(_no_connection(error)) from None
+                    raise NotSent(f"The video API could not be reached: {_reason(error)}.") from None
                 raise UnknownOutcome(_cut_off(watch)) from None
             except Unavailable as error:
                 raise UnknownOutcome(
@@ -168,8 +200,9 @@ class BackendHttp:
         url = self._base_url + path if own else path
         query = {**self._params, **params} if own else {}
         headers = self._headers()
-        with _translated(deadline):
-            for _ in range(_MOST_REDIRECTS + 1):
+        led_to: str | None = None
+        for _ in range(_MOST_REDIRECTS + 1):
+            with _translated(deadline, led_to):
                 if _origin(url) != _origin(self._base_url):
                     headers = {name: v for name, v in headers.items() if name.lower() not in _SECRET_HEADERS}
                 response = self._session.get(
@@ -185,9 +218,8 @@ class BackendHttp:
                 with contextlib.closing(response):
                     if response.status_code not in _REDIRECTS:
                         raise _refusal(response)
-                url, query = urljoin(url, response.headers.get("location", "")), {}
-                if urlsplit(url).scheme not in ("http", "https"):
-                    raise Unavailable("The video API redirects to something that is no web address.")
+            url, query = _address(url, response.headers.get("location", "")), {}
+            led_to = text(urlsplit(url).hostname)
         raise Unavailable(f"The video API redirects more than {_MOST_REDIRECTS} times.")
 
 
@@ -210,6 +242,17 @@ def _leave_alone(request: requests.PreparedRequest) -> requests.PreparedRequest:
     return request
 
 
+def _address(url: str, location: str) -> str:
+    """Where a redirect leads. Raises Unavailable."""
+    try:
+        address = urljoin(url, location)
+        if _origin(address)[0] in ("http", "https"):
+            return address
+    except ValueError:
+        pass
+    raise Unavailable("The video API redirects to something that is no web address.")
+
+
 def _origin(url: str) -> tuple[str, str | None, int | None]:
     parts = urlsplit(url)
     return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
@@ -220,59 +263,77 @@ _TROUBLE = (requests.RequestException, HTTPError, OSError, ValueError, Recursion
 
 
 @contextlib.contextmanager
-def _translated(deadline: Deadline) -> Iterator[None]:
+def _translated(deadline: Deadline, led_to: str | None = None) -> Iterator[None]:
     """From the libraries' errors into ours. Their words are left out, of tracebacks too: they repeat URLs,
-    query and all.
+    query and all. `led_to` is the host to which a redirect has led.
     """
     try:
         yield
     except _TROUBLE as error:
         if _was_never_sent(error, deadline):
-            raise NotSent(_no_connection(error)) from None
+            raise NotSent(f"The video API could not be reached: {_reason(error)}.") from None
+        if led_to is not None and not deadline.expired and _is_no_connection(error):
+            raise Unavailable(
+                f"The video API redirects to {led_to}, which could not be reached: {_reason(error)}."
+            ) from None
         raise Unavailable(_cut_off(deadline)) from None
 
 
 def _was_never_sent(error: BaseException, deadline: Deadline) -> bool:
     """Proof, not absence of evidence: the libraries say that no connection came about, and we saw none."""
+    return _is_no_connection(error) and not deadline.connected
+
+
+def _is_no_connection(error: BaseException) -> bool:
     reason = getattr(error.args[0], "reason", None) if error.args else None
-    no_connection = isinstance(
+    return isinstance(
         error, requests.ConnectTimeout | requests.exceptions.SSLError | requests.exceptions.ProxyError
     ) or isinstance(reason, NewConnectionError)
-    return no_connection and not deadline.connected
 
 
 def _answer(response: requests.Response, deadline: Deadline) -> Answer:
     """Raises Unavailable when the body is cut, huge, or no JSON object."""
     with _translated(deadline):
-        text = response.raw.read(_LARGEST_ANSWER + 1, decode_content=True)
+        content = response.raw.read(_LARGEST_ANSWER + 1, decode_content=True)
     if deadline.expired:
         raise Unavailable(_cut_off(deadline))
-    try:
-        body = json.loads(text) if len(text) <= _LARGEST_ANSWER else None
-    except (ValueError, RecursionError):
-        body = None
-    if not isinstance(body, dict):
+    body = _object(content) if len(content) <= _LARGEST_ANSWER else None
+    if body is None:
         raise Unavailable("its body is no JSON object", status=response.status_code)
     return Answer(body, response.headers)
 
 
+def _object(content: bytes) -> dict[str, Any] | None:
+    try:
+        body = json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+    return body if isinstance(body, dict) else None
+
+
 def _beginning(response: requests.Response) -> bytes:
-    """The first of an error's body, which may be anything, our own key included; empty if it can't be read."""
+    """The first of a body, which may be anything, our own key included; empty if it can't be read."""
     try:
         body: bytes = response.raw.read(64 << 10, decode_content=True) or b""
     except (requests.RequestException, HTTPError, OSError):
         return b""
+    return _without_key(response, body)
+
+
+def _without_key(response: requests.Response, content: bytes) -> bytes:
     for name in _SECRET_HEADERS:
         secret = response.request.headers.get(name, "").removeprefix("Bearer ")
         if secret:
-            body = body.replace(secret.encode(), b"[removed]")
-    return body
+            content = content.replace(secret.encode(), b"[removed]")
+    return content
 
 
-def _refusal(response: requests.Response) -> BackendError:
+def _refusal(
+    response: requests.Response, besides: Mapping[int, type[BackendError]] = MappingProxyType({})
+) -> BackendError:
     status = response.status_code
     message: BackendMessage = error_message(_beginning(response))
-    kind = _REFUSALS.get(status, Unavailable)
+    kind = {**_REFUSALS, **besides}.get(status, Unavailable)
     if kind is Unavailable and message.code == "429":
         kind = Busy  # seen for real: a 429 inside a 502
     return kind(
@@ -285,17 +346,15 @@ def _refusal(response: requests.Response) -> BackendError:
     )
 
 
-def _no_connection(error: BaseException) -> str:
-    reason = (
-        "it did not answer in time" if isinstance(error, requests.Timeout) else "no connection came about"
-    )
+def _reason(error: BaseException) -> str:
+    """Why there was no connection, in words of ours."""
     if isinstance(error, requests.exceptions.SSLError):
-        reason = "its TLS certificate was not accepted"
-    elif "NameResolution" in repr(error):
-        reason = "its host name can't be resolved"
-    elif "refused" in repr(error):
-        reason = "it refused the connection"
-    return f"The video API could not be reached: {reason}."
+        return "its TLS certificate was not accepted"
+    if "NameResolution" in repr(error):
+        return "its host name can't be resolved"
+    if "refused" in repr(error):
+        return "it refused the connection"
+    return "it did not answer in time" if isinstance(error, requests.Timeout) else "no connection came about"
 
 
 def _cut_off(deadline: Deadline) -> str:

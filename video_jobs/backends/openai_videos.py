@@ -12,14 +12,22 @@ from contextlib import AbstractContextManager
 from typing import Any
 from urllib.parse import quote
 
-from video_jobs.backends.answers import moment, percent, request_id, text, wait_hint
+from video_jobs.backend_settings import BackendSettings
+from video_jobs.backends.answers import (
+    moment,
+    percent,
+    request_id,
+    text,
+    wait_hint,
+    whole_number,
+    words,
+)
 from video_jobs.backends.bodies import created_job, every_job
 from video_jobs.backends.http import Answer, BackendHttp
 from video_jobs.backends.limits import Limits
 from video_jobs.errors import NotFound, Rejected
 from video_jobs.job import VideoRequest
 from video_jobs.ports import BackendJob, BackendState, ContentStream
-from video_jobs.settings import BackendSettings
 
 _PAGE = "100"
 _STATES = {
@@ -86,6 +94,17 @@ class OpenAIVideos:
         query = {"limit": _PAGE, "order": "desc"}
         return every_job(self._http, "/videos", query, _video)
 
+    def delete(self, backend_job_id: str) -> None:
+        """OpenAI's description has this for completed and failed videos only, and no cancel. Many servers stop
+        a running one by it, others refuse; some of those say so in the answer and not by its status.
+        """
+        if self._http.delete(_path(backend_job_id)).get("deleted") is False:
+            raise Rejected(f"The video API answers that it has not deleted {backend_job_id}.")
+
+    def job_of(self, generation_id: str) -> str:
+        """One and the same; whoever looks at it next learns whether it exists."""
+        return generation_id
+
     def open_video(
         self, backend_job_id: str, generation_id: str, deadline: float
     ) -> AbstractContextManager[ContentStream]:
@@ -121,12 +140,19 @@ def _path(video_id: str) -> str:
     return f"/videos/{quote(video_id, safe='')}"
 
 
+def _sides(size: Any) -> tuple[int | None, int | None]:
+    """Width and height out of `1280x720`."""
+    width, _, height = size.partition("x") if isinstance(size, str) else ("", "", "")
+    return whole_number(width), whole_number(height)
+
+
 def _video(body: dict[str, Any], headers: Mapping[str, str], video_id: str) -> BackendJob:
     """`video_id` is the id that was asked for: what a body says of it may be missing, or written otherwise."""
     status = text(body.get("status"))
     state = _STATES.get((status or "").lower(), BackendState.UNKNOWN)
     error = body.get("error")
     failure = error if isinstance(error, dict) else {"message": error}
+    width, height = _sides(body.get("size"))
     return BackendJob(
         id=video_id,
         state=state,
@@ -135,6 +161,11 @@ def _video(body: dict[str, Any], headers: Mapping[str, str], video_id: str) -> B
         created_at=moment(body.get("created_at")),
         expires_at=moment(body.get("expires_at")),
         generation_ids=(video_id,) if state is BackendState.SUCCEEDED else (),
+        prompt=words(body.get("prompt")),
+        width=width,
+        height=height,
+        seconds=whole_number(body.get("seconds")),
+        model=text(body.get("model")),
         failure_code=text(failure.get("code")),
         failure_message=text(failure.get("message") or failure.get("detail")),
         poll_after=wait_hint(headers),

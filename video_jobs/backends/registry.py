@@ -12,6 +12,7 @@ from video_jobs.backends.http import BackendHttp
 from video_jobs.backends.limits import Limits
 from video_jobs.backends.openai_videos import OpenAIVideos
 from video_jobs.errors import InvalidRequest, NotSent
+from video_jobs.gate import GateLimits
 from video_jobs.job import BackendRef
 from video_jobs.ports import Backend
 from video_jobs.settings import Settings
@@ -43,6 +44,24 @@ class Backends:
             if ref not in self._clients:
                 self._clients[ref] = self._build(ref)
             return self._clients[ref]
+
+    def current(self, ref: BackendRef) -> BackendRef:
+        """The backend of that name as the settings have it now, for a job that is nowhere yet.
+
+        As it was where they no longer name it, or in another dialect.
+        """
+        settings = self._settings.backend(ref.name)
+        if settings is None or settings.dialect != ref.dialect:
+            return ref
+        return BackendRef(settings.name, settings.dialect, settings.base_url, settings.model)
+
+    def names(self) -> list[str]:
+        return [backend.name for backend in self._settings.backends]
+
+    def gate_limits(self, name: str) -> GateLimits:
+        """None where the settings no longer name the backend: nothing is submitted there."""
+        settings = self._settings.backend(name)
+        return settings.gate_limits if settings else GateLimits()
 
     def retention(self, ref: BackendRef) -> timedelta:
         settings = self._settings.backend(ref.name)
