@@ -37,6 +37,9 @@ def fetch_video(services: Services, message: FetchMessage) -> None:
         log.warning("%s: a fetch message for a job that is not there; dropped", message.job_id)
         return
     job = stored.job
+    if job.deleted_at is not None:
+        log.info("%s is being deleted; a fetch message dropped", job.id)
+        return
     output = job.output(message.index)
     if output is None:
         log.warning("%s has no video %s to fetch; dropped", job.id, message.index)
@@ -66,7 +69,15 @@ def _fetch(services: Services, message: FetchMessage, stored: StoredJob, output:
     except ForeignBlob as error:
         return _try_again(services, message, stored, output, str(error))
     except BackendError as error:
-        return _try_again(services, message, stored, output, str(error), hint=error.retry_after)
+        return _try_again(
+            services,
+            message,
+            stored,
+            output,
+            str(error),
+            hint=error.retry_after,
+            request_id=error.request_id,
+        )
     thumbnail = _copy_thumbnail(services, job, output)
     log.info("%s/%s is stored: %s bytes, sha256 %s", job.id, output.index, video.length, video.sha256)
     change = partial(
@@ -158,6 +169,7 @@ def _try_again(
     *,
     hint: float | None = None,
     suspect: str | None = None,
+    request_id: str | None = None,
 ) -> StoredJob:
     """Until the backend deletes it. The next message first, then the row with its turn."""
     job, now = stored.job, services.clock()
@@ -178,5 +190,6 @@ def _try_again(
         turn=turn,
         due_at=now + delay,
         suspect_sha256=suspect,
+        request_id=request_id,
     )
     return update(services.jobs, stored, delayed)

@@ -11,10 +11,14 @@ from typing import Any
 import azure.functions as func
 
 from video_jobs.errors import (
+    BackendError,
+    BackendJobNotFound,
+    BackendNotFound,
     IdempotencyKeyReused,
     InvalidRequest,
     InvalidSettings,
     JobNotFound,
+    NotRetriable,
     ReelkeepError,
     RequestTooLarge,
     StorageUnavailable,
@@ -29,7 +33,7 @@ _PROBLEM = "application/problem+json"
 _TITLES = {
     400: "The request can't be taken as it is",
     404: "Not found",
-    409: "The request conflicts with an earlier one",
+    409: "The request conflicts with how things stand",
     413: "The request is too large",
     415: "The request's content type is not taken",
     422: "The video API refused the job",
@@ -90,6 +94,15 @@ def _translate(error: Exception) -> func.HttpResponse:
             return problem(status, error.code, str(error), errors=fields)
         case JobNotFound():
             return problem(404, "job_not_found", str(error))
+        case BackendJobNotFound():
+            return problem(404, "backend_job_not_found", str(error))
+        case BackendNotFound():
+            return problem(404, "backend_not_found", str(error))
+        case NotRetriable():
+            return problem(409, "not_retriable", str(error))
+        case BackendError():
+            log.warning("%s", error)
+            return problem(503, "backend_unavailable", str(error), {"Retry-After": "10"})
         case IdempotencyKeyReused():
             return problem(409, "idempotency_key_reused", str(error))
         case InvalidSettings():

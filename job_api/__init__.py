@@ -1,1 +1,1 @@
-"""HTTP: read jobs, list them, and get at their videos; and is the app well?"""
+"""HTTP: read jobs and get at their videos; cancel, retry, delete and import them; and is the app well?"""

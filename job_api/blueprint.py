@@ -1,4 +1,4 @@
-"""The bindings: a request to a job, a list, a redirect to a video."""
+"""The bindings: a request to a job, a list, a redirect to a video, or something done with a job."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ import azure.functions as func
 from http_edge.answers import job_answer, json_answer, retry_after
 from http_edge.owner import owner_of
 from http_edge.problems import HttpProblem, answers_problems, problem
+from job_api.act import cancel_job, delete_job, repair_job
 from job_api.health import check_health
-from job_api.read import list_jobs, read_job, read_output
+from job_api.import_job import import_job, read_import
+from job_api.read import find_job, list_jobs, read_output
+from job_api.retry import retry_job
 from video_jobs.job_view import job_view
 from video_jobs.ports import VideoPlace
 from video_jobs.services import get_services
@@ -21,7 +24,7 @@ blueprint = func.Blueprint()
 @answers_problems
 def get_job_function(req: func.HttpRequest) -> func.HttpResponse:
     services = get_services()
-    return job_answer(services, read_job(services, owner_of(req), req.route_params["id"]))
+    return job_answer(services, find_job(services, owner_of(req), req.route_params["id"]).job)
 
 
 @blueprint.function_name("list_jobs")
@@ -58,6 +61,46 @@ def get_thumbnail_function(req: func.HttpRequest) -> func.HttpResponse:
         raise HttpProblem(404, "no_thumbnail", f"Video {output.index} of {job.id} has no still.")
     place = VideoPlace(job.owner, job.id, output.index)
     return _redirect(services.blobs.sign_thumbnail(place, output.thumbnail).url)
+
+
+@blueprint.function_name("cancel_job")
+@blueprint.route("jobs/{id}/cancel", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
+@answers_problems
+def cancel_job_function(req: func.HttpRequest) -> func.HttpResponse:
+    services = get_services()
+    return job_answer(services, cancel_job(services, owner_of(req), req.route_params["id"]), 202)
+
+
+@blueprint.function_name("retry_job")
+@blueprint.route("jobs/{id}/retry", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
+@answers_problems
+def retry_job_function(req: func.HttpRequest) -> func.HttpResponse:
+    services = get_services()
+    return job_answer(services, retry_job(services, owner_of(req), req.route_params["id"]), 202)
+
+
+@blueprint.function_name("repair_job")
+@blueprint.route("jobs/{id}/repair", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
+@answers_problems
+def repair_job_function(req: func.HttpRequest) -> func.HttpResponse:
+    services = get_services()
+    return job_answer(services, repair_job(services, owner_of(req), req.route_params["id"]), 202)
+
+
+@blueprint.function_name("delete_job")
+@blueprint.route("jobs/{id}", methods=["DELETE"], auth_level=func.AuthLevel.FUNCTION)
+@answers_problems
+def delete_job_function(req: func.HttpRequest) -> func.HttpResponse:
+    job = delete_job(get_services(), owner_of(req), req.route_params["id"])
+    return json_answer({"id": job.id, "deleted": True}, 202)
+
+
+@blueprint.function_name("import_job")
+@blueprint.route("jobs/import", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
+@answers_problems
+def import_job_function(req: func.HttpRequest) -> func.HttpResponse:
+    services = get_services()
+    return job_answer(services, import_job(services, owner_of(req), read_import(req.get_body())), 202)
 
 
 @blueprint.function_name("health")

@@ -11,24 +11,28 @@ from collections.abc import Mapping
 from video_jobs.errors import InvalidRequest, JobNotFound
 from video_jobs.ids import is_job_id
 from video_jobs.job import Job, Output, Status
+from video_jobs.ports import StoredJob
 from video_jobs.services import Services
 
 DEFAULT_LIMIT = 20
 LARGEST_LIMIT = 100
 
 
-def read_job(services: Services, owner: str, job_id: str) -> Job:
-    """Raises InvalidRequest for what is no job id, JobNotFound for one that is not the owner's."""
+def find_job(services: Services, owner: str, job_id: str, *, deleted_too: bool = False) -> StoredJob:
+    """Raises InvalidRequest for what is no job id, JobNotFound for one that is not the owner's, or deleted."""
     if not is_job_id(job_id):
         raise InvalidRequest.of(
             "id", "a job id is 'job_' and 26 lower-case characters", code="invalid_job_id"
         )
-    return services.jobs.get(owner, job_id).job
+    stored = services.jobs.get(owner, job_id)
+    if stored.job.deleted_at is not None and not deleted_too:
+        raise JobNotFound(job_id)
+    return stored
 
 
 def read_output(services: Services, owner: str, job_id: str, index: str) -> tuple[Job, Output]:
     """Raises, besides, InvalidRequest for an index that is no number."""
-    job = read_job(services, owner, job_id)
+    job = find_job(services, owner, job_id).job
     if not (index.isascii() and index.isdecimal() and len(index) <= 3):
         raise InvalidRequest.of(
             "index", "a video's index is a number, beginning with 0", code="invalid_index"

@@ -6,29 +6,32 @@ the two leaves a message too many, which the turn ends, and never a job without 
 
 from __future__ import annotations
 
-import itertools
 import logging
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
-from video_jobs import transitions
-from video_jobs.errors import BackendError, Gone, JobNotFound, NotFound, TransitionRefused
+from poll_job.purge import purge
+from video_jobs import admission, transitions
+from video_jobs.adoption import ListUnavailable, adopt, is_listed, search
+from video_jobs.chain import fetch_now, send_next
+from video_jobs.errors import BackendError, Conflict, Gone, JobNotFound, NotFound, Rejected, TransitionRefused
 from video_jobs.finish import finish
 from video_jobs.job import Job, Status
 from video_jobs.messages import FetchMessage, PollMessage, refuse_far_ahead
-from video_jobs.paid_call import make_paid_call, new_attempt, outcome_known_after, unconfirmed
-from video_jobs.ports import StoredJob
-from video_jobs.schedule import guard_delay, poll_delay, submit_delay
+from video_jobs.paid_call import outcome_known_after, unconfirmed
+from video_jobs.ports import Backend, BackendJob, BackendState, StoredJob
+from video_jobs.schedule import UNDECIDED_AGAIN, guard_delay, poll_delay
 from video_jobs.services import Services
+from video_jobs.start import start
 from video_jobs.update import update
 
 log = logging.getLogger("reelkeep.poll")
 
 _RELOADS = 5
-_LONGEST_LIST = 1000  # jobs of a backend's list that are read to find one
 _AT_ONCE = timedelta()
 _FETCH_MARGIN = timedelta(minutes=1)  # beyond a download's deadline, its message counts as lost
+_LONGEST_SEARCH = timedelta(hours=1)  # for a job whose outcome is unknown, while the list can't be read
 
 Change = Callable[[Job], Job]
 
@@ -51,7 +54,7 @@ def poll_job(services: Services, message: PollMessage) -> None:
             return
         try:
             _step(services, message, stored)
-        except TransitionRefused as refused:
+        except (TransitionRefused, Conflict, JobNotFound) as refused:
             log.info("%s moved on meanwhile (%s); looking again", message.job_id, refused)
             continue
         return
@@ -59,11 +62,14 @@ def poll_job(services: Services, message: PollMessage) -> None:
 
 
 def _step(services: Services, message: PollMessage, stored: StoredJob) -> None:
+    chain = partial(send_next, services, message)
     match stored.job.status:
-        case Status.WAITING:
-            _offer(services, message, stored)
         case Status.SUBMITTING:
             _await_outcome(services, message, stored)
+        case _ if stored.job.deleted_at is not None:
+            purge(services, stored, chain)
+        case Status.WAITING:
+            start(services, stored, chain)
         case Status.QUEUED | Status.RUNNING:
             _look(services, message, stored)
         case Status.FETCHING | Status.PENDING_DOWNLOAD:
@@ -72,40 +78,39 @@ def _step(services: Services, message: PollMessage, stored: StoredJob) -> None:
             finish(services, stored.job)  # again, in case a crash kept the first time from its end
 
 
-def _offer(services: Services, message: PollMessage, stored: StoredJob) -> None:
-    """Submit a job that its backend could not take before."""
-    job, now = stored.job, services.clock()
-    if job.submit_after is not None and now < job.submit_after:
-        wait = job.submit_after - now
-        _advance(services, message, stored, wait, partial(_still, status=Status.WAITING))
-        return
-    # Read before `submitting` is saved: an image that can't be read must not look like a call that was made.
-    image = services.blobs.get_input(job.owner, job.id) if job.request.input_image else None
-    attempt = new_attempt()
-    turn = _send_next(services, message, submit_delay(job, None, now))
-
-    def begin(job: Job) -> Job:
-        if turn is not None and job.attempt != attempt:
-            job = transitions.next_turn(job, now, turn)
-        return transitions.begin_submit(job, now, attempt)
-
-    make_paid_call(services, update(services.jobs, stored, begin), image)
-
-
 def _await_outcome(services: Services, message: PollMessage, stored: StoredJob) -> None:
-    """The paid call is in flight, or whoever made it is gone."""
+    """The paid call is in flight, or whoever made it is gone: then the backend's list may tell."""
     job, now = stored.job, services.clock()
-    left = (job.submitting_since or now) + outcome_known_after(services) - now
+    since = job.submitting_since or now
+    left = since + outcome_known_after(services) - now
     if left > timedelta():
         delay = min(poll_delay(job, None, now), left)
         _advance(services, message, stored, delay, partial(_still, status=Status.SUBMITTING))
         return
+    candidates: tuple[str, ...] = ()
+    try:
+        listed = search(services, job)
+        candidates = listed.candidates
+        if listed.found is not None and adopt(services, job, listed.found.id):
+            _adopted(services, message, stored, listed.found)
+            return
+        if listed.found is not None:
+            raise TransitionRefused(f"another job has taken {listed.found.id} up")
+    except ListUnavailable as error:
+        if now < since + _LONGEST_SEARCH:
+            log.warning("%s: the backend's list can't be read: %s", job.id, error)
+            _advance(services, message, stored, UNDECIDED_AGAIN, partial(_still, status=Status.SUBMITTING))
+            return
     attempt = job.attempt or ""
-    _end(
-        services,
-        stored,
-        partial(transitions.submission_failed, now=now, attempt=attempt, error=unconfirmed(job)),
-    )
+    unknown = unconfirmed(job, candidates)
+    _end(services, stored, partial(transitions.submission_failed, now=now, attempt=attempt, error=unknown))
+
+
+def _adopted(services: Services, message: PollMessage, stored: StoredJob, found: BackendJob) -> None:
+    job, now = stored.job, services.clock()
+    retention = services.backends.retention(job.backend)
+    change = partial(transitions.submitted, now=now, backend_job=found, retention=retention, what="adopted")
+    _advance(services, message, stored, poll_delay(job, None, now), change)
 
 
 def _look(services: Services, message: PollMessage, stored: StoredJob) -> None:
@@ -117,28 +122,46 @@ def _look(services: Services, message: PollMessage, stored: StoredJob) -> None:
         backend_job = client.get(_backend_job_id(job))
         hint = backend_job.poll_after
         change = partial(transitions.looked, now=services.clock(), backend_job=backend_job)
+        if job.cancel_requested_at is not None and job.cancel_refused is None:
+            change = _stopping(services, client, job, backend_job) or change
     except (NotFound, Gone) as error:
         log.warning("%s: %s", job.id, error)
         asked = transitions.is_missing_too_long(job, services.clock())
-        listed = _is_listed(services, job) if asked else None
+        listed = is_listed(services, job) if asked else None
         change = partial(transitions.not_found, now=services.clock(), listed=listed)
     except BackendError as error:
         hint = error.retry_after
         log.warning("%s could not be looked at: %s", job.id, error)
-        change = partial(transitions.look_failed, now=services.clock(), reason=str(error))
+        change = partial(
+            transitions.look_failed, now=services.clock(), reason=str(error), request_id=error.request_id
+        )
     now = services.clock()
     seen = change(job)
     if seen.is_terminal:
         _end(services, stored, change)
         return
-    generated = seen.status is Status.FETCHING
-    delay = guard_delay(seen, now) if generated else poll_delay(seen, hint, now)
-    saved = _advance(services, message, stored, delay, change).job
-    if saved.status is not job.status:
-        log.info("%s: %s, now %s", job.id, job.status, saved.status)
-    if saved.status is Status.FETCHING:
-        for output in saved.outputs:
-            _send_fetch(services, saved, output.index, output.turn)
+    if seen.status is Status.FETCHING:
+        saved = _advance(services, message, stored, guard_delay(seen, now), change).job
+        if saved.status is Status.FETCHING:
+            fetch_now(services, saved)
+        admission.leave(services, saved)  # the slot is free before the videos are here
+        return
+    waiting = hint is None and admission.others_wait(services, job)
+    _advance(services, message, stored, poll_delay(seen, hint, now, others_wait=waiting), change)
+
+
+def _stopping(services: Services, client: Backend, job: Job, seen: BackendJob) -> Change | None:
+    """Ask the backend to stop a job that is not generated yet; None where that told nothing new."""
+    if seen.state in (BackendState.SUCCEEDED, BackendState.FAILED, BackendState.CANCELLED):
+        return None  # too late
+    try:
+        client.delete(seen.id)
+    except Rejected as error:
+        return partial(_refused_to_stop, services.clock(), seen, str(error))
+    except BackendError as error:
+        log.warning("%s could not be stopped: %s", job.id, error)
+        return None
+    return partial(transitions.cancelled, now=services.clock())
 
 
 def _guard_fetches(services: Services, message: PollMessage, stored: StoredJob) -> None:
@@ -149,7 +172,8 @@ def _guard_fetches(services: Services, message: PollMessage, stored: StoredJob) 
     for before, after in zip(job.outputs, change(job).outputs, strict=True):
         if after.turn > before.turn:
             log.warning("%s: the download of video %s is overdue; asking again", job.id, after.index)
-            _send_fetch(services, job, after.index, after.turn)
+            again = FetchMessage(owner=job.owner, job_id=job.id, index=after.index, turn=after.turn)
+            services.messages.send_fetch(again, _AT_ONCE)
     _advance(services, message, stored, guard_delay(job, now), change)
 
 
@@ -157,50 +181,28 @@ def _advance(
     services: Services, message: PollMessage, stored: StoredJob, delay: timedelta, change: Change
 ) -> StoredJob:
     """Enqueue the next turn, then save the change with that turn."""
-    turn = _send_next(services, message, delay)
-    if turn is None:
-        return update(services.jobs, stored, change)
-    now = services.clock()
-    return update(services.jobs, stored, lambda job: change(transitions.next_turn(job, now, turn)))
-
-
-def _send_next(services: Services, message: PollMessage, delay: timedelta) -> int | None:
-    """The turn of the message that was sent. One without a turn starts no chain: None."""
-    if message.turn is None:
-        return None
-    turn = message.turn + 1
-    services.messages.send_poll(message.model_copy(update={"turn": turn}), delay)
-    return turn
+    turn = send_next(services, message, delay)
+    return update(services.jobs, stored, lambda job: change(turn(job)))
 
 
 def _end(services: Services, stored: StoredJob, change: Change) -> None:
     """Save a terminal status, then do what follows. No next message: this one comes again after a crash."""
     saved = update(services.jobs, stored, change).job
-    if not saved.is_terminal:
-        raise TransitionRefused(f"{saved.id} is {saved.status} after all")
+    if not saved.is_over:
+        raise TransitionRefused(f"{saved.id} is {saved.status}, and not over")
     finish(services, saved)
-
-
-def _send_fetch(services: Services, job: Job, index: int, turn: int) -> None:
-    message = FetchMessage(owner=job.owner, job_id=job.id, index=index, turn=turn)
-    services.messages.send_fetch(message, _AT_ONCE)
-
-
-def _is_listed(services: Services, job: Job) -> bool | None:
-    """Whether the backend's own list still knows the job; None where the list can't be read right now."""
-    try:
-        listed = itertools.islice(services.backends.client(job.backend).recent(), _LONGEST_LIST)
-        return any(backend_job.id == job.backend_job_id for backend_job in listed)
-    except BackendError as error:
-        log.warning("%s: the backend's list could not be read: %s", job.id, error)
-        keeps_none = isinstance(error, NotFound) or error.status in (405, 501)
-        return False if keeps_none else None
 
 
 def _backend_job_id(job: Job) -> str:
     if job.backend_job_id is None:
         raise TransitionRefused(f"{job.id} is {job.status} without a backend job")
     return job.backend_job_id
+
+
+def _refused_to_stop(now: datetime, seen: BackendJob, reason: str, job: Job) -> Job:
+    """The backend goes on: keep what the look told, too."""
+    job = transitions.looked(job, now, seen)
+    return job if job.is_terminal else transitions.cancel_refused(job, now, reason)
 
 
 def _still(job: Job, status: Status) -> Job:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from concurrent.futures import wait
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,10 +22,20 @@ from video_jobs.job import Job, Status
 from video_jobs.messages import POLL_QUEUE, decode_fetch, decode_poll
 from video_jobs.services import Services
 from video_jobs.settings import Settings
-from video_jobs.storage.memory import MemoryBlobs, MemoryJobs, MemoryLiveJobs, MemoryMessages, QueuedMessage
+from video_jobs.storage.memory import (
+    MemoryBlobs,
+    MemoryClaims,
+    MemoryGates,
+    MemoryJobs,
+    MemoryLiveJobs,
+    MemoryMessages,
+    QueuedMessage,
+)
 
 DIALECTS = ("azure-sora", "openai-videos")
 OWNER = "default"
+# The key of the simulated API; it must never be seen again: tests/leaks.py looks for it.
+API_KEY = "sim-key"
 
 # The fastest to render; every test that doesn't care asks for it, so that it is rendered once.
 SMALL: dict[str, dict[str, Any]] = {
@@ -38,7 +49,7 @@ def environment_for(simulator: Simulator, dialect: str, **changes: str) -> dict[
     return {
         "AzureWebJobsStorage": "UseDevelopmentStorage=true",
         "AZURE_OPENAI_ENDPOINT": simulator.url,
-        "AZURE_OPENAI_API_KEY": "sim-key",
+        "AZURE_OPENAI_API_KEY": API_KEY,
         "AZURE_OPENAI_DEPLOYMENT": "sora",
         "VIDEO_DIALECT": dialect,
         **changes,
@@ -52,17 +63,22 @@ class Pipeline:
         settings = Settings.from_environment(environment_for(simulator, dialect, **environment))
         self.jobs = MemoryJobs()
         self.live_jobs = MemoryLiveJobs()
+        self.claims = MemoryClaims()
+        self.gates = MemoryGates()
         self.messages = MemoryMessages(self.now)
         self.blobs = MemoryBlobs(self.now)
         self.services = Services(
             clock=self.now,
             jobs=self.jobs,
             live_jobs=self.live_jobs,
+            claims=self.claims,
+            gates=self.gates,
             messages=self.messages,
             blobs=self.blobs,
             backends=Backends(settings),
             create_deadline=settings.create_deadline,
             fetch_deadline=settings.fetch_deadline,
+            retention=settings.retention,
         )
 
     # --- time and faults ---
@@ -71,6 +87,8 @@ class Pipeline:
         return datetime.fromtimestamp(self.simulator.world.clock.now(), UTC)
 
     def advance(self, seconds: float) -> None:
+        # What is being rendered takes real time, in which simulated hours would pass.
+        wait([output.rendering for made in self.simulator.world.everything() for output in made.outputs])
         self.simulator.world.clock.advance(seconds)
 
     def fault(self, operation: str, **effects: Any) -> None:
@@ -103,9 +121,9 @@ class Pipeline:
         """The message that becomes visible first, off the queue; time moves on until then."""
         message = min(self.messages.queued, key=lambda queued: queued.visible_at)
         self.messages.queued.remove(message)
-        wait = (message.visible_at - self.now()).total_seconds()
-        if wait > 0:
-            self.advance(wait)
+        left = (message.visible_at - self.now()).total_seconds()
+        if left > 0:
+            self.advance(left)
         return message
 
     def run(self, job: Job, until: Callable[[Job], bool] | None = None, most: int = 6000) -> Job:

@@ -57,6 +57,27 @@ class JobNotFound(ReelkeepError):
         self.job_id = job_id
 
 
+class NotRetriable(ReelkeepError):
+    """The job has not ended, or has its videos, or was tried again already."""
+
+
+class BackendJobNotFound(ReelkeepError):
+    """The video API has no such job, or it is another owner's: a client must not be able to tell which."""
+
+    def __init__(self, named: str) -> None:
+        super().__init__(
+            f"The video API has no job or generation {named} that can be imported. Ids belong to one resource, and "
+            f"it deletes jobs after a while."
+        )
+
+
+class BackendNotFound(ReelkeepError):
+    """There is no backend of this name in the settings."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"There is no backend '{name}' in the settings.")
+
+
 class MalformedMessage(ReelkeepError):
     """A queue message that does not follow its schema; it ends in the poison queue."""
 

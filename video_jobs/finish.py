@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
-import logging
 
+from video_jobs import admission
 from video_jobs.job import Job
-from video_jobs.job_view import job_summary
+from video_jobs.job_view import history_view, job_summary
+from video_jobs.ports import LiveJob
 from video_jobs.services import Services
-
-log = logging.getLogger("reelkeep.finish")
 
 
 def finish(services: Services, job: Job) -> None:
-    """For a job that is stored as terminal. The live row goes last: until then a sweeper finds the job."""
+    """For a job that is stored as terminal. The live row goes last: until then the sweeper finds the job."""
+    if job.deleted_at is not None:
+        return  # there is more to do for it, and nothing to sum up
     if any(output.stored for output in job.outputs):
-        text = json.dumps(job_summary(job), ensure_ascii=False, indent=2)
+        whole = {**job_summary(job), "history": history_view(job)}
+        text = json.dumps(whole, ensure_ascii=False, indent=2)
         services.blobs.put_summary(job.owner, job.id, text.encode("utf-8"))
-    services.live_jobs.remove(job)
-    log.info("%s has ended: %s%s", job.id, job.status, f" ({job.error.code})" if job.error else "")
+    admission.leave(services, job)
+    services.live_jobs.remove(LiveJob.of(job))

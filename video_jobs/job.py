@@ -6,6 +6,7 @@ Everything here is plain immutable data. How a job moves from one status to the 
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -40,6 +41,13 @@ class Status(StrEnum):
     def is_terminal(self) -> bool:
         return self in _TERMINAL
 
+
+MOST_EVENTS = 50
+"""Of a job's history that are kept."""
+
+_LONGEST_DETAIL = 300  # characters
+_LARGEST_HISTORY = 24_000  # UTF-16 units; a table property holds 32K
+_NO_REFUSALS = ("submission_unconfirmed", "backend_job_not_found")
 
 _TERMINAL = frozenset({Status.SUCCEEDED, Status.FAILED, Status.CANCELLED, Status.EXPIRED})
 
@@ -90,6 +98,7 @@ class JobError:
     backend_code: str | None = None  #: the video API's own code, as it came
     backend_message: str | None = None
     backend_request_id: str | None = None
+    candidates: tuple[str, ...] = ()  #: backend jobs that may be this one, for import
 
 
 @dataclass(frozen=True)
@@ -102,6 +111,18 @@ class StoredVideo:
     width: int | None = None  #: pixels, from the file's own track header
     height: int | None = None
     duration_ms: int | None = None
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened to a job; the same again is counted, not repeated."""
+
+    at: datetime
+    what: str  #: a stable name: docs/api.md lists them
+    detail: str | None = None
+    request_id: str | None = None  #: what the backend's support asks for
+    times: int = 1
+    first_at: datetime | None = None  #: where it happened more than once
 
 
 @dataclass(frozen=True)
@@ -141,8 +162,21 @@ class Job:
     metadata: dict[str, str] = field(default_factory=dict)
     backend: BackendRef
     turn: int = 1  #: of the chain of poll messages; a message with a lower one is stale
+    due_at: datetime | None = None  #: when the chain's next message becomes visible
+    repairs: int = 0  #: how often the sweeper has set the chain going since it last moved by itself
+    status_since: datetime | None = None
+    history: tuple[Event, ...] = ()  #: the last `MOST_EVENTS`
 
-    submit_after: datetime | None = None  #: while waiting: not before then
+    retry_of: str | None = None  #: the job that this one tries again
+    retried_as: str | None = None
+    adopts: str | None = None  #: a backend's job to take up, in place of having one made
+    cancel_requested_at: datetime | None = None
+    cancel_refused: str | None = None  #: why the backend goes on all the same
+    deleted_at: datetime | None = None  #: a tombstone: readers don't see the job any more
+    backend_job_gone: bool = False  #: while deleting: the backend has forgotten it too
+    alarm: str | None = None  #: what will be lost unless somebody acts
+    trouble: str | None = None  #: why the last look or download broke down
+
     attempt: str | None = None  #: a random name of the latest attempt at the paid call
     submitting_since: datetime | None = None
     submitted_at: datetime | None = None
@@ -163,18 +197,44 @@ class Job:
         return self.status.is_terminal
 
     @property
+    def is_over(self) -> bool:
+        """Whether nothing is left to do for it."""
+        return self.is_terminal and self.deleted_at is None
+
+    @property
     def live_key(self) -> str:
         """The row key in `livejobs`: arrival time, then id."""
         return f"{int(self.created_at.timestamp() * 1000):014d}_{self.id}"
 
     def evolve(self, now: datetime, **changes: Any) -> Self:
+        if changes.get("status", self.status) is not self.status:
+            changes["status_since"] = now
         return replace(self, updated_at=now, **changes)
+
+    def noting(
+        self, now: datetime, what: str, detail: str | None = None, request_id: str | None = None
+    ) -> Self:
+        """The job with one more event; the oldest go when there are too many or they grow too long."""
+        event = Event(now, what, detail[:_LONGEST_DETAIL] if detail else None, request_id)
+        events = self.history
+        last = events[-1] if events else None
+        if last is not None and (last.what, last.detail) == (event.what, event.detail):
+            event = replace(event, times=last.times + 1, first_at=last.first_at or last.at)
+            events = events[:-1]
+        events = (*events, event)[-MOST_EVENTS:]
+        while sum(map(_size, events)) > _LARGEST_HISTORY:
+            events = events[1:]
+        return replace(self, history=events)
 
     @property
     def was_refused(self) -> bool:
         """Whether the backend turned the job down when it was submitted, so that nothing was paid for."""
-        known = self.error is not None and self.error.code != "submission_unconfirmed"
-        return self.status is Status.FAILED and self.backend_job_id is None and known
+        return (
+            self.status is Status.FAILED
+            and self.backend_job_id is None
+            and self.error is not None
+            and self.error.code not in _NO_REFUSALS
+        )
 
     def output(self, index: int) -> Output | None:
         return next((output for output in self.outputs if output.index == index), None)
@@ -185,3 +245,9 @@ class Job:
     def time_left(self, now: datetime) -> timedelta | None:
         """Until the backend deletes the bytes; None where nothing is known of it yet."""
         return None if self.expires_at is None else max(self.expires_at - now, timedelta())
+
+
+def _size(event: Event) -> int:
+    """UTF-16 units of an event as JSON, in which a letter may take six."""
+    said = json.dumps([event.detail, event.request_id], ensure_ascii=False)
+    return 150 + len(said.encode("utf-16-le")) // 2

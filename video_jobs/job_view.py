@@ -16,12 +16,12 @@ def job_summary(job: Job) -> dict[str, Any]:
     return {
         "id": job.id,
         "status": job.status.value,
-        "created_at": _time(job.created_at),
-        "updated_at": _time(job.updated_at),
-        "finished_at": _time(job.finished_at),
+        "created_at": time_text(job.created_at),
+        "updated_at": time_text(job.updated_at),
+        "finished_at": time_text(job.finished_at),
         "prompt": request.prompt,
-        "size": request.size,
-        "seconds": request.seconds,
+        "size": request.size if request.width else None,
+        "seconds": request.seconds or None,
         "variants": request.variants,
         "input_image": image
         and {
@@ -36,10 +36,17 @@ def job_summary(job: Job) -> dict[str, Any]:
         "backend_job_id": job.backend_job_id,
         "backend_status": job.backend_status,
         "backend_request_id": job.backend_request_id,
-        "backend_expires_at": _time(job.expires_at),
+        "retry_of": job.retry_of,
+        "retried_as": job.retried_as,
+        "imported": job.adopts is not None,
+        "cancel_requested_at": time_text(job.cancel_requested_at),
+        "cancel_refused": job.cancel_refused,
+        "backend_expires_at": time_text(job.expires_at),
         "progress": job.progress,
+        "queue_position": None,
         "reason": job.reason,
         "notice": job.notice,
+        "alarm": job.alarm,
         "error": job.error
         and {
             "code": job.error.code,
@@ -47,9 +54,25 @@ def job_summary(job: Job) -> dict[str, Any]:
             "backend_code": job.error.backend_code,
             "backend_message": job.error.backend_message,
             "backend_request_id": job.error.backend_request_id,
+            "candidates": list(job.error.candidates),
         },
         "videos": [_video(output) for output in job.outputs],
     }
+
+
+def history_view(job: Job) -> list[dict[str, Any]]:
+    """What happened to the job, oldest first; the last fifty events."""
+    return [
+        {
+            "at": time_text(event.at),
+            "event": event.what,
+            "detail": event.detail,
+            "backend_request_id": event.request_id,
+            "times": event.times,
+            "first_at": time_text(event.first_at),
+        }
+        for event in job.history
+    ]
 
 
 def job_view(job: Job, blobs: Blobs) -> dict[str, Any]:
@@ -61,7 +84,7 @@ def job_view(job: Job, blobs: Blobs) -> dict[str, Any]:
         place = VideoPlace(job.owner, job.id, output.index)
         signed = blobs.sign_video(place)
         video["url"] = signed.url
-        video["url_expires_at"] = _time(signed.expires_at)
+        video["url_expires_at"] = time_text(signed.expires_at)
         if output.thumbnail:
             video["thumbnail_url"] = blobs.sign_thumbnail(place, output.thumbnail).url
     return view
@@ -86,7 +109,7 @@ def _video(output: Output) -> dict[str, Any]:
     }
 
 
-def _time(moment: datetime | None) -> str | None:
+def time_text(moment: datetime | None) -> str | None:
     """RFC 3339 in UTC, to the millisecond."""
     if moment is None:
         return None

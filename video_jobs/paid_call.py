@@ -8,7 +8,8 @@ from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 
-from video_jobs import transitions
+from video_jobs import admission, transitions
+from video_jobs.adoption import adopt
 from video_jobs.errors import (
     BackendError,
     Busy,
@@ -21,9 +22,9 @@ from video_jobs.errors import (
     UnknownOutcome,
 )
 from video_jobs.finish import finish
+from video_jobs.gate import Why
 from video_jobs.job import Job, JobError
-from video_jobs.ports import StoredJob
-from video_jobs.schedule import submit_delay
+from video_jobs.ports import BackendJob, Claim, StoredJob
 from video_jobs.services import Services
 from video_jobs.update import update
 
@@ -31,6 +32,9 @@ log = logging.getLogger("reelkeep.submit")
 
 _MOST_SAVES = 8  # each has seconds of the SDK's own repeats in it
 _LONGEST_SAVE = timedelta(minutes=2)  # with all the repeats of the storage SDK
+_AFTER_UNKNOWN = 60.0  # seconds in which no other job is put at the same risk
+
+Change = Callable[[Job], Job]
 
 
 def new_attempt() -> str:
@@ -45,39 +49,52 @@ def make_paid_call(services: Services, stored: StoredJob, image: bytes | None) -
     """
     job = stored.job
     attempt = job.attempt or ""
-    change: Callable[[Job], Job]
+    admission.entered(services, job)
+    told = "nothing was created"
+    change: Change
+    then: Callable[[Job], None]
     try:
         client = services.backends.client(job.backend)
         backend_job = client.create(job.request, image, services.create_deadline)
-    except (Busy, NotSent) as error:
-        now = services.clock()
-        again_at = now + submit_delay(job, error.retry_after, now)
+    except (Busy, NotSent, Unauthorised, NotFound) as error:
+        why, reason = _closed_by(job, error)
         change = partial(
-            transitions.put_back, now=now, attempt=attempt, reason=str(error), submit_after=again_at
+            transitions.put_back,
+            now=services.clock(),
+            attempt=attempt,
+            reason=reason,
+            request_id=error.request_id,
         )
-        log.warning("%s waits: %s", job.id, error)
+        then = partial(_close, services, why, reason, error.retry_after)
+        log.warning("%s waits: %s", job.id, reason)
     except UnknownOutcome as error:
-        # Nothing is called again; the poll chain finds out, or gives up and says so.
+        # Nothing is called again; the poll chain looks for the job, or gives up and says so.
         change = partial(
-            transitions.note_unknown_outcome, now=services.clock(), attempt=attempt, reason=str(error)
+            transitions.note_unknown_outcome,
+            now=services.clock(),
+            attempt=attempt,
+            reason=str(error),
+            request_id=error.request_id,
         )
+        then = partial(_close, services, Why.BUSY, str(error), _AFTER_UNKNOWN)
+        told = "its outcome is not known"
         log.error("%s: the outcome of its submission is not known: %s", job.id, error)
     except BackendError as error:
         change = partial(
             transitions.submission_failed, now=services.clock(), attempt=attempt, error=refusal(job, error)
         )
+        then = partial(admission.reopen, services)
         log.warning("%s was refused: %s", job.id, error)
     else:
-        retention = services.backends.retention(job.backend)
-        change = partial(
-            transitions.submitted, now=services.clock(), backend_job=backend_job, retention=retention
-        )
-        log.info("%s is the backend's %s", job.id, backend_job.id)
+        change = _taken(services, job, backend_job)
+        told = f"it is the backend's {backend_job.id}"
+        then = partial(admission.reopen, services)
     try:
-        job = _save_persistently(services, stored, change).job
+        job = _save_persistently(services, stored, change, told).job
     except TransitionRefused as refused:
         log.warning("%s moved on while it was submitted: %s", job.id, refused)
         job = services.jobs.get(job.owner, job.id).job
+    then(job)
     if job.is_terminal:
         finish(services, job)
     return job
@@ -92,7 +109,37 @@ def outcome_known_after(services: Services) -> timedelta:
     return timedelta(seconds=2 * services.create_deadline) + _LONGEST_SAVE
 
 
-def _save_persistently(services: Services, stored: StoredJob, change: Callable[[Job], Job]) -> StoredJob:
+def _closed_by(job: Job, error: BackendError) -> tuple[Why, str]:
+    """What such an error says of the backend, since it says nothing of the job."""
+    if isinstance(error, Unauthorised | NotFound):
+        return Why.MISCONFIGURED, misconfiguration(job, error)
+    return Why.BUSY, str(error)
+
+
+def _close(services: Services, why: Why, reason: str, retry_after: float | None, job: Job) -> None:
+    admission.close(services, job, why, reason, retry_after)
+
+
+def _taken(services: Services, job: Job, backend_job: BackendJob) -> Change:
+    """Claims the backend's job, and keeps its id."""
+    now, retention = services.clock(), services.backends.retention(job.backend)
+    claim = Claim(job.backend.base_url, backend_job.id, job.owner, job.id)
+
+    def change(current: Job) -> Job:
+        if not adopt(services, job, backend_job.id):
+            # Another job, whose own answer was lost, has taken it for its own. They are worth the same.
+            reason = "Another job that asked for the same has taken up what the video API made."
+            return transitions.note_unknown_outcome(current, now, job.attempt or "", reason)
+        try:
+            return transitions.submitted(current, now, backend_job, retention)
+        except TransitionRefused:
+            services.claims.release(claim)  # for whoever looks for it
+            raise
+
+    return change
+
+
+def _save_persistently(services: Services, stored: StoredJob, change: Change, told: str) -> StoredJob:
     """What the call told must not be lost to a storage fault: the SDK has tried for seconds, try on."""
     job = stored.job
     until = (job.submitting_since or services.clock()) + timedelta(seconds=2 * services.create_deadline)
@@ -103,56 +150,59 @@ def _save_persistently(services: Services, stored: StoredJob, change: Callable[[
             if services.clock() >= until:
                 break
             log.error("%s: %s Trying on.", job.id, error)
-    told = change(job)
-    log.critical(
-        "%s is %s (backend job %s), and that can't be stored", job.id, told.status, told.backend_job_id
-    )
+    log.critical("%s: what became of its paid call can't be stored: %s", job.id, told)
     raise StorageUnavailable(f"What became of {job.id} can't be stored.")
 
 
-def unconfirmed(job: Job) -> JobError:
+def unconfirmed(job: Job, candidates: tuple[str, ...]) -> JobError:
     """For a job whose paid call may have been carried out, and nothing says so."""
+    named = (
+        f" In the video API's list it may be {', '.join(candidates)}: look at it there, and import it if it is yours."
+        if candidates
+        else ""
+    )
     return JobError(
         code="submission_unconfirmed",
         message=(
             "The video API may have made this job, and may bill it, but its answer never arrived. It was not "
-            f"sent again, so that nothing is paid for twice. What is known: {job.reason or 'nothing'}"
+            f"sent again, so that nothing is paid for twice. What is known: {job.reason or 'nothing.'}{named}"
         ),
+        candidates=candidates,
     )
 
 
-def refusal(job: Job, error: BackendError) -> JobError:
-    """What the backend's refusal means, in words that say which setting to look at."""
-    backend = f"the backend '{job.backend.name}'"
-    said = error.detail or "nothing more"
+def misconfiguration(job: Job, error: BackendError) -> str:
+    """What keeps every job from this backend, in words that say which setting to look at."""
+    backend = f"The backend '{job.backend.name}'"
     match error:
         case Unauthorised(status=403):
-            code = "backend_forbidden"
             words = (
                 f"{backend} recognises us and denies access: give the app's identity the role Cognitive Services "
                 f"OpenAI User, and check the resource's network rules"
             )
         case Unauthorised():
-            code = "backend_unauthorized"
             words = f"{backend} does not take our key: check its API key setting, and that key and endpoint belong together"
-        case NotFound():
-            code = "deployment_not_found"
+        case _:
             words = (
                 f"{backend} knows no '{job.backend.model}' at {job.backend.base_url}: check the deployment's name, the "
                 f"endpoint and the dialect. A new deployment takes minutes to answer"
             )
-        case Gone():
-            code = "model_retired"
-            words = f"{backend} has retired '{job.backend.model}' for good: deploy another model or choose another backend"
-        case _ if transitions.is_moderation(error.code, error.detail):
-            code = "moderation_blocked"
-            words = f"{backend} refused the content"
-        case _:
-            code = "backend_rejected"
-            words = f"{backend} refused the request"
+    return f"{words}. It says: {error.detail or 'nothing more'}"
+
+
+def refusal(job: Job, error: BackendError) -> JobError:
+    """What the backend's refusal of this one job means."""
+    backend = f"The backend '{job.backend.name}'"
+    if isinstance(error, Gone):
+        code = "model_retired"
+        words = f"{backend} has retired '{job.backend.model}' for good: deploy another model or choose another backend"
+    elif transitions.is_moderation(error.code, error.detail):
+        code, words = "moderation_blocked", f"{backend} refused the content"
+    else:
+        code, words = "backend_rejected", f"{backend} refused the request"
     return JobError(
         code=code,
-        message=f"{words[0].upper()}{words[1:]}. It says: {said}",
+        message=f"{words}. It says: {error.detail or 'nothing more'}",
         backend_code=error.code,
         backend_message=error.detail,
         backend_request_id=error.request_id,

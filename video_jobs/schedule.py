@@ -9,6 +9,9 @@ from video_jobs.job import Job
 from video_jobs.transitions import UNSTARTED_OVERDUE
 
 FIRST_POLL = timedelta(seconds=3)
+AFTER_SUBMIT = FIRST_POLL
+UNDECIDED_AGAIN = timedelta(seconds=30)
+"""When a backend that could not say what it has is asked again."""
 
 _GUARD_INTERVAL = timedelta(minutes=5)
 _FIRST_GUARD = UNSTARTED_OVERDUE + timedelta(seconds=5)
@@ -16,26 +19,36 @@ _FIRST_GUARD = UNSTARTED_OVERDUE + timedelta(seconds=5)
 # Seconds, all of them.
 _GROWTH = 0.15  # for each second that has passed
 _SLOWEST_POLL = 20.0
-_SLOWEST_OFFER = 60.0
+_CLOSELY = 2.0  # while others wait for the slot
+_WAITING = 120.0
 _JITTER = 0.2
 _LONGEST_HINT = 300.0  # a backend that says "in a day" must not make us miss the end
 _FIRST_FETCH_AGAIN = 5.0
 _SLOWEST_FETCH = 300.0
+_LONGEST_STOP = 1800.0
 _AFTER_EXPIRY = timedelta(seconds=2)
 
 
-def poll_delay(job: Job, hint: float | None, now: datetime) -> timedelta:
+def poll_delay(job: Job, hint: float | None, now: datetime, *, others_wait: bool = False) -> timedelta:
     """Until the next look: what the backend asks for, else a few seconds growing to 20, with jitter.
 
-    The jitter keeps jobs that were submitted together from looking together for ever.
+    The jitter keeps jobs that were submitted together from looking together for ever. While others wait for
+    the job's slot, it is looked at closely.
     """
-    delay = _hinted(hint) or _growing(now - (job.submitted_at or now), _SLOWEST_POLL)
-    return _not_past_expiry(job, delay, now)
+    growing = _growing(now - (job.submitted_at or job.submitting_since or now), _SLOWEST_POLL)
+    unhinted = min(growing, timedelta(seconds=_CLOSELY)) if others_wait else growing
+    return _not_past_expiry(job, _hinted(hint) or unhinted, now)
 
 
-def submit_delay(job: Job, hint: float | None, now: datetime) -> timedelta:
-    """Until a waiting job is offered to its backend again."""
-    return _hinted(hint) or _growing(now - job.created_at, _SLOWEST_OFFER)
+def waiting_delay() -> timedelta:
+    """Until a job in line looks by itself; it is woken when its turn comes."""
+    return timedelta(seconds=_WAITING * random.uniform(1, 1 + _JITTER))
+
+
+def stopping_delay(job: Job, now: datetime) -> timedelta:
+    """Until a job that is being deleted is tried again at a backend that does not let go of it."""
+    waited = now - (job.deleted_at or now)
+    return timedelta(seconds=min(max(waited.total_seconds() / 2, 5.0), _LONGEST_STOP))
 
 
 def guard_delay(job: Job, now: datetime) -> timedelta:

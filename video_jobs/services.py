@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 import threading
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from video_jobs.backends.registry import Backends
-from video_jobs.ports import Blobs, Clock, JobStore, LiveJobs, Messages
+from video_jobs.ports import Blobs, Claims, Clock, Gates, JobStore, LiveJobs, Messages
 from video_jobs.settings import Settings
 from video_jobs.storage.blobs import StorageBlobs, create_containers
+from video_jobs.storage.claims import TableClaims
 from video_jobs.storage.connection import connect
+from video_jobs.storage.gates import TableGates
+from video_jobs.storage.live_jobs import TableLiveJobs
 from video_jobs.storage.queues import StorageMessages, create_queues
 from video_jobs.storage.signing import BlobSigner, UserDelegationKeys, account_key
-from video_jobs.storage.tables import TableJobs, TableLiveJobs, create_tables
+from video_jobs.storage.tables import TableJobs, create_tables
 
 
 @dataclass(frozen=True)
@@ -24,11 +27,14 @@ class Services:
     clock: Clock
     jobs: JobStore
     live_jobs: LiveJobs
+    claims: Claims
+    gates: Gates
     messages: Messages
     blobs: Blobs
     backends: Backends
     create_deadline: float  #: seconds
     fetch_deadline: float  #: seconds
+    retention: timedelta | None = None  #: how long ended jobs are kept; None: for ever
 
 
 def utc_now() -> datetime:
@@ -63,9 +69,12 @@ def build(settings: Settings, clock: Clock = utc_now) -> Services:
         clock=clock,
         jobs=TableJobs(storage.tables),
         live_jobs=TableLiveJobs(storage.tables),
+        claims=TableClaims(storage.tables),
+        gates=TableGates(storage.tables),
         messages=StorageMessages(storage.queues),
         blobs=StorageBlobs(storage.blobs, BlobSigner(storage.blobs, keys, clock)),
         backends=Backends(settings),
         create_deadline=settings.create_deadline,
         fetch_deadline=settings.fetch_deadline,
+        retention=settings.retention,
     )

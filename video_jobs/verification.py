@@ -15,6 +15,8 @@ CHUNK = 4 << 20
 """Bytes held, hashed and staged at once."""
 
 _TEXT_STARTS = (b"{", b"[", b"<")
+_NEVER_IN_TEXT = frozenset(range(32)) - frozenset(b"\t\n\f\r")
+_SAMPLE = 512  # bytes; in any media file one of those stands much earlier
 
 
 class SuspectVideo(ReelkeepError):
@@ -79,7 +81,8 @@ def _refuse_text(content_type: str, beginning: bytes) -> None:
     if beginning[4:8] == b"ftyp":
         return  # the bytes are to be believed, not the label
     kind, _, subtype = content_type.partition("/")
-    textual = kind == "text" or subtype.endswith(("json", "xml", "html"))
-    if textual or beginning.lstrip()[:1] in _TEXT_STARTS:
+    labelled = kind == "text" or subtype.endswith(("json", "xml", "html"))
+    reads_as_text = _NEVER_IN_TEXT.isdisjoint(beginning[:_SAMPLE])
+    if labelled or reads_as_text or beginning.lstrip()[:1] in _TEXT_STARTS:
         said = error_message(beginning[: 64 << 10])
         raise NotAVideo(f"The video API sent {content_type or 'text'} in place of a video{said.in_words}.")

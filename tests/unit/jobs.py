@@ -14,9 +14,8 @@ DAY = timedelta(days=1)
 JOB_ID = "job_0123456789abcdefghjkmnpqrs"
 BACKEND_JOB_ID = "task_01"
 REQUEST = VideoRequest("a paper boat on a rainy street", 1280, 720, 5, variants=2)
+BACKEND = BackendRef("default", "azure-sora", "https://example.test/openai/v1/video/generations", "sora")
 VIDEO = StoredVideo(length=1000, sha256="ab" * 32, width=1280, height=720, duration_ms=5000)
-
-
 ATTEMPT = "attempt-1"
 
 
@@ -28,9 +27,7 @@ def a_job(**changes: Any) -> Job:
         created_at=NOW,
         updated_at=NOW,
         request=REQUEST,
-        backend=BackendRef(
-            "default", "azure-sora", "https://example.test/openai/v1/video/generations", "sora"
-        ),
+        backend=BACKEND,
     )
     return replace(job, **changes)
 

@@ -13,7 +13,7 @@ from submit_job.request import LONGEST_PROMPT, read_submission
 from tests.unit.examples import moderately_many
 from tests.unit.jobs import DAY, LATER, NOW, REQUEST, VIDEO, a_job
 from video_jobs.errors import InvalidRequest
-from video_jobs.job import InputImage, Job, JobError, Output, Status, VideoRequest
+from video_jobs.job import Event, InputImage, Job, JobError, Output, Status, VideoRequest
 from video_jobs.storage.job_rows import SCHEMA, from_row, to_row
 
 MOST_UNITS = 32 * 1024
@@ -23,6 +23,15 @@ EMOJI = "🎬"
 
 texts = st.text(st.characters(exclude_categories=["Cs"]))
 moments = st.datetimes(datetime(2020, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))
+events = st.builds(
+    Event,
+    at=moments,
+    what=texts,
+    detail=st.none() | texts,
+    request_id=st.none() | texts,
+    times=st.integers(1, 10**6),
+    first_at=st.none() | moments,
+)
 outputs = st.builds(
     Output,
     index=st.integers(0, 99),
@@ -55,11 +64,24 @@ jobs = st.builds(
     metadata=st.dictionaries(texts, texts, max_size=16),
     backend=st.just(a_job().backend),
     turn=st.integers(0, 10**6),
+    due_at=st.none() | moments,
+    repairs=st.integers(0, 10**6),
+    status_since=st.none() | moments,
+    history=st.lists(events, max_size=4).map(tuple),
+    deleted_at=st.none() | moments,
+    backend_job_gone=st.booleans(),
     expires_at=st.none() | moments,
     progress=st.none() | st.integers(0, 100),
     outputs=st.lists(outputs, max_size=4).map(tuple),
     reason=st.none() | texts,
-    error=st.none() | st.builds(JobError, code=texts, message=texts, backend_code=st.none() | texts),
+    error=st.none()
+    | st.builds(
+        JobError,
+        code=texts,
+        message=texts,
+        backend_code=st.none() | texts,
+        candidates=st.lists(texts, max_size=3).map(tuple),
+    ),
 )
 
 #: With something in every field.
@@ -69,7 +91,22 @@ FULL = a_job(
     request=replace(REQUEST, input_image=InputImage("image/webp", 100, "ab" * 32, 1280, 720)),
     metadata={"campaign": "spring", "": "empty", "prompt": "not the prompt"},
     turn=7,
-    submit_after=LATER,
+    due_at=LATER,
+    repairs=2,
+    status_since=NOW,
+    history=(
+        Event(NOW, "submitted", "task_01", "req_1"),
+        Event(LATER, "look_failed", "It answered 503.", None, 3, NOW),
+    ),
+    retry_of="job_1",
+    retried_as="job_2",
+    adopts="task_01",
+    cancel_requested_at=NOW,
+    cancel_refused="It will not.",
+    deleted_at=LATER,
+    backend_job_gone=True,
+    alarm="An hour left.",
+    trouble="KeyError",
     attempt="attempt-1",
     submitting_since=NOW,
     submitted_at=NOW + timedelta(microseconds=1),
@@ -87,7 +124,7 @@ FULL = a_job(
     ),
     reason="It is busy.",
     notice="One is missing.",
-    error=JobError("generation_failed", "It failed.", "internal", "Sorry.", "req_2"),
+    error=JobError("generation_failed", "It failed.", "internal", "Sorry.", "req_2", ("task_02", "task_03")),
 )
 
 
@@ -111,7 +148,7 @@ def accepted(prompt: str, metadata: dict[str, str]) -> Job:
 
 
 def test_every_field_of_a_full_job_comes_back():
-    empty = [field.name for field in fields(Job) if getattr(FULL, field.name) in (None, (), {})]
+    empty = [field.name for field in fields(Job) if getattr(FULL, field.name) in (None, (), {}, 0, False)]
     assert empty == []
     assert from_row(stored(FULL)) == FULL
 
@@ -196,11 +233,42 @@ def test_a_job_with_the_longest_errors_and_the_most_videos_fits():
     assert from_row(row) == job
 
 
+@pytest.mark.parametrize("letter", ["a", "é", EMOJI, '"', "\\", "\n", "\0", "\x7f", "\u2028"])
+@pytest.mark.parametrize("request_id", [None, "r" * 100])
+def test_however_much_happens_to_a_job_its_history_fits(letter: str, request_id: str | None):
+    job = a_job()
+    for number in range(60):
+        job = job.noting(NOW, "download_failed", f"{number} {letter * 300}", request_id)
+        job = job.noting(LATER, "download_failed", f"{number} {letter * 300}", request_id)
+    row = stored(job)
+    assert len(job.history) >= 10
+    assert units(row["history"]) <= MOST_UNITS
+    assert from_row(row) == job
+
+
+@moderately_many
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["waits", "look_failed"]),
+            st.none() | st.text(st.characters(exclude_categories=["Cs"]), max_size=400),
+            st.sampled_from([1, 50]),
+        ),
+        max_size=60,
+    )
+)
+def test_whatever_happens_to_a_job_its_history_fits(happened: list[tuple[str, str | None, int]]):
+    job = a_job()
+    for what, detail, times in happened:
+        job = job.noting(NOW, what, detail and detail * times)
+    assert units(stored(job).get("history")) <= MOST_UNITS
+
+
 @moderately_many
 @given(jobs)
 def test_a_row_holds_only_what_a_table_can(job: Job):
     row = to_row(job)
-    assert all(type(value) in (str, int) for value in row.values())
+    assert all(type(value) in (str, int, bool) for value in row.values())
     assert not set(row["PartitionKey"] + row["RowKey"]) & set("/\\#?\t\n\r")
 
 

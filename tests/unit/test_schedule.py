@@ -1,6 +1,7 @@
 """How long the app waits before it looks, offers or downloads again."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -11,8 +12,8 @@ from tests.unit.examples import moderately_many
 from tests.unit.jobs import DAY, NOW, a_job
 from video_jobs import schedule
 from video_jobs.backends.answers import wait_hint
-from video_jobs.job import Job
-from video_jobs.schedule import fetch_delay, poll_delay, submit_delay
+from video_jobs.job import Output, Status
+from video_jobs.schedule import fetch_delay, guard_delay, poll_delay, stopping_delay, waiting_delay
 
 SECOND = timedelta(seconds=1)
 LONGEST = timedelta(minutes=6)  # five, and the jitter
@@ -21,7 +22,7 @@ QUEUED = a_job(submitted_at=NOW, expires_at=NOW + DAY)
 Delay = Callable[[float | None], timedelta]
 DELAYS: dict[str, Delay] = {
     "poll": lambda hint: poll_delay(QUEUED, hint, NOW + SECOND),
-    "submit": lambda hint: submit_delay(QUEUED, hint, NOW + SECOND),
+    "poll while others wait": lambda hint: poll_delay(QUEUED, hint, NOW + SECOND, others_wait=True),
     "fetch": lambda hint: fetch_delay(QUEUED, 1, hint, NOW + SECOND),
 }
 EVERY = pytest.mark.parametrize("delay", DELAYS.values(), ids=DELAYS.keys())
@@ -62,10 +63,33 @@ def test_polls_come_every_few_seconds_at_first_and_every_20_at_last(passed: int,
 
 
 @pytest.mark.usefixtures("steady")
-@pytest.mark.parametrize(("passed", "seconds"), [(0, 3), (100, 18), (400, 60), (90_000, 60)])
-def test_a_waiting_job_is_offered_again_every_minute_at_last(passed: int, seconds: float):
-    delay = submit_delay(a_job(), None, NOW + passed * SECOND)
-    assert delay.total_seconds() == pytest.approx(seconds, abs=0.2)
+@pytest.mark.parametrize("passed", [0, 60, 7200])
+def test_a_job_whose_slot_others_wait_for_is_looked_at_closely(passed: int):
+    now = NOW + passed * SECOND
+    assert poll_delay(QUEUED, None, now, others_wait=True) == 2 * SECOND
+    assert poll_delay(QUEUED, 7.5, now, others_wait=True) == 7.5 * SECOND
+
+
+def test_a_job_in_line_looks_by_itself_only_every_two_minutes():
+    waits = [waiting_delay() for _ in range(100)]
+    assert min(waits) >= 120 * SECOND
+    assert max(waits) <= 144 * SECOND
+    assert len(set(waits)) > 50
+
+
+@pytest.mark.parametrize(
+    ("passed", "seconds"), [(-60, 5), (0, 5), (10, 5), (60, 30), (3600, 1800), (90_000, 1800)]
+)
+def test_a_backend_that_does_not_let_go_is_asked_less_and_less_often(passed: int, seconds: float):
+    job = a_job(deleted_at=NOW)
+    assert stopping_delay(job, NOW + passed * SECOND) == seconds * SECOND
+
+
+def test_the_guard_looks_sooner_while_a_first_download_may_not_have_been_sent():
+    begun, unstarted = Output(0, "gen_0", turn=1), Output(1, "gen_1")
+    fetching = a_job(status=Status.FETCHING, submitted_at=NOW, expires_at=NOW + DAY, outputs=(begun,))
+    assert guard_delay(fetching, NOW) == 300 * SECOND
+    assert guard_delay(replace(fetching, outputs=(begun, unstarted)), NOW) == 125 * SECOND
 
 
 @pytest.mark.usefixtures("steady")
@@ -76,9 +100,9 @@ def test_downloads_back_off_to_five_minutes(attempts: int, seconds: float):
     assert fetch_delay(QUEUED, attempts, None, NOW) == seconds * SECOND
 
 
-@EVERY
-def test_jobs_that_came_together_do_not_look_together_for_ever(delay: Delay):
-    waits = [delay(None).total_seconds() for _ in range(100)]
+@pytest.mark.parametrize("what", ["poll", "fetch"])
+def test_jobs_that_came_together_do_not_look_together_for_ever(what: str):
+    waits = [DELAYS[what](None).total_seconds() for _ in range(100)]
     assert len(set(waits)) > 50
     assert max(waits) / min(waits) <= 1.2 / 0.8 + 0.01
     assert max(waits) / min(waits) > 1.1
@@ -94,6 +118,7 @@ def test_the_last_look_and_the_last_download_come_just_after_the_expiry(left: in
     job = a_job(submitted_at=NOW - DAY, expires_at=NOW + left * SECOND)
     latest = max(left, 0) * SECOND + 2 * SECOND
     assert timedelta() < poll_delay(job, hint, NOW) <= latest
+    assert timedelta() < guard_delay(job, NOW) <= latest
     assert timedelta() < fetch_delay(job, 50, hint, NOW) <= latest
 
 
@@ -106,14 +131,12 @@ def test_no_delay_is_negative_or_unbounded_at_any_age_and_after_any_number_of_tr
     now = NOW + passed * SECOND
     delays = (
         poll_delay(QUEUED, None, now),
-        submit_delay(QUEUED, None, now),
+        poll_delay(QUEUED, None, now, others_wait=True),
         fetch_delay(QUEUED, attempts, None, now),
     )
     assert all(timedelta() < delay <= LONGEST for delay in delays)
 
 
-@pytest.mark.parametrize("delay", [poll_delay, submit_delay])
-def test_a_clock_that_lags_behind_gives_no_negative_delay(
-    delay: Callable[[Job, float | None, object], timedelta],
-):
-    assert delay(QUEUED, None, NOW - 60 * SECOND) > timedelta()
+@pytest.mark.parametrize("others_wait", [True, False])
+def test_a_clock_that_lags_behind_gives_no_negative_delay(others_wait: bool):
+    assert poll_delay(QUEUED, None, NOW - 60 * SECOND, others_wait=others_wait) > timedelta()

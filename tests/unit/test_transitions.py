@@ -3,7 +3,8 @@
 import inspect
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import NamedTuple
 
 import pytest
 from hypothesis import given
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from tests.unit.examples import moderately_many
 from tests.unit.jobs import (
     ATTEMPT,
+    BACKEND,
     BACKEND_JOB_ID,
     DAY,
     LATER,
@@ -24,7 +26,7 @@ from tests.unit.jobs import (
 )
 from video_jobs import transitions
 from video_jobs.errors import TransitionRefused
-from video_jobs.job import Job, JobError, Output, Status
+from video_jobs.job import MOST_EVENTS, Event, Job, JobError, Output, Status
 from video_jobs.ports import BackendState
 
 ALL = frozenset(Status)
@@ -32,6 +34,7 @@ TERMINAL = frozenset({Status.SUCCEEDED, Status.FAILED, Status.CANCELLED, Status.
 ALIVE = ALL - TERMINAL
 LOOKED_AT = frozenset({Status.QUEUED, Status.RUNNING})
 FETCHED = frozenset({Status.FETCHING, Status.PENDING_DOWNLOAD})
+STOPPABLE = frozenset({Status.WAITING, Status.SUBMITTING, Status.QUEUED, Status.RUNNING})
 
 ERROR = JobError("submission_unconfirmed", "Nobody knows.")
 SECOND = timedelta(seconds=1)
@@ -45,65 +48,95 @@ def _undated(job: Job) -> Job:
     return replace(job, outputs=tuple(replace(output, due_at=None) for output in job.outputs))
 
 
-#: Every transition, called as the app calls it, and the statuses that take it.
-TAKEN_IN: dict[str, tuple[frozenset[Status], Transition]] = {
-    "begin_submit": (
+class Case(NamedTuple):
+    """A transition, called as the app calls it, and what each status makes of it."""
+
+    taken: frozenset[Status]
+    call: Transition
+    unchanged: frozenset[Status] = frozenset()  #: it gives the job as it is; all others refuse
+
+
+TRANSITIONS: dict[str, Case] = {
+    "waits": Case(frozenset({Status.WAITING}), lambda job: transitions.waits(job, LATER, "It is in line.")),
+    "begin_submit": Case(
         frozenset({Status.WAITING}),
-        lambda job: transitions.begin_submit(job, LATER, "attempt-2"),
+        lambda job: transitions.begin_submit(job, LATER, "attempt-2", BACKEND),
     ),
-    "put_back": (
+    "put_back": Case(
         frozenset({Status.SUBMITTING}),
-        lambda job: transitions.put_back(job, LATER, ATTEMPT, "It is busy.", LATER + SECOND),
+        lambda job: transitions.put_back(job, LATER, ATTEMPT, "It is busy."),
     ),
-    "submitted": (
+    "submitted": Case(
         ALL,
         lambda job: transitions.submitted(
             replace(job, backend_job_id=None), LATER, a_look(BackendState.QUEUED), DAY
         ),
     ),
-    "note_unknown_outcome": (
+    "note_unknown_outcome": Case(
         frozenset({Status.SUBMITTING}),
         lambda job: transitions.note_unknown_outcome(job, LATER, ATTEMPT, "The answer was cut off."),
     ),
-    "submission_failed": (
+    "submission_failed": Case(
         frozenset({Status.SUBMITTING}),
         lambda job: transitions.submission_failed(job, LATER, ATTEMPT, ERROR),
     ),
-    "failed": (ALIVE, lambda job: transitions.failed(job, LATER, ERROR)),
-    "next_turn": (ALIVE, lambda job: transitions.next_turn(job, LATER, job.turn + 1)),
-    "looked": (LOOKED_AT, lambda job: transitions.looked(job, LATER, a_look(BackendState.RUNNING))),
-    "look_failed": (LOOKED_AT, lambda job: transitions.look_failed(job, LATER, "It answered 503.")),
-    "not_found": (LOOKED_AT, lambda job: transitions.not_found(job, LATER, listed=False)),
-    "output_stored": (
+    "failed": Case(ALIVE, lambda job: transitions.failed(job, LATER, ERROR)),
+    "next_turn": Case(ALIVE, lambda job: transitions.next_turn(job, LATER, job.turn + 1, LATER + SECOND)),
+    "repaired": Case(ALIVE, lambda job: transitions.repaired(job, LATER)),
+    "poisoned": Case(ALIVE, lambda job: transitions.poisoned(job, LATER, "A look failed again and again.")),
+    "troubled": Case(ALIVE, lambda job: transitions.troubled(job, LATER, "KeyError")),
+    "alarmed": Case(ALIVE, lambda job: transitions.alarmed(replace(job, alarm=None), LATER, "An hour left.")),
+    "looked": Case(LOOKED_AT, lambda job: transitions.looked(job, LATER, a_look(BackendState.RUNNING))),
+    "look_failed": Case(LOOKED_AT, lambda job: transitions.look_failed(job, LATER, "It answered 503.")),
+    "not_found": Case(LOOKED_AT, lambda job: transitions.not_found(job, LATER, listed=False)),
+    "output_stored": Case(
         FETCHED,
         lambda job: transitions.output_stored(job, LATER, Output(0, "gen_0"), VIDEO, None),
     ),
-    "output_delayed": (
+    "output_delayed": Case(
         FETCHED,
         lambda job: transitions.output_delayed(
             job, LATER, Output(0, "gen_0"), "It answered 403.", turn=job.outputs[0].turn + 1, due_at=LATER
         ),
     ),
-    "output_lost": (
+    "output_lost": Case(
         FETCHED,
         lambda job: transitions.output_lost(job, LATER, Output(0, "gen_0"), "It is gone."),
     ),
-    "fetch_again": (FETCHED, lambda job: transitions.fetch_again(_undated(job), LATER, timedelta())),
+    "fetch_again": Case(FETCHED, lambda job: transitions.fetch_again(_undated(job), LATER, timedelta())),
+    "request_cancel": Case(STOPPABLE, lambda job: transitions.request_cancel(job, LATER), ALL - STOPPABLE),
+    "cancel_refused": Case(LOOKED_AT, lambda job: transitions.cancel_refused(job, LATER, "It will not.")),
+    "cancelled": Case(
+        LOOKED_AT, lambda job: transitions.cancelled(job, LATER), frozenset({Status.CANCELLED})
+    ),
+    "request_delete": Case(ALL, lambda job: transitions.request_delete(replace(job, deleted_at=None), LATER)),
+    "backend_job_gone": Case(
+        ALL,
+        lambda job: transitions.backend_job_gone(replace(job, deleted_at=NOW, backend_job_gone=False), LATER),
+    ),
+    "retried": Case(ALL, lambda job: transitions.retried(replace(job, retried_as=None), LATER, "job_2")),
 }
+
+#: What still happens to a job that has ended, without ever changing how it did.
+AFTER_THE_END = {"submitted", "request_delete", "backend_job_gone", "retried"}
 
 
 def _cells() -> list[object]:
-    return [pytest.param(name, status, id=f"{name}-{status}") for name in TAKEN_IN for status in Status]
+    return [pytest.param(name, status, id=f"{name}-{status}") for name in TRANSITIONS for status in Status]
+
+
+def _end(job: Job) -> tuple[object, ...]:
+    return job.status, job.finished_at, job.error, job.outputs
 
 
 def test_the_table_has_every_transition():
+    def is_public(function: object) -> bool:
+        module = getattr(function, "__module__", "")
+        return inspect.isfunction(function) and module.startswith(transitions.__name__)
+
+    exported = {name for name in transitions.__all__ if is_public(getattr(transitions, name))}
     # The others ask a question and give no job.
-    functions = {
-        name
-        for name, function in inspect.getmembers(transitions, inspect.isfunction)
-        if function.__module__ == transitions.__name__ and not name.startswith("_")
-    }
-    assert functions - {"is_missing_too_long", "is_moderation"} == TAKEN_IN.keys()
+    assert exported - {"is_missing_too_long", "is_moderation"} == TRANSITIONS.keys()
 
 
 def test_terminal_means_succeeded_failed_cancelled_and_expired():
@@ -112,60 +145,91 @@ def test_terminal_means_succeeded_failed_cancelled_and_expired():
 
 @pytest.mark.parametrize(("name", "status"), _cells())
 def test_a_transition_is_taken_in_its_statuses_and_refused_in_all_others(name: str, status: Status):
-    statuses, transition = TAKEN_IN[name]
+    taken, call, unchanged = TRANSITIONS[name]
     job = a_job_in(status)
-    if status in statuses:
-        changed = transition(job)
+    if status in taken:
+        changed = call(job)
         assert changed != job
         assert changed.updated_at == LATER
+    elif status in unchanged:
+        assert call(job) is job
     else:
         with pytest.raises(TransitionRefused):
-            transition(job)
+            call(job)
+
+
+@pytest.mark.parametrize(("name", "status"), _cells())
+def test_the_time_of_a_status_is_that_of_its_beginning(name: str, status: Status):
+    job = a_job_in(status, status_since=NOW - SECOND)
+    try:
+        changed = TRANSITIONS[name].call(job)
+    except TransitionRefused:
+        return
+    assert changed.status_since == (job.status_since if changed.status is status else LATER)
+    assert (changed.finished_at == LATER) == (changed.is_terminal and not job.is_terminal)
 
 
 @pytest.mark.parametrize("status", sorted(TERMINAL))
-def test_a_terminal_job_refuses_every_transition_but_keeping_a_late_backend_id(status: Status):
+def test_whatever_is_noted_of_a_terminal_job_its_end_stays_as_it_is(status: Status):
     job = a_job_in(status, backend_job_id=None)
+    assert {name for name, case in TRANSITIONS.items() if status in case.taken} == AFTER_THE_END
+    for name in AFTER_THE_END:
+        assert _end(TRANSITIONS[name].call(job)) == _end(job)
     kept = transitions.submitted(job, LATER, a_look(BackendState.QUEUED), DAY)
     assert kept.backend_job_id == BACKEND_JOB_ID
-    assert (kept.status, kept.finished_at, kept.error, kept.outputs) == (
-        status,
-        job.finished_at,
-        job.error,
-        job.outputs,
-    )
-    assert [name for name, (taken, _) in TAKEN_IN.items() if status in taken] == ["submitted"]
 
 
 @moderately_many
-@given(names=st.lists(st.sampled_from(sorted(TAKEN_IN)), max_size=25), start=st.sampled_from(sorted(ALIVE)))
+@given(
+    names=st.lists(st.sampled_from(sorted(TRANSITIONS)), max_size=25), start=st.sampled_from(sorted(ALIVE))
+)
 def test_whatever_comes_in_whatever_order_an_end_stays_the_end(names: list[str], start: Status):
-    job, ended = a_job_in(start), None
+    job, end = a_job_in(start), None
     for name in names:
         try:
-            job = TAKEN_IN[name][1](job)
+            job = TRANSITIONS[name].call(job)
         except TransitionRefused:
             continue
-        if ended is not None:
-            assert (job.status, job.finished_at, job.error, job.outputs) == ended
+        if end is not None:
+            assert _end(job) == end
         elif job.is_terminal:
             assert job.finished_at == LATER
-            ended = (job.status, job.finished_at, job.error, job.outputs)
+            end = _end(job)
 
 
 # --- the submission ------------------------------------------------------------------------------
 
 
+def test_a_waiting_job_says_why_and_says_it_once():
+    job = transitions.waits(a_job(), LATER, "It is in line.")
+    assert (job.status, job.reason) == (Status.WAITING, "It is in line.")
+    assert transitions.waits(job, LATER + SECOND, "It is in line.") is job
+    assert transitions.waits(job, LATER, None).reason is None
+
+
 def test_submitting_remembers_since_when_and_forgets_why_it_waited():
-    job = transitions.begin_submit(a_job(reason="It is busy.", submit_after=NOW), LATER, ATTEMPT)
-    assert (job.status, job.submitting_since) == (Status.SUBMITTING, LATER)
-    assert (job.reason, job.submit_after) == (None, None)
+    job = transitions.begin_submit(a_job(reason="It is busy."), LATER, ATTEMPT, BACKEND)
+    assert (job.status, job.submitting_since, job.reason) == (Status.SUBMITTING, LATER, None)
 
 
-def test_a_job_that_is_put_back_waits_until_its_time_and_says_why():
-    job = transitions.put_back(a_job_in(Status.SUBMITTING), LATER, ATTEMPT, "It is busy.", LATER + SECOND)
-    assert (job.status, job.submitting_since) == (Status.WAITING, None)
-    assert (job.reason, job.submit_after) == ("It is busy.", LATER + SECOND)
+def test_a_job_goes_to_the_backend_as_the_settings_name_it_when_it_is_submitted():
+    mended = replace(BACKEND, base_url="https://mended.example.test", model="sora-2")
+    assert transitions.begin_submit(a_job(), LATER, ATTEMPT, mended).backend == mended
+
+
+def test_a_job_that_is_put_back_waits_and_says_why():
+    job = transitions.put_back(a_job_in(Status.SUBMITTING), LATER, ATTEMPT, "It is busy.")
+    assert (job.status, job.submitting_since, job.reason) == (Status.WAITING, None, "It is busy.")
+
+
+@pytest.mark.parametrize("wanted", [{"cancel_requested_at": NOW}, {"deleted_at": NOW}], ids=str)
+def test_a_job_that_nobody_wants_any_more_is_cancelled_in_place_of_being_put_back(
+    wanted: dict[str, datetime],
+):
+    job = a_job_in(Status.SUBMITTING, **wanted)
+    ended = transitions.put_back(job, LATER, ATTEMPT, "It is busy.")
+    assert (ended.status, ended.finished_at) == (Status.CANCELLED, LATER)
+    assert transitions.put_back(ended, LATER + SECOND, ATTEMPT, "It is busy.") is ended
 
 
 @pytest.mark.parametrize("status", sorted(ALL))
@@ -215,10 +279,10 @@ def test_an_unknown_outcome_keeps_the_job_submitting_and_says_why():
 def test_what_one_attempt_has_to_say_is_not_said_of_another():
     job = a_job_in(Status.SUBMITTING)
     for told in (
-        lambda: transitions.put_back(job, LATER, "attempt-0", "It is busy.", LATER),
+        lambda: transitions.put_back(job, LATER, "attempt-0", "It is busy."),
         lambda: transitions.note_unknown_outcome(job, LATER, "attempt-0", "Cut."),
         lambda: transitions.submission_failed(job, LATER, "attempt-0", ERROR),
-        lambda: transitions.begin_submit(job, LATER, "attempt-2"),
+        lambda: transitions.begin_submit(job, LATER, "attempt-2", BACKEND),
     ):
         with pytest.raises(TransitionRefused):
             told()
@@ -226,10 +290,10 @@ def test_what_one_attempt_has_to_say_is_not_said_of_another():
 
 def test_an_attempts_own_writes_are_recognised_when_they_are_found_again():
     waiting, job = a_job(), a_job_in(Status.SUBMITTING)
-    begun = transitions.begin_submit(waiting, NOW, ATTEMPT)
-    assert transitions.begin_submit(begun, LATER, ATTEMPT) is begun
-    back = transitions.put_back(job, NOW, ATTEMPT, "It is busy.", LATER)
-    assert transitions.put_back(back, LATER, ATTEMPT, "It is busy.", LATER + SECOND) is back
+    begun = transitions.begin_submit(waiting, NOW, ATTEMPT, BACKEND)
+    assert transitions.begin_submit(begun, LATER, ATTEMPT, BACKEND) is begun
+    back = transitions.put_back(job, NOW, ATTEMPT, "It is busy.")
+    assert transitions.put_back(back, LATER, ATTEMPT, "It is busy.") is back
     ended = transitions.submission_failed(job, NOW, ATTEMPT, ERROR)
     assert transitions.submission_failed(ended, LATER, ATTEMPT, ERROR) is ended
 
@@ -266,11 +330,41 @@ def test_a_failure_ends_the_job_with_its_error():
 @pytest.mark.parametrize("turn", [0, 6, 7])
 def test_a_turn_that_is_over_is_refused_so_that_two_chains_become_one(turn: int):
     with pytest.raises(TransitionRefused):
-        transitions.next_turn(a_job_in(Status.RUNNING, turn=7), LATER, turn)
+        transitions.next_turn(a_job_in(Status.RUNNING, turn=7), LATER, turn, LATER)
 
 
-def test_the_turn_goes_up():
-    assert transitions.next_turn(a_job_in(Status.RUNNING, turn=7), LATER, 8).turn == 8
+def test_the_turn_goes_up_and_the_row_knows_when_its_message_comes():
+    job = transitions.next_turn(a_job_in(Status.RUNNING, turn=7), LATER, 8, LATER + SECOND)
+    assert (job.turn, job.due_at) == (8, LATER + SECOND)
+
+
+def test_a_chain_that_moves_by_itself_forgets_how_often_it_was_repaired_and_what_broke_down():
+    job = transitions.next_turn(a_job_in(Status.RUNNING, repairs=3, trouble="KeyError"), LATER, 2, LATER)
+    assert (job.repairs, job.trouble) == (0, None)
+
+
+def test_a_chain_goes_on_for_a_job_that_has_ended_and_is_being_deleted():
+    job = a_job_in(Status.SUCCEEDED, deleted_at=NOW)
+    assert transitions.next_turn(job, LATER, 2, LATER).turn == 2
+    assert transitions.repaired(job, LATER).repairs == 1
+    assert transitions.troubled(job, LATER, "KeyError").trouble == "KeyError"
+
+
+def test_a_repair_is_counted_and_its_message_is_due_now():
+    job = transitions.repaired(a_job_in(Status.RUNNING, turn=7, due_at=NOW, repairs=2), LATER)
+    assert (job.turn, job.due_at, job.repairs) == (7, LATER, 3)
+
+
+def test_a_poisoned_message_is_said_in_the_reason():
+    assert transitions.poisoned(a_job_in(Status.RUNNING), LATER, "It failed.").reason == "It failed."
+
+
+def test_an_alarm_is_raised_once_and_ends_with_the_job():
+    job = transitions.alarmed(a_job_in(Status.FETCHING), NOW, "An hour left.")
+    with pytest.raises(TransitionRefused):
+        transitions.alarmed(job, LATER, "Half an hour left.")
+    assert job.alarm == "An hour left."
+    assert transitions.failed(job, LATER, ERROR).alarm is None
 
 
 @moderately_many
@@ -453,6 +547,12 @@ def test_a_job_that_is_still_listed_is_not_given_up():
     assert (job.status, job.not_found_since) == (Status.RUNNING, None)
 
 
+def test_a_job_that_was_to_be_stopped_and_is_no_longer_known_has_been_stopped():
+    missing = a_job_in(Status.RUNNING, not_found_since=NOW, cancel_requested_at=NOW)
+    job = transitions.not_found(missing, NOW + transitions.LOST_JOB_GRACE, listed=False)
+    assert (job.status, job.error) == (Status.CANCELLED, None)
+
+
 def test_a_job_that_was_seen_is_not_missing():
     assert not transitions.is_missing_too_long(a_job_in(Status.RUNNING), NOW + DAY)
 
@@ -533,6 +633,12 @@ def _settle_one(name: str, job: Job, index: int, generation_id: str) -> Job:
     return transitions.output_lost(job, LATER, Output(index, generation_id), "It is gone.")
 
 
+@pytest.mark.parametrize("name", ["output_stored", "output_delayed", "output_lost"])
+def test_nothing_more_is_kept_of_a_job_that_is_being_deleted(name: str):
+    with pytest.raises(TransitionRefused):
+        _settle_one(name, a_job_in(Status.FETCHING, deleted_at=NOW), 0, "gen_0")
+
+
 @pytest.mark.parametrize("lost_first", [True, False])
 def test_a_lost_output_ends_the_job_as_expired_and_keeps_what_is_stored(lost_first: bool):
     job = a_job_in(Status.PENDING_DOWNLOAD)
@@ -577,18 +683,155 @@ def test_where_no_fetch_is_overdue_the_job_stays_as_it_is():
 
 
 @moderately_many
-@given(names=st.lists(st.sampled_from(sorted(TAKEN_IN)), max_size=25), start=st.sampled_from(sorted(ALL)))
+@given(names=st.lists(st.sampled_from(sorted(TRANSITIONS)), max_size=25), start=st.sampled_from(sorted(ALL)))
 def test_no_turn_ever_falls(names: list[str], start: Status):
     job = a_job_in(start)
     for name in names:
         before = job
         try:
-            job = TAKEN_IN[name][1](job)
+            job = TRANSITIONS[name].call(job)
         except TransitionRefused:
             continue
         assert job.turn >= before.turn
         if job.status in FETCHED and before.status in FETCHED:
             assert all(new.turn >= old.turn for new, old in zip(job.outputs, before.outputs, strict=True))
+
+
+# --- what a client wants ---------------------------------------------------------------------------
+
+
+def test_a_job_that_nobody_was_asked_for_is_cancelled_at_once():
+    job = transitions.request_cancel(a_job(), LATER)
+    assert (job.status, job.finished_at, job.cancel_requested_at) == (Status.CANCELLED, LATER, LATER)
+
+
+@pytest.mark.parametrize("status", sorted(STOPPABLE - {Status.WAITING}))
+def test_a_cancel_of_what_the_backend_has_is_an_intent_and_changes_no_status(status: Status):
+    job = transitions.request_cancel(a_job_in(status), LATER)
+    assert (job.status, job.cancel_requested_at) == (status, LATER)
+    assert transitions.request_cancel(job, LATER + SECOND) is job
+
+
+def test_a_backend_that_refuses_to_stop_is_asked_again_only_when_the_client_asks_again():
+    job = transitions.request_cancel(a_job_in(Status.RUNNING), NOW)
+    job = transitions.cancel_refused(job, NOW, "It answered 409.")
+    assert (job.status, job.cancel_refused) == (Status.RUNNING, "It answered 409.")
+    again = transitions.request_cancel(job, LATER)
+    assert (again.cancel_requested_at, again.cancel_refused) == (LATER, None)
+
+
+@pytest.mark.parametrize("status", sorted(ALL))
+def test_a_tombstone_is_put_up_once_and_due_at_once(status: Status):
+    job = transitions.request_delete(a_job_in(status, due_at=NOW + DAY), LATER)
+    assert (job.deleted_at, job.due_at, job.is_over) == (LATER, LATER, False)
+    assert job.status is (Status.CANCELLED if status is Status.WAITING else status)
+    assert transitions.request_delete(job, LATER + SECOND) is job
+
+
+def test_a_backend_job_is_gone_once_and_only_while_deleting():
+    with pytest.raises(TransitionRefused):
+        transitions.backend_job_gone(a_job_in(Status.SUCCEEDED), LATER)
+    running = transitions.request_delete(a_job_in(Status.RUNNING), NOW)
+    gone = transitions.backend_job_gone(running, LATER)
+    assert (gone.status, gone.backend_job_gone) == (Status.CANCELLED, True)
+    assert transitions.backend_job_gone(gone, LATER + SECOND) is gone
+
+
+def test_a_job_is_tried_again_as_one_other_job():
+    job = transitions.retried(a_job_in(Status.FAILED), LATER, "job_2")
+    assert transitions.retried(job, LATER + SECOND, "job_3") is job
+    assert job.retried_as == "job_2"
+
+
+# --- the history ---------------------------------------------------------------------------------
+
+
+def test_what_happens_is_noted_with_its_time_and_the_backends_request_id():
+    job = transitions.submitted(
+        a_job_in(Status.SUBMITTING, backend_job_id=None),
+        LATER,
+        a_look(BackendState.QUEUED, request_id="req_1"),
+        DAY,
+    )
+    assert job.history == (Event(LATER, "submitted", BACKEND_JOB_ID, "req_1"),)
+
+
+def test_the_same_again_is_counted_and_not_repeated():
+    job = a_job()
+    for seconds in range(3):
+        job = job.noting(NOW + seconds * SECOND, "look_failed", "It answered 503.", f"req_{seconds}")
+    assert job.history == (Event(NOW + 2 * SECOND, "look_failed", "It answered 503.", "req_2", 3, NOW),)
+
+
+def test_the_same_with_another_reason_is_another_event():
+    job = a_job().noting(NOW, "waits", "It is busy.").noting(NOW, "waits", "It is away.")
+    job = job.noting(LATER, "waits", "It is busy.")
+    assert [event.detail for event in job.history] == ["It is busy.", "It is away.", "It is busy."]
+
+
+def test_the_last_fifty_events_are_kept():
+    job = a_job()
+    for number in range(MOST_EVENTS + 5):
+        job = job.noting(NOW, "waits", str(number))
+    assert MOST_EVENTS == 50
+    assert [event.detail for event in job.history] == [str(n) for n in range(5, MOST_EVENTS + 5)]
+
+
+@pytest.mark.parametrize("letter", ["x", "é", "🎬"])
+def test_a_long_detail_is_cut(letter: str):
+    [event] = a_job().noting(NOW, "failed", letter * 5000).history
+    assert event.detail == letter * 300
+
+
+def test_an_end_is_noted_with_its_reason():
+    error = JobError("moderation_blocked", "It was refused.", backend_request_id="req_9")
+    job = transitions.failed(a_job_in(Status.SUBMITTING), LATER, error)
+    assert job.history[-1] == Event(LATER, "failed", "It was refused.", "req_9")
+
+
+#: What the history calls each transition; None: nothing that anybody would want to read of.
+NOTED: dict[str, str | None] = {
+    "alarmed": "alarm",
+    "backend_job_gone": None,
+    "begin_submit": "submitting",
+    "cancel_refused": "cancel_refused",
+    "failed": "failed",
+    "fetch_again": "fetch_again",
+    "look_failed": "look_failed",
+    "next_turn": None,
+    "not_found": "not_found",
+    "note_unknown_outcome": "outcome_unknown",
+    "output_delayed": "download_failed",
+    "output_lost": "lost",
+    "output_stored": "stored",
+    "poisoned": "poisoned",
+    "put_back": "waits",
+    "repaired": "repaired",
+    "request_delete": "deleted",
+    "retried": "retried",
+    "submission_failed": "failed",
+    "submitted": "submitted",
+    "troubled": None,
+    "waits": "waits",
+}
+
+
+@pytest.mark.parametrize(("name", "status"), _cells())
+def test_no_status_changes_without_an_event(name: str, status: Status):
+    job = a_job_in(status)
+    try:
+        changed = TRANSITIONS[name].call(job)
+    except TransitionRefused:
+        return
+    assert changed.status is status or changed.history[-1].at == LATER
+
+
+@pytest.mark.parametrize("name", sorted(NOTED))
+def test_each_transition_has_its_name_in_the_history(name: str):
+    case = TRANSITIONS[name]
+    job = a_job_in(sorted(case.taken - {Status.QUEUED})[-1])
+    last = [event.what for event in case.call(job).history][-1:]
+    assert last == ([NOTED[name]] if NOTED[name] else [])
 
 
 def test_the_live_key_orders_jobs_by_their_arrival():

@@ -1,0 +1,1 @@
+"""HTTP, for operators: how the gates stand; pause a backend and resume it."""

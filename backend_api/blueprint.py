@@ -1,0 +1,33 @@
+"""The bindings. They want the host's master key: a gate is everybody's."""
+
+from __future__ import annotations
+
+import azure.functions as func
+
+from backend_api.gates import list_backends, pause_backend, resume_backend
+from http_edge.answers import json_answer
+from http_edge.problems import answers_problems
+from video_jobs.services import get_services
+
+blueprint = func.Blueprint()
+
+
+@blueprint.function_name("list_backends")
+@blueprint.route("backends", methods=["GET"], auth_level=func.AuthLevel.ADMIN)
+@answers_problems
+def list_backends_function(req: func.HttpRequest) -> func.HttpResponse:
+    return json_answer({"backends": list_backends(get_services())})
+
+
+@blueprint.function_name("pause_backend")
+@blueprint.route("backends/{name}/pause", methods=["POST"], auth_level=func.AuthLevel.ADMIN)
+@answers_problems
+def pause_backend_function(req: func.HttpRequest) -> func.HttpResponse:
+    return json_answer(pause_backend(get_services(), req.route_params["name"]))
+
+
+@blueprint.function_name("resume_backend")
+@blueprint.route("backends/{name}/resume", methods=["POST"], auth_level=func.AuthLevel.ADMIN)
+@answers_problems
+def resume_backend_function(req: func.HttpRequest) -> func.HttpResponse:
+    return json_answer(resume_backend(get_services(), req.route_params["name"]))

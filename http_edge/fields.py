@@ -1,0 +1,91 @@
+"""What the bodies of requests have in common: JSON objects, plain words, metadata, and problems by field."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, TypeVar
+
+from pydantic import AfterValidator, BaseModel, Field, ValidationError
+
+from video_jobs.errors import FieldProblem, InvalidRequest, RequestTooLarge
+
+_LARGEST_METADATA = 16_000  # UTF-16 units as JSON; a table property holds 32K
+_LONGEST_NAME = 100  # characters of a field's name that are repeated
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def plain_words(text: str) -> str:
+    """Raises ValueError for what is no plain text that storage and the video APIs take."""
+    if any(ord(c) < 32 and c not in "\t\n\r" for c in text) or "\x7f" in text:
+        raise ValueError("it holds control characters; send plain text")
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise ValueError("it holds half of a surrogate pair; send valid Unicode") from error
+    return text
+
+
+def utf16_units(text: str) -> int:
+    """How Table Storage counts."""
+    return len(text.encode("utf-16-le")) // 2
+
+
+def _short_enough(metadata: dict[str, str]) -> dict[str, str]:
+    if utf16_units(json.dumps(metadata, ensure_ascii=False)) > _LARGEST_METADATA:
+        raise ValueError(f"is longer than {_LARGEST_METADATA} characters as JSON")
+    return metadata
+
+
+Metadata = Annotated[
+    dict[
+        Annotated[str, Field(min_length=1, max_length=64), AfterValidator(plain_words)],
+        Annotated[str, Field(max_length=512), AfterValidator(plain_words)],
+    ],
+    Field(max_length=16),
+    AfterValidator(_short_enough),
+]
+"""The client's own words about a job; they come back with it."""
+
+BackendName = Annotated[str, Field(min_length=1, max_length=40)]
+"""A name from the settings; whether there is such a backend is for them to say."""
+
+
+def refuse_beyond(body: bytes, most: int) -> None:
+    """Raises RequestTooLarge for a body of more than so many bytes."""
+    if len(body) > most:
+        message = f"has {len(body)} bytes; at most {most} are taken"
+        raise RequestTooLarge.of("body", message, code="body_too_large")
+
+
+def json_object(body: bytes, example: str) -> dict[str, Any]:
+    """The object in a body of JSON. Raises InvalidRequest, which shows the `example` to who sends another kind."""
+    try:
+        parsed = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise InvalidRequest.of("body", f"is not JSON: {error}", code="invalid_json") from error
+    if not isinstance(parsed, dict):
+        raise InvalidRequest.of("body", f"must be a JSON object, like {example}", code="invalid_json")
+    return parsed
+
+
+def validated(model: type[M], raw: dict[str, Any]) -> M:
+    """Raises InvalidRequest with every problem at once, by the name of its field."""
+    try:
+        return model.model_validate(raw)
+    except ValidationError as error:
+        raise InvalidRequest([_field_problem(model, e) for e in error.errors()]) from error
+
+
+def _field_problem(model: type[BaseModel], error: Any) -> FieldProblem:
+    # What is wrong with no one field is wrong with the body.
+    field = ".".join(str(part) for part in error["loc"] if part != "[key]") if error["loc"] else "body"
+    match error["type"]:
+        case "missing":
+            message = "is missing"
+        case "extra_forbidden":
+            message = f"is not known; known are {', '.join(model.model_fields)}"
+        case _:
+            message = str(error["msg"]).removeprefix("Value error, ")
+    # The field's own name is the client's input too.
+    return FieldProblem("".join(c if c.isprintable() else "?" for c in field[:_LONGEST_NAME]), message)

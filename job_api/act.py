@@ -1,0 +1,44 @@
+"""What a client wants done with a job: intents are saved here, and carried out by the code that polls."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from job_api.read import find_job
+from video_jobs import transitions
+from video_jobs.chain import look_now
+from video_jobs.finish import finish
+from video_jobs.job import Job
+from video_jobs.repair import bury, hurry
+from video_jobs.services import Services
+from video_jobs.update import update
+
+
+def cancel_job(services: Services, owner: str, job_id: str) -> Job:
+    """The job as it is now: cancelled, to be stopped, or unchanged where it is too late. Twice is fine.
+
+    Raises InvalidRequest and JobNotFound.
+    """
+    stored = find_job(services, owner, job_id)
+    job = update(services.jobs, stored, partial(transitions.request_cancel, now=services.clock())).job
+    if job.is_terminal:
+        finish(services, job)
+    elif job.cancel_requested_at is not None:
+        look_now(services, job)
+    return job
+
+
+def delete_job(services: Services, owner: str, job_id: str) -> Job:
+    """Nobody sees the job any more, and by and by everything of it goes. Twice is fine.
+
+    Raises InvalidRequest and JobNotFound.
+    """
+    return bury(services, find_job(services, owner, job_id, deleted_too=True))
+
+
+def repair_job(services: Services, owner: str, job_id: str) -> Job:
+    """Look at the job now, and download now what is not here yet.
+
+    Raises InvalidRequest and JobNotFound.
+    """
+    return hurry(services, find_job(services, owner, job_id))

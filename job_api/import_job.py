@@ -1,0 +1,116 @@
+"""Take up a job that was made elsewhere: its videos are fetched and kept like any other's."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, model_validator
+
+from http_edge.fields import BackendName, Metadata, json_object, refuse_beyond, validated
+from video_jobs.accept import accept, begin, key_of
+from video_jobs.errors import BackendJobNotFound, Gone, JobNotFound, NotFound, Rejected
+from video_jobs.ids import new_job_id
+from video_jobs.job import BackendRef, Job, VideoRequest
+from video_jobs.ports import BackendJob, Claim, IdempotencyEntry
+from video_jobs.services import Services
+
+LARGEST_BODY = 64 << 10  # bytes
+_EXAMPLE = '{"backend_job_id": "…"}'
+_LONGEST_ID = 1000  # characters
+
+
+def _identifier(text: str) -> str:
+    # Ids are opaque, but these two would lead a path elsewhere.
+    if text in (".", "..") or not (text.isprintable() and 0 < len(text) <= _LONGEST_ID) or " " in text:
+        raise ValueError("must be the id as the video API gave it, without spaces")
+    return text
+
+
+Identifier = Annotated[str, AfterValidator(_identifier)]
+
+
+class ImportRequest(BaseModel):
+    """The body of `POST /api/jobs/import`: one of the two ids."""
+
+    model_config = ConfigDict(extra="forbid", defer_build=True)
+
+    backend_job_id: Identifier | None = None
+    generation_id: Identifier | None = None
+    backend: BackendName | None = None
+    metadata: Metadata = {}
+
+    @model_validator(mode="after")
+    def one_id(self) -> ImportRequest:
+        if (self.backend_job_id is None) == (self.generation_id is None):
+            raise ValueError("give either backend_job_id or, for Azure Sora, generation_id")
+        return self
+
+
+def read_import(body: bytes) -> ImportRequest:
+    """Raises InvalidRequest or a kind of it; nothing was written then."""
+    refuse_beyond(body, LARGEST_BODY)
+    return validated(ImportRequest, json_object(body, _EXAMPLE))
+
+
+def import_job(services: Services, owner: str, request: ImportRequest) -> Job:
+    """The job that takes it up; the same one however often it is asked for.
+
+    Raises InvalidRequest, BackendJobNotFound (also for what is another owner's: nobody must be able to tell
+    which), BackendError, and StorageUnavailable while there is no job yet.
+    """
+    backend, _ = services.backends.choose(request.backend)
+    found = _look(services, backend, request)
+    claim = services.claims.find(backend.base_url, found.id)
+    if claim is not None:
+        return _holders_job(services, owner, claim)
+    key = key_of("import", backend.base_url, found.id)
+    earlier = services.jobs.find_entry(owner, key)
+    if earlier is None:
+        now = services.clock()
+        job = Job(
+            id=new_job_id(now),
+            owner=owner,
+            created_at=now,
+            updated_at=now,
+            request=_request_of(found),
+            metadata=request.metadata,
+            backend=backend,
+            adopts=found.id,
+        )
+        accepted = accept(services, job, IdempotencyEntry(owner, key, key, job.id))
+        if not isinstance(accepted, IdempotencyEntry):
+            return begin(services, accepted)
+        earlier = accepted
+    return _visible(services, owner, earlier.job_id, found.id)
+
+
+def _look(services: Services, backend: BackendRef, request: ImportRequest) -> BackendJob:
+    named = request.backend_job_id or request.generation_id or ""
+    try:
+        client = services.backends.client(backend)
+        return client.get(request.backend_job_id or client.job_of(named))
+    except (NotFound, Gone, Rejected):
+        raise BackendJobNotFound(named) from None
+
+
+def _holders_job(services: Services, owner: str, claim: Claim) -> Job:
+    if claim.owner != owner:
+        raise BackendJobNotFound(claim.backend_job_id)
+    return _visible(services, owner, claim.job_id, claim.backend_job_id)
+
+
+def _visible(services: Services, owner: str, job_id: str, named: str) -> Job:
+    try:
+        job = services.jobs.get(owner, job_id).job
+    except JobNotFound:
+        raise BackendJobNotFound(named) from None
+    if job.deleted_at is not None:
+        raise BackendJobNotFound(named)
+    return job
+
+
+def _request_of(found: BackendJob) -> VideoRequest:
+    """As far as the video API says what was asked for; zero and nothing where it doesn't."""
+    return VideoRequest(
+        found.prompt or "", found.width or 0, found.height or 0, found.seconds or 0, found.variants or 1
+    )

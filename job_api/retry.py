@@ -1,0 +1,57 @@
+"""Try a job again: never a second generation of what was generated and can still be had."""
+
+from __future__ import annotations
+
+from job_api.read import find_job
+from video_jobs.accept import accept, begin, retry_key
+from video_jobs.errors import JobNotFound, NotRetriable
+from video_jobs.ids import new_job_id
+from video_jobs.job import Job, Status
+from video_jobs.ports import IdempotencyEntry
+from video_jobs.repair import hurry
+from video_jobs.services import Services
+
+_RETRIABLE = (Status.FAILED, Status.CANCELLED, Status.EXPIRED)
+
+
+def retry_job(services: Services, owner: str, job_id: str) -> Job:
+    """For what ended without its videos, the new job, one for however many clicks; for what waits for its
+    download, the same job, which is downloaded now.
+
+    Raises InvalidRequest, JobNotFound, NotRetriable, and StorageUnavailable while there is no new job.
+    """
+    stored = find_job(services, owner, job_id)
+    old = stored.job
+    if old.status is Status.PENDING_DOWNLOAD:
+        return hurry(services, stored)
+    if old.status not in _RETRIABLE:
+        raise NotRetriable(
+            f"{old.id} is {old.status}: only a job that is failed, cancelled, expired or pending_download can be "
+            f"tried again."
+        )
+    key = retry_key(old.id)
+    earlier = services.jobs.find_entry(owner, key)
+    if earlier is None:
+        now = services.clock()
+        image = services.blobs.get_input(owner, old.id) if old.request.input_image else None
+        job = Job(
+            id=new_job_id(now),
+            owner=owner,
+            created_at=now,
+            updated_at=now,
+            request=old.request,
+            metadata=old.metadata,
+            backend=old.backend,
+            retry_of=old.id,
+            adopts=old.adopts,
+        )
+        accepted = accept(services, job, IdempotencyEntry(owner, key, key, job.id), image)
+        if not isinstance(accepted, IdempotencyEntry):
+            return begin(services, accepted)
+        earlier = accepted
+    try:
+        return find_job(services, owner, earlier.job_id).job
+    except JobNotFound:
+        raise NotRetriable(
+            f"{old.id} was tried again as {earlier.job_id}, which has been deleted. Submit a new job."
+        ) from None

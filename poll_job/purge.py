@@ -1,0 +1,96 @@
+"""What follows a tombstone: the backend's job goes, then the blobs, again after the longest fetch, then the rows.
+
+Each look does all of it that can be done by then, so it may run twice, and the last look removes the rows.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+
+from video_jobs import admission, transitions
+from video_jobs.accept import retry_key
+from video_jobs.chain import SendNext
+from video_jobs.errors import BackendError, Gone, JobNotFound, NotFound
+from video_jobs.job import Job, Status
+from video_jobs.ports import BackendState, LiveJob, StoredJob
+from video_jobs.schedule import stopping_delay
+from video_jobs.services import Services
+from video_jobs.update import update
+
+log = logging.getLogger("reelkeep.poll")
+
+LONGEST_FETCH = timedelta(minutes=11)
+"""A function may run for ten minutes (host.json); by then nobody writes a blob of the job any more."""
+
+
+def purge(services: Services, stored: StoredJob, send_next: SendNext) -> None:
+    """Raises TransitionRefused when somebody else has changed the job meanwhile."""
+    job, now = stored.job, services.clock()
+    deleted_at = job.deleted_at or now
+    # Whoever saw the job's end just before the tombstone may have taken its live row away since.
+    services.live_jobs.add(LiveJob.of(job))
+    if not (job.backend_job_gone or _is_wanted(services, job)) and _forget_at_backend(services, job):
+        stored = update(services.jobs, stored, lambda job: transitions.backend_job_gone(job, now))
+        job = stored.job
+    if job.status not in (Status.QUEUED, Status.RUNNING):
+        admission.leave(services, job)
+    services.blobs.delete_job(job.owner, job.id)
+    left = deleted_at + LONGEST_FETCH - now
+    if job.backend_job_gone and left <= timedelta():
+        _remove_rows(services, stored)
+        return
+    turn = send_next(left if job.backend_job_gone else stopping_delay(job, now))
+    update(services.jobs, stored, turn)
+
+
+def _is_wanted(services: Services, job: Job) -> bool:
+    """Whether a retry has yet to decide if it takes up what this job left: its row, and what the backend has."""
+    entry = services.jobs.find_entry(job.owner, retry_key(job.id))
+    if entry is None:
+        return False
+    try:
+        retry = services.jobs.get(job.owner, entry.job_id).job
+    except JobNotFound:
+        return False
+    if retry.status is Status.WAITING:
+        return True
+    # Ended without an answer, it may have been tried again itself.
+    return retry.is_terminal and retry.backend_job_id is None and _is_wanted(services, retry)
+
+
+def _forget_at_backend(services: Services, job: Job) -> bool:
+    """Whether the backend has nothing of the job any more, or nothing that is this job's."""
+    if job.backend_job_id is None or job.expired_by(services.clock()):
+        return True
+    claim = services.claims.find(job.backend.base_url, job.backend_job_id)
+    if claim is not None and claim.job_id != job.id:
+        return True  # handed over to a retry
+    try:
+        services.backends.client(job.backend).delete(job.backend_job_id)
+    except (NotFound, Gone):
+        return True
+    except BackendError as error:
+        log.warning("%s: the backend does not let go of %s: %s", job.id, job.backend_job_id, error)
+        _free_slot_if_ended(services, job)
+        return False
+    return True
+
+
+def _free_slot_if_ended(services: Services, job: Job) -> None:
+    try:
+        seen = services.backends.client(job.backend).get(job.backend_job_id or "")
+    except BackendError:
+        return
+    if seen.state in (BackendState.SUCCEEDED, BackendState.FAILED, BackendState.CANCELLED):
+        admission.leave(services, job)
+
+
+def _remove_rows(services: Services, stored: StoredJob) -> None:
+    """The claim, the job, and last the live row: until then the sweeper finds it."""
+    job = stored.job
+    for claim in services.claims.of_job(job.id):
+        services.claims.release(claim)
+    services.jobs.delete(stored)
+    services.live_jobs.remove(LiveJob.of(job))
+    log.info("%s is deleted", job.id)

@@ -1,0 +1,80 @@
+"""How a job comes into being, whoever asked for it: in the order that makes each crash harmless."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from dataclasses import replace
+from datetime import timedelta
+from functools import partial
+
+from video_jobs.chain import Turn, send_next
+from video_jobs.errors import StorageUnavailable, TransitionRefused
+from video_jobs.job import Job
+from video_jobs.messages import PollMessage
+from video_jobs.ports import IdempotencyEntry, LiveJob, StoredJob
+from video_jobs.schedule import FIRST_POLL
+from video_jobs.services import Services
+from video_jobs.start import start
+from video_jobs.update import log_events
+
+log = logging.getLogger("reelkeep.submit")
+
+
+def accept(
+    services: Services, job: Job, entry: IdempotencyEntry | None, image: bytes | None = None
+) -> StoredJob | IdempotencyEntry:
+    """Store a new job, or give the entry of whoever came first with the same key, and leave nothing behind.
+
+    A crash leaves a live row without a job, which is swept, or a job without a message, which is set going.
+    Raises StorageUnavailable while there is no job yet.
+    """
+    job = replace(job, due_at=job.created_at + FIRST_POLL).noting(job.created_at, "accepted")
+    live = LiveJob.of(job)
+    services.live_jobs.add(live)
+    if job.request.input_image is not None and image is not None:
+        services.blobs.put_input(job.owner, job.id, job.request.input_image, image)
+    stored = services.jobs.insert(job, entry)
+    if isinstance(stored, IdempotencyEntry):
+        if job.request.input_image is not None:
+            services.blobs.delete_input(job.owner, job.id)
+        services.live_jobs.remove(live)
+        return stored
+    log_events(None, stored.job)
+    return stored
+
+
+def begin(services: Services, stored: StoredJob) -> Job:
+    """The first message of its chain, then the first look at what can be done with it.
+
+    Raises nothing for storage that fails: the job is accepted, and an error now would make the client send
+    it again.
+    """
+    job = stored.job
+    try:
+        first = PollMessage(owner=job.owner, job_id=job.id, turn=job.turn)
+        services.messages.send_poll(first, FIRST_POLL)
+        return start(services, stored, partial(_send_later, services, first))
+    except TransitionRefused:
+        return services.jobs.get(job.owner, job.id).job  # its poll chain was faster
+    except StorageUnavailable as error:
+        log.error("%s is accepted, but: %s", job.id, error)
+        return job
+
+
+def key_of(*parts: str) -> str:
+    """The hash under which an idempotency key is kept.
+
+    One part: a client's own key. More: ours, which no client can send, for what may be made only once.
+    """
+    return hashlib.sha256("\n".join(parts).encode("utf-8")).hexdigest()
+
+
+def retry_key(job_id: str) -> str:
+    """Of the one job that tries this one again."""
+    return key_of("retry", job_id)
+
+
+def _send_later(services: Services, first: PollMessage, delay: timedelta) -> Turn:
+    """The chain's first message is on its way, and does for all that is due by then."""
+    return send_next(services, first, delay) if delay > FIRST_POLL else lambda job: job

@@ -1,0 +1,46 @@
+"""The chain of a job's poll messages: the next one is enqueued before the row is saved with its turn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
+
+from video_jobs import transitions
+from video_jobs.job import Job
+from video_jobs.messages import FetchMessage, PollMessage
+from video_jobs.services import Services
+
+Turn = Callable[[Job], Job]
+"""Writes the turn of a message that was sent into the job."""
+
+SendNext = Callable[[timedelta], Turn]
+"""Enqueues the chain's next message, so much later."""
+
+_AT_ONCE = timedelta()
+
+
+def send_next(services: Services, message: PollMessage, delay: timedelta) -> Turn:
+    """The message after this one. One without a turn starts no chain: nothing is sent."""
+    if message.turn is None:
+        return lambda job: job
+    turn, now = message.turn + 1, services.clock()
+    services.messages.send_poll(message.model_copy(update={"turn": turn}), delay)
+    return partial(transitions.next_turn, now=now, turn=turn, due_at=now + delay)
+
+
+def look_now(services: Services, job: Job, delay: timedelta = _AT_ONCE) -> None:
+    """Hurry the chain: this message takes the place of the one that is under way, if any.
+
+    It is one ahead of the row, so that it is not dropped when a look that is under way saves the next turn.
+    """
+    message = PollMessage(owner=job.owner, job_id=job.id, turn=job.turn + 1)
+    services.messages.send_poll(message, delay)
+
+
+def fetch_now(services: Services, job: Job) -> None:
+    """A message for each output that is not settled, with the turn that the row has for it."""
+    for output in job.outputs:
+        if not output.is_settled:
+            message = FetchMessage(owner=job.owner, job_id=job.id, index=output.index, turn=output.turn)
+            services.messages.send_fetch(message, _AT_ONCE)

@@ -1,0 +1,103 @@
+"""A waiting job goes ahead: it takes up what the backend has already, or waits in line, or is submitted."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import replace
+from functools import partial
+
+from video_jobs import admission, transitions
+from video_jobs.adoption import adopt
+from video_jobs.chain import SendNext
+from video_jobs.errors import JobNotFound, TransitionRefused
+from video_jobs.finish import finish
+from video_jobs.job import Job, JobError
+from video_jobs.paid_call import make_paid_call, new_attempt
+from video_jobs.ports import StoredJob
+from video_jobs.salvage import Existing, NothingToAdopt, Undecided, salvage
+from video_jobs.schedule import AFTER_SUBMIT, UNDECIDED_AGAIN, waiting_delay
+from video_jobs.services import Services
+from video_jobs.update import update
+
+_IN_LINE = "It waits for a free place at the video API."
+
+
+def start(services: Services, stored: StoredJob, send_next: SendNext) -> Job:
+    """One look at a waiting job. A crash anywhere leaves a job that the next look finds where it is.
+
+    Raises TransitionRefused when the job has moved on.
+    """
+    job, now = stored.job, services.clock()
+    _tell_the_one_before(services, job)
+    try:
+        existing = salvage(services, job)
+    except Undecided as undecided:
+        turn = send_next(UNDECIDED_AGAIN)
+        reason = str(undecided)
+        return update(services.jobs, stored, lambda job: transitions.waits(turn(job), now, reason)).job
+    except NothingToAdopt as nothing:
+        return _refuse(services, stored, str(nothing))
+    if existing is not None:
+        return _take_up(services, stored, existing, send_next)
+    if not admission.enter(services, job):
+        turn = send_next(waiting_delay())
+        reason = services.gates.get(job.backend.name).gate.reason() or _IN_LINE
+        return update(services.jobs, stored, lambda job: transitions.waits(turn(job), now, reason)).job
+    return _submit(services, stored, send_next)
+
+
+def _submit(services: Services, stored: StoredJob, send_next: SendNext) -> Job:
+    job, now, attempt = stored.job, services.clock(), new_attempt()
+    # Read before `submitting` is saved: an image that can't be read must not look like a call that was made.
+    image = services.blobs.get_input(job.owner, job.id) if job.request.input_image else None
+    turn = send_next(AFTER_SUBMIT)
+    backend = services.backends.current(job.backend)
+
+    def begin(job: Job) -> Job:
+        if job.attempt != attempt:
+            job = turn(job)
+        return transitions.begin_submit(job, now, attempt, backend)
+
+    try:
+        stored = update(services.jobs, stored, begin)
+    except TransitionRefused:
+        admission.leave_unless_running(services, services.jobs.get(job.owner, job.id).job)
+        raise
+    return make_paid_call(services, stored, image)
+
+
+def _take_up(services: Services, stored: StoredJob, existing: Existing, send_next: SendNext) -> Job:
+    """Claim what the backend has, then keep its id: no call is paid for."""
+    job, now, backend = stored.job, services.clock(), existing.backend
+    claimant = replace(job, backend=backend)
+    if not adopt(services, claimant, existing.backend_job.id, existing.held_by):
+        if job.adopts is not None:
+            return _refuse(services, stored, f"The video API has no job {job.adopts}, or has deleted it.")
+        raise TransitionRefused(f"Another job has taken {existing.backend_job.id} up")
+    turn, retention = send_next(AFTER_SUBMIT), services.backends.retention(backend)
+
+    def taken(job: Job) -> Job:
+        at_home = replace(turn(job), backend=backend)
+        return transitions.submitted(at_home, now, existing.backend_job, retention, what="adopted")
+
+    saved = update(services.jobs, stored, taken).job
+    admission.entered(services, saved)
+    admission.leave(services, saved)
+    return saved
+
+
+def _refuse(services: Services, stored: StoredJob, why: str) -> Job:
+    error = JobError(code="backend_job_not_found", message=why)
+    refused = partial(transitions.failed, now=services.clock(), error=error)
+    job = update(services.jobs, stored, refused).job
+    finish(services, job)
+    return job
+
+
+def _tell_the_one_before(services: Services, job: Job) -> None:
+    """A retry is named in the job that it tries again, whatever a crash kept from being written."""
+    if job.retry_of is None:
+        return
+    with contextlib.suppress(JobNotFound):
+        before = services.jobs.get(job.owner, job.retry_of)
+        update(services.jobs, before, partial(transitions.retried, now=services.clock(), retry=job.id))

@@ -1,0 +1,75 @@
+"""How a job moves on: pure functions from one Job to the next, or TransitionRefused.
+
+Storage reloads and applies them again when somebody else was faster, so each decides from the job that
+it is given and from nothing that was read before.
+"""
+
+from video_jobs.transitions.download import (
+    MOST_OUTPUTS,
+    UNSTARTED_OVERDUE,
+    fetch_again,
+    output_delayed,
+    output_lost,
+    output_stored,
+)
+from video_jobs.transitions.generation import (
+    LOST_JOB_GRACE,
+    NO_OUTPUT_GRACE,
+    is_missing_too_long,
+    is_moderation,
+    look_failed,
+    looked,
+    not_found,
+)
+from video_jobs.transitions.intents import (
+    backend_job_gone,
+    cancel_refused,
+    cancelled,
+    request_cancel,
+    request_delete,
+    retried,
+)
+from video_jobs.transitions.repair import alarmed, next_turn, poisoned, repaired, troubled
+from video_jobs.transitions.submission import (
+    begin_submit,
+    failed,
+    note_unknown_outcome,
+    put_back,
+    submission_failed,
+    submitted,
+    waits,
+)
+
+__all__ = [
+    "LOST_JOB_GRACE",
+    "MOST_OUTPUTS",
+    "NO_OUTPUT_GRACE",
+    "UNSTARTED_OVERDUE",
+    "alarmed",
+    "backend_job_gone",
+    "begin_submit",
+    "cancel_refused",
+    "cancelled",
+    "failed",
+    "fetch_again",
+    "is_missing_too_long",
+    "is_moderation",
+    "look_failed",
+    "looked",
+    "next_turn",
+    "not_found",
+    "note_unknown_outcome",
+    "output_delayed",
+    "output_lost",
+    "output_stored",
+    "poisoned",
+    "put_back",
+    "repaired",
+    "request_cancel",
+    "request_delete",
+    "retried",
+    "submission_failed",
+    "submitted",
+    "troubled",
+    "waits",
+]

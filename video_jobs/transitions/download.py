@@ -1,0 +1,114 @@
+"""From generated to stored: each output on its own, and the job when the last one is settled."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from video_jobs.errors import TransitionRefused
+from video_jobs.job import Job, JobError, Output, Status, StoredVideo
+from video_jobs.transitions.pieces import ended, expired, require
+
+MOST_OUTPUTS = 10
+"""Videos of one job that are fetched; more than any model makes, and few enough for one row."""
+
+UNSTARTED_OVERDUE = timedelta(minutes=2)
+"""When nothing has been heard of an output's first fetch message, it is sent again: at worst, a download of
+more than this is made twice beside itself."""
+
+
+def output_stored(job: Job, now: datetime, which: Output, video: StoredVideo, thumbnail: str | None) -> Job:
+    """One output lies in storage; with the last one the job ends.
+
+    `which`, here and below, is the output as it was read: the transition is for it and for no other.
+    """
+    output = _open_output(job, which)
+    kept = replace(output, stored=video, thumbnail=thumbnail, turn=output.turn + 1, due_at=None, problem=None)
+    job = _with_output(job, now, kept).noting(now, "stored", f"video {output.index}, {video.length} bytes")
+    return _settle(job, now)
+
+
+def output_delayed(
+    job: Job,
+    now: datetime,
+    which: Output,
+    problem: str,
+    *,
+    turn: int,
+    due_at: datetime,
+    suspect_sha256: str | None = None,
+    request_id: str | None = None,
+) -> Job:
+    """One output could not be fetched; the message `turn`, visible from `due_at`, tries again."""
+    output = _open_output(job, which)
+    if output.turn >= turn:
+        raise TransitionRefused(f"{job.id}/{output.index} is at turn {output.turn} already")
+    delayed = replace(
+        output,
+        turn=turn,
+        due_at=due_at,
+        attempts=output.attempts + 1,
+        problem=problem,
+        suspect_sha256=suspect_sha256 or output.suspect_sha256,
+    )
+    job = _with_output(job, now, delayed).evolve(now, status=Status.PENDING_DOWNLOAD, reason=problem)
+    return job.noting(now, "download_failed", f"video {output.index}: {problem}", request_id)
+
+
+def output_lost(job: Job, now: datetime, which: Output, problem: str) -> Job:
+    """The backend's time for one output is over and it was not to be had."""
+    output = _open_output(job, which)
+    lost = replace(output, lost=True, turn=output.turn + 1, due_at=None, problem=problem)
+    job = _with_output(job, now, lost).noting(now, "lost", f"video {output.index}: {problem}")
+    return _settle(job, now)
+
+
+def fetch_again(job: Job, now: datetime, overdue_after: timedelta) -> Job:
+    """Give each output whose fetch message seems lost a new turn, due now. Zero: each that is still open."""
+    require(job, Status.FETCHING, Status.PENDING_DOWNLOAD)
+
+    def is_overdue(output: Output) -> bool:
+        # The first message of all is the one that a crash may have kept from being sent.
+        patience = min(UNSTARTED_OVERDUE, overdue_after) if output.turn == 0 else overdue_after
+        due = output.due_at is None or now - output.due_at >= patience or not overdue_after
+        return not output.is_settled and due
+
+    outputs = tuple(
+        replace(output, turn=output.turn + 1, due_at=now) if is_overdue(output) else output
+        for output in job.outputs
+    )
+    return job if outputs == job.outputs else job.evolve(now, outputs=outputs).noting(now, "fetch_again")
+
+
+def _open_output(job: Job, which: Output) -> Output:
+    require(job, Status.FETCHING, Status.PENDING_DOWNLOAD)
+    if job.deleted_at is not None:
+        raise TransitionRefused(f"{job.id} is being deleted")
+    output = job.output(which.index)
+    if output is None or output.generation_id != which.generation_id:
+        raise TransitionRefused(f"{job.id} has no output {which.index} named {which.generation_id}")
+    if output.is_settled:
+        raise TransitionRefused(f"{job.id}/{which.index} is settled")
+    return output
+
+
+def _with_output(job: Job, now: datetime, output: Output) -> Job:
+    outputs = tuple(output if old.index == output.index else old for old in job.outputs)
+    return job.evolve(now, outputs=outputs)
+
+
+def _settle(job: Job, now: datetime) -> Job:
+    """End the job if its last output is settled."""
+    if not all(output.is_settled for output in job.outputs):
+        return job
+    lost = [output for output in job.outputs if output.lost]
+    if lost:
+        return expired(job, now, f"Video {lost[0].index} could not be fetched in time: {lost[0].problem}")
+    unverified = [o.index for o in job.outputs if o.stored is not None and not o.stored.verified]
+    if unverified:
+        message = (
+            f"The video API delivered something complete that is no well-formed MP4, twice the same "
+            f"(video {', '.join(map(str, unverified))}). It is stored all the same."
+        )
+        return ended(job, now, Status.FAILED, JobError(code="unverified_video", message=message))
+    return ended(job, now, Status.SUCCEEDED)
