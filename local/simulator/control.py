@@ -56,6 +56,7 @@ class Control:
         return {
             "jobs": [self._entry(job) for job in self._world.everything()],
             "calls": self._world.ledger.calls(),
+            "most_unfinished": self._world.most_unfinished(),
         }
 
     def _entry(self, job: Job) -> dict[str, object]:

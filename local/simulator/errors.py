@@ -107,6 +107,11 @@ def filtered() -> ApiError:
     )
 
 
+def still_running() -> ApiError:
+    """What has not ended can't be deleted."""
+    return ApiError(409, "It can be deleted when it has completed or failed, not before.", code="conflict")
+
+
 def limited(limit: LimitReachedError) -> ApiError:
     """The create comes too early."""
     headers = {} if limit.retry_after is None else {"retry-after": str(limit.retry_after)}

@@ -61,6 +61,9 @@ class Settings:
     queue_seconds: float = _setting(10.0, _is_at_least_zero, "seconds, 0 or more")
     #: Simulated seconds of work.
     run_seconds: float = _setting(30.0, _is_at_least_zero, "seconds, 0 or more")
+    #: Simulated seconds by which a job's work may take more or less than that: at random, but the same ones in
+    #: the same order after every start and reset.
+    run_spread_seconds: float = _setting(0.0, _is_at_least_zero, "seconds, 0 or more")
     #: Simulated seconds from the create until the service deletes what it made.
     retention_seconds: float = _setting(86_400.0, _is_at_least_zero, "seconds, 0 or more")
 
@@ -76,6 +79,8 @@ class Settings:
     deployments: tuple[str, ...] | None = _setting(None, _optional(_is_names), "a list of names or null")
     #: Every create answers 410, as a service does whose model was taken away.
     retired: bool = _switch()
+    #: DELETE of a job that has not ended answers 409: OpenAI's description has it for those that have.
+    refuse_delete_running: bool = _switch()
 
     #: Length of every served MP4 in bytes, filled up at its end; null or less than the video: as rendered.
     pad_to_bytes: int | None = _setting(None, _optional(_is_count), "bytes or null")

@@ -11,7 +11,7 @@ from .errors import ApiError
 from .intake import Intake
 from .job import AZURE_SORA, Job, Order, Phase, RenderedOutput
 from .render import Rendering
-from .world import LimitReachedError, PromptRejectedError, World
+from .world import LimitReachedError, PromptRejectedError, StillRunningError, World
 
 _BASE = ["openai", "v1", "video", "generations"]
 _STATUSES = {"preprocessing", "queued", "running", "processing", "cancelled", "succeeded", "failed"}
@@ -77,6 +77,8 @@ class SoraJobs:
             return errors.wrapped(errors.limited(limit), self._world.settings)
         except PromptRejectedError:
             return errors.flat(errors.filtered())
+        except StillRunningError:
+            return errors.flat(errors.still_running())
         except ApiError as error:
             return errors.flat(error)
 

@@ -15,7 +15,7 @@ from .intake import Intake
 from .job import OPENAI_VIDEOS, Job, Look, Order, Phase
 from .render import render_sheet
 from .signed import SignedLinks
-from .world import LimitReachedError, PromptRejectedError, World
+from .world import LimitReachedError, PromptRejectedError, StillRunningError, World
 
 _BASES = (["openai", "v1", "videos"], ["v1", "videos"])
 _SIZES = ("720x1280", "1280x720", "1024x1792", "1792x1024")
@@ -80,6 +80,8 @@ class Videos:
             error = errors.limited(limit)
         except PromptRejectedError:
             error = errors.filtered()
+        except StillRunningError:
+            error = errors.still_running()
         except ApiError as refused:
             error = refused
         return errors.wrapped(error, self._world.settings)

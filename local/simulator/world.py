@@ -3,6 +3,7 @@
 import base64
 import logging
 import math
+import random
 import secrets
 import threading
 from collections.abc import Mapping
@@ -16,6 +17,8 @@ from .render import GivenUpError, Renderer, Rendering
 from .settings import Settings
 
 logger = logging.getLogger(__name__)
+
+_SEED = 1  # any; the same for every start
 
 
 class LimitReachedError(Exception):
@@ -33,6 +36,10 @@ class PromptRejectedError(Exception):
     """A prompt that the content filter refused before there was a job."""
 
 
+class StillRunningError(Exception):
+    """A delete that was refused because the job has not ended."""
+
+
 class World:
     """All jobs that were ever created, and the rules that they live by. Thread-safe."""
 
@@ -45,6 +52,9 @@ class World:
         self.settings = self._initial
         self._jobs: dict[str, Job] = {}
         self._job_of_output: dict[str, Job] = {}
+        self._unfinished: dict[str, list[Job]] = {AZURE_SORA: [], OPENAI_VIDEOS: []}
+        self._most_unfinished = dict.fromkeys(self._unfinished, 0)
+        self._spread = random.Random(_SEED)
 
     # Control
 
@@ -63,6 +73,9 @@ class World:
             self.clock.restart(self.settings.speed)
             self._jobs.clear()
             self._job_of_output.clear()
+            self._unfinished = {dialect: [] for dialect in self._unfinished}
+            self._most_unfinished = dict.fromkeys(self._unfinished, 0)
+            self._spread = random.Random(_SEED)
             self.ledger.clear()
 
     def close(self) -> None:
@@ -78,8 +91,10 @@ class World:
             raise PromptRejectedError
         with self._lock:
             now = self.clock.now()
+            unfinished = self._unfinished[dialect] = self._still_unfinished(dialect, now)
             self._refuse_beyond_limits(dialect, now)
             settings = self.settings
+            spread = self._spread.uniform(-settings.run_spread_seconds, settings.run_spread_seconds)
             job = Job(
                 id=self._new_job_id(dialect),
                 dialect=dialect,
@@ -87,13 +102,15 @@ class World:
                 ending=ending,
                 created_at=now,
                 queue_seconds=settings.queue_seconds,
-                run_seconds=settings.run_seconds,
+                run_seconds=max(0.0, settings.run_seconds + spread),
                 expires_at=now + settings.retention_seconds,
                 pad_to_bytes=settings.pad_to_bytes,
             )
             for variant in range(1, self._outputs_of(order, ending) + 1):
                 self._begin_output(job, variant)
             self._jobs[job.id] = job
+            unfinished.append(job)
+            self._most_unfinished[dialect] = max(self._most_unfinished[dialect], len(unfinished))
             return job
 
     def look(self, job: Job) -> Look:
@@ -124,9 +141,12 @@ class World:
             ]
 
     def delete(self, job: Job) -> None:
-        """Stop the job if it runs, and forget it with all that it made."""
+        """Stop the job if it runs, and forget it with all that it made. Raises StillRunningError."""
         with self._lock:
-            job.deleted_at = self.clock.now()
+            now = self.clock.now()
+            if self.settings.refuse_delete_running and not job.look(now).phase.over:
+                raise StillRunningError
+            job.deleted_at = now
 
     def expired(self, job: Job) -> bool:
         """Whether the retention is over."""
@@ -142,6 +162,11 @@ class World:
         with self._lock:
             return list(self._jobs.values())
 
+    def most_unfinished(self) -> dict[str, int]:
+        """The highest number of unfinished jobs that each dialect ever had at once."""
+        with self._lock:
+            return dict(self._most_unfinished)
+
     def owner_of(self, some_id: str) -> str | None:
         """The id of the job that has this id, or an output with it."""
         with self._lock:
@@ -153,10 +178,8 @@ class World:
     def _refuse_beyond_limits(self, dialect: str, now: float) -> None:
         settings = self.settings
         limit = settings.running_limit if dialect == AZURE_SORA else settings.videos_running_limit
-        if limit is not None:
-            running = sum(not job.look(now).phase.over for job in self.jobs(dialect))
-            if running >= limit:
-                raise LimitReachedError("Too many running tasks", settings.running_retry_after)
+        if limit is not None and len(self._unfinished[dialect]) >= limit:
+            raise LimitReachedError("Too many running tasks", settings.running_retry_after)
         if settings.creates_per_minute is not None:
             recent = [
                 j.created_at for j in self._jobs.values() if j.dialect == dialect and j.created_at > now - 60
@@ -167,6 +190,10 @@ class World:
                 raise LimitReachedError(
                     "Rate limit reached for video creation requests", max(1, math.ceil(wait))
                 )
+
+    def _still_unfinished(self, dialect: str, now: float) -> list[Job]:
+        """Of those that were unfinished at the last create. An end is final, so no other can be among them."""
+        return [job for job in self._unfinished[dialect] if self.keeps(job) and not job.look(now).phase.over]
 
     @staticmethod
     def _outputs_of(order: Order, ending: Ending) -> int:

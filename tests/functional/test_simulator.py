@@ -211,6 +211,77 @@ def test_a_third_running_job_is_refused_until_one_ends(simulator: Simulator) -> 
     assert sora(simulator, "POST", "jobs", json=SMALL).status_code == 200
 
 
+def test_the_ledger_tells_how_many_were_unfinished_at_once_and_which_creates_were_too_many(
+    simulator: Simulator,
+) -> None:
+    control(simulator, "settings", {"videos_running_limit": 1})
+    first, _ = sora_job(simulator), sora_job(simulator)
+    assert sora(simulator, "POST", "jobs", json=SMALL).status_code == 429
+    sora(simulator, "DELETE", f"jobs/{first['id']}")
+    sora_job(simulator)
+    made = video(simulator)
+    assert videos(simulator, "POST", json={"prompt": "x"}).status_code == 429
+    ended_video(simulator, made["id"])
+    video(simulator)
+    ledger = control(simulator, "ledger", method="GET")
+    assert ledger["most_unfinished"] == {"azure-sora": 2, "openai-videos": 1}
+    refused = [
+        (call["dialect"], call["fault"])
+        for call in ledger["calls"]
+        if call["operation"] == "create" and call["status"] == 429
+    ]
+    assert refused == [("azure-sora", False), ("openai-videos", False)]
+    control(simulator, "settings", {"running_limit": None})
+    for _ in range(3):
+        sora_job(simulator)
+    assert simulator.world.most_unfinished()["azure-sora"] == 3, "without a limit they are counted too"
+    control(simulator, "reset")
+    assert simulator.world.most_unfinished() == {"azure-sora": 0, "openai-videos": 0}
+
+
+def test_a_failed_or_expired_job_counts_as_unfinished_no_more(simulator: Simulator) -> None:
+    sora_job(simulator, prompt="blocked-input")
+    control(simulator, "settings", {"retention_seconds": 60, "run_seconds": 600})
+    sora_job(simulator)
+    control(simulator, "clock", {"advance": 61})
+    assert [sora_job(simulator)["status"] for _ in range(2)] == ["queued", "queued"]
+    assert simulator.world.most_unfinished()["azure-sora"] == 2
+
+
+def test_jobs_take_more_or_less_time_and_the_same_again_after_a_reset(simulator: Simulator) -> None:
+    def run_seconds(spread: float) -> list[float]:
+        control(simulator, "reset")
+        control(simulator, "settings", {"running_limit": None, "run_spread_seconds": spread})
+        for _ in range(20):
+            sora_job(simulator)
+        return [job.run_seconds for job in simulator.world.everything()]
+
+    assert run_seconds(0) == [30.0] * 20
+    spread = run_seconds(12)
+    assert spread == run_seconds(12)
+    assert all(18 <= seconds <= 42 for seconds in spread)
+    assert max(spread) - min(spread) > 6
+    assert len(set(spread)) == 20
+    assert min(run_seconds(1000)) == 0, "never less than none"
+    with Simulator(run_spread_seconds=12.0) as another:
+        sora_job(another)
+        assert another.world.everything()[0].run_seconds == spread[0], "and after another start"
+
+
+def test_what_has_not_ended_can_not_be_deleted_where_that_is_refused(simulator: Simulator) -> None:
+    control(simulator, "settings", {"refuse_delete_running": True})
+    job, made = sora_job(simulator), video(simulator)
+    flat = sora(simulator, "DELETE", f"jobs/{job['id']}")
+    assert (flat.status_code, flat.json()["code"]) == (409, "conflict")
+    wrapped = videos(simulator, "DELETE", f"/{made['id']}")
+    assert (wrapped.status_code, wrapped.json()["error"]["code"]) == (409, "conflict")
+    ended_sora(simulator, job["id"])
+    ended_video(simulator, made["id"])
+    assert sora(simulator, "DELETE", f"jobs/{job['id']}").status_code == 204
+    assert videos(simulator, "DELETE", f"/{made['id']}").json()["deleted"] is True
+    assert videos(simulator, "DELETE", f"/{made['id']}").status_code == 404
+
+
 def test_creates_beyond_those_of_a_minute_are_told_when_to_come_back(simulator: Simulator) -> None:
     control(simulator, "settings", {"creates_per_minute": 1, "speed": 10})
     video(simulator)
