@@ -8,19 +8,49 @@ import pytest
 
 from local.azurite_process import Azurite
 from local.simulator.server import Simulator
-from tests.pipeline import DIALECTS, Pipeline
+from tests.leaks import Leaks
+from tests.pipeline import API_KEY, DIALECTS, Pipeline
+
+_WATCH = pytest.StashKey[Leaks]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # Here, since pytest puts the root logger's level back after each part of a test.
+    config.stash[_WATCH] = Leaks()
+    config.stash[_WATCH].begin()
+    if config.option.log_level is None:
+        config.option.log_level = "WARNING"  # of what a report repeats; the watch sees everything
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    config.stash[_WATCH].end()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def leaks(pytestconfig: pytest.Config) -> Iterator[Leaks]:
+    watch = pytestconfig.stash[_WATCH]
+    yield watch
+    watch.refuse()
+
+
+@pytest.fixture(autouse=True)
+def nothing_leaks(leaks: Leaks) -> Iterator[None]:
+    """I9: no key, token or SAS in a log, a row, a message or an answer of any test."""
+    yield
+    leaks.refuse()
 
 
 @pytest.fixture(scope="session")
-def azurite() -> Iterator[Azurite]:
+def azurite(leaks: Leaks) -> Iterator[Azurite]:
     with Azurite() as running:
         yield running
+        leaks.look_into_storage(running.connection_string)
 
 
 @pytest.fixture(scope="session")
 def shared_simulator() -> Iterator[Simulator]:
     # Its clock all but stands still: tests move it.
-    with Simulator(api_key="sim-key", speed=0.001) as running:
+    with Simulator(api_key=API_KEY, speed=0.001) as running:
         yield running
 
 

@@ -9,6 +9,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -28,6 +29,7 @@ import function_app
 from local.azurite_process import Azurite
 from local.function_host.host import FunctionHost
 from local.function_host.host_json import HostJson
+from local.simulator.faults import Fault
 from local.simulator.server import Simulator
 from tests.pipeline import environment_for
 from video_jobs import services
@@ -51,7 +53,10 @@ class Client:
         return requests.post(f"{self.api}/jobs", timeout=30, **arguments)
 
     def get(self, path: str, **arguments: Any) -> requests.Response:
-        return requests.get(f"{self.api}/{path}", timeout=30, **arguments)
+        return self.send("GET", path, **arguments)
+
+    def send(self, method: str, path: str, **arguments: Any) -> requests.Response:
+        return requests.request(method, f"{self.api}/{path}", timeout=30, **arguments)
 
     def wait(self, job_id: str) -> dict[str, Any]:
         deadline = time.monotonic() + 60
@@ -83,6 +88,7 @@ def client(azurite: Azurite) -> Iterator[Client]:
             simulator,
             "azure-sora",
             AzureWebJobsStorage=azurite.connection_string,
+            VIDEO_RUNNING_LIMIT="0",
             VIDEO_BACKENDS=json.dumps([second]),
             SECOND_KEY="sim-key",
         )
@@ -292,12 +298,16 @@ def test_bad_input_gets_a_clear_problem_and_leaves_nothing(client: Client, what:
         body = {**body, "input_image": data_url(content.getvalue())}
     before = everything_stored(client)
     answer = client.post(data=json.dumps(body), headers={"Content-Type": "application/json"})
+    assert_refused_for(answer, field)
+    assert not everything_stored(client) - before
+
+
+def assert_refused_for(answer: requests.Response, field: str) -> None:
     problem = answer.json()
     assert (answer.status_code, problem["status"]) == (400, 400), answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     assert [error["field"] for error in problem["errors"]] == [field]
     assert problem["errors"][0]["message"]
-    assert everything_stored(client) == before
 
 
 BAD_REQUESTS: dict[str, tuple[dict[str, Any], int, str]] = {
@@ -351,7 +361,7 @@ def test_a_request_that_is_malformed_is_refused_and_leaves_nothing(client: Clien
     answer = client.post(**arguments)
     assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
     assert answer.json()["detail"]
-    assert everything_stored(client) == before
+    assert not everything_stored(client) - before
 
 
 @pytest.mark.parametrize(
@@ -404,21 +414,23 @@ def test_a_video_that_is_not_there_is_said(
     ],
 )
 @pytest.mark.parametrize("name", ["video-poll", "video-fetch"])
-def test_a_malformed_message_is_poisoned_with_its_reason_in_the_log(
+def test_a_malformed_message_is_poisoned_and_dropped_with_its_reason_in_the_log(
     client: Client, caplog: pytest.LogCaptureFixture, name: str, text: str, reason: str
 ) -> None:
     queues = QueueServiceClient.from_connection_string(client.azurite.connection_string)
     queue = queues.get_queue_client(name, message_encode_policy=TextBase64EncodePolicy())
     poison = queues.get_queue_client(f"{name}-poison", message_decode_policy=TextBase64DecodePolicy())
+    caplog.clear()
     queue.send_message(text)
     deadline = time.monotonic() + 30
-    while not (found := [m for m in _messages(poison) if m.content == text]):
+    while not (said := [r.getMessage() for r in caplog.records if "was poisoned" in r.getMessage()]):
         assert time.monotonic() < deadline, "it was never poisoned"
         time.sleep(0.1)
-    poison.delete_message(found[0])
-    assert reason in caplog.text
-    assert "docs/api.md" in caplog.text
-    assert not [m for m in _messages(queue) if m.content == text]
+    assert reason in said[0]
+    assert "docs/api.md" in said[0]
+    while any(message.content == text for message in (*_messages(queue), *_messages(poison))):
+        assert time.monotonic() < deadline, "it was never taken out of its poison queue"
+        time.sleep(0.1)
 
 
 def _messages(queue: QueueClient) -> list[Any]:
@@ -428,13 +440,355 @@ def _messages(queue: QueueClient) -> list[Any]:
         return []
 
 
-def everything_stored(client: Client) -> tuple[int, int, int]:
-    """How many jobs, live jobs and input images there are."""
+def everything_stored(client: Client) -> set[str]:
+    """The names of all jobs, live jobs, claims and input images that there are."""
     storage = connect(services.Settings.from_environment(os.environ).storage)
-    tables = [storage.tables.get_table_client(name) for name in ("videojobs", "livejobs")]
-    counts = [sum(1 for _ in table.list_entities(select=["RowKey"])) for table in tables]
-    inputs = sum(1 for _ in storage.blobs.get_container_client("inputs").list_blob_names())
-    return counts[0], counts[1], inputs
+    names = set(storage.blobs.get_container_client("inputs").list_blob_names())
+    for name in ("videojobs", "livejobs", "videoclaims"):
+        rows = storage.tables.get_table_client(name).list_entities(select=["PartitionKey", "RowKey"])
+        names |= {f"{name} {row['PartitionKey']} {row['RowKey']}" for row in rows}
+    return names
+
+
+# --- cancel, delete, retry, repair ---------------------------------------------------------------
+
+
+@pytest.fixture
+def slow(client: Client) -> Iterator[None]:
+    """What is submitted now is generated for hours."""
+    client.simulator.world.change({"run_seconds": 100_000})
+    yield
+    client.simulator.world.change({"run_seconds": 30})
+
+
+def test_cancel_answers_202_with_the_job_and_the_job_is_stopped(client: Client, slow: None) -> None:
+    job = client.post(SMALL).json()
+    answer = client.send("POST", f"jobs/{job['id']}/cancel")
+    assert (answer.status_code, answer.headers["location"]) == (202, f"/api/jobs/{job['id']}")
+    assert answer.json()["cancel_requested_at"].endswith("Z")
+    ended = client.wait(job["id"])
+    assert (ended["status"], ended["error"], ended["videos"]) == ("cancelled", None, [])
+    assert [event["event"] for event in ended["history"]][-2:] == ["cancel_requested", "cancelled"]
+    again = client.send("POST", f"jobs/{job['id']}/cancel")
+    assert (again.status_code, again.json()["status"]) == (202, "cancelled")
+    assert "Retry-After" not in again.headers
+
+
+def test_cancelling_what_has_succeeded_is_too_late_and_no_error(client: Client, done: dict[str, Any]) -> None:
+    answer = client.send("POST", f"jobs/{done['id']}/cancel")
+    assert (answer.status_code, answer.json()["status"]) == (202, "succeeded")
+    assert answer.json()["cancel_requested_at"] is None
+
+
+def test_delete_answers_202_and_nobody_sees_the_job_any_more(client: Client) -> None:
+    headers = {"Idempotency-Key": "deleted"}
+    job = client.wait(client.post(SMALL, headers=headers).json()["id"])
+    path = f"jobs/{job['id']}"
+    for _ in range(2):
+        answer = client.send("DELETE", path)
+        assert (answer.status_code, answer.json()) == (202, {"id": job["id"], "deleted": True})
+    doors = (
+        ("GET", ""),
+        ("GET", "/videos/0"),
+        ("GET", "/videos/0/thumbnail"),
+        ("POST", "/cancel"),
+        ("POST", "/retry"),
+        ("POST", "/repair"),
+    )
+    for method, door in doors:
+        answer = client.send(method, path + door)
+        assert (answer.status_code, answer.json()["code"]) == (404, "job_not_found"), door
+    assert job["id"] not in client.get("jobs", params={"limit": 100}).text
+    imported = client.send("POST", "jobs/import", json={"backend_job_id": job["backend_job_id"]})
+    assert (imported.status_code, imported.json()["code"]) == (404, "backend_job_not_found")
+    again = client.post(SMALL, headers=headers)
+    assert (again.status_code, again.json()["code"]) == (409, "idempotency_key_reused")
+    videos = connect(services.Settings.from_environment(os.environ).storage).blobs.get_container_client(
+        "videos"
+    )
+    deadline = time.monotonic() + 30
+    while list(videos.list_blob_names(name_starts_with=f"default/{job['id']}/")):
+        assert time.monotonic() < deadline, "its blobs never went"
+        time.sleep(0.1)
+    assert requests.get(job["videos"][0]["url"], timeout=10).status_code == 404
+
+
+def test_retry_answers_202_with_the_new_job_and_ten_clicks_give_one(client: Client) -> None:
+    old = client.wait(client.post({**SMALL, "prompt": "a boat, internal-failure"}).json()["id"])
+    assert old["status"] == "failed"
+    with ThreadPoolExecutor(10) as pool:
+        answers = list(pool.map(lambda _: client.send("POST", f"jobs/{old['id']}/retry"), range(10)))
+    assert {answer.status_code for answer in answers} == {202}
+    [new_id] = {answer.json()["id"] for answer in answers}
+    assert {answer.headers["location"] for answer in answers} == {f"/api/jobs/{new_id}"}
+    assert client.wait(new_id)["retry_of"] == old["id"]
+    assert client.get(f"jobs/{old['id']}").json()["retried_as"] == new_id
+
+
+def test_a_job_that_can_not_be_tried_again_is_409(client: Client, done: dict[str, Any]) -> None:
+    answer = client.send("POST", f"jobs/{done['id']}/retry")
+    assert (answer.status_code, answer.json()["code"]) == (409, "not_retriable")
+    assert "succeeded" in answer.json()["detail"]
+
+
+def test_repair_and_retry_download_now_what_waits_for_its_download(client: Client) -> None:
+    for door in ("repair", "retry"):
+        client.simulator.faults.add([Fault.read({"operation": "video", "status": 403, "times": 1})])
+        job = client.post(SMALL).json()
+        deadline = time.monotonic() + 30
+        while client.get(f"jobs/{job['id']}").json()["status"] != "pending_download":
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        answer = client.send("POST", f"jobs/{job['id']}/{door}")
+        assert (answer.status_code, answer.json()["id"]) == (202, job["id"])
+        assert client.wait(job["id"])["status"] == "succeeded"
+
+
+def test_repairing_what_has_ended_changes_nothing(client: Client, done: dict[str, Any]) -> None:
+    answer = client.send("POST", f"jobs/{done['id']}/repair")
+    assert (answer.status_code, answer.json()["status"]) == (202, "succeeded")
+    assert client.get(f"jobs/{done['id']}").json()["updated_at"] == done["updated_at"]
+
+
+DOORS = (
+    ("GET", ""),
+    ("DELETE", ""),
+    ("POST", "/cancel"),
+    ("POST", "/retry"),
+    ("POST", "/repair"),
+    ("GET", "/videos/0"),
+)
+
+
+@pytest.mark.parametrize(("method", "door"), DOORS)
+@pytest.mark.parametrize(
+    ("named", "status", "code"),
+    [
+        ("nonsense", 400, "invalid_job_id"),
+        ("job_" + "0" * 25 + "%2F", 400, "invalid_job_id"),
+        ("job_" + "u" * 26, 400, "invalid_job_id"),
+        ("JOB_" + "0" * 26, 400, "invalid_job_id"),
+        ("%00", 400, "invalid_job_id"),
+        ("job_" + "0" * 26, 404, "job_not_found"),
+    ],
+)
+def test_every_door_says_what_is_wrong_with_an_id(
+    client: Client, method: str, door: str, named: str, status: int, code: str
+) -> None:
+    answer = client.send(method, f"jobs/{named}{door}")
+    assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize(("method", "door"), DOORS)
+def test_every_door_is_404_for_another_owners_job(
+    client: Client, done: dict[str, Any], monkeypatch: pytest.MonkeyPatch, method: str, door: str
+) -> None:
+    monkeypatch.setattr("job_api.blueprint.owner_of", lambda _: "somebody-else")
+    answer = client.send(method, f"jobs/{done['id']}{door}")
+    missing = client.send(method, f"jobs/job_{'0' * 26}{door}")
+    assert (answer.status_code, answer.json()["code"]) == (404, "job_not_found")
+    assert answer.text.replace(done["id"], "") == missing.text.replace(f"job_{'0' * 26}", "")
+    assert done["id"] not in client.get("jobs", params={"limit": 100}).text
+    monkeypatch.undo()
+    assert client.get(f"jobs/{done['id']}").json()["status"] == "succeeded"
+
+
+# --- import --------------------------------------------------------------------------------------
+
+
+def made_elsewhere(client: Client) -> dict[str, Any]:
+    """A finished job as somebody made it at the video API's own door, with the key in hand."""
+    base = f"{client.simulator.url}/openai/v1/video/generations/jobs"
+    asked = {"model": "sora", "prompt": "a paper boat", "width": 480, "height": 480, "n_seconds": 1}
+    arguments: dict[str, Any] = {"params": {"api-version": "preview"}, "headers": {"api-key": "sim-key"}}
+    made = requests.post(base, json=asked, timeout=10, **arguments).json()
+    deadline = time.monotonic() + 30
+    while made["status"] != "succeeded":
+        assert time.monotonic() < deadline, made
+        time.sleep(0.1)
+        made = requests.get(f"{base}/{made['id']}", timeout=10, **arguments).json()
+    return dict(made)
+
+
+def test_a_video_that_was_made_elsewhere_is_imported_by_either_id(client: Client) -> None:
+    made = made_elsewhere(client)
+    body = {"generation_id": made["generations"][0]["id"], "metadata": {"scene": "7"}}
+    answer = client.send("POST", "jobs/import", json=body)
+    assert answer.status_code == 202, answer.text
+    job = answer.json()
+    assert answer.headers["location"] == f"/api/jobs/{job['id']}"
+    assert (job["imported"], job["prompt"], job["metadata"]) == (True, "a paper boat", {"scene": "7"})
+    again = client.send("POST", "jobs/import", json={"backend_job_id": made["id"]})
+    assert (again.status_code, again.json()["id"]) == (202, job["id"])
+    ended = client.wait(job["id"])
+    assert (ended["status"], ended["backend_job_id"]) == ("succeeded", made["id"])
+    content = requests.get(ended["videos"][0]["url"], timeout=10).content
+    assert hashlib.sha256(content).hexdigest() == ended["videos"][0]["sha256"]
+
+
+def test_what_another_owner_has_can_not_be_imported(
+    client: Client, done: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("job_api.blueprint.owner_of", lambda _: "somebody-else")
+    before = everything_stored(client)
+    for named in (done["backend_job_id"], "task_00"):
+        answer = client.send("POST", "jobs/import", json={"backend_job_id": named})
+        assert (answer.status_code, answer.json()["code"]) == (404, "backend_job_not_found")
+    assert not everything_stored(client) - before
+
+
+def test_a_video_api_that_can_not_say_is_503_and_nothing_is_stored(client: Client) -> None:
+    client.simulator.faults.add([Fault.read({"operation": "get", "status": 500, "times": -1})])
+    before = everything_stored(client)
+    answer = client.send("POST", "jobs/import", json={"backend_job_id": "task_00"})
+    client.simulator.faults.clear()
+    assert (answer.status_code, answer.json()["code"]) == (503, "backend_unavailable")
+    assert int(answer.headers["retry-after"]) > 0
+    assert not everything_stored(client) - before
+
+
+BAD_IMPORTS: dict[str, tuple[dict[str, Any], str]] = {
+    "no id": ({}, "body"),
+    "both ids": ({"backend_job_id": "task_1", "generation_id": "gen_1"}, "body"),
+    "an empty id": ({"backend_job_id": ""}, "backend_job_id"),
+    "an id that leads elsewhere": ({"backend_job_id": ".."}, "backend_job_id"),
+    "an id that is no text": ({"generation_id": 7}, "generation_id"),
+    "an id with half a surrogate": ({"generation_id": "\ud800"}, "generation_id"),
+    "an id with control characters": ({"backend_job_id": "task\x00"}, "backend_job_id"),
+    "an id that is a list": ({"backend_job_id": ["task_1"]}, "backend_job_id"),
+    "a huge id": ({"backend_job_id": "t" * 1001}, "backend_job_id"),
+    "an unknown field": ({"backend_job_id": "task_1", "prompt": "x"}, "prompt"),
+    "an unknown backend": ({"backend_job_id": "task_1", "backend": "nowhere"}, "backend"),
+    "metadata that is no text": ({"backend_job_id": "task_1", "metadata": {"a": 1}}, "metadata.a"),
+    "metadata with control characters": (
+        {"backend_job_id": "task_1", "metadata": {"a": "\x07"}},
+        "metadata.a",
+    ),
+    "metadata with half a surrogate": (
+        {"backend_job_id": "task_1", "metadata": {"a": "\udfff"}},
+        "metadata.a",
+    ),
+    "too much metadata": (
+        {"backend_job_id": "task_1", "metadata": {str(n): "" for n in range(17)}},
+        "metadata",
+    ),
+    "metadata that are too long together": (
+        {"backend_job_id": "task_1", "metadata": {str(n): '"' * 512 for n in range(16)}},
+        "metadata",
+    ),
+    "metadata that is a list": ({"backend_job_id": "task_1", "metadata": ["a"]}, "metadata"),
+}
+
+
+@pytest.mark.parametrize("what", BAD_IMPORTS)
+def test_an_import_that_is_no_good_gets_a_clear_problem_and_leaves_nothing(client: Client, what: str) -> None:
+    body, field = BAD_IMPORTS[what]
+    before = everything_stored(client)
+    assert_refused_for(client.send("POST", "jobs/import", data=json.dumps(body)), field)
+    assert not everything_stored(client) - before
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        (b"", 400, "invalid_json"),
+        (b"{", 400, "invalid_json"),
+        (b"[1]", 400, "invalid_json"),
+        (b"\xff\xfe", 400, "invalid_json"),
+        (b"[" * 60_000, 400, "invalid_json"),
+        (b'{"backend_job_id": "task_1"}'.ljust(65_537), 413, "body_too_large"),
+        (b"x" * (8 << 20), 413, "body_too_large"),
+    ],
+    ids=lambda part: str(part)[:12],
+)
+def test_an_import_that_is_malformed_is_refused(client: Client, body: bytes, status: int, code: str) -> None:
+    answer = client.send("POST", "jobs/import", data=body)
+    assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+# --- the operator's doors ------------------------------------------------------------------------
+
+
+def backend_named(client: Client, name: str) -> dict[str, Any]:
+    [found] = [one for one in client.get("backends").json()["backends"] if one["name"] == name]
+    return dict(found)
+
+
+@pytest.fixture
+def paused(client: Client) -> Iterator[None]:
+    """The second backend takes nothing."""
+    for _ in range(2):  # twice is fine
+        answer = client.send("POST", "backends/second/pause")
+        assert (answer.status_code, answer.json()["name"]) == (200, "second")
+        assert answer.json()["paused_since"].endswith("Z")
+    yield
+    assert client.send("POST", "backends/second/resume").status_code == 200
+
+
+SECOND = {"prompt": "a paper boat", "backend": "second", "size": "720x1280", "seconds": 4}
+
+
+def test_jobs_for_a_paused_backend_wait_in_line_and_go_ahead_when_it_is_resumed(
+    client: Client, paused: None
+) -> None:
+    jobs = [client.post(SECOND).json() for _ in range(3)]
+    for position, job in enumerate(jobs, 1):
+        seen = client.get(f"jobs/{job['id']}").json()
+        assert (seen["status"], seen["queue_position"]) == ("waiting", position)
+        assert "paused" in seen["reason"]
+    assert backend_named(client, "second")["waiting"] == 3
+    cancelled = client.send("POST", f"jobs/{jobs[0]['id']}/cancel").json()
+    assert (cancelled["status"], cancelled["queue_position"]) == ("cancelled", None)
+    assert client.get(f"jobs/{jobs[1]['id']}").json()["queue_position"] == 1
+    for _ in range(2):
+        answer = client.send("POST", "backends/second/resume")
+        assert (answer.status_code, answer.json()["paused_since"]) == (200, None)
+    assert [client.wait(job["id"])["status"] for job in jobs[1:]] == ["succeeded"] * 2
+    assert backend_named(client, "second")["waiting"] == 0
+
+
+def test_a_key_that_is_refused_leaves_the_job_waiting_until_the_operator_resumes(client: Client) -> None:
+    client.simulator.faults.add([Fault.read({"operation": "create", "status": 401})])
+    answer = client.post(SECOND)
+    assert (answer.status_code, answer.json()["status"]) == (202, "waiting")
+    assert "API key setting" in answer.json()["reason"]
+    behind = client.post(SECOND).json()
+    assert (behind["status"], behind["queue_position"]) == ("waiting", 2)
+    assert "API key setting" in behind["reason"]
+    closed = backend_named(client, "second")["closed"]
+    assert closed["why"] == "misconfigured"
+    assert "API key setting" in closed["reason"]
+    assert closed["until"].endswith("Z")
+    resumed = client.send("POST", "backends/second/resume").json()
+    assert resumed["closed"] is None
+    assert [client.wait(job["id"])["status"] for job in (answer.json(), behind)] == ["succeeded"] * 2
+
+
+def test_the_backends_are_listed_with_their_limits(client: Client) -> None:
+    answer = client.get("backends")
+    assert answer.status_code == 200
+    assert [one["name"] for one in answer.json()["backends"]] == ["default", "second"]
+    for one in answer.json()["backends"]:
+        assert (one["running_limit"], one["creates_per_minute"]) == (None, None)
+        assert one["closed"] is None
+    assert "sim-key" not in answer.text
+
+
+@pytest.mark.parametrize("named", ["nowhere", "DEFAULT", "%2F", "%00", "x" * 500])
+@pytest.mark.parametrize("door", ["pause", "resume"])
+def test_a_backend_that_is_not_there_is_404(client: Client, named: str, door: str) -> None:
+    answer = client.send("POST", f"backends/{named}/{door}")
+    assert (answer.status_code, answer.json()["code"]) == (404, "backend_not_found")
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("GET", "jobs/import"), ("DELETE", "jobs/import"), ("POST", "jobs/import/cancel")],
+)
+def test_import_is_no_job_id(client: Client, method: str, path: str) -> None:
+    assert client.send(method, path).json()["code"] == "invalid_job_id"
 
 
 def test_a_signed_url_stands_nowhere_but_in_answers(client: Client, done: dict[str, Any]) -> None:

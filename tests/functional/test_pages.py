@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -11,6 +12,9 @@ from pathlib import Path
 import pytest
 
 from local.stack import Stack
+from tests.pipeline import Pipeline
+from video_jobs.job import Status
+from video_jobs.job_view import history_view, job_view
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -56,9 +60,44 @@ def test_links_between_the_pages_lead_somewhere() -> None:
 
 def test_every_error_code_is_explained() -> None:
     page = (ROOT / "docs" / "api.md").read_text()
-    folders = ("video_jobs", "submit_job", "poll_job", "fetch_video", "job_api", "http_edge")
-    sources = "".join(path.read_text() for folder in folders for path in (ROOT / folder).rglob("*.py"))
+    sources = sources_of(
+        "video_jobs", "submit_job", "poll_job", "fetch_video", "job_api", "backend_api", "http_edge"
+    )
     codes = set(re.findall(r'code="([a-z_]+)"', sources)) | set(re.findall(r'code = "([a-z_]+)"', sources))
     codes |= set(re.findall(r'(?:HttpProblem|problem)\(\s*\d{3},\s*"([a-z_]+)"', sources))
     assert len(codes) > 15
     assert {code for code in codes if f"`{code}`" not in page} == set()
+
+
+def sources_of(*folders: str) -> str:
+    return "".join(path.read_text() for folder in folders for path in (ROOT / folder).rglob("*.py"))
+
+
+def test_every_event_of_a_history_is_explained() -> None:
+    page = (ROOT / "docs" / "api.md").read_text()
+    events = set(re.findall(r'noting\(\s*[\w.]+,\s*"([a-z_]+)"', sources_of("video_jobs")))
+    events |= set(re.findall(r'what: str = "([a-z_]+)"', sources_of("video_jobs")))
+    events |= set(re.findall(r'what="([a-z_]+)"', sources_of("video_jobs", "poll_job")))
+    assert {"accepted", "submitted", "adopted", "stored", "poisoned"} <= events
+    events |= {status.value for status in Status if status.is_terminal}
+    assert {event for event in events if f"`{event}`" not in page} == set()
+
+
+def test_the_page_shows_a_job_with_all_its_fields(sora: Pipeline) -> None:
+    page = (ROOT / "docs" / "api.md").read_text()
+    shown = next(
+        json.loads(text) for text in re.findall(r"```json\n(.*?)```", page, re.DOTALL) if '"videos"' in text
+    )
+    job = sora.run(sora.submit())
+    body = {**job_view(job, sora.blobs), "history": history_view(job)}
+    assert list(shown) == list(body)
+    assert set(shown["videos"][0]) == set(body["videos"][0])
+    assert set(shown["history"][0]) == set(body["history"][0])
+    assert set(shown["backend"]) == set(body["backend"])
+
+
+def test_the_page_names_every_table_and_queue() -> None:
+    page = (ROOT / "docs" / "api.md").read_text()
+    names = set(re.findall(r'_(?:TABLE|QUEUE) = "([a-z-]+)"', sources_of("video_jobs")))
+    assert len(names) >= 6
+    assert {name for name in names if f"`{name}`" not in page} == set()

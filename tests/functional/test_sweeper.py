@@ -1,0 +1,572 @@
+"""The sweeper: what a crash or a lost message left half done is done, and nothing else costs anything."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+import logging
+from collections import Counter
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import azure.functions as func
+import pytest
+
+import sweep_jobs.blueprint as blueprint
+from job_api.act import delete_job
+from job_api.read import find_job
+from sweep_jobs.poison import note_malformed, note_poison
+from sweep_jobs.sweep import apply_retention, sweep_jobs
+from tests.pipeline import OWNER, Pipeline
+from video_jobs.errors import Conflict, JobNotFound, MalformedMessage, StorageUnavailable
+from video_jobs.gate import Gate, Slot
+from video_jobs.ids import new_job_id
+from video_jobs.job import Job, Status
+from video_jobs.messages import FETCH_QUEUE, POLL_QUEUE, FetchMessage, PollMessage, decode_fetch
+from video_jobs.ports import LiveJob, StoredJob
+from video_jobs.repair import noting_trouble
+
+MINUTE = 60.0
+
+
+def minutes(pipeline: Pipeline, count: int, *, losing: bool = False) -> Iterator[None]:
+    """Each minute one sweep, and what is due of the queues, or all of it lost."""
+    for _ in range(count):
+        pipeline.advance(MINUTE)
+        sweep_jobs(pipeline.services)
+        if losing:
+            pipeline.messages.queued.clear()
+        while due := [m for m in pipeline.messages.queued if m.visible_at <= pipeline.now()]:
+            pipeline.messages.queued.remove(due[0])
+            pipeline.deliver(due[0])
+        yield
+
+
+def sweep_until_over(pipeline: Pipeline, job: Job, most: int = 120) -> Job:
+    for _ in minutes(pipeline, most):
+        if pipeline.job(job).is_terminal:
+            return pipeline.job(job)
+    raise AssertionError(f"after {most} minutes it is {pipeline.job(job)}")
+
+
+def repairs_of(job: Job) -> int:
+    return sum(event.times for event in job.history if event.what == "repaired")
+
+
+def logged(caplog: pytest.LogCaptureFixture, event: str) -> list[dict[str, Any]]:
+    lines = [json.loads(r.getMessage()) for r in caplog.records if r.name == "reelkeep.jobs"]
+    return [line for line in lines if line["event"] == event]
+
+
+# --- a chain that broke --------------------------------------------------------------------------
+
+#: What brings a job to each status, and keeps it there for a while.
+BROUGHT_BY: dict[Status, dict[str, Any]] = {
+    Status.WAITING: {"operation": "create", "status": 429},
+    Status.SUBMITTING: {"operation": "create", "lost_answer": True},
+    Status.QUEUED: {},
+    Status.RUNNING: {},
+    Status.FETCHING: {},
+    Status.PENDING_DOWNLOAD: {"operation": "video", "status": 403},
+}
+
+
+def a_job_in(pipeline: Pipeline, status: Status) -> Job:
+    if BROUGHT_BY[status]:
+        pipeline.fault(**BROUGHT_BY[status])
+    return pipeline.run_until(pipeline.submit(), status)
+
+
+@pytest.mark.parametrize("status", BROUGHT_BY)
+def test_a_job_whose_messages_were_lost_goes_on_to_its_end(pipeline: Pipeline, status: Status) -> None:
+    job = a_job_in(pipeline, status)
+    pipeline.messages.queued.clear()
+    ended = sweep_until_over(pipeline, job)
+    assert (ended.status, ended.error) == (Status.SUCCEEDED, None)
+    assert len(pipeline.calls("create")) == (2 if status is Status.WAITING else 1)
+    assert pipeline.backend_jobs() == 1
+    pipeline.drain()
+    assert not pipeline.live_jobs.keys
+
+
+def test_a_job_whose_messages_are_lost_in_every_status_goes_on_all_the_same(pipeline: Pipeline) -> None:
+    pipeline.simulator.world.change({"queue_seconds": 240, "run_seconds": 900})
+    job, lost_in = pipeline.submit(), set[Status]()
+    for _ in minutes(pipeline, 120):
+        status = pipeline.job(job).status
+        if status.is_terminal:
+            break
+        if status not in lost_in:
+            lost_in.add(status)
+            pipeline.messages.queued.clear()
+    assert lost_in >= {Status.QUEUED, Status.RUNNING}
+    assert pipeline.job(job).status is Status.SUCCEEDED
+    assert repairs_of(pipeline.job(job)) == len(lost_in)
+
+
+def test_a_job_that_crashed_before_its_first_message_is_set_going(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(pipeline.messages, "send_poll", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            pipeline.submit()
+    [stored] = pipeline.jobs.everything()
+    assert sweep_until_over(pipeline, stored.job).status is Status.SUCCEEDED
+    assert pipeline.backend_jobs() == 1
+
+
+@pytest.mark.parametrize("status", [Status.WAITING, Status.QUEUED, Status.PENDING_DOWNLOAD])
+def test_a_repair_that_helps_nothing_comes_later_each_time(pipeline: Pipeline, status: Status) -> None:
+    if status is Status.QUEUED:
+        pipeline.simulator.world.change({"queue_seconds": 10**6})
+    if status is Status.WAITING:
+        pipeline.services.gates.save(
+            pipeline.services.gates.get("default"), Gate("default", paused_since=pipeline.now())
+        )
+        job = pipeline.submit()
+    else:
+        job = a_job_in(pipeline, status)
+    pipeline.messages.queued.clear()
+    repaired_in: list[int] = []
+    for minute, _ in enumerate(minutes(pipeline, 180, losing=True)):
+        if repairs_of(pipeline.job(job)) > len(repaired_in):
+            repaired_in.append(minute)
+    waits = [later - sooner for sooner, later in itertools.pairwise(repaired_in)]
+    assert waits == sorted(waits)
+    assert waits[0] <= 5
+    assert 28 <= max(waits) <= 31
+    assert 6 <= len(repaired_in) <= 9
+    assert pipeline.job(job).repairs == len(repaired_in)
+
+
+def test_a_chain_that_moves_again_is_repaired_soon_the_next_time(pipeline: Pipeline) -> None:
+    pipeline.simulator.world.change({"run_seconds": 3000})
+    job = a_job_in(pipeline, Status.RUNNING)
+    pipeline.messages.queued.clear()
+    for _ in minutes(pipeline, 20, losing=True):
+        pass
+    assert pipeline.job(job).repairs >= 3
+    for _ in minutes(pipeline, 35):
+        if pipeline.job(job).repairs == 0:
+            break
+    pipeline.messages.queued.clear()
+    before = repairs_of(pipeline.job(job))
+    for _ in minutes(pipeline, 4, losing=True):
+        pass
+    assert repairs_of(pipeline.job(job)) == before + 1
+
+
+def test_a_healthy_job_is_left_alone(pipeline: Pipeline) -> None:
+    pipeline.simulator.world.change({"run_seconds": 1200})
+    job, sweeps = pipeline.submit(), [pipeline.now()]
+
+    def sweeping(seen: Job) -> bool:
+        if pipeline.now() - sweeps[-1] >= timedelta(minutes=1):
+            sweeps.append(pipeline.now())
+            sweep_jobs(pipeline.services)
+        assert len(pipeline.messages.queued) <= 2
+        return seen.is_terminal
+
+    assert pipeline.run(job, sweeping).status is Status.SUCCEEDED
+    assert len(sweeps) > 15
+    assert repairs_of(pipeline.job(job)) == 0
+
+
+def test_a_repair_beside_a_chain_that_was_only_late_leaves_one_chain(pipeline: Pipeline) -> None:
+    pipeline.simulator.world.change({"run_seconds": 3000})
+    job = a_job_in(pipeline, Status.RUNNING)
+    late = pipeline.take_next()
+    pipeline.advance(3 * MINUTE)
+    sweep_jobs(pipeline.services)
+    pipeline.messages.queued.append(late)
+    pipeline.run(job, lambda seen: seen.turn >= job.turn + 4)
+    assert len(pipeline.messages.queued) == 1
+
+
+def test_a_deletion_whose_messages_were_lost_is_carried_out(pipeline: Pipeline) -> None:
+    job = pipeline.run(pipeline.submit())
+    pipeline.drain()
+    delete_job(pipeline.services, OWNER, job.id)
+    for _ in minutes(pipeline, 40):
+        pipeline.messages.queued.clear()
+        sweep_jobs(pipeline.services)
+        for message in list(pipeline.messages.queued):
+            pipeline.deliver(message)
+    assert not pipeline.jobs.everything()
+    assert not pipeline.blobs.videos
+    assert not pipeline.live_jobs.keys
+
+
+# --- poison --------------------------------------------------------------------------------------
+
+
+def test_a_poisoned_look_is_said_in_the_job_and_the_job_goes_on(
+    pipeline: Pipeline, caplog: pytest.LogCaptureFixture
+) -> None:
+    job = a_job_in(pipeline, Status.RUNNING)
+    message = PollMessage(owner=OWNER, job_id=job.id, turn=job.turn)
+    pipeline.messages.queued.clear()
+    with pytest.raises(KeyError), noting_trouble(pipeline.services, OWNER, job.id):
+        raise KeyError("what it says may be a secret")
+    assert pipeline.job(job).trouble == "KeyError"
+    note_poison(pipeline.services, message)
+    poisoned = pipeline.job(job)
+    assert poisoned.status is Status.RUNNING
+    assert "look" in (poisoned.reason or "")
+    assert "KeyError" in (poisoned.reason or "")
+    assert poisoned.history[-1].what == "poisoned"
+    [line] = logged(caplog, "job.poisoned")
+    assert line["job_id"] == job.id
+    ended = sweep_until_over(pipeline, job)
+    assert (ended.status, ended.reason, ended.trouble) == (Status.SUCCEEDED, None, None)
+
+
+def test_a_poisoned_download_is_said_in_the_job_and_the_video_comes(pipeline: Pipeline) -> None:
+    job = a_job_in(pipeline, Status.FETCHING)
+    [fetch] = [m for m in pipeline.messages.queued if m.queue == FETCH_QUEUE]
+    pipeline.messages.queued.remove(fetch)
+    with pytest.raises(StorageUnavailable), noting_trouble(pipeline.services, OWNER, job.id):
+        raise StorageUnavailable("Blob Storage is full.")
+    note_poison(pipeline.services, decode_fetch(fetch.text.encode()))
+    reason = pipeline.job(job).reason or ""
+    assert "download" in reason
+    assert "Blob Storage is full." in reason
+    assert sweep_until_over(pipeline, job).status is Status.SUCCEEDED
+
+
+def test_trouble_that_can_not_be_noted_hides_nothing(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = pipeline.submit()
+    monkeypatch.setattr(pipeline.jobs, "get", lambda *_: (_ for _ in ()).throw(StorageUnavailable("away")))
+    with pytest.raises(KeyError), noting_trouble(pipeline.services, OWNER, job.id):
+        raise KeyError
+
+
+def test_poison_of_what_is_over_or_not_there_is_dropped(
+    pipeline: Pipeline, caplog: pytest.LogCaptureFixture
+) -> None:
+    job = pipeline.run(pipeline.submit())
+    note_poison(pipeline.services, PollMessage(owner=OWNER, job_id=job.id, turn=1))
+    assert pipeline.job(job) == job
+    note_poison(pipeline.services, FetchMessage(owner="nobody", job_id=job.id, index=0))
+    note_malformed(MalformedMessage("This is no PollMessage."))
+    assert job.id in caplog.text
+    assert "This is no PollMessage." in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("function", "text"),
+    [
+        (blueprint.note_poisoned_poll_function, '{"v":1,"owner":"default","job_id":"%s","turn":1}'),
+        (blueprint.note_poisoned_fetch_function, '{"v":1,"owner":"default","job_id":"%s","index":0}'),
+    ],
+)
+def test_the_poison_queues_are_read_and_what_is_malformed_there_is_dropped(
+    sora: Pipeline, monkeypatch: pytest.MonkeyPatch, function: Any, text: str
+) -> None:
+    monkeypatch.setattr(blueprint, "get_services", lambda: sora.services)
+    job = a_job_in(sora, Status.RUNNING)
+    call = function.build().get_user_function()
+    call(func.QueueMessage(body=(text % job.id).encode()))
+    assert sora.job(job).history[-1].what == "poisoned"
+    before = sora.job(job)
+    for nonsense in (b"{", b'{"v":2}', b"\xff"):
+        call(func.QueueMessage(body=nonsense))
+    assert sora.job(job) == before
+
+
+# --- what a crash left ---------------------------------------------------------------------------
+
+
+def test_what_follows_an_end_is_done_though_the_process_died_over_it(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = Pipeline(pipeline.simulator, pipeline.dialect, VIDEO_RUNNING_LIMIT="1")
+    job, behind = app.submit(), app.submit()
+    with monkeypatch.context() as patch:
+        # Its slot could not be given back when the video was generated, either.
+        patch.setattr(app.gates, "save", lambda *_: (_ for _ in ()).throw(Conflict("others are faster")))
+        patch.setattr(app.blobs, "put_summary", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            app.run(job)
+    assert app.job(job).status is Status.SUCCEEDED
+    assert f"{OWNER}/{job.id}/job.json" not in app.blobs.videos
+    assert app.gates.get("default").gate.slot(job.id) is not None
+    app.messages.queued.clear()
+    sweep_jobs(app.services)
+    assert f"{OWNER}/{job.id}/job.json" in app.blobs.videos
+    assert {live.job_id for live in app.live_jobs.rows.values()} == {behind.id}
+    assert [slot.job_id for slot in app.gates.get("default").gate.slots] == [behind.id]
+    assert sweep_until_over(app, behind).status is Status.SUCCEEDED
+
+
+def test_a_live_row_whose_job_never_came_goes_after_a_quarter_of_an_hour_with_its_image(
+    pipeline: Pipeline,
+) -> None:
+    job_id = new_job_id(pipeline.now())
+    key = f"{int(pipeline.now().timestamp() * 1000):014d}_{job_id}"
+    pipeline.live_jobs.add(LiveJob("default", key, OWNER, job_id))
+    pipeline.blobs.inputs[f"{OWNER}/{job_id}"] = b"a picture"
+    pipeline.advance(14 * MINUTE)
+    sweep_jobs(pipeline.services)
+    assert pipeline.live_jobs.keys
+    assert pipeline.blobs.inputs
+    pipeline.advance(MINUTE)
+    sweep_jobs(pipeline.services)
+    assert not pipeline.live_jobs.keys
+    assert not pipeline.blobs.inputs
+
+
+def test_slots_that_nobody_needs_are_taken_back_and_the_next_in_line_is_called(sora: Pipeline) -> None:
+    ended = sora.run(sora.submit())
+    sora.drain()
+    slots = tuple(Slot(job_id, OWNER, sora.now(), sora.now()) for job_id in (ended.id, "job_nobody"))
+    sora.gates.save(sora.gates.get("default"), Gate("default", slots=slots))
+    waiting = sora.submit()
+    assert waiting.status is Status.WAITING
+    sora.messages.queued.clear()
+    sweep_jobs(sora.services)
+    assert [slot.job_id for slot in sora.gates.get("default").gate.slots] == [waiting.id]
+    sora.deliver(sora.take_next())
+    assert sora.job(waiting).status is Status.QUEUED
+
+
+# --- the alarm -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("hours", "alarmed_at"), [(24, 120), (2, 30), (1, 15)])
+def test_a_video_that_is_about_to_be_lost_raises_one_alarm(
+    pipeline: Pipeline, caplog: pytest.LogCaptureFixture, hours: int, alarmed_at: int
+) -> None:
+    pipeline.simulator.world.change({"retention_seconds": hours * 3600})
+    pipeline.fault("video", status=403, times=-1)
+    job = pipeline.run_until(pipeline.submit(), Status.PENDING_DOWNLOAD)
+    assert job.expires_at is not None
+    left = (job.expires_at - pipeline.now()).total_seconds()
+    pipeline.advance(left - (alarmed_at + 1) * MINUTE)
+    sweep_jobs(pipeline.services)
+    assert pipeline.job(job).alarm is None
+    for _ in range(3):
+        pipeline.advance(MINUTE + 1)
+        sweep_jobs(pipeline.services)
+    alarm = pipeline.job(job).alarm or ""
+    assert f"{job.expires_at:%Y-%m-%d %H:%M:%S}" in alarm
+    assert "Video 0" in alarm
+    assert "403" in alarm
+    [line] = logged(caplog, "job.alarm")
+    assert (line["job_id"], line["owner"], line["detail"]) == (job.id, OWNER, alarm[:300])
+    [record] = [r for r in caplog.records if '"job.alarm"' in r.getMessage()]
+    assert record.levelno == logging.ERROR
+    ended = pipeline.run(job)
+    assert (ended.status, ended.alarm) == (Status.EXPIRED, None)
+
+
+def test_a_video_that_comes_in_time_raises_no_alarm(pipeline: Pipeline) -> None:
+    pipeline.simulator.world.change({"retention_seconds": 3600, "run_seconds": 3000})
+    job = pipeline.run(
+        pipeline.submit(), lambda seen: pipeline.now() - seen.created_at > timedelta(minutes=48)
+    )
+    sweep_jobs(pipeline.services)
+    assert pipeline.job(job).alarm is None
+    assert pipeline.run(job).status is Status.SUCCEEDED
+    assert "alarm" not in [event.what for event in pipeline.job(job).history]
+
+
+# --- what it costs, and what it survives ---------------------------------------------------------
+
+
+class Counted:
+    """A port whose calls are counted."""
+
+    def __init__(self, port: Any, name: str, calls: Counter[str]) -> None:
+        self._port, self._name, self._calls = port, name, calls
+
+    def __getattr__(self, method: str) -> Any:
+        self._calls[f"{self._name}.{method}"] += 1
+        return getattr(self._port, method)
+
+
+def calls_of_one_sweep(pipeline: Pipeline) -> Counter[str]:
+    calls: Counter[str] = Counter()
+    ports = ("jobs", "live_jobs", "claims", "gates", "messages", "blobs")
+    counted: dict[str, Any] = {name: Counted(getattr(pipeline.services, name), name, calls) for name in ports}
+    sweep_jobs(dataclasses.replace(pipeline.services, **counted))
+    return calls
+
+
+@pytest.mark.parametrize("alive", [0, 5])
+def test_a_sweep_costs_what_is_alive_and_not_what_ever_was(videos: Pipeline, alive: int) -> None:
+    ended = videos.run(videos.submit())
+    videos.drain()
+    live = [videos.submit() for _ in range(alive)]
+    before = calls_of_one_sweep(videos)
+    for _ in range(100):
+        videos.jobs.insert(dataclasses.replace(ended, id=new_job_id(videos.now())), None)
+    assert calls_of_one_sweep(videos) == before
+    assert before["jobs.get"] == len(live)
+    assert sum(before.values()) <= 2 + 2 * len(live)
+
+
+def unreadable(pipeline: Pipeline, job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if a newer version had written the job's row."""
+    get = pipeline.jobs.get
+
+    def get_or_refuse(owner: str, job_id: str) -> StoredJob:
+        if job_id == job.id:
+            raise ValueError("The row has schema 2, and this version knows 1. Deploy the newer one.")
+        return get(owner, job_id)
+
+    monkeypatch.setattr(pipeline.jobs, "get", get_or_refuse)
+
+
+def test_a_row_that_can_not_be_read_keeps_no_other_job_from_being_swept(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = Pipeline(pipeline.simulator, pipeline.dialect, VIDEO_RUNNING_LIMIT="2")
+    foreign, job = app.submit(), app.submit()
+    app.messages.queued.clear()
+    unreadable(app, foreign, monkeypatch)
+    ended = sweep_until_over(app, job)
+    assert ended.status is Status.SUCCEEDED
+    assert foreign.id in caplog.text
+    assert "schema 2" in caplog.text
+    # Nobody can say that it needs no slot.
+    assert [slot.job_id for slot in app.gates.get("default").gate.slots] == [foreign.id]
+
+
+def test_slots_are_taken_back_though_a_row_can_not_be_read(
+    sora: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    foreign = sora.submit()
+    slots = (*sora.gates.get("default").gate.slots, Slot("job_nobody", OWNER, sora.now(), sora.now()))
+    sora.gates.save(sora.gates.get("default"), Gate("default", slots=slots))
+    unreadable(sora, foreign, monkeypatch)
+    sweep_jobs(sora.services)
+    assert [slot.job_id for slot in sora.gates.get("default").gate.slots] == [foreign.id]
+
+
+def test_a_row_in_line_that_can_not_be_read_does_not_stop_those_behind_it(
+    sora: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = [sora.submit() for _ in range(4)]
+    assert [job.status for job in jobs[2:]] == [Status.WAITING] * 2
+    unreadable(sora, jobs[2], monkeypatch)
+    # Its own messages end in the poison queue; what counts here are the others'.
+    sora.messages.queued[:] = [m for m in sora.messages.queued if jobs[2].id not in m.text]
+    assert [sora.run(jobs[n]).status for n in (0, 1, 3)] == [Status.SUCCEEDED] * 3
+
+
+def test_storage_that_fails_for_one_job_keeps_no_other_from_being_swept(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = pipeline.submit(), pipeline.submit()
+    pipeline.messages.queued.clear()
+    pipeline.advance(5 * MINUTE)
+    save = pipeline.jobs.save
+
+    def save_or_fail(stored: StoredJob, job: Job) -> StoredJob:
+        if job.id == first.id:
+            raise StorageUnavailable("away")
+        return save(stored, job)
+
+    monkeypatch.setattr(pipeline.jobs, "save", save_or_fail)
+    sweep_jobs(pipeline.services)
+    assert [m.queue for m in pipeline.messages.queued] == [POLL_QUEUE]
+    assert repairs_of(pipeline.job(second)) == 1
+
+
+# --- retention -----------------------------------------------------------------------------------
+
+KEPT_A_DAY = {"RETENTION_DAYS": "1", "VIDEO_RUNNING_LIMIT": "0"}
+
+
+@pytest.fixture
+def kept_a_day(pipeline: Pipeline) -> Pipeline:
+    pipeline.simulator.world.change({"running_limit": None})
+    return Pipeline(pipeline.simulator, pipeline.dialect, **KEPT_A_DAY)
+
+
+def ended_jobs(pipeline: Pipeline, count: int) -> list[Job]:
+    jobs = [pipeline.run(pipeline.submit()) for _ in range(count)]
+    pipeline.drain()
+    return jobs
+
+
+def test_what_ended_long_ago_goes_with_its_videos_and_what_is_younger_or_lives_stays(
+    kept_a_day: Pipeline,
+) -> None:
+    pipeline = kept_a_day
+    old = ended_jobs(pipeline, 2)
+    pipeline.advance(23 * 3600)
+    [young] = ended_jobs(pipeline, 1)
+    pipeline.simulator.world.change({"run_seconds": 10**6})
+    living = pipeline.submit()
+    pipeline.advance(2 * 3600)
+    assert apply_retention(pipeline.services, most=10) == 2
+    for job in old:
+        with pytest.raises(JobNotFound):
+            find_job(pipeline.services, OWNER, job.id)
+    pipeline.run(living, lambda seen: pipeline.now() - young.created_at > timedelta(hours=3))
+    left = {stored.job.id for stored in pipeline.jobs.everything()}
+    assert left == {young.id, living.id}
+    assert {name.split("/")[1] for name in pipeline.blobs.videos} == {young.id}
+    assert apply_retention(pipeline.services, most=10) == 0
+
+
+def test_what_is_kept_long_enough_goes_in_bounded_batches(kept_a_day: Pipeline) -> None:
+    pipeline = kept_a_day
+    ended_jobs(pipeline, 5)
+    pipeline.advance(25 * 3600)
+    assert [apply_retention(pipeline.services, most=2) for _ in range(4)] == [2, 2, 1, 0]
+    pipeline.drain()
+    assert not pipeline.jobs.everything()
+    assert not pipeline.blobs.videos
+    assert not pipeline.live_jobs.keys
+    assert not pipeline.claims.claims
+
+
+def test_unless_told_otherwise_everything_is_kept_for_ever(pipeline: Pipeline) -> None:
+    [job] = ended_jobs(pipeline, 1)
+    pipeline.advance(10 * 365 * 86_400)
+    assert apply_retention(pipeline.services, most=10) == 0
+    assert pipeline.job(job) == job
+
+
+def test_a_deletion_that_the_retention_began_and_a_crash_interrupted_is_finished(
+    kept_a_day: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline = kept_a_day
+    ended_jobs(pipeline, 1)
+    pipeline.advance(25 * 3600)
+    with monkeypatch.context() as patch:
+        patch.setattr(pipeline.messages, "send_poll", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            apply_retention(pipeline.services, most=10)
+    for _ in minutes(pipeline, 30):
+        pass
+    assert not pipeline.jobs.everything()
+    assert not pipeline.live_jobs.keys
+
+
+# --- the timers ----------------------------------------------------------------------------------
+
+
+def test_the_timers_sweep_and_apply_the_retention(
+    kept_a_day: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline = kept_a_day
+    monkeypatch.setattr(blueprint, "get_services", lambda: pipeline.services)
+    [old] = ended_jobs(pipeline, 1)
+    pipeline.advance(25 * 3600)
+    job = pipeline.submit()
+    pipeline.messages.queued.clear()
+    pipeline.advance(5 * MINUTE)
+    timer: Any = None
+    blueprint.sweep_jobs_function.build().get_user_function()(timer)
+    assert repairs_of(pipeline.job(job)) == 1
+    blueprint.apply_retention_function.build().get_user_function()(timer)
+    assert pipeline.job(old).deleted_at is not None
