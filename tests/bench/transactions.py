@@ -2,7 +2,8 @@
 
 One small video, from the client's request to the last message of the job's chain, under the function host.
 Left out: creating tables, queues and containers, which happens once a process, and looking into empty
-queues, which depends on how long there is nothing to do.
+queues, which depends on how long there is nothing to do. The sweeper, which reads each live job once a minute,
+is not running; what the gate costs is counted apart.
 """
 
 from __future__ import annotations
@@ -25,9 +26,10 @@ from tests.bench.azurite_log import Request, read_requests
 from tests.bench.report import say, table, verdict
 from tests.bench.stack import Stack, running_stack
 from video_jobs.messages import FETCH_QUEUE, POLL_QUEUE
+from video_jobs.storage.gates import GATES_TABLE
 
 MOST_A_POLL = 5  # dequeue, read, enqueue, update, delete
-MOST_BESIDES = 25
+MOST_BESIDES = 30  # the gate included
 
 SUBMIT, FETCH, END = "submit", "fetch", "end"
 _GUARD_SECONDS = 2  # in place of minutes, so that the job's last message comes while we watch
@@ -37,6 +39,7 @@ _WORDS = {  # for Azurite's names
     "Messages_Dequeue": "dequeue",
     "MessageId_Delete": "delete message",
     "Table_Batch": "insert row",
+    "Table_InsertEntity": "insert row",
     "Table_MergeEntity": "upsert row",
     "Table_UpdateEntity": "update row",
     "Table_DeleteEntity": "delete row",
@@ -54,6 +57,7 @@ _ROOT = Path(__file__).parents[2]
 class Step:
     name: str
     operations: list[str] = field(default_factory=list)
+    gate: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,21 +66,30 @@ class Transactions:
 
     @property
     def most_a_poll(self) -> int:
+        """With the gate left out."""
         return max(len(step.operations) for step in self.steps if step.name.startswith("poll"))
 
     @property
     def besides_polls(self) -> int:
-        return sum(len(step.operations) for step in self.steps if not step.name.startswith("poll"))
+        """With all that the gate costs, that of the polls as well."""
+        besides = sum(len(step.operations) for step in self.steps if not step.name.startswith("poll"))
+        return besides + sum(len(step.gate) for step in self.steps if not _only_looks(step))
 
 
 def run() -> None:
     say("Storage transactions of one job with one small video")
     counted = count()
-    rows = [[step.name, str(len(step.operations)), _in_words(step.operations)] for step in counted.steps]
-    table("Storage transactions", ["step", "count", "which"], rows, words=1)
+    rows = [
+        [step.name, str(len(step.operations)), str(len(step.gate)), _in_words(step.operations)]
+        for step in counted.steps
+    ]
+    table("Storage transactions", ["step", "count", "gate", "which"], rows, words=1)
     polls, besides = counted.most_a_poll, counted.besides_polls
-    say(f"  most in one poll: {verdict(polls, f'≤ {MOST_A_POLL}', polls <= MOST_A_POLL)}")
-    say(f"  besides the polls: {verdict(besides, f'≤ {MOST_BESIDES}', besides <= MOST_BESIDES)}")
+    say(f"  most in one poll, the gate left out: {verdict(polls, f'≤ {MOST_A_POLL}', polls <= MOST_A_POLL)}")
+    say(
+        f"  all the rest, the gate included: {verdict(besides, f'≤ {MOST_BESIDES}', besides <= MOST_BESIDES)}"
+    )
+    say("  (before there were gate, claims and sweeper: 5 and 16)")
     say(f"  (the guard's messages came after {_GUARD_SECONDS} s, not after minutes)")
 
 
@@ -132,8 +145,13 @@ def _steps(served: list[Request]) -> list[Step]:
             step = fetch
         elif now is fetch and _ends_a_job(request):
             step = end
-        step.operations.append(request.operation)
+        (step.gate if request.path.startswith(GATES_TABLE) else step.operations).append(request.operation)
     return [submit, *polls, fetch, end]
+
+
+def _only_looks(step: Step) -> bool:
+    """A poll that reads the gate to know whether others wait, and does nothing to it."""
+    return step.name.startswith("poll") and len(step.gate) <= 1
 
 
 def _ends_a_job(request: Request) -> bool:
@@ -151,7 +169,7 @@ def _running_app(stack: Stack) -> Iterator[str]:
     """The app under the function host, in a process of its own: the app reads its settings once a process."""
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.bench.transactions"],
-        env={**os.environ, **stack.environment},
+        env={**os.environ, **stack.environment, "VIDEO_RUNNING_LIMIT": "2"},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -168,12 +186,19 @@ def _running_app(stack: Stack) -> Iterator[str]:
 
 def _serve() -> None:
     """Run the app until standard input ends."""
-    import function_app
+    import azure.functions as func
+
+    import fetch_video.blueprint
+    import poll_job.blueprint
     import poll_job.poll
+    import submit_job.blueprint
     from local.function_host.host import FunctionHost
 
     poll_job.poll.guard_delay = lambda job, now: timedelta(seconds=_GUARD_SECONDS)  # type: ignore[attr-defined]
-    with FunctionHost(function_app.app, host_json=_ROOT / "host.json") as host:
+    app = func.FunctionApp()
+    for blueprint in (submit_job.blueprint, poll_job.blueprint, fetch_video.blueprint):
+        app.register_functions(blueprint.blueprint)  # type: ignore[no-untyped-call]
+    with FunctionHost(app, host_json=_ROOT / "host.json") as host:
         print(host.url, flush=True)
         sys.stdin.read()
 

@@ -1,0 +1,1 @@
+"""Crashes, everywhere: in simulated time after each effect, and with real processes."""

@@ -1,0 +1,45 @@
+"""`make faults`: every crash point of every scenario, in both dialects; slots in use; storage transactions."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+
+from local.simulator.server import Simulator
+from tests.bench import transactions
+from tests.faults import slot_use
+from tests.faults.exploration import explore
+from tests.faults.scenarios import SCENARIOS
+from tests.pipeline import API_KEY, DIALECTS
+
+
+def main() -> int:
+    logging.disable(logging.CRITICAL)
+    print("==> crash points", flush=True)
+    began, explored, effects, broken = time.monotonic(), 0, 0, 0
+    with Simulator(api_key=API_KEY, speed=0.001) as simulator:
+        for play in SCENARIOS:
+            for dialect in DIALECTS:
+                found = explore(simulator, dialect, play)
+                explored += found.explored
+                effects += len(found.effects)
+                broken += len(found.broken)
+                print(
+                    f"  {play.__name__:<34} {dialect:<14} {len(found.effects):>4} effects {found.explored:>5} lives  "
+                    f"{'all promises kept' if not found.broken else f'{len(found.broken)} broken'}",
+                    flush=True,
+                )
+                for words in found.broken:
+                    print(f"      {words}")
+    took = time.monotonic() - began
+    print(f"  {effects} effects, {explored} crash points explored, {broken} promises broken, {took:.0f} s")
+    print("==> slots in use, in simulated time", flush=True)
+    slot_use.main()
+    print("==> storage transactions", flush=True)
+    transactions.run()
+    return 1 if broken else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

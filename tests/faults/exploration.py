@@ -1,0 +1,56 @@
+"""Live through a scenario once to number its effects, then once for each effect and each way to strike it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from local.simulator.server import Simulator
+from tests.faults.effects import Effects, Strike
+from tests.faults.machine import Machine
+from tests.faults.promises import broken_promises
+from tests.faults.scenarios import Play
+from tests.pipeline import Pipeline
+
+MakePipeline = Callable[[Simulator, str], Pipeline]
+
+
+@dataclass
+class Exploration:
+    """What came of it."""
+
+    effects: list[str] = field(default_factory=list)
+    explored: int = 0
+    broken: list[str] = field(default_factory=list)
+
+
+def live_through(
+    simulator: Simulator,
+    dialect: str,
+    play: Play,
+    strikes: Mapping[int, Strike],
+    pipeline: MakePipeline = Pipeline,
+) -> tuple[Effects, list[str]]:
+    """One life; gives its effects, and the promises that were broken in it."""
+    simulator.world.reset()
+    simulator.faults.clear()
+    simulator.world.change({"queue_seconds": 2, "run_seconds": 6})
+    effects = Effects(strikes)
+    machine = Machine(pipeline(simulator, dialect), effects)
+    try:
+        broken = broken_promises(machine, play(machine))
+    except AssertionError as error:
+        broken = [f"{type(error).__name__}: {error}"]
+    return effects, broken
+
+
+def explore(simulator: Simulator, dialect: str, play: Play) -> Exploration:
+    live_through(simulator, dialect, play, {})  # renders its videos, once
+    effects, broken = live_through(simulator, dialect, play, {})
+    found = Exploration(effects.names, 1, [f"undisturbed: {words}" for words in broken])
+    for number, name in enumerate(effects.names, 1):
+        for strike in Strike:
+            _, broken = live_through(simulator, dialect, play, {number: strike})
+            found.explored += 1
+            found.broken += [f"effect {number} ({name}) {strike.value}: {words}" for words in broken]
+    return found

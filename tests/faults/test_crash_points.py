@@ -1,0 +1,63 @@
+"""A process that ends anywhere: the job still ends, once, and so does the bill."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from local.simulator.server import Simulator
+from tests.faults.effects import Strike
+from tests.faults.exploration import explore, live_through
+from tests.faults.scenarios import (
+    SCENARIOS,
+    Play,
+    three_for_two_places,
+    tried_again_what_was_generated,
+)
+from tests.pipeline import DIALECTS
+
+
+@pytest.fixture(scope="module")
+def simulator(shared_simulator: Simulator) -> Iterator[Simulator]:
+    """One for the module: each life resets it."""
+    yield shared_simulator
+    shared_simulator.world.reset()
+    shared_simulator.faults.clear()
+
+
+# The long ones in one dialect only; `make faults` has them in both.
+LONG = (three_for_two_places, tried_again_what_was_generated)
+LIVES = [(play, dialect) for play in SCENARIOS for dialect in DIALECTS[: 1 if play in LONG else 2]]
+
+
+@pytest.mark.parametrize(("play", "dialect"), LIVES, ids=lambda part: getattr(part, "__name__", part))
+def test_every_promise_is_kept_wherever_the_process_ends_or_an_answer_is_lost(
+    simulator: Simulator, play: Play, dialect: str
+) -> None:
+    found = explore(simulator, dialect, play)
+    assert found.explored == 1 + 3 * len(found.effects) > 10
+    assert found.broken == []
+
+
+@settings(
+    max_examples=120,
+    deadline=None,
+    database=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    play=st.sampled_from(SCENARIOS),
+    dialect=st.sampled_from(DIALECTS),
+    first=st.tuples(st.integers(1, 60), st.sampled_from(Strike)),
+    later=st.tuples(st.integers(1, 30), st.sampled_from(Strike)),
+)
+def test_every_promise_is_kept_when_it_happens_twice_in_one_life(
+    simulator: Simulator, play: Play, dialect: str, first: tuple[int, Strike], later: tuple[int, Strike]
+) -> None:
+    strikes = {first[0]: first[1], first[0] + later[0]: later[1]}
+    _, broken = live_through(simulator, dialect, play, strikes)
+    assert broken == []
