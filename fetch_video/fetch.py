@@ -18,7 +18,7 @@ from video_jobs.images import sniff
 from video_jobs.job import Job, Output, StoredVideo
 from video_jobs.messages import FetchMessage, refuse_far_ahead
 from video_jobs.ports import BlobFacts, StoredJob, VideoPlace
-from video_jobs.schedule import fetch_delay
+from video_jobs.schedule import fetch_delay, suspect_delay
 from video_jobs.services import Services
 from video_jobs.update import update
 from video_jobs.verification import SuspectVideo, VerifiedStream
@@ -175,12 +175,15 @@ def _try_again(
     job, now = stored.job, services.clock()
     log.warning("%s/%s could not be fetched: %s", job.id, output.index, problem)
     if job.expired_by(now):
-        lost = partial(transitions.output_lost, now=now, which=output, problem=problem)
+        # This try came after the deletion: why there was no video before it is what a person wants to know.
+        why = output.problem or problem
+        lost = partial(transitions.output_lost, now=now, which=output, problem=why)
         return update(services.jobs, stored, lost)
     if message.turn is None:
         return stored
     turn = message.turn + 1
-    delay = fetch_delay(job, output.attempts + 1, hint, now)
+    first_sight = suspect is not None and output.suspect_sha256 is None
+    delay = suspect_delay(job, now) if first_sight else fetch_delay(job, output.attempts + 1, hint, now)
     services.messages.send_fetch(message.model_copy(update={"turn": turn}), delay)
     delayed = partial(
         transitions.output_delayed,

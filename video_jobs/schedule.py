@@ -26,6 +26,7 @@ _LONGEST_HINT = 300.0  # a backend that says "in a day" must not make us miss th
 _FIRST_FETCH_AGAIN = 5.0
 _SLOWEST_FETCH = 300.0
 _LONGEST_STOP = 1800.0
+_SUSPECT_AGAIN = timedelta(seconds=30)
 _AFTER_EXPIRY = timedelta(seconds=2)
 
 
@@ -61,6 +62,13 @@ def fetch_delay(job: Job, attempts: int, hint: float | None, now: datetime) -> t
     """Until the next download after `attempts` failed ones; the last one comes just after the expiry."""
     backed_off = _jittered(min(_FIRST_FETCH_AGAIN * 2.0 ** min(attempts - 1, 10), _SLOWEST_FETCH))
     return _not_past_expiry(job, _hinted(hint) or backed_off, now)
+
+
+def suspect_delay(job: Job, now: datetime) -> timedelta:
+    """Until complete bytes that are no video are asked for once more: soon, since it must be before the expiry,
+    and not at once, since the file may still be growing."""
+    left = job.time_left(now)
+    return _SUSPECT_AGAIN if left is None else min(_SUSPECT_AGAIN, left / 2)
 
 
 def _hinted(hint: float | None) -> timedelta | None:

@@ -149,7 +149,10 @@ class Simulator:
         if fault is None:
             return self._carry_out(service, route, request, segments)
         if fault.delay is not None:
+            resets = self.world.resets
             self.stopping.wait(fault.delay)
+            if self.world.resets != resets:
+                raise ConnectionAbortedError("everything began anew meanwhile")
         if fault.drop:
             return None
         replacement = fault.replacement()

@@ -50,6 +50,7 @@ class World:
         self.clock = Clock(self._initial.speed)
         self.ledger = Ledger()
         self.settings = self._initial
+        self.resets = 0
         self._jobs: dict[str, Job] = {}
         self._job_of_output: dict[str, Job] = {}
         self._unfinished: dict[str, list[Job]] = {AZURE_SORA: [], OPENAI_VIDEOS: []}
@@ -69,6 +70,7 @@ class World:
     def reset(self) -> None:
         """As at the start: no jobs, no calls, the first settings, the wall clock's time."""
         with self._lock:
+            self.resets += 1
             self.settings = self._initial
             self.clock.restart(self.settings.speed)
             self._jobs.clear()

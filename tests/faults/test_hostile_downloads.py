@@ -307,8 +307,7 @@ def test_a_download_that_never_heals_is_tried_until_the_backend_deletes_it_and_t
     assert ended.error is not None
     assert (ended.status, ended.error.code) == (Status.EXPIRED, "expired")
     assert _seconds_late(ended) <= 60
-    said = [ended.error.message, *(event.detail or "" for event in ended.history)]
-    assert [line for line in said if re.search(HOSTILE[what].reason, line)], said
+    assert re.search(HOSTILE[what].reason, ended.error.message), ended.error.message
     assert not video_blobs(pipeline)
     assert ended.outputs[0].attempts >= 6
     assert_over_and_paid_once(pipeline, job)
@@ -443,6 +442,16 @@ def test_complete_bytes_that_are_no_mp4_twice_are_kept_and_said_to_be_unverified
     assert len(pipeline.calls("video")) == (2 if between is None else 5)
     assert_over_and_paid_once(pipeline, job)
     assert video_blobs(pipeline) == {name: blob}
+
+
+def test_complete_bytes_that_are_no_mp4_are_asked_for_again_before_the_backend_deletes_them(
+    pipeline: Pipeline,
+) -> None:
+    job = fetching_in_time(pipeline)
+    pipeline.fault("video", status=403, times=6)
+    pipeline.fault("video", **COMPLETE["noise"], times=-1)
+    ended = pipeline.run(job)
+    assert (ended.status, ended.error and ended.error.code) == (Status.FAILED, "unverified_video")
 
 
 def test_complete_bytes_that_are_no_mp4_and_others_each_time_are_never_kept(pipeline: Pipeline) -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -683,6 +684,18 @@ def test_delay_holds_the_answer_back(simulator: Simulator) -> None:
     started = time.monotonic()
     assert videos(simulator, "GET").status_code == 200
     assert time.monotonic() - started >= 0.3
+
+
+def test_a_call_that_is_held_back_over_a_reset_never_happens(simulator: Simulator) -> None:
+    fault(simulator, operation="create", delay=0.5)
+    with ThreadPoolExecutor() as pool:
+        held = pool.submit(sora, simulator, "POST", "jobs", json=SMALL)
+        until(lambda: not simulator.faults.active())
+        control(simulator, "reset")
+        with pytest.raises(requests.ConnectionError):
+            held.result()
+    ledger = control(simulator, "ledger", method="GET")
+    assert (ledger["jobs"], ledger["calls"]) == ([], [])
 
 
 def test_drip_sends_slowly(simulator: Simulator) -> None:
