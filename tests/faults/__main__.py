@@ -10,8 +10,8 @@ from local.simulator.server import Simulator
 from tests.bench import transactions
 from tests.faults import slot_use
 from tests.faults.exploration import explore
-from tests.faults.scenarios import SCENARIOS
-from tests.pipeline import API_KEY, DIALECTS
+from tests.faults.scenarios import LIVES
+from tests.pipeline import API_KEY
 
 
 def main() -> int:
@@ -19,19 +19,19 @@ def main() -> int:
     print("==> crash points", flush=True)
     began, explored, effects, broken = time.monotonic(), 0, 0, 0
     with Simulator(api_key=API_KEY, speed=0.001) as simulator:
-        for play in SCENARIOS:
-            for dialect in DIALECTS:
-                found = explore(simulator, dialect, play)
-                explored += found.explored
-                effects += len(found.effects)
-                broken += len(found.broken)
-                print(
-                    f"  {play.__name__:<34} {dialect:<14} {len(found.effects):>4} effects {found.explored:>5} lives  "
-                    f"{'all promises kept' if not found.broken else f'{len(found.broken)} broken'}",
-                    flush=True,
-                )
-                for words in found.broken:
-                    print(f"      {words}")
+        for play, dialect, variants in LIVES:
+            found = explore(simulator, dialect, play, variants)
+            explored += found.explored
+            effects += len(found.effects)
+            broken += len(found.broken)
+            kept = "all promises kept" if not found.broken else f"{len(found.broken)} broken"
+            print(
+                f"  {play.__name__:<32} {dialect:<14} {variants} video{'s' if variants > 1 else ' '} "
+                f"{len(found.effects):>4} effects {found.explored:>5} lives  {kept}",
+                flush=True,
+            )
+            for words in found.broken:
+                print(f"      {words}")
     took = time.monotonic() - began
     print(f"  {effects} effects, {explored} crash points explored, {broken} promises broken, {took:.0f} s")
     print("==> slots in use, in simulated time", flush=True)

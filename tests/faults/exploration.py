@@ -30,13 +30,14 @@ def live_through(
     play: Play,
     strikes: Mapping[int, Strike],
     pipeline: MakePipeline = Pipeline,
+    variants: int = 1,
 ) -> tuple[Effects, list[str]]:
     """One life; gives its effects, and the promises that were broken in it."""
     simulator.world.reset()
     simulator.faults.clear()
     simulator.world.change({"queue_seconds": 2, "run_seconds": 6})
     effects = Effects(strikes)
-    machine = Machine(pipeline(simulator, dialect), effects)
+    machine = Machine(pipeline(simulator, dialect), effects, variants=variants)
     try:
         broken = broken_promises(machine, play(machine))
     except AssertionError as error:
@@ -44,13 +45,13 @@ def live_through(
     return effects, broken
 
 
-def explore(simulator: Simulator, dialect: str, play: Play) -> Exploration:
-    live_through(simulator, dialect, play, {})  # renders its videos, once
-    effects, broken = live_through(simulator, dialect, play, {})
+def explore(simulator: Simulator, dialect: str, play: Play, variants: int = 1) -> Exploration:
+    live_through(simulator, dialect, play, {}, variants=variants)  # renders its videos, once
+    effects, broken = live_through(simulator, dialect, play, {}, variants=variants)
     found = Exploration(effects.names, 1, [f"undisturbed: {words}" for words in broken])
     for number, name in enumerate(effects.names, 1):
         for strike in Strike:
-            _, broken = live_through(simulator, dialect, play, {number: strike})
+            _, broken = live_through(simulator, dialect, play, {number: strike}, variants=variants)
             found.explored += 1
             found.broken += [f"effect {number} ({name}) {strike.value}: {words}" for words in broken]
     return found

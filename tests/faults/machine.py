@@ -37,8 +37,11 @@ class ClientGaveUp(Exception):
 
 
 class Machine:
-    def __init__(self, pipeline: Pipeline, effects: Effects, *, sweeping: bool = True) -> None:
+    def __init__(
+        self, pipeline: Pipeline, effects: Effects, *, sweeping: bool = True, variants: int = 1
+    ) -> None:
         self.pipeline = pipeline
+        self.variants = variants  #: videos in each job that a scenario asks for
         self.effects = effects
         self.services: Services = counting(pipeline.services, effects)
         self.poisoned = 0

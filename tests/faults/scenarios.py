@@ -22,7 +22,7 @@ from job_api.retry import retry_job
 from submit_job.request import read_submission
 from submit_job.submit import submit_job
 from tests.faults.machine import Machine
-from tests.pipeline import OWNER, SMALL
+from tests.pipeline import DIALECTS, OWNER, SMALL
 from video_jobs.errors import JobNotFound, NotRetriable
 from video_jobs.job import Job, Status
 from video_jobs.services import Services
@@ -50,7 +50,7 @@ class Story:
 
 def submit(machine: Machine, key: str, **changes: Any) -> Job:
     """As a client does that repeats its request until it is answered, with an idempotency key."""
-    body = {**SMALL[machine.pipeline.dialect], **changes}
+    body = {**SMALL[machine.pipeline.dialect], "variants": machine.variants, **changes}
     headers = {"content-type": "application/json", "idempotency-key": key}
     submission = read_submission(headers, json.dumps(body).encode(), _no_form)
     return machine.ask(lambda services: submit_job(services, OWNER, submission))
@@ -281,7 +281,7 @@ def imported(machine: Machine) -> Story:
     pipeline = machine.pipeline
     backend, limits = pipeline.services.backends.choose(None)
     small = SMALL[pipeline.dialect]
-    request = limits.complete(small["prompt"], small["size"], small["seconds"], None, None)
+    request = limits.complete(small["prompt"], small["size"], small["seconds"], machine.variants, None)
     made = pipeline.services.backends.client(backend).create(request, None, 30)
     body = json.dumps({"backend_job_id": made.id}).encode()
     job = machine.ask(lambda services: import_job(services, OWNER, read_import(body)))
@@ -312,6 +312,12 @@ SCENARIOS: tuple[Play, ...] = (
     deleted_while_fetching,
     imported,
 )
+
+LIVES = [
+    *((play, dialect, 1) for play in SCENARIOS for dialect in DIALECTS),
+    *((play, "azure-sora", 2) for play in SCENARIOS if play is not several_videos),
+]
+"""Each scenario in each dialect, and with two videos a job where the dialect has that."""
 
 
 @functools.cache
