@@ -10,7 +10,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 run := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-runtime bench lint format lock clean setup
+.PHONY: help demo up test test-runtime faults bench lint format lock clean setup
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -20,7 +20,7 @@ demo: $(VENV)/.local-ready  ## one prompt to one playable MP4, with no account (
 		$(if $(VARIANTS),--variants $(VARIANTS)) $(if $(DIALECT),--dialect $(DIALECT))
 
 up: $(VENV)/.local-ready  ## keep the whole stack running on PORT (7071); AZURE_OPENAI_ENDPOINT makes it the real backend
-	@$(run) -m local.up --port $(PORT)
+	@$(run) -m local.up --port $(PORT) $(if $(LEASE),--lease-seconds $(LEASE))
 
 test: $(VENV)/.dev-ready  ## all tests, on Azurite and the simulated API
 	@echo "==> tests"
@@ -30,8 +30,15 @@ test-runtime: $(VENV)/.dev-ready  ## the app under Microsoft's own Python worker
 	@echo "==> tests under azure-functions-runtime"
 	@$(run) -m pytest -n 0 tests/functional/test_azure_runtime.py $(PYTEST_ARGS)
 
+faults: $(VENV)/.dev-ready  ## a crash at every effect of every scenario, slots in use, storage transactions: the figures
+	@$(run) -m tests.faults
+
 bench: $(VENV)/.dev-ready  ## speed, memory, import time and storage transactions, as ratios of one run
 	@$(run) -m tests.bench
+
+.PHONY: soak
+soak: $(VENV)/.dev-ready  ## the promise under random kills of real processes, some minutes (SHORT=1 for two, SEED)
+	@$(run) -m tests.faults.soak $(if $(SHORT),--short) $(if $(SEED),--seed $(SEED))
 
 lint: $(VENV)/.dev-ready  ## ruff (lint and format) and mypy
 	@echo "==> ruff"

@@ -7,6 +7,7 @@ import fcntl
 import os
 import re
 import secrets
+import signal
 import socket
 import subprocess
 import sys
@@ -25,7 +26,7 @@ _START_SECONDS = 60.0
 _STOP_SECONDS = 40.0  # the function host waits for what runs
 MODELS = {"azure-sora": "sora", "openai-videos": "sora-2"}
 # What a shell or a local.settings.json may hold must not lead a demonstration to a backend that costs money.
-_BACKEND_SETTINGS = (
+BACKEND_SETTINGS = (
     "AZURE_OPENAI_ENDPOINT",
     "AZURE_OPENAI_API_KEY",
     "AZURE_OPENAI_DEPLOYMENT",
@@ -65,6 +66,14 @@ class Service:
         if process is not None:
             end(process, _STOP_SECONDS)
 
+    def kill(self) -> None:
+        """SIGKILL to it and to what it has started: no more time to tidy up than a power cut gives."""
+        process, self._process = self._process, None
+        if process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
     def exit_code(self) -> int | None:
         return self._process.poll() if self._process else None
 
@@ -100,6 +109,7 @@ class Stack:
         simulator_port: of the simulated video API; 0 for a free one.
         speed: simulated seconds in a real one.
         folder: where data and logs are kept, by one stack at a time; None: in memory, and nowhere.
+        lease: seconds for which a killed host hides its messages; None: as long as Azure's.
     """
 
     def __init__(
@@ -110,12 +120,14 @@ class Stack:
         simulator_port: int = 0,
         speed: float = 1.0,
         folder: Path | None = None,
+        lease: int | None = None,
     ) -> None:
         self._dialect = dialect
         self._port = port
         self._simulator_port = simulator_port
         self._speed = speed
         self._folder = folder
+        self._lease = lease
         self._parts = contextlib.ExitStack()
         self.simulator: Service | None = None
         self.host: Service | None = None
@@ -169,24 +181,15 @@ class Stack:
         self._parts.callback(azurite.stop)
         azurite.start()
         _say("Azurite, for blobs, queues and tables", started)
-        # A proxy is for the world outside, not for the parts to find each other.
-        here = ",".join(filter(None, (os.environ.get("no_proxy", ""), "127.0.0.1", "localhost")))
-        environment = {
-            **os.environ,
-            "no_proxy": here,
-            "NO_PROXY": here,
-            "AzureWebJobsStorage": azurite.connection_string,
-        }
+        environment = storage_environment(azurite)
         if self._dialect is not None:
             environment |= self._start_simulator(self._dialect, logs)
         started = time.monotonic()
+        arguments = ["--port", str(self._port)]
+        if self._lease is not None:
+            arguments += ["--lease-seconds", str(self._lease)]
         self.host = Service(
-            "function-host",
-            "local.function_host",
-            "--port",
-            str(self._port),
-            environment=environment,
-            logs=logs,
+            "function-host", "local.function_host", *arguments, environment=environment, logs=logs
         )
         self._parts.callback(self.host.stop)
         self.host.start()
@@ -196,17 +199,29 @@ class Stack:
         """The app's settings for it."""
         started, key = time.monotonic(), secrets.token_hex(16)
         arguments = ("--port", str(self._simulator_port), "--speed", str(self._speed), "--api-key", key)
-        clean = {name: value for name, value in os.environ.items() if name not in _BACKEND_SETTINGS}
+        clean = {name: value for name, value in os.environ.items() if name not in BACKEND_SETTINGS}
         self.simulator = Service("simulator", "local.simulator", *arguments, environment=clean, logs=logs)
         self._parts.callback(self.simulator.stop)
         self.simulator.start()
         _say(f"the simulated video API ({dialect})", started, self.simulator.url)
-        return dict.fromkeys(_BACKEND_SETTINGS, "") | {
+        return dict.fromkeys(BACKEND_SETTINGS, "") | {
             "AZURE_OPENAI_ENDPOINT": self.simulator.url,
             "AZURE_OPENAI_API_KEY": key,
             "AZURE_OPENAI_DEPLOYMENT": MODELS[dialect],
             "VIDEO_DIALECT": dialect,
         }
+
+
+def storage_environment(azurite: Azurite) -> dict[str, str]:
+    """This process's environment, for an app that keeps everything in that Azurite."""
+    # A proxy is for the world outside, not for the parts to find each other.
+    here = ",".join(filter(None, (os.environ.get("no_proxy", ""), "127.0.0.1", "localhost")))
+    return {
+        **os.environ,
+        "no_proxy": here,
+        "NO_PROXY": here,
+        "AzureWebJobsStorage": azurite.connection_string,
+    }
 
 
 def _refuse_taken(port: int) -> None:

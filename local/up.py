@@ -18,7 +18,9 @@ SPEED = 4.0  # simulated seconds in a real one: a job of 40 s takes ten
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make up")
     parser.add_argument("--port", type=int, default=7071)
-    port = parser.parse_args().port
+    parser.add_argument("--lease-seconds", type=int, help="how long a killed host hides its messages")
+    options = parser.parse_args()
+    port = options.port
     stop_on_signals()
     real = os.environ.get("AZURE_OPENAI_ENDPOINT", "").strip() or os.environ.get("VIDEO_BACKENDS", "").strip()
     dialect = None if real else os.environ.get("VIDEO_DIALECT", "").strip() or "azure-sora"
@@ -29,7 +31,12 @@ def main() -> int:
         print("==> starting everything", flush=True)
         # A fixed port for the simulated API too: the jobs of the last time look for it where it was.
         with Stack(
-            dialect=dialect, port=port, simulator_port=port + 1, speed=SPEED, folder=ROOT / ".reelkeep"
+            dialect=dialect,
+            port=port,
+            simulator_port=port + 1,
+            speed=SPEED,
+            folder=ROOT / ".reelkeep",
+            lease=options.lease_seconds,
         ) as stack:
             _refuse_unhealthy(stack)
             _explain(stack, real=dialect is None)
