@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import itertools
 import logging
+from datetime import timedelta
 from functools import partial
 from urllib.parse import quote
 
 from video_jobs import transitions
-from video_jobs.errors import BackendError, ForeignBlob, JobNotFound, TransitionRefused
+from video_jobs.errors import BackendError, ForeignBlob, Gone, JobNotFound, TransitionRefused
 from video_jobs.finish import finish
 from video_jobs.images import sniff
 from video_jobs.job import Job, Output, StoredVideo
@@ -26,6 +27,7 @@ from video_jobs.verification import SuspectVideo, VerifiedStream
 log = logging.getLogger("reelkeep.fetch")
 
 _THUMBNAIL_DEADLINE = 5.0  # seconds: a still is nice to have and holds nothing up
+_MARGIN = timedelta(minutes=1)
 _LARGEST_THUMBNAIL = 5 << 20  # bytes
 _ENDINGS = {"image/jpeg": "jpg", "image/webp": "webp", "image/png": "png"}
 
@@ -91,6 +93,8 @@ def _copy(services: Services, job: Job, output: Output) -> StoredVideo:
     place = VideoPlace(job.owner, job.id, output.index)
     found = services.blobs.find_video(place)
     if found is None:
+        if job.expired_by(services.clock() - _MARGIN):
+            raise Gone("The video API has deleted it.")  # only another download's blob can still help
         client = services.backends.client(job.backend)
         with client.open_video(
             job.backend_job_id or "", output.generation_id, services.fetch_deadline
@@ -160,6 +164,11 @@ def _copy_thumbnail(services: Services, job: Job, output: Output) -> str | None:
     return _ENDINGS[kind]
 
 
+def _grace(services: Services) -> timedelta:
+    """After the expiry, no download that began before it is still under way."""
+    return timedelta(seconds=services.fetch_deadline) + _MARGIN
+
+
 def _try_again(
     services: Services,
     message: FetchMessage,
@@ -175,13 +184,17 @@ def _try_again(
     job, now = stored.job, services.clock()
     log.warning("%s/%s could not be fetched: %s", job.id, output.index, problem)
     if job.expired_by(now):
-        # This try came after the deletion: why there was no video before it is what a person wants to know.
-        why = output.problem or problem
-        lost = partial(transitions.output_lost, now=now, which=output, problem=why)
+        # Why there was no video before the deletion is what a person wants to know.
+        problem = output.problem or problem
+    if job.expired_by(now - _grace(services)):
+        lost = partial(transitions.output_lost, now=now, which=output, problem=problem)
         return update(services.jobs, stored, lost)
     if message.turn is None:
         return stored
     turn = message.turn + 1
+    if job.expired_by(now):
+        # Another download, which began before the expiry, may be about to end: its blob counts.
+        hint = _grace(services).total_seconds()
     first_sight = suspect is not None and output.suspect_sha256 is None
     delay = suspect_delay(job, now) if first_sight else fetch_delay(job, output.attempts + 1, hint, now)
     services.messages.send_fetch(message.model_copy(update={"turn": turn}), delay)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from typing import Any
 
 import azure.functions as func
 
 from http_edge.problems import JSON, dump
+from video_jobs.errors import ReelkeepError
 from video_jobs.job import Job, Status
 from video_jobs.job_view import history_view, job_view
 from video_jobs.ports import LiveJob
@@ -39,9 +41,10 @@ def job_body(services: Services, job: Job) -> dict[str, Any]:
     """The job with its history and, while it waits, its place in line and what holds everybody up."""
     view = job_view(job, services.blobs)
     if job.status is Status.WAITING:
-        closed = services.gates.get(job.backend.name).gate.reason()
-        view["reason"] = closed or view["reason"]
-        view["queue_position"] = services.live_jobs.ahead_of(LiveJob.of(job), _MOST_COUNTED) + 1
+        # Nice to know: an error here would make a client send a job again that is accepted.
+        with contextlib.suppress(ReelkeepError, ValueError):
+            view["reason"] = services.gates.get(job.backend.name).gate.reason() or view["reason"]
+            view["queue_position"] = services.live_jobs.ahead_of(LiveJob.of(job), _MOST_COUNTED) + 1
     return {**view, "history": history_view(job)}
 
 

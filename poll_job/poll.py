@@ -21,7 +21,7 @@ from video_jobs.job import Job, Status
 from video_jobs.messages import FetchMessage, PollMessage, refuse_far_ahead
 from video_jobs.paid_call import outcome_known_after, unconfirmed
 from video_jobs.ports import Backend, BackendJob, BackendState, StoredJob
-from video_jobs.schedule import UNDECIDED_AGAIN, guard_delay, poll_delay
+from video_jobs.schedule import AFTER_SUBMIT, UNDECIDED_AGAIN, guard_delay, poll_delay
 from video_jobs.services import Services
 from video_jobs.start import start
 from video_jobs.update import update
@@ -110,7 +110,7 @@ def _adopted(services: Services, message: PollMessage, stored: StoredJob, found:
     job, now = stored.job, services.clock()
     retention = services.backends.retention(job.backend)
     change = partial(transitions.submitted, now=now, backend_job=found, retention=retention, what="adopted")
-    _advance(services, message, stored, poll_delay(job, None, now), change)
+    _advance(services, message, stored, AFTER_SUBMIT, change)  # it has been at it for minutes
 
 
 def _look(services: Services, message: PollMessage, stored: StoredJob) -> None:
@@ -154,6 +154,9 @@ def _stopping(services: Services, client: Backend, job: Job, seen: BackendJob) -
     """Ask the backend to stop a job that is not generated yet; None where that told nothing new."""
     if seen.state in (BackendState.SUCCEEDED, BackendState.FAILED, BackendState.CANCELLED):
         return None  # too late
+    current = services.jobs.get(job.owner, job.id).job
+    if current.status not in (Status.QUEUED, Status.RUNNING):
+        raise TransitionRefused(f"{job.id} is {current.status} by now")  # another look saw it generated
     try:
         client.delete(seen.id)
     except Rejected as error:

@@ -8,6 +8,7 @@ from functools import partial
 from video_jobs import transitions
 from video_jobs.errors import JobNotFound, MalformedMessage, TransitionRefused
 from video_jobs.messages import FetchMessage, PollMessage
+from video_jobs.repair import hurry
 from video_jobs.services import Services
 from video_jobs.update import update
 
@@ -21,7 +22,11 @@ def note_poison(services: Services, message: PollMessage | FetchMessage) -> None
         stored = services.jobs.get(message.owner, message.job_id)
         why = stored.job.trouble or "the function's log says why"
         problem = f"A {kind} at the job failed again and again ({why}). It is set going again by itself."
-        update(services.jobs, stored, partial(transitions.poisoned, now=services.clock(), problem=problem))
+        stored = update(
+            services.jobs, stored, partial(transitions.poisoned, now=services.clock(), problem=problem)
+        )
+        if isinstance(message, FetchMessage):
+            hurry(services, stored)  # nobody else would send it again for ten minutes
     except JobNotFound:
         log.error("A poisoned message is for %s, which is not there; dropped", message.job_id)
     except TransitionRefused as refused:

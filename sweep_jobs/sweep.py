@@ -26,11 +26,16 @@ _ORPHANED_AFTER = timedelta(minutes=15)
 
 _NEAR_EXPIRY = timedelta(hours=2)
 _GENERATED = (Status.FETCHING, Status.PENDING_DOWNLOAD)
-_HOLDS_A_SLOT = (Status.WAITING, Status.SUBMITTING, Status.QUEUED, Status.RUNNING)
+_HOLDS_A_SLOT = (Status.SUBMITTING, Status.QUEUED, Status.RUNNING)
 
 
 def sweep_jobs(services: Services) -> None:
     """What fails for one job is logged and does not keep the others from being looked at."""
+    for found in services.gates.all():
+        try:
+            _sweep_gate(services, found)
+        except (ReelkeepError, ValueError) as error:
+            log.error("The gate to '%s' could not be swept: %s", found.backend, error)
     for live in services.live_jobs.all():
         try:
             _sweep_job(services, live)
@@ -38,11 +43,6 @@ def sweep_jobs(services: Services) -> None:
             log.info("%s moved on while it was swept: %s", live.job_id, refused)
         except (ReelkeepError, ValueError) as error:
             log.error("%s could not be swept: %s", live.job_id, str(error).partition("\n")[0])
-    for found in services.gates.all():
-        try:
-            _sweep_gate(services, found)
-        except (ReelkeepError, ValueError) as error:
-            log.error("The gate to '%s' could not be swept: %s", found.backend, error)
 
 
 def apply_retention(services: Services, most: int) -> int:
@@ -98,20 +98,30 @@ def _sweep_gate(services: Services, found: Gate) -> None:
     """Take back the slots that are needed no more, believe a probe that was taken, call whom nobody called."""
     now = services.clock()
     statuses = _statuses(services, found.slots)
-    leaked = {slot.job_id for slot in gate.unclaimed(found, now)}
-    leaked |= {job_id for job_id, status in statuses.items() if status not in _HOLDS_A_SLOT}
+    leaked = {slot for slot in found.slots if _is_leaked(slot, statuses, now)}
     probes = gate.probes(found)
     taken = any(statuses.get(slot.job_id) in (Status.QUEUED, Status.RUNNING) for slot in probes)
 
     def mended(current: Gate) -> Gate:
-        for job_id in leaked:
-            current = gate.leave(current, job_id)
-        return gate.reopen(current) if taken and current.closure == found.closure else current
+        for slot in leaked:
+            if current.slot(slot.job_id) == slot:  # nobody has come for it, or begun in it anew
+                current = gate.leave(current, slot.job_id)
+        return gate.reopen(current, now) if taken and current.closure == found.closure else current
 
-    for job_id in leaked:
-        log.warning("%s has a slot at '%s' that it needs no more; taken back", job_id, found.backend)
+    for slot in leaked:
+        log.warning("%s has a slot at '%s' that it needs no more; taken back", slot.job_id, found.backend)
     if leaked or taken or found.contended:
         admission.call_next(services, found.backend, mended)
+
+
+def _is_leaked(slot: Slot, statuses: dict[str, Status | None], now: datetime) -> bool:
+    """A job that waits has a slot only for the moment before it goes ahead."""
+    if slot.job_id not in statuses:
+        return False
+    status = statuses[slot.job_id]
+    if status is Status.WAITING:
+        return now - (slot.begun_at or slot.taken_at) >= gate.UNCLAIMED
+    return status not in _HOLDS_A_SLOT
 
 
 def _statuses(services: Services, slots: tuple[Slot, ...]) -> dict[str, Status | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 from dataclasses import replace
@@ -9,7 +10,7 @@ from datetime import timedelta
 from functools import partial
 
 from video_jobs.chain import Turn, send_next
-from video_jobs.errors import StorageUnavailable, TransitionRefused
+from video_jobs.errors import ReelkeepError, TransitionRefused
 from video_jobs.job import Job
 from video_jobs.messages import PollMessage
 from video_jobs.ports import IdempotencyEntry, LiveJob, StoredJob
@@ -47,19 +48,19 @@ def accept(
 def begin(services: Services, stored: StoredJob) -> Job:
     """The first message of its chain, then the first look at what can be done with it.
 
-    Raises nothing for storage that fails: the job is accepted, and an error now would make the client send
-    it again.
+    Raises nothing: the job is accepted, and an error now would make the client send it again.
     """
     job = stored.job
     try:
         first = PollMessage(owner=job.owner, job_id=job.id, turn=job.turn)
         services.messages.send_poll(first, FIRST_POLL)
         return start(services, stored, partial(_send_later, services, first))
-    except TransitionRefused:
-        return services.jobs.get(job.owner, job.id).job  # its poll chain was faster
-    except StorageUnavailable as error:
-        log.error("%s is accepted, but: %s", job.id, error)
-        return job
+    except (ReelkeepError, ValueError) as error:
+        if not isinstance(error, TransitionRefused):
+            log.error("%s is accepted, but: %s", job.id, error)
+    with contextlib.suppress(ReelkeepError, ValueError):
+        return services.jobs.get(job.owner, job.id).job  # its poll chain was faster, or it got so far
+    return job
 
 
 def key_of(*parts: str) -> str:

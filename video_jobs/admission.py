@@ -65,15 +65,22 @@ def leave_unless_running(services: Services, job: Job) -> None:
         leave(services, job)
 
 
-def close(services: Services, job: Job, why: Why, reason: str, retry_after: float | None) -> None:
-    """The backend took nothing: nobody goes ahead for a while, and the job, if it waits, is in line again."""
+def close(
+    services: Services, job: Job, *, went: Job, why: Why, reason: str, retry_after: float | None
+) -> None:
+    """The backend took nothing: nobody goes ahead for a while, and the job, if it waits, is in line again.
+
+    `went` is the job as it was when it went ahead: a slot in which it has gone ahead once more is left alone.
+    """
     now = services.clock()
 
     def closed(gate: Gate) -> Gate:
-        if job.status not in _NEEDS_A_SLOT:
+        slot = gate.slot(job.id)
+        again = slot and slot.begun_at and went.submitting_since and slot.begun_at > went.submitting_since
+        if job.status not in _NEEDS_A_SLOT and not again:
             gate = gates.leave(gate, job.id)
         # Whether others wait or not, it may be in line itself now.
-        return replace(gates.close(gate, now, why, reason, retry_after), contended=True)
+        return replace(gates.close(gate, now, why, reason, retry_after, job.id), contended=True)
 
     if job.status is Status.WAITING:
         services.live_jobs.add(LiveJob.of(job, waiting=True))
@@ -87,7 +94,12 @@ def reopen(services: Services, job: Job) -> None:
     stored = services.gates.get(job.backend.name)
     if stored.gate.slot(job.id) in gates.probes(stored.gate):
         log.info("the gate to '%s' is open again", stored.gate.backend)
-        call_next(services, job.backend.name, partial(gates.taken, job_id=job.id), stored=stored)
+        call_next(
+            services,
+            job.backend.name,
+            partial(gates.taken, now=services.clock(), job_id=job.id),
+            stored=stored,
+        )
 
 
 def others_wait(services: Services, job: Job) -> bool:
@@ -117,9 +129,11 @@ def call_next(
         now = services.clock()
         gate = change(stored.gate)
         free = gates.room(gate, limits, now, most=_MOST_CALLED)
-        # One more than there is room for, to know whether somebody is left: each costs a read.
+        # Two more than there is room for, to know who is left and who goes before whom: each costs a read.
         line = _line(services, stored.gate, gate, now)
-        in_line = list(islice(line, free + 1)) if gate.contended or caller else []
+        in_line = list(islice(line, free + 2)) if gate.contended or caller else []
+        if (last := gates.goes_last(gate)) is not None:
+            in_line.sort(key=lambda waiting: waiting.job.id == last)
         called, rest = in_line[:free], in_line[free:]
         for waiting in called:
             gate = _called(gate, limits, now, waiting.job)

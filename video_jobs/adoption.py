@@ -23,7 +23,7 @@ LONGEST_LIST = 1000
 """Jobs of a backend's list that are read to find one."""
 
 _CLOCKS_APART = timedelta(seconds=30)  # at most, the backend's and ours
-_MOST_NAMED = 10
+_MOST_NAMED = 5  # ids may be long, and have to fit into a row
 
 
 @dataclass(frozen=True)
@@ -117,5 +117,5 @@ def _contradicts(job: Job, entry: BackendJob) -> bool:
 
 
 def _says_the_same(job: Job, entry: BackendJob) -> bool:
-    same = all(ours == theirs for ours, theirs in _parameters(job, entry))
+    same = not entry.from_image and all(ours == theirs for ours, theirs in _parameters(job, entry))
     return same and entry.state is not BackendState.CANCELLED

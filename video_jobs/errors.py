@@ -105,6 +105,10 @@ class StorageUnavailable(ReelkeepError):
     """Azure Storage can't be reached or refuses us. May pass."""
 
 
+class InputMissing(ReelkeepError):
+    """The input image is not where it was put; a client or a rule of the storage account has deleted it."""
+
+
 class ForeignBlob(ReelkeepError):
     """Something that we did not write lies where a video belongs."""
 

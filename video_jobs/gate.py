@@ -21,6 +21,7 @@ UNCLAIMED = timedelta(minutes=5)
 
 _FIRST_CLOSURE = 10.0  # seconds, where the backend doesn't say; doubled each time
 _LONGEST_CLOSURE = 120.0
+_PATIENT_TIMES = 5  # that a backend may say "busy" before another job is the probe
 _LONGEST_HINT = 3600.0  # seconds; a backend that says "in a week" is not believed
 
 
@@ -61,6 +62,7 @@ class Closure:
     reason: str  #: in words, for the client
     until: datetime
     times: int = 1  #: in a row
+    job_id: str | None = None  #: who met it last: others go ahead as probes before it does again
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,7 @@ class Gate:
     slots: tuple[Slot, ...] = ()
     creates: tuple[datetime, ...] = ()  #: of the last minute
     closure: Closure | None = None
+    opened_at: datetime | None = None  #: when a probe was taken last
     paused_since: datetime | None = None  #: by the operator
     contended: bool = False  #: others wait in line
 
@@ -118,6 +121,14 @@ def probes(gate: Gate) -> tuple[Slot, ...]:
     return tuple(slot for slot in gate.slots if (slot.begun_at or slot.taken_at) >= until)
 
 
+def goes_last(gate: Gate) -> str | None:
+    """The job that closed the gate, where that may be about this one job: others show whether it is."""
+    closure = gate.closure
+    if closure is None or (closure.why is Why.BUSY and closure.times < _PATIENT_TIMES):
+        return None
+    return closure.job_id
+
+
 def room(gate: Gate, limits: GateLimits, now: datetime, most: int) -> int:
     """How many more may be let in right now, up to `most`."""
     found = 0
@@ -152,7 +163,9 @@ def leave(gate: Gate, job_id: str) -> Gate:
     return replace(gate, slots=tuple(slot for slot in gate.slots if slot.job_id != job_id))
 
 
-def close(gate: Gate, now: datetime, why: Why, reason: str, retry_after: float | None) -> Gate:
+def close(
+    gate: Gate, now: datetime, why: Why, reason: str, retry_after: float | None, job_id: str | None = None
+) -> Gate:
     """Let nobody in for as long as the backend says, else a while that doubles. Who was called waits again."""
     times = 1
     if gate.closure is not None:
@@ -166,18 +179,18 @@ def close(gate: Gate, now: datetime, why: Why, reason: str, retry_after: float |
     if gate.closure is not None:
         until = max(until, gate.closure.until)
     slots = tuple(slot for slot in gate.slots if slot.begun_at is not None)
-    return replace(gate, slots=slots, closure=Closure(why, reason, until, times))
+    return replace(gate, slots=slots, closure=Closure(why, reason, until, times, job_id))
 
 
-def reopen(gate: Gate) -> Gate:
+def reopen(gate: Gate, now: datetime) -> Gate:
     """Nothing is wrong any more."""
-    return gate if gate.closure is None else replace(gate, closure=None)
+    return gate if gate.closure is None else replace(gate, closure=None, opened_at=now)
 
 
-def taken(gate: Gate, job_id: str) -> Gate:
+def taken(gate: Gate, now: datetime, job_id: str) -> Gate:
     """The backend has taken, or judged, this job: if it was a probe, the gate is open again. What was under way
     when the gate was closed proves nothing."""
-    return reopen(gate) if gate.slot(job_id) in probes(gate) else gate
+    return reopen(gate, now) if gate.slot(job_id) in probes(gate) else gate
 
 
 def pause(gate: Gate, now: datetime) -> Gate:

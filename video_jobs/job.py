@@ -47,7 +47,7 @@ MOST_EVENTS = 50
 
 _LONGEST_DETAIL = 300  # characters
 _LARGEST_HISTORY = 24_000  # UTF-16 units; a table property holds 32K
-_NO_REFUSALS = ("submission_unconfirmed", "backend_job_not_found")
+_NO_REFUSALS = ("submission_unconfirmed", "backend_job_not_found", "input_image_missing")
 
 _TERMINAL = frozenset({Status.SUCCEEDED, Status.FAILED, Status.CANCELLED, Status.EXPIRED})
 
@@ -178,6 +178,7 @@ class Job:
     trouble: str | None = None  #: why the last look or download broke down
 
     attempt: str | None = None  #: a random name of the latest attempt at the paid call
+    refused_at: datetime | None = None  #: when the backend refused our key, or knew no deployment, over it
     submitting_since: datetime | None = None
     submitted_at: datetime | None = None
     backend_job_id: str | None = None

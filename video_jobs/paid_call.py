@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import secrets
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from video_jobs.errors import (
     BackendError,
     Busy,
     Gone,
+    JobNotFound,
     NotFound,
     NotSent,
     StorageUnavailable,
@@ -49,14 +51,23 @@ def make_paid_call(services: Services, stored: StoredJob, image: bytes | None) -
     """
     job = stored.job
     attempt = job.attempt or ""
-    admission.entered(services, job)
+    with contextlib.suppress(StorageUnavailable):  # tidying only: whoever reads the line sees to it, too
+        admission.entered(services, job)
     told = "nothing was created"
     change: Change
     then: Callable[[Job], None]
     try:
         client = services.backends.client(job.backend)
-        backend_job = client.create(job.request, image, services.create_deadline)
+        backend_job = client.create(job.request, image, _time_left(services, job))
     except (Busy, NotSent, Unauthorised, NotFound) as error:
+        if _is_about_the_job(services, job, error):
+            change = partial(
+                transitions.submission_failed,
+                now=services.clock(),
+                attempt=attempt,
+                error=refusal(job, error),
+            )
+            return _settle(services, stored, change, told, partial(admission.leave, services))
         why, reason = _closed_by(job, error)
         change = partial(
             transitions.put_back,
@@ -64,8 +75,11 @@ def make_paid_call(services: Services, stored: StoredJob, image: bytes | None) -
             attempt=attempt,
             reason=reason,
             request_id=error.request_id,
+            refused=why is Why.MISCONFIGURED,
         )
-        then = partial(_close, services, why, reason, error.retry_after)
+        then = partial(
+            admission.close, services, went=job, why=why, reason=reason, retry_after=error.retry_after
+        )
         log.warning("%s waits: %s", job.id, reason)
     except UnknownOutcome as error:
         # Nothing is called again; the poll chain looks for the job, or gives up and says so.
@@ -76,7 +90,9 @@ def make_paid_call(services: Services, stored: StoredJob, image: bytes | None) -
             reason=str(error),
             request_id=error.request_id,
         )
-        then = partial(_close, services, Why.BUSY, str(error), _AFTER_UNKNOWN)
+        then = partial(
+            admission.close, services, went=job, why=Why.BUSY, reason=str(error), retry_after=_AFTER_UNKNOWN
+        )
         told = "its outcome is not known"
         log.error("%s: the outcome of its submission is not known: %s", job.id, error)
     except BackendError as error:
@@ -89,11 +105,21 @@ def make_paid_call(services: Services, stored: StoredJob, image: bytes | None) -
         change = _taken(services, job, backend_job)
         told = f"it is the backend's {backend_job.id}"
         then = partial(admission.reopen, services)
+    return _settle(services, stored, change, told, then)
+
+
+def _settle(
+    services: Services, stored: StoredJob, change: Change, told: str, then: Callable[[Job], None]
+) -> Job:
+    """Store what the call told, and do at the gate what follows."""
+    job = stored.job
     try:
         job = _save_persistently(services, stored, change, told).job
     except TransitionRefused as refused:
         log.warning("%s moved on while it was submitted: %s", job.id, refused)
         job = services.jobs.get(job.owner, job.id).job
+    if job.is_terminal and job.backend_job_id is not None:
+        log.critical("%s has ended, and %s: a retry of it fetches that, and pays nothing", job.id, told)
     then(job)
     if job.is_terminal:
         finish(services, job)
@@ -116,8 +142,26 @@ def _closed_by(job: Job, error: BackendError) -> tuple[Why, str]:
     return Why.BUSY, str(error)
 
 
-def _close(services: Services, why: Why, reason: str, retry_after: float | None, job: Job) -> None:
-    admission.close(services, job, why, reason, retry_after)
+def _time_left(services: Services, job: Job) -> float:
+    """Seconds for the call. Raises NotSent where so much time has passed since `submitting` was saved that
+    somebody may give the outcome up while the call is made.
+    """
+    began = job.submitting_since or services.clock()
+    left = services.create_deadline - (services.clock() - began).total_seconds()
+    if left < services.create_deadline / 10:
+        raise NotSent("The app was held up before it could call the video API, and did not call it.")
+    return min(left, services.create_deadline)
+
+
+def _is_about_the_job(services: Services, job: Job, error: BackendError) -> bool:
+    """Whether a refusal that looks like a wrong key is about this one job: its content, or whatever it is that
+    others got through with since it was refused the last time."""
+    if not isinstance(error, Unauthorised | NotFound):
+        return False
+    if transitions.is_moderation(error.code, error.detail):
+        return True
+    opened_at = services.gates.get(job.backend.name).gate.opened_at
+    return job.refused_at is not None and opened_at is not None and opened_at > job.refused_at
 
 
 def _taken(services: Services, job: Job, backend_job: BackendJob) -> Change:
@@ -133,7 +177,9 @@ def _taken(services: Services, job: Job, backend_job: BackendJob) -> Change:
         try:
             return transitions.submitted(current, now, backend_job, retention)
         except TransitionRefused:
-            services.claims.release(claim)  # for whoever looks for it
+            # It has another already. For whoever looks for this one, or imports it.
+            services.claims.release(claim)
+            log.critical("%s needs %s no more; import it", job.id, backend_job.id)
             raise
 
     return change
@@ -146,6 +192,9 @@ def _save_persistently(services: Services, stored: StoredJob, change: Change, to
     for _ in range(_MOST_SAVES):
         try:
             return update(services.jobs, stored, change)
+        except JobNotFound:
+            log.critical("%s was deleted meanwhile: %s", job.id, told)
+            raise TransitionRefused(f"{job.id} is gone") from None
         except StorageUnavailable as error:
             if services.clock() >= until:
                 break

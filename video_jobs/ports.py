@@ -216,7 +216,8 @@ class Blobs(Protocol):
 
     def put_input(self, owner: str, job_id: str, image: InputImage, content: bytes) -> None: ...
 
-    def get_input(self, owner: str, job_id: str) -> bytes: ...
+    def get_input(self, owner: str, job_id: str) -> bytes:
+        """Raises InputMissing."""
 
     def delete_input(self, owner: str, job_id: str) -> None:
         """No error where there is none."""
@@ -265,6 +266,7 @@ class BackendJob:
     seconds: int | None = None
     variants: int | None = None
     model: str | None = None
+    from_image: bool = False  #: it says that it began with a picture; not all backends do
     poll_after: float | None = None  #: seconds that the backend wants us to wait
     request_id: str | None = None
 

@@ -61,6 +61,7 @@ def bury(services: Services, stored: StoredJob) -> Job:
     """Put a tombstone up. The live row first, so that the sweeper finds what a crash leaves."""
     services.live_jobs.add(LiveJob.of(stored.job))
     job = update(services.jobs, stored, partial(transitions.request_delete, now=services.clock())).job
+    services.live_jobs.add(LiveJob.of(job))  # whoever ended the job just now may have removed it
     look_now(services, job)
     return job
 

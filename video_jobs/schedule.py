@@ -87,4 +87,4 @@ def _jittered(seconds: float) -> timedelta:
 
 def _not_past_expiry(job: Job, delay: timedelta, now: datetime) -> timedelta:
     left = job.time_left(now)
-    return delay if left is None else min(delay, left + _AFTER_EXPIRY)
+    return min(delay, left + _AFTER_EXPIRY) if left else delay

@@ -9,11 +9,11 @@ from functools import partial
 from video_jobs import admission, transitions
 from video_jobs.adoption import adopt
 from video_jobs.chain import SendNext
-from video_jobs.errors import JobNotFound, TransitionRefused
+from video_jobs.errors import InputMissing, JobNotFound, StorageUnavailable, TransitionRefused
 from video_jobs.finish import finish
 from video_jobs.job import Job, JobError
 from video_jobs.paid_call import make_paid_call, new_attempt
-from video_jobs.ports import StoredJob
+from video_jobs.ports import Claim, StoredJob
 from video_jobs.salvage import Existing, NothingToAdopt, Undecided, salvage
 from video_jobs.schedule import AFTER_SUBMIT, UNDECIDED_AGAIN, waiting_delay
 from video_jobs.services import Services
@@ -32,24 +32,29 @@ def start(services: Services, stored: StoredJob, send_next: SendNext) -> Job:
     try:
         existing = salvage(services, job)
     except Undecided as undecided:
+        admission.leave(services, job)  # it may have one from before a crash
         turn = send_next(UNDECIDED_AGAIN)
         reason = str(undecided)
         return update(services.jobs, stored, lambda job: transitions.waits(turn(job), now, reason)).job
     except NothingToAdopt as nothing:
-        return _refuse(services, stored, str(nothing))
+        return _refuse(services, stored, "backend_job_not_found", str(nothing))
     if existing is not None:
         return _take_up(services, stored, existing, send_next)
+    # Read before anything is taken or saved: an image that can't be read must neither hold a slot nor look
+    # like a call that was made.
+    try:
+        image = services.blobs.get_input(job.owner, job.id) if job.request.input_image else None
+    except InputMissing as missing:
+        return _refuse(services, stored, "input_image_missing", str(missing))
     if not admission.enter(services, job):
         turn = send_next(waiting_delay())
         reason = services.gates.get(job.backend.name).gate.reason() or _IN_LINE
         return update(services.jobs, stored, lambda job: transitions.waits(turn(job), now, reason)).job
-    return _submit(services, stored, send_next)
+    return _submit(services, stored, image, send_next)
 
 
-def _submit(services: Services, stored: StoredJob, send_next: SendNext) -> Job:
+def _submit(services: Services, stored: StoredJob, image: bytes | None, send_next: SendNext) -> Job:
     job, now, attempt = stored.job, services.clock(), new_attempt()
-    # Read before `submitting` is saved: an image that can't be read must not look like a call that was made.
-    image = services.blobs.get_input(job.owner, job.id) if job.request.input_image else None
     turn = send_next(AFTER_SUBMIT)
     backend = services.backends.current(job.backend)
 
@@ -72,23 +77,33 @@ def _take_up(services: Services, stored: StoredJob, existing: Existing, send_nex
     claimant = replace(job, backend=backend)
     if not adopt(services, claimant, existing.backend_job.id, existing.held_by):
         if job.adopts is not None:
-            return _refuse(services, stored, f"The video API has no job {job.adopts}, or has deleted it.")
+            why = f"The video API has no job {job.adopts}, or has deleted it."
+            return _refuse(services, stored, "backend_job_not_found", why)
         raise TransitionRefused(f"Another job has taken {existing.backend_job.id} up")
     turn, retention = send_next(AFTER_SUBMIT), services.backends.retention(backend)
 
     def taken(job: Job) -> Job:
-        at_home = replace(turn(job), backend=backend)
-        return transitions.submitted(at_home, now, existing.backend_job, retention, what="adopted")
+        if job.backend_job_id == existing.backend_job.id:
+            return job
+        return transitions.adopted(turn(job), now, backend, existing.backend_job, retention)
 
-    saved = update(services.jobs, stored, taken).job
-    admission.entered(services, saved)
-    admission.leave(services, saved)
+    try:
+        saved = update(services.jobs, stored, taken).job
+    except TransitionRefused:
+        current = services.jobs.get(job.owner, job.id).job
+        if current.backend_job_id != existing.backend_job.id and not current.is_terminal:
+            # Another look of it has submitted it: what was found is for whoever looks for it.
+            services.claims.release(Claim(backend.base_url, existing.backend_job.id, job.owner, job.id))
+        raise
+    with contextlib.suppress(StorageUnavailable):
+        admission.entered(services, saved)
+        admission.leave(services, saved)
     return saved
 
 
-def _refuse(services: Services, stored: StoredJob, why: str) -> Job:
-    error = JobError(code="backend_job_not_found", message=why)
-    refused = partial(transitions.failed, now=services.clock(), error=error)
+def _refuse(services: Services, stored: StoredJob, code: str, why: str) -> Job:
+    error = JobError(code=code, message=why)
+    refused = partial(transitions.nothing_to_adopt, now=services.clock(), error=error)
     job = update(services.jobs, stored, refused).job
     finish(services, job)
     return job

@@ -84,7 +84,7 @@ class _Story:
             case "leave":
                 self.gate = gates.leave(self.gate, named(number))
             case "taken":
-                self.gate = gates.taken(self.gate, named(number))
+                self.gate = gates.taken(self.gate, self.now, named(number))
             case "pass":
                 self.now += timedelta(seconds=number)
             case "close":
@@ -281,8 +281,8 @@ def test_only_the_probe_opens_it_again() -> None:
     gate = closed(filled(1, at=NOW - SECOND))
     probing = let_in(gate, TWO, NOW + timedelta(minutes=1), 2)
     assert probing is not None
-    assert gates.taken(probing, named(1)) == probing, "it was under way when the gate was closed"
-    assert gates.taken(probing, named(2)).closure is None
+    assert gates.taken(probing, NOW, named(1)) == probing, "it was under way when the gate was closed"
+    assert gates.taken(probing, NOW, named(2)).closure is None
 
 
 def test_when_the_probe_is_gone_the_next_one_goes_ahead() -> None:

@@ -109,6 +109,7 @@ FULL = a_job(
     trouble="KeyError",
     attempt="attempt-1",
     submitting_since=NOW,
+    refused_at=NOW,
     submitted_at=NOW + timedelta(microseconds=1),
     backend_job_id="task_01",
     backend_status="failed",

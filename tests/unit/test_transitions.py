@@ -114,6 +114,16 @@ TRANSITIONS: dict[str, Case] = {
         ALL,
         lambda job: transitions.backend_job_gone(replace(job, deleted_at=NOW, backend_job_gone=False), LATER),
     ),
+    "adopted": Case(
+        frozenset({Status.WAITING}),
+        lambda job: transitions.adopted(
+            replace(job, backend_job_id=None), LATER, job.backend, a_look(BackendState.RUNNING), DAY
+        ),
+    ),
+    "nothing_to_adopt": Case(
+        frozenset({Status.WAITING}),
+        lambda job: transitions.nothing_to_adopt(job, LATER, JobError("backend_job_not_found", "Not there.")),
+    ),
     "retried": Case(ALL, lambda job: transitions.retried(replace(job, retried_as=None), LATER, "job_2")),
 }
 

@@ -136,6 +136,7 @@ def _job(body: dict[str, Any], headers: Mapping[str, str], job_id: str) -> Backe
         seconds=whole_number(body.get("n_seconds")),
         variants=whole_number(body.get("n_variants")),
         model=text(body.get("model")),
+        from_image=bool(body.get("inpaint_items")),
         poll_after=wait_hint(headers),
         request_id=request_id(headers),
     )

@@ -17,6 +17,7 @@ from azure.core.exceptions import (
 )
 from azure.storage.blob import BlobBlock, BlobClient, BlobServiceClient, ContentSettings
 
+from video_jobs.errors import InputMissing
 from video_jobs.job import InputImage
 from video_jobs.ports import BlobFacts, SignedUrl, VideoPlace
 from video_jobs.storage.connection import error_code, translated
@@ -95,7 +96,10 @@ class StorageBlobs:
 
     def get_input(self, owner: str, job_id: str) -> bytes:
         with translated(f"reading the input image of {job_id}"):
-            return self._inputs.download_blob(_input_name(owner, job_id)).readall()
+            try:
+                return self._inputs.download_blob(_input_name(owner, job_id)).readall()
+            except ResourceNotFoundError:
+                raise InputMissing(missing_input(job_id)) from None
 
     def delete_input(self, owner: str, job_id: str) -> None:
         missing = contextlib.suppress(ResourceNotFoundError)
@@ -135,6 +139,10 @@ def video_name(place: VideoPlace) -> str:
 
 def thumbnail_name(place: VideoPlace, ending: str) -> str:
     return f"{place.owner}/{place.job_id}/{place.index}.{ending}"
+
+
+def missing_input(job_id: str) -> str:
+    return f"The input image of {job_id} is in the container '{INPUTS}' no more. Submit the job again."
 
 
 def _input_name(owner: str, job_id: str) -> str:

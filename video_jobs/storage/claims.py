@@ -39,6 +39,8 @@ class TableClaims:
             except Conflict:
                 holder = self.find(claim.base_url, claim.backend_job_id)
                 if holder is not None:
+                    if holder.job_id != claim.job_id:
+                        self._forget(claim)
                     return holder
             else:
                 return claim
@@ -65,6 +67,8 @@ class TableClaims:
                     return claim
                 holder = _from_row(row)
                 if (holder.job_id, holder.owner) != (from_job_id, claim.owner):
+                    if holder.job_id != claim.job_id:
+                        self._forget(claim)
                     return holder
                 self._rows.replace(_to_row(claim), row.etag, what)
             except Conflict:

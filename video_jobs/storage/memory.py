@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from video_jobs.errors import Conflict, JobNotFound
+from video_jobs.errors import Conflict, InputMissing, JobNotFound
 from video_jobs.gate import Gate
 from video_jobs.job import InputImage, Job, Status
 from video_jobs.messages import FETCH_QUEUE, POLL_QUEUE, FetchMessage, PollMessage
@@ -22,7 +22,7 @@ from video_jobs.ports import (
     StoredJob,
     VideoPlace,
 )
-from video_jobs.storage.blobs import thumbnail_name, video_name
+from video_jobs.storage.blobs import missing_input, thumbnail_name, video_name
 
 
 class MemoryJobs:
@@ -263,6 +263,8 @@ class MemoryBlobs:
         self.inputs[f"{owner}/{job_id}"] = content
 
     def get_input(self, owner: str, job_id: str) -> bytes:
+        if f"{owner}/{job_id}" not in self.inputs:
+            raise InputMissing(missing_input(job_id))
         return self.inputs[f"{owner}/{job_id}"]
 
     def delete_input(self, owner: str, job_id: str) -> None:

@@ -31,9 +31,11 @@ from video_jobs.transitions.intents import (
 )
 from video_jobs.transitions.repair import alarmed, next_turn, poisoned, repaired, troubled
 from video_jobs.transitions.submission import (
+    adopted,
     begin_submit,
     failed,
     note_unknown_outcome,
+    nothing_to_adopt,
     put_back,
     submission_failed,
     submitted,
@@ -45,6 +47,7 @@ __all__ = [
     "MOST_OUTPUTS",
     "NO_OUTPUT_GRACE",
     "UNSTARTED_OVERDUE",
+    "adopted",
     "alarmed",
     "backend_job_gone",
     "begin_submit",
@@ -59,6 +62,7 @@ __all__ = [
     "next_turn",
     "not_found",
     "note_unknown_outcome",
+    "nothing_to_adopt",
     "output_delayed",
     "output_lost",
     "output_stored",

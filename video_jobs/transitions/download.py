@@ -12,6 +12,8 @@ from video_jobs.transitions.pieces import ended, expired, require
 MOST_OUTPUTS = 10
 """Videos of one job that are fetched; more than any model makes, and few enough for one row."""
 
+_LONGEST_PROBLEM = 500  # characters; with all outputs it has to fit into one property
+
 UNSTARTED_OVERDUE = timedelta(minutes=2)
 """When nothing has been heard of an output's first fetch message, it is sent again: at worst, a download of
 more than this is made twice beside itself."""
@@ -48,7 +50,7 @@ def output_delayed(
         turn=turn,
         due_at=due_at,
         attempts=output.attempts + 1,
-        problem=problem,
+        problem=problem[:_LONGEST_PROBLEM],
         suspect_sha256=suspect_sha256 or output.suspect_sha256,
     )
     job = _with_output(job, now, delayed).evolve(now, status=Status.PENDING_DOWNLOAD, reason=problem)
@@ -58,7 +60,7 @@ def output_delayed(
 def output_lost(job: Job, now: datetime, which: Output, problem: str) -> Job:
     """The backend's time for one output is over and it was not to be had."""
     output = _open_output(job, which)
-    lost = replace(output, lost=True, turn=output.turn + 1, due_at=None, problem=problem)
+    lost = replace(output, lost=True, turn=output.turn + 1, due_at=None, problem=problem[:_LONGEST_PROBLEM])
     job = _with_output(job, now, lost).noting(now, "lost", f"video {output.index}: {problem}")
     return _settle(job, now)
 

@@ -68,7 +68,7 @@ def not_found(job: Job, now: datetime, listed: bool | None) -> Job:
     if job.expired_by(now):
         return expired(job, now, "The video API has deleted the job.")
     if listed is False and is_missing_too_long(job, now):
-        if job.cancel_requested_at is not None:
+        if job.cancel_requested_at is not None and job.cancel_refused is None:
             return ended(
                 job, now, Status.CANCELLED
             )  # it was asked to forget the job, and its answer got lost

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from video_jobs.errors import TransitionRefused
@@ -39,7 +40,15 @@ def begin_submit(job: Job, now: datetime, attempt: str, backend: BackendRef) -> 
     return begun.noting(now, "submitting")
 
 
-def put_back(job: Job, now: datetime, attempt: str, reason: str, request_id: str | None = None) -> Job:
+def put_back(
+    job: Job,
+    now: datetime,
+    attempt: str,
+    reason: str,
+    request_id: str | None = None,
+    *,
+    refused: bool = False,
+) -> Job:
     """submitting → waiting: there is proof that this attempt created nothing. Who wanted it stopped has that."""
     if job.status is Status.WAITING and job.attempt == attempt:
         return job
@@ -48,7 +57,8 @@ def put_back(job: Job, now: datetime, attempt: str, reason: str, request_id: str
     require_attempt(job, attempt)
     if job.cancel_requested_at is not None or job.deleted_at is not None:
         return ended(job, now, Status.CANCELLED)
-    back = job.evolve(now, status=Status.WAITING, submitting_since=None, reason=reason)
+    refused_at = now if refused else job.refused_at
+    back = job.evolve(now, status=Status.WAITING, submitting_since=None, reason=reason, refused_at=refused_at)
     return back.noting(now, "waits", reason, request_id)
 
 
@@ -94,6 +104,20 @@ def submitted(
     if job.status in (Status.WAITING, Status.SUBMITTING):
         return known.evolve(now, status=Status.QUEUED)
     return known
+
+
+def nothing_to_adopt(job: Job, now: datetime, error: JobError) -> Job:
+    """waiting → failed: what it was to take up, or to begin with, is not there."""
+    require(job, Status.WAITING)
+    return failed(job, now, error)
+
+
+def adopted(job: Job, now: datetime, backend: BackendRef, found: BackendJob, retention: timedelta) -> Job:
+    """waiting → queued with what the backend has already; a submission in flight is not overruled."""
+    if job.backend_job_id == found.id:
+        return job
+    require(job, Status.WAITING)
+    return submitted(replace(job, backend=backend), now, found, retention, what="adopted")
 
 
 def failed(job: Job, now: datetime, error: JobError) -> Job:
