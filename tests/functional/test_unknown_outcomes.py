@@ -381,6 +381,18 @@ def test_a_job_with_an_image_is_not_taken_up_on_a_guess_but_named_and_can_be_imp
     assert len(pipeline.calls("create")) == pipeline.backend_jobs() == 1
 
 
+def test_what_says_that_it_began_with_an_image_is_not_taken_up_by_a_job_without_one(sora: Pipeline) -> None:
+    with_image = in_doubt(sora, input_image=picture_for(sora))
+    [made] = sora.simulator.world.everything()
+    sora.gates.gates.clear()  # at once, not after the gate's minute
+    sora.fault("create", **NEVER_MADE)
+    without = sora.run(sora.submit())
+    assert code_of(without) == "submission_unconfirmed"
+    assert without.error is not None
+    assert without.error.candidates == (made.id,)
+    assert code_of(sora.run(with_image)) == "submission_unconfirmed"
+
+
 def test_where_the_list_hides_prompts_candidates_are_named_and_each_can_be_imported_once(
     videos: Pipeline,
 ) -> None:
