@@ -93,8 +93,9 @@ def _copy(services: Services, job: Job, output: Output) -> StoredVideo:
     place = VideoPlace(job.owner, job.id, output.index)
     found = services.blobs.find_video(place)
     if found is None:
-        if job.expired_by(services.clock() - _MARGIN):
-            raise Gone("The video API has deleted it.")  # only another download's blob can still help
+        if output.attempts and job.expired_by(services.clock() - _MARGIN):
+            # It was asked for after the expiry; from now on only another download's blob can help.
+            raise Gone("The video API has deleted it.")
         client = services.backends.client(job.backend)
         with client.open_video(
             job.backend_job_id or "", output.generation_id, services.fetch_deadline
