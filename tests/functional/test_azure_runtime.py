@@ -42,7 +42,31 @@ BINDINGS = {
         "httpTrigger",
         {"route": "jobs/{id}/videos/{index}/thumbnail", "authLevel": "FUNCTION"},
     ),
+    "cancel_job": (
+        "httpTrigger",
+        {"route": "jobs/{id}/cancel", "methods": ["POST"], "authLevel": "FUNCTION"},
+    ),
+    "retry_job": ("httpTrigger", {"route": "jobs/{id}/retry", "methods": ["POST"], "authLevel": "FUNCTION"}),
+    "repair_job": (
+        "httpTrigger",
+        {"route": "jobs/{id}/repair", "methods": ["POST"], "authLevel": "FUNCTION"},
+    ),
+    "delete_job": ("httpTrigger", {"route": "jobs/{id}", "methods": ["DELETE"], "authLevel": "FUNCTION"}),
+    "import_job": ("httpTrigger", {"route": "jobs/import", "methods": ["POST"], "authLevel": "FUNCTION"}),
     "health": ("httpTrigger", {"route": "health", "authLevel": "FUNCTION"}),
+    "list_backends": ("httpTrigger", {"route": "backends", "methods": ["GET"], "authLevel": "ADMIN"}),
+    "pause_backend": (
+        "httpTrigger",
+        {"route": "backends/{name}/pause", "methods": ["POST"], "authLevel": "ADMIN"},
+    ),
+    "resume_backend": (
+        "httpTrigger",
+        {"route": "backends/{name}/resume", "methods": ["POST"], "authLevel": "ADMIN"},
+    ),
+    "sweep_jobs": ("timerTrigger", {"schedule": "0 * * * * *"}),
+    "apply_retention": ("timerTrigger", {"schedule": "0 7 * * * *"}),
+    "note_poisoned_poll": ("queueTrigger", {"queueName": "video-poll-poison"}),
+    "note_poisoned_fetch": ("queueTrigger", {"queueName": "video-fetch-poison"}),
     "poll_job": ("queueTrigger", {"queueName": "video-poll", "connection": "AzureWebJobsStorage"}),
     "fetch_video": ("queueTrigger", {"queueName": "video-fetch", "connection": "AzureWebJobsStorage"}),
 }
