@@ -86,4 +86,15 @@ $(VENV)/.local-ready: $(VENV)/bin/python requirements.txt constraints.txt local/
 $(VENV)/.dev-ready: $(VENV)/.local-ready tests/requirements.txt
 	@echo "==> installing what the tests need"
 	@$(VENV)/bin/python -m pip install --quiet -r tests/requirements.txt
+	@$(MAKE) --no-print-directory chromium
 	@touch $@
+
+# The page is tested in Debian's browser: Playwright's own comes from no package registry. Where it can't be
+# installed, the tests of the page are skipped and say so.
+.PHONY: chromium
+chromium:
+	@command -v chromium >/dev/null || { echo "==> installing Chromium, for the tests of the page"; \
+		as=$$([ "$$(id -u)" = 0 ] || echo "sudo -n"); \
+		{ $$as apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+			$$as apt-get install -y -qq --no-install-recommends chromium fonts-liberation; } >/dev/null 2>&1 \
+		|| echo "    it can't be installed here (apt-get install chromium, as root): the tests of the page are skipped"; }
