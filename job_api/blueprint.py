@@ -10,6 +10,7 @@ from http_edge.problems import HttpProblem, answers_problems, problem
 from job_api.act import cancel_job, delete_job, repair_job
 from job_api.health import check_health
 from job_api.import_job import import_job, read_import
+from job_api.options import list_options
 from job_api.read import find_job, list_jobs, read_output
 from job_api.retry import retry_job
 from video_jobs.job_view import job_view
@@ -101,6 +102,13 @@ def delete_job_function(req: func.HttpRequest) -> func.HttpResponse:
 def import_job_function(req: func.HttpRequest) -> func.HttpResponse:
     services = get_services()
     return job_answer(services, import_job(services, owner_of(req), read_import(req.get_body())), 202)
+
+
+@blueprint.function_name("list_options")
+@blueprint.route("options", methods=["GET"], auth_level=func.AuthLevel.FUNCTION)
+@answers_problems
+def list_options_function(req: func.HttpRequest) -> func.HttpResponse:
+    return json_answer({"backends": list_options(get_services())})
 
 
 @blueprint.function_name("health")

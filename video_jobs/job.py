@@ -187,7 +187,8 @@ class Job:
     expires_at: datetime | None = None  #: when the backend deletes job and bytes
     not_found_since: datetime | None = None
     no_output_since: datetime | None = None
-    progress: int | None = None  #: percent; None where the backend gives none
+    progress: int | None = None  #: percent; None where nothing tells
+    expected_at: datetime | None = None  #: when its videos are likely to be generated
     outputs: tuple[Output, ...] = ()
     reason: str | None = None  #: why it is not further yet, in words
     notice: str | None = None  #: what a client should know of a job that did succeed

@@ -43,6 +43,7 @@ def job_summary(job: Job) -> dict[str, Any]:
         "cancel_refused": job.cancel_refused,
         "backend_expires_at": time_text(job.expires_at),
         "progress": job.progress,
+        "expected_at": time_text(job.expected_at),
         "queue_position": None,
         "reason": job.reason,
         "notice": job.notice,

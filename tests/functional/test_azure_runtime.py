@@ -53,6 +53,7 @@ BINDINGS = {
     ),
     "delete_job": ("httpTrigger", {"route": "jobs/{id}", "methods": ["DELETE"], "authLevel": "FUNCTION"}),
     "import_job": ("httpTrigger", {"route": "jobs/import", "methods": ["POST"], "authLevel": "FUNCTION"}),
+    "list_options": ("httpTrigger", {"route": "options", "methods": ["GET"], "authLevel": "FUNCTION"}),
     "health": ("httpTrigger", {"route": "health", "authLevel": "FUNCTION"}),
     "list_backends": ("httpTrigger", {"route": "backends", "methods": ["GET"], "authLevel": "ADMIN"}),
     "pause_backend": (

@@ -220,6 +220,16 @@ def test_the_list_is_newest_first_and_goes_on_by_cursor(client: Client, done: di
     assert all(video["url"] for job in succeeded for video in job["videos"])
 
 
+def test_the_options_name_each_backend_and_what_its_model_makes(client: Client) -> None:
+    answer = client.get("options")
+    assert answer.status_code == 200
+    first, second = answer.json()["backends"]
+    assert (first["name"], first["dialect"], first["default_size"]) == ("default", "azure-sora", "480x480")
+    assert {"size": "1920x1080", "seconds": list(range(1, 11)), "variants": 1} in first["sizes"]
+    assert (second["name"], second["model"], second["default_seconds"]) == ("second", "sora-2", 4)
+    assert {"size": "1280x720", "seconds": [4, 8, 12], "variants": 1} in second["sizes"]
+
+
 def test_health_is_200_when_all_is_well(client: Client) -> None:
     answer = client.get("health")
     assert (answer.status_code, answer.json()) == (200, {"status": "healthy"})

@@ -118,6 +118,7 @@ FULL = a_job(
     not_found_since=NOW,
     no_output_since=NOW,
     progress=99,
+    expected_at=LATER,
     outputs=(
         Output(0, "gen_0", turn=2, attempts=1, due_at=LATER, suspect_sha256="cd" * 32, problem="Cut."),
         Output(1, "gen_1", stored=VIDEO, thumbnail="jpg"),

@@ -1,0 +1,64 @@
+"""What may be asked for: the backends, what their models make, and how long that has taken so far."""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+from video_jobs.backends.limits import Limits
+from video_jobs.services import Services
+
+
+class SizeOption(TypedDict):
+    size: str  #: WIDTHxHEIGHT, pixels
+    seconds: list[int] | None  #: None: the server decides
+    variants: int  #: the most in one job
+
+
+class EstimateView(TypedDict):
+    """How long earlier jobs took, from the video API's taking them to their end there."""
+
+    size: str
+    seconds: int
+    typical_seconds: float  #: half of them took no longer
+    late_seconds: float  #: nine in ten took no longer
+    jobs: int  #: that it was learned from
+
+
+class BackendOptions(TypedDict):
+    name: str
+    dialect: str
+    model: str
+    default_size: str
+    default_seconds: int
+    sizes: list[SizeOption] | None  #: None: any, the server decides
+    seconds: list[int] | None  #: at one size or another; None: the server decides
+    estimates: list[EstimateView]
+
+
+def list_options(services: Services) -> list[BackendOptions]:
+    """One for each backend, the default one first."""
+    return [_options(services, name) for name in services.backends.names()]
+
+
+def _options(services: Services, name: str) -> BackendOptions:
+    backend, limits = services.backends.choose(name)
+    return {
+        "name": backend.name,
+        "dialect": backend.dialect,
+        "model": backend.model,
+        "default_size": limits.default_size,
+        "default_seconds": limits.default_seconds,
+        "sizes": None if limits.sizes is None else [_size(limits, size) for size in limits.sizes],
+        "seconds": None if limits.seconds is None else list(limits.seconds),
+        "estimates": [],
+    }
+
+
+def _size(limits: Limits, size: str) -> SizeOption:
+    width, height = (int(side) for side in size.split("x"))
+    most = limits.most_seconds(width, height)
+    return {
+        "size": size,
+        "seconds": None if limits.seconds is None else [s for s in limits.seconds if s <= most],
+        "variants": limits.most_variants(width, height),
+    }
