@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from functools import partial
 
-from job_api.read import find_job
 from video_jobs import transitions
 from video_jobs.chain import look_now
 from video_jobs.finish import finish
 from video_jobs.job import Job
+from video_jobs.lookup import find_job
 from video_jobs.repair import bury, hurry
 from video_jobs.services import Services
 from video_jobs.update import update

@@ -11,9 +11,10 @@ from job_api.act import cancel_job, delete_job, repair_job
 from job_api.health import check_health
 from job_api.import_job import import_job, read_import
 from job_api.options import list_options
-from job_api.read import find_job, list_jobs, read_output
+from job_api.read import list_jobs, read_output
 from job_api.retry import retry_job
 from video_jobs.job_view import job_view
+from video_jobs.lookup import find_job
 from video_jobs.ports import VideoPlace
 from video_jobs.services import get_services
 

@@ -11,23 +11,11 @@ from collections.abc import Mapping
 from video_jobs.errors import InvalidRequest, JobNotFound
 from video_jobs.ids import is_job_id
 from video_jobs.job import Job, Output, Status
-from video_jobs.ports import StoredJob
+from video_jobs.lookup import find_job
 from video_jobs.services import Services
 
 DEFAULT_LIMIT = 20
 LARGEST_LIMIT = 100
-
-
-def find_job(services: Services, owner: str, job_id: str, *, deleted_too: bool = False) -> StoredJob:
-    """Raises InvalidRequest for what is no job id, JobNotFound for one that is not the owner's, or deleted."""
-    if not is_job_id(job_id):
-        raise InvalidRequest.of(
-            "id", "a job id is 'job_' and 26 lower-case characters", code="invalid_job_id"
-        )
-    stored = services.jobs.get(owner, job_id)
-    if stored.job.deleted_at is not None and not deleted_too:
-        raise JobNotFound(job_id)
-    return stored
 
 
 def read_output(services: Services, owner: str, job_id: str, index: str) -> tuple[Job, Output]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from job_api.read import find_job
 from video_jobs.accept import accept, begin, retry_key
 from video_jobs.errors import JobNotFound, NotRetriable
 from video_jobs.ids import new_job_id
 from video_jobs.job import Job, Status
+from video_jobs.lookup import find_job
 from video_jobs.ports import IdempotencyEntry
 from video_jobs.repair import hurry
 from video_jobs.services import Services

@@ -8,9 +8,9 @@ from http_edge.answers import job_answer
 from http_edge.owner import owner_of
 from http_edge.problems import answers_problems, problem
 from submit_job.request import read_submission
-from submit_job.submit import submit_job
 from video_jobs.job_view import job_view
 from video_jobs.services import get_services
+from video_jobs.submit import submit_job
 
 blueprint = func.Blueprint()
 

@@ -16,7 +16,6 @@ from local.simulator.faults import Fault
 from local.simulator.server import Simulator
 from poll_job.poll import poll_job
 from submit_job.request import read_submission
-from submit_job.submit import submit_job
 from video_jobs.backends.registry import Backends
 from video_jobs.job import Job, Status
 from video_jobs.messages import POLL_QUEUE, decode_fetch, decode_poll
@@ -31,6 +30,7 @@ from video_jobs.storage.memory import (
     MemoryMessages,
     QueuedMessage,
 )
+from video_jobs.submit import submit_job
 
 DIALECTS = ("azure-sora", "openai-videos")
 OWNER = "default"

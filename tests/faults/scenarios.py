@@ -20,12 +20,12 @@ from job_api.act import cancel_job, delete_job
 from job_api.import_job import import_job, read_import
 from job_api.retry import retry_job
 from submit_job.request import read_submission
-from submit_job.submit import submit_job
 from tests.faults.machine import Machine
 from tests.pipeline import DIALECTS, OWNER, SMALL
 from video_jobs.errors import JobNotFound, NotRetriable
 from video_jobs.job import Job, Status
 from video_jobs.services import Services
+from video_jobs.submit import submit_job
 
 Play = Callable[[Machine], "Story"]
 

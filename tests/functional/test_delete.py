@@ -13,7 +13,7 @@ from PIL import Image
 
 from job_api.act import cancel_job, delete_job, repair_job
 from job_api.import_job import import_job, read_import
-from job_api.read import find_job, list_jobs, read_output
+from job_api.read import list_jobs, read_output
 from job_api.retry import retry_job
 from local.simulator.server import Simulator
 from poll_job.purge import LONGEST_FETCH
@@ -30,6 +30,7 @@ from tests.functional.test_cancel import (
 from tests.pipeline import DIALECTS, OWNER, SMALL, Pipeline
 from video_jobs.errors import BackendJobNotFound, IdempotencyKeyReused, JobNotFound, NotRetriable
 from video_jobs.job import Job, Status
+from video_jobs.lookup import find_job
 from video_jobs.messages import FETCH_QUEUE, FetchMessage
 from video_jobs.ports import VideoPlace
 from video_jobs.storage.memory import QueuedMessage

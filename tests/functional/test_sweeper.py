@@ -16,7 +16,6 @@ import pytest
 
 import sweep_jobs.blueprint as blueprint
 from job_api.act import delete_job
-from job_api.read import find_job
 from sweep_jobs.poison import note_malformed, note_poison
 from sweep_jobs.sweep import apply_retention, sweep_jobs
 from tests.pipeline import OWNER, Pipeline
@@ -24,6 +23,7 @@ from video_jobs.errors import Conflict, JobNotFound, MalformedMessage, StorageUn
 from video_jobs.gate import Gate, Slot
 from video_jobs.ids import new_job_id
 from video_jobs.job import Job, Status
+from video_jobs.lookup import find_job
 from video_jobs.messages import FETCH_QUEUE, POLL_QUEUE, FetchMessage, PollMessage, decode_fetch
 from video_jobs.ports import LiveJob, StoredJob
 from video_jobs.repair import noting_trouble

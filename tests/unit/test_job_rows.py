@@ -9,7 +9,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from submit_job.request import LONGEST_PROMPT, read_submission
+from http_edge.submissions import LONGEST_PROMPT
+from submit_job.request import read_submission
 from tests.unit.examples import moderately_many
 from tests.unit.jobs import DAY, LATER, NOW, REQUEST, VIDEO, a_job
 from video_jobs.errors import InvalidRequest
@@ -142,7 +143,7 @@ def stored(job: Job) -> dict[str, Any]:
 def accepted(prompt: str, metadata: dict[str, str]) -> Job:
     """A job as it comes out of a request; InvalidRequest where it does not."""
     body = json.dumps({"prompt": prompt, "metadata": metadata}).encode()
-    request = read_submission({"content-type": "application/json"}, body, lambda: ({}, {})).request
+    request = read_submission({"content-type": "application/json"}, body, lambda: ({}, {}))
     return a_job(request=replace(REQUEST, prompt=request.prompt), metadata=request.metadata)
 
 

@@ -11,11 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from submit_job.request import LARGEST_BODY, LONGEST_PROMPT, Submission, read_submission
+from http_edge.submissions import LARGEST_BODY, LONGEST_PROMPT
+from submit_job.request import read_submission
 from tests.unit.examples import moderately_many
 from video_jobs.errors import InvalidRequest, RequestTooLarge, UnsupportedContentType
 from video_jobs.images import LARGEST_IMAGE
 from video_jobs.job import InputImage
+from video_jobs.submit import Submission
 
 JSON = {"content-type": "application/json"}
 FORM = {"content-type": "multipart/form-data; boundary=xyz"}
@@ -56,9 +58,9 @@ def data_url(content: bytes, kind: str = "image/png") -> str:
 
 def test_a_prompt_is_enough():
     submission = send({"prompt": "a boat"})
-    request = submission.request
-    assert (request.prompt, request.metadata) == ("a boat", {})
-    assert (request.size, request.seconds, request.variants, request.backend) == (None, None, None, None)
+    assert (submission.prompt, submission.metadata) == ("a boat", {})
+    assert (submission.size, submission.seconds, submission.variants) == (None, None, None)
+    assert submission.backend is None
     assert (submission.image, submission.image_bytes, submission.idempotency_key) == (None, None, None)
 
 
@@ -71,19 +73,20 @@ def test_everything_may_be_said():
         "metadata": {"campaign": "spring"},
         "backend": "own",
     }
-    assert send(body).request.model_dump(exclude_unset=True) == body
+    submission = send(body)
+    assert {name: getattr(submission, name) for name in body} == body
 
 
 @pytest.mark.parametrize(
     "content_type", ["application/json", "Application/JSON; charset=utf-8", " application/json "]
 )
 def test_json_is_taken_under_every_spelling_of_its_type(content_type: str):
-    assert send({"prompt": "a boat"}, **{"content-type": content_type}).request.prompt == "a boat"
+    assert send({"prompt": "a boat"}, **{"content-type": content_type}).prompt == "a boat"
 
 
 @pytest.mark.parametrize(("sent", "read"), [("8", 8), (8, 8), ("1", 1), (3600, 3600), (None, None)])
 def test_seconds_may_be_a_string_as_the_openai_clients_send_them(sent: Any, read: int | None):
-    assert send({"prompt": "a boat", "seconds": sent}).request.seconds == read
+    assert send({"prompt": "a boat", "seconds": sent}).seconds == read
 
 
 @pytest.mark.parametrize("kind", ["image/png", "image/jpeg", "image/webp"])
@@ -101,8 +104,7 @@ def test_an_image_comes_as_a_file_of_a_form(pictures: dict[str, bytes]):
     assert submission.image_bytes == content
     assert submission.image is not None
     assert submission.image.content_type == "image/jpeg"
-    request = submission.request
-    assert (request.seconds, request.variants, request.metadata) == (8, 2, {"a": "b"})
+    assert (submission.seconds, submission.variants, submission.metadata) == (8, 2, {"a": "b"})
 
 
 def test_a_form_needs_no_image():
@@ -116,7 +118,7 @@ def test_a_form_needs_no_image():
     "prompt", ["a" * LONGEST_PROMPT, EMOJI * (LONGEST_PROMPT // 2), "漢" * LONGEST_PROMPT]
 )
 def test_the_longest_prompt_is_taken(prompt: str):
-    assert send({"prompt": prompt}).request.prompt == prompt
+    assert send({"prompt": prompt}).prompt == prompt
 
 
 def test_a_prompt_of_32000_emoji_is_refused_before_anything_is_written():
@@ -165,7 +167,7 @@ def test_a_missing_prompt_is_told():
 @given(st.text(st.characters(codec=None, exclude_categories=()), max_size=50))
 def test_a_prompt_is_taken_unchanged_or_refused_by_name(prompt: str):
     try:
-        taken = send({"prompt": prompt}).request.prompt
+        taken = send({"prompt": prompt}).prompt
     except InvalidRequest as error:
         problems = fields_refused(error)
         taken = None
@@ -279,7 +281,7 @@ def test_every_problem_is_told_at_once():
     "metadata", [{}, {"k" * 64: "v" * 512}, {str(n): "" for n in range(16)}, {"a": EMOJI * 512}]
 )
 def test_metadata_are_up_to_16_short_texts(metadata: dict[str, str]):
-    assert send({"prompt": "a boat", "metadata": metadata}).request.metadata == metadata
+    assert send({"prompt": "a boat", "metadata": metadata}).metadata == metadata
 
 
 @pytest.mark.parametrize(

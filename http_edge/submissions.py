@@ -1,0 +1,101 @@
+"""What is alike in every request for a video, whichever door it comes through: its fields, its kinds of body,
+and the image in it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from http_edge.fields import json_object, plain_words, refuse_beyond, utf16_units
+from video_jobs.errors import InvalidRequest, UnsupportedContentType
+from video_jobs.images import LARGEST_IMAGE, measure
+from video_jobs.job import InputImage
+
+LARGEST_BODY = LARGEST_IMAGE * 4 // 3 + (1 << 20)
+"""Bytes: an image in base64, and the rest."""
+
+LONGEST_PROMPT = 32_000
+"""Characters and UTF-16 units: the video APIs count the first, Table Storage the second."""
+
+_EXAMPLE = '{"prompt": "…"}'
+_DATA_URL = re.compile(r"data:(?P<type>[^;,]*)(?:;[^;,]*)*;base64,(?P<data>.*)", re.DOTALL)
+_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+_SIZE = re.compile(r"[1-9][0-9]{1,4}x[1-9][0-9]{1,4}")
+
+FormReader = Callable[[], tuple[Mapping[str, str], Mapping[str, Any]]]
+"""Reads a multipart body: fields, and files with a `read` method."""
+
+
+def _prompt(text: str) -> str:
+    if not text.strip():
+        raise ValueError("it is empty; say what the video should show")
+    units = utf16_units(text)
+    if units > LONGEST_PROMPT:
+        raise ValueError(f"it has {units} UTF-16 units; at most {LONGEST_PROMPT} are taken")
+    return text
+
+
+def _size(text: str) -> str:
+    if not _SIZE.fullmatch(text):
+        raise ValueError("must be WIDTHxHEIGHT in pixels, like 1280x720")
+    return text
+
+
+def _whole_number(value: Any) -> Any:
+    """OpenAI's clients send seconds as a string, and a form knows nothing else."""
+    return int(value) if isinstance(value, str) and re.fullmatch(r"[0-9]{1,6}", value) else value
+
+
+Prompt = Annotated[str, AfterValidator(plain_words), AfterValidator(_prompt)]
+Size = Annotated[str, AfterValidator(_size)]
+WholeNumber = Annotated[int, BeforeValidator(_whole_number), Field(strict=True, ge=1, le=3600)]
+
+
+def idempotency_key(headers: Mapping[str, str]) -> str | None:
+    """Raises InvalidRequest for one that can't be kept."""
+    key = headers.get("idempotency-key")
+    if key is not None and not _KEY.fullmatch(key):
+        raise InvalidRequest.of("Idempotency-Key", "must be 1 to 255 visible ASCII characters, like a UUID")
+    return key
+
+
+def read_fields(
+    headers: Mapping[str, str], body: bytes, read_form: FormReader
+) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """The fields of a body of JSON or of a form, and the form's files; None for those of JSON.
+
+    Raises InvalidRequest or a kind of it.
+    """
+    refuse_beyond(body, LARGEST_BODY)
+    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == "application/json":
+        return json_object(body, _EXAMPLE), None
+    if kind == "multipart/form-data" and "boundary=" not in headers.get("content-type", ""):
+        raise InvalidRequest.of("Content-Type", "is multipart without a boundary; let your client write it")
+    if kind == "multipart/form-data":
+        fields, files = read_form()
+        return dict(fields.items()), dict(files.items())
+    message = f"is '{kind or 'missing'}'; send application/json, or multipart/form-data with an image"
+    raise UnsupportedContentType.of("Content-Type", message, code="unsupported_media_type")
+
+
+def image_in(content: bytes) -> InputImage:
+    """Raises InvalidRequest for what is no image that the video APIs take."""
+    media_type, width, height = measure(content)
+    return InputImage(media_type, len(content), hashlib.sha256(content).hexdigest(), width, height)
+
+
+def from_data_url(field: str, text: str) -> bytes:
+    """Raises InvalidRequest, which names the field."""
+    match = _DATA_URL.fullmatch(text)
+    if match is None:
+        raise InvalidRequest.of(field, "must be a base64 data URL, like data:image/png;base64,…")
+    try:
+        return base64.b64decode(match["data"], validate=True)
+    except ValueError as error:
+        raise InvalidRequest.of(field, f"is not valid base64: {error}") from error

@@ -1,0 +1,85 @@
+"""From what a client asks for to a job at the backend, whichever door it came through."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from video_jobs.accept import accept, begin, key_of
+from video_jobs.errors import IdempotencyKeyReused, JobNotFound
+from video_jobs.ids import new_job_id
+from video_jobs.job import InputImage, Job
+from video_jobs.ports import IdempotencyEntry
+from video_jobs.services import Services
+
+
+@dataclass(frozen=True, kw_only=True)
+class Submission:
+    """A request that is well-formed; whether the model can do it is for the backend's limits to say.
+
+    None is the backend's default.
+    """
+
+    prompt: str
+    size: str | None = None  #: WIDTHxHEIGHT in pixels
+    seconds: int | None = None
+    variants: int | None = None
+    metadata: dict[str, str] = field(default_factory=dict)
+    backend: str | None = None  #: its name in the settings
+    image: InputImage | None = None
+    image_bytes: bytes | None = field(default=None, repr=False)
+    idempotency_key: str | None = None
+    fingerprint: str  #: sha256 of the whole request
+
+
+def submit_job(services: Services, owner: str, submission: Submission) -> Job:
+    """The new job, or the one that the idempotency key stands for.
+
+    Raises InvalidRequest, IdempotencyKeyReused, and StorageUnavailable while there is no job yet.
+    """
+    job = new_job(services, owner, submission)
+    entry = None
+    if submission.idempotency_key is not None:
+        key = key_of(submission.idempotency_key)
+        earlier = services.jobs.find_entry(owner, key)
+        if earlier is not None:
+            return _earlier_job(services, earlier, submission)
+        entry = IdempotencyEntry(owner, key, submission.fingerprint, job.id)
+    stored = accept(services, job, entry, submission.image_bytes)
+    if isinstance(stored, IdempotencyEntry):
+        return _earlier_job(services, stored, submission)
+    return begin(services, stored)
+
+
+def new_job(services: Services, owner: str, submission: Submission) -> Job:
+    """With the backend's defaults filled in; nothing is stored. Raises InvalidRequest."""
+    backend, limits = services.backends.choose(submission.backend)
+    request = limits.complete(
+        submission.prompt, submission.size, submission.seconds, submission.variants, submission.image
+    )
+    now = services.clock()
+    return Job(
+        id=new_job_id(now),
+        owner=owner,
+        created_at=now,
+        updated_at=now,
+        request=request,
+        metadata=submission.metadata,
+        backend=backend,
+    )
+
+
+def _earlier_job(services: Services, entry: IdempotencyEntry, submission: Submission) -> Job:
+    if entry.request_hash != submission.fingerprint:
+        raise IdempotencyKeyReused(
+            "This Idempotency-Key came before with another request. Use a new key for a new request, and the "
+            "same body for the same key."
+        )
+    try:
+        job = services.jobs.get(entry.owner, entry.job_id).job
+    except JobNotFound:
+        job = None
+    if job is None or job.deleted_at is not None:
+        raise IdempotencyKeyReused(
+            "The job that this Idempotency-Key stands for has been deleted. Use a new key for a new job."
+        )
+    return job
