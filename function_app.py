@@ -5,6 +5,7 @@ from __future__ import annotations
 import azure.functions as func
 
 import backend_api.blueprint
+import contract_api.blueprint
 import fetch_video.blueprint
 import job_api.blueprint
 import poll_job.blueprint
@@ -14,10 +15,16 @@ from video_jobs.logs import quieten_libraries
 
 quieten_libraries()
 
+_others = (
+    submit_job.blueprint.blueprint,
+    poll_job.blueprint.blueprint,
+    fetch_video.blueprint.blueprint,
+    job_api.blueprint.blueprint,
+    sweep_jobs.blueprint.blueprint,
+    backend_api.blueprint.blueprint,
+)
+blueprints = (*_others, contract_api.blueprint.blueprint_of(_others))
+
 app = func.FunctionApp()
-app.register_functions(submit_job.blueprint.blueprint)
-app.register_functions(poll_job.blueprint.blueprint)
-app.register_functions(fetch_video.blueprint.blueprint)
-app.register_functions(job_api.blueprint.blueprint)
-app.register_functions(sweep_jobs.blueprint.blueprint)
-app.register_functions(backend_api.blueprint.blueprint)
+for blueprint in blueprints:
+    app.register_functions(blueprint)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+
+from pydantic import with_config
+from typing_extensions import TypedDict
 
 from video_jobs import admission, gate
 from video_jobs.errors import BackendNotFound
-from video_jobs.gate import Gate
-from video_jobs.job_view import time_text
+from video_jobs.gate import Closure, Gate, Why
+from video_jobs.job_view import Time, time_text
 from video_jobs.ports import LiveJob
 from video_jobs.services import Services
 
@@ -16,18 +18,54 @@ _MOST_COUNTED = 1000
 _END_OF_LINE = "~"  # a key after every live row's
 
 
-def list_backends(services: Services) -> list[dict[str, Any]]:
+_documented = with_config(use_attribute_docstrings=True)
+
+
+@_documented
+class ClosureView(TypedDict):
+    """Why nobody is let in to a backend."""
+
+    why: Why
+    reason: str
+    until: Time | None
+    """When one job goes ahead to try."""
+
+
+@_documented
+class GateView(TypedDict):
+    """What stands before a backend."""
+
+    name: str
+    running: int
+    """Jobs that the video API works on."""
+    running_limit: int | None
+    creates_per_minute: int | None
+    waiting: int
+    """Jobs in line; counted no further than 1000."""
+    paused_since: Time | None
+    """The operator paused it: nothing new is submitted."""
+    closed: ClosureView | None
+
+
+@_documented
+class GatesView(TypedDict):
+    """All backends of the settings."""
+
+    backends: list[GateView]
+
+
+def list_backends(services: Services) -> list[GateView]:
     return [_view(services, services.gates.get(name).gate) for name in services.backends.names()]
 
 
-def pause_backend(services: Services, name: str) -> dict[str, Any]:
+def pause_backend(services: Services, name: str) -> GateView:
     """Nothing new is submitted; what was submitted is polled and fetched. Raises BackendNotFound."""
     _refuse_unknown(services, name)
     paused = partial(gate.pause, now=services.clock())
     return _view(services, admission.call_next(services, name, paused))
 
 
-def resume_backend(services: Services, name: str) -> dict[str, Any]:
+def resume_backend(services: Services, name: str) -> GateView:
     """Open the gate, whatever closed it, and call whoever waits. Raises BackendNotFound."""
     _refuse_unknown(services, name)
     return _view(services, admission.call_next(services, name, gate.resume))
@@ -38,9 +76,8 @@ def _refuse_unknown(services: Services, name: str) -> None:
         raise BackendNotFound(name)
 
 
-def _view(services: Services, found: Gate) -> dict[str, Any]:
+def _view(services: Services, found: Gate) -> GateView:
     limits = services.backends.gate_limits(found.backend)
-    closure = found.closure
     last = LiveJob(found.backend, _END_OF_LINE, "", "")
     return {
         "name": found.backend,
@@ -49,6 +86,11 @@ def _view(services: Services, found: Gate) -> dict[str, Any]:
         "creates_per_minute": limits.creates_per_minute,
         "waiting": services.live_jobs.ahead_of(last, _MOST_COUNTED),
         "paused_since": time_text(found.paused_since),
-        "closed": closure
-        and {"why": closure.why.value, "reason": closure.reason, "until": time_text(closure.until)},
+        "closed": _closure(found.closure),
     }
+
+
+def _closure(closure: Closure | None) -> ClosureView | None:
+    if closure is None:
+        return None
+    return {"why": closure.why, "reason": closure.reason, "until": time_text(closure.until)}

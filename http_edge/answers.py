@@ -11,7 +11,7 @@ import azure.functions as func
 from http_edge.problems import JSON, dump
 from video_jobs.errors import ReelkeepError
 from video_jobs.job import Job, Status
-from video_jobs.job_view import history_view, job_view
+from video_jobs.job_view import JobWithHistory, history_view, job_view
 from video_jobs.ports import LiveJob
 from video_jobs.services import Services
 
@@ -37,7 +37,7 @@ def job_answer(services: Services, job: Job, status: int = 200) -> func.HttpResp
     return json_answer(job_body(services, job), status, headers)
 
 
-def job_body(services: Services, job: Job) -> dict[str, Any]:
+def job_body(services: Services, job: Job) -> JobWithHistory:
     """The job with its history and, while it waits, its place in line and what holds everybody up."""
     view = job_view(job, services.blobs)
     if job.status is Status.WAITING:

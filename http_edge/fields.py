@@ -42,13 +42,15 @@ Metadata = Annotated[
         Annotated[str, Field(min_length=1, max_length=64), AfterValidator(plain_words)],
         Annotated[str, Field(max_length=512), AfterValidator(plain_words)],
     ],
-    Field(max_length=16),
+    Field(max_length=16, description="Your own words about the job; they come back with it."),
     AfterValidator(_short_enough),
 ]
-"""The client's own words about a job; they come back with it."""
 
-BackendName = Annotated[str, Field(min_length=1, max_length=40)]
-"""A name from the settings; whether there is such a backend is for them to say."""
+BackendName = Annotated[
+    str,
+    Field(min_length=1, max_length=40, description="A name from the settings; the first one is the default."),
+]
+"""Whether there is such a backend is for the settings to say."""
 
 
 def refuse_beyond(body: bytes, most: int) -> None:

@@ -51,9 +51,38 @@ def _whole_number(value: Any) -> Any:
     return int(value) if isinstance(value, str) and re.fullmatch(r"[0-9]{1,6}", value) else value
 
 
-Prompt = Annotated[str, AfterValidator(plain_words), AfterValidator(_prompt)]
-Size = Annotated[str, AfterValidator(_size)]
-WholeNumber = Annotated[int, BeforeValidator(_whole_number), Field(strict=True, ge=1, le=3600)]
+# Beside what the functions above check stands what a schema can say of it.
+Prompt = Annotated[
+    str,
+    AfterValidator(plain_words),
+    AfterValidator(_prompt),
+    Field(
+        description="Plain text: what the video should show.",
+        json_schema_extra={"minLength": 1, "maxLength": LONGEST_PROMPT, "pattern": r"\S"},
+    ),
+]
+Size = Annotated[
+    str,
+    AfterValidator(_size),
+    Field(
+        description="WIDTHxHEIGHT in pixels, of what the backend's model makes.",
+        json_schema_extra={"pattern": f"^{_SIZE.pattern}$"},
+    ),
+]
+DataUrl = Annotated[
+    str,
+    Field(
+        description="PNG, JPEG or WebP by its content, at most 20 MiB: a data URL, or in a form a file.",
+        json_schema_extra={"pattern": "^data:.*;base64,"},
+    ),
+]
+_InRange = Annotated[int, Field(strict=True, ge=1, le=3600)]
+_Digits = Annotated[
+    str, Field(pattern=r"^0*([1-9][0-9]{0,2}|[12][0-9]{3}|3[0-5][0-9]{2}|3600)$", max_length=6)
+]
+WholeNumber = Annotated[_InRange, BeforeValidator(_whole_number, json_schema_input_type=_InRange | _Digits)]
+
+IdempotencyKey = Annotated[str, Field(pattern=f"^{_KEY.pattern}$")]
 
 
 def idempotency_key(headers: Mapping[str, str]) -> str | None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Literal
+
+from typing_extensions import TypedDict
 
 from video_jobs import transitions
 from video_jobs.chain import look_now
@@ -12,6 +15,13 @@ from video_jobs.lookup import find_job
 from video_jobs.repair import bury, hurry
 from video_jobs.services import Services
 from video_jobs.update import update
+
+
+class Deleted(TypedDict):
+    """The answer to a DELETE."""
+
+    id: str
+    deleted: Literal[True]
 
 
 def cancel_job(services: Services, owner: str, job_id: str) -> Job:

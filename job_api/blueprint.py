@@ -5,24 +5,51 @@ from __future__ import annotations
 import azure.functions as func
 
 from http_edge.answers import job_answer, json_answer, retry_after
+from http_edge.operations import (
+    JOB_ID,
+    JOB_PROBLEMS,
+    LOCATION,
+    RETRY_AFTER,
+    Answer,
+    Body,
+    Header,
+    Operation,
+    Parameter,
+)
 from http_edge.owner import owner_of
 from http_edge.problems import HttpProblem, answers_problems, problem
-from job_api.act import cancel_job, delete_job, repair_job
-from job_api.health import check_health
-from job_api.import_job import import_job, read_import
-from job_api.options import list_options
-from job_api.read import list_jobs, read_output
+from job_api.act import Deleted, cancel_job, delete_job, repair_job
+from job_api.health import Health, check_health
+from job_api.import_job import ImportRequest, import_job, read_import
+from job_api.options import OptionsView, list_options
+from job_api.read import Cursor, Index, JobPageView, Limit, list_jobs, read_output
 from job_api.retry import retry_job
-from video_jobs.job_view import job_view
+from video_jobs.job import Status
+from video_jobs.job_view import JobWithHistory, Url, job_view
 from video_jobs.lookup import find_job
 from video_jobs.ports import VideoPlace
 from video_jobs.services import get_services
 
 blueprint = func.Blueprint()
 
+_ACCEPTED = Answer("The job as it is now", JobWithHistory, headers=[LOCATION, RETRY_AFTER])
+_INDEX = Parameter("index", "path", "Which of the job's videos, from 0.", Index)
+_OUTPUT_PROBLEMS = {400: ["invalid_job_id", "invalid_index"]}
+_TO_A_BLOB = Answer(
+    "To a read-only URL that ends",
+    headers=[Header("Location", "The bytes.", Url)],
+)
+
 
 @blueprint.function_name("get_job")
 @blueprint.route("jobs/{id}", methods=["GET"], auth_level=func.AuthLevel.FUNCTION)
+@Operation(
+    "One job",
+    tag="Jobs",
+    parameters=[JOB_ID],
+    answers={200: Answer("The job, while it is pending too", JobWithHistory, headers=[RETRY_AFTER])},
+    problems=JOB_PROBLEMS,
+)
 @answers_problems
 def get_job_function(req: func.HttpRequest) -> func.HttpResponse:
     services = get_services()
@@ -31,15 +58,35 @@ def get_job_function(req: func.HttpRequest) -> func.HttpResponse:
 
 @blueprint.function_name("list_jobs")
 @blueprint.route("jobs", methods=["GET"], auth_level=func.AuthLevel.FUNCTION)
+@Operation(
+    "The jobs, newest first",
+    tag="Jobs",
+    parameters=[
+        Parameter("limit", "query", "How many at most.", Limit),
+        Parameter("status", "query", "Only these.", list[Status]),
+        Parameter("cursor", "query", "The `next_cursor` of the page before, with the same `status`.", Cursor),
+    ],
+    answers={200: Answer("A page", JobPageView)},
+    problems={400: ["invalid_request", "invalid_cursor"]},
+)
 @answers_problems
 def list_jobs_function(req: func.HttpRequest) -> func.HttpResponse:
     services = get_services()
     jobs, cursor = list_jobs(services, owner_of(req), req.params)
-    return json_answer({"jobs": [job_view(job, services.blobs) for job in jobs], "next_cursor": cursor})
+    page: JobPageView = {"jobs": [job_view(job, services.blobs) for job in jobs], "next_cursor": cursor}
+    return json_answer(page)
 
 
 @blueprint.function_name("get_video")
 @blueprint.route("jobs/{id}/videos/{index}", methods=["GET"], auth_level=func.AuthLevel.FUNCTION)
+@Operation(
+    "The bytes of a video",
+    tag="Jobs",
+    parameters=[JOB_ID, _INDEX],
+    answers={303: _TO_A_BLOB},
+    problems={**_OUTPUT_PROBLEMS, 404: ["job_not_found", "video_not_stored"]},
+    retry_after_on=[404],
+)
 @answers_problems
 def get_video_function(req: func.HttpRequest) -> func.HttpResponse:
     services = get_services()
@@ -55,6 +102,13 @@ def get_video_function(req: func.HttpRequest) -> func.HttpResponse:
 
 @blueprint.function_name("get_thumbnail")
 @blueprint.route("jobs/{id}/videos/{index}/thumbnail", methods=["GET"], auth_level=func.AuthLevel.FUNCTION)
+@Operation(
+    "The still of a video",
+    tag="Jobs",
+    parameters=[JOB_ID, _INDEX],
+    answers={303: _TO_A_BLOB},
+    problems={**_OUTPUT_PROBLEMS, 404: ["job_not_found", "no_thumbnail"]},
+)
 @answers_problems
 def get_thumbnail_function(req: func.HttpRequest) -> func.HttpResponse:
     services = get_services()
@@ -67,6 +121,14 @@ def get_thumbnail_function(req: func.HttpRequest) -> func.HttpResponse:
 
 @blueprint.function_name("cancel_job")
 @blueprint.route("jobs/{id}/cancel", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
+@Operation(
+    "Stop a job",
+    tag="Jobs",
+    description="What is generated already is kept. `cancel_refused` says why a video API goes on all the same.",
+    parameters=[JOB_ID],
+    answers={202: _ACCEPTED},
+    problems=JOB_PROBLEMS,
+)
 @answers_problems
 def cancel_job_function(req: func.HttpRequest) -> func.HttpResponse:
     services = get_services()
@@ -75,6 +137,14 @@ def cancel_job_function(req: func.HttpRequest) -> func.HttpResponse:
 
 @blueprint.function_name("retry_job")
 @blueprint.route("jobs/{id}/retry", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
+@Operation(
+    "Try a job again that ended without its videos",
+    tag="Jobs",
+    description="Ten clicks give one new job. What waits for its download is downloaded now: the same job.",
+    parameters=[JOB_ID],
+    answers={202: Answer("The new job, or the same", JobWithHistory, headers=[LOCATION, RETRY_AFTER])},
+    problems={**JOB_PROBLEMS, 409: ["not_retriable"]},
+)
 @answers_problems
 def retry_job_function(req: func.HttpRequest) -> func.HttpResponse:
     services = get_services()
@@ -83,6 +153,13 @@ def retry_job_function(req: func.HttpRequest) -> func.HttpResponse:
 
 @blueprint.function_name("repair_job")
 @blueprint.route("jobs/{id}/repair", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
+@Operation(
+    "Look at a job, and download, now",
+    tag="Jobs",
+    parameters=[JOB_ID],
+    answers={202: _ACCEPTED},
+    problems=JOB_PROBLEMS,
+)
 @answers_problems
 def repair_job_function(req: func.HttpRequest) -> func.HttpResponse:
     services = get_services()
@@ -91,14 +168,37 @@ def repair_job_function(req: func.HttpRequest) -> func.HttpResponse:
 
 @blueprint.function_name("delete_job")
 @blueprint.route("jobs/{id}", methods=["DELETE"], auth_level=func.AuthLevel.FUNCTION)
+@Operation(
+    "Delete a job and its videos",
+    tag="Jobs",
+    description="Nobody sees it any more; the rest is done after the answer.",
+    parameters=[JOB_ID],
+    answers={202: Answer("It goes", Deleted)},
+    problems=JOB_PROBLEMS,
+)
 @answers_problems
 def delete_job_function(req: func.HttpRequest) -> func.HttpResponse:
     job = delete_job(get_services(), owner_of(req), req.route_params["id"])
-    return json_answer({"id": job.id, "deleted": True}, 202)
+    deleted: Deleted = {"id": job.id, "deleted": True}
+    return json_answer(deleted, 202)
 
 
 @blueprint.function_name("import_job")
 @blueprint.route("jobs/import", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
+@Operation(
+    "Take up a job that was made elsewhere",
+    tag="Jobs",
+    bodies=[Body(ImportRequest)],
+    answers={
+        202: Answer("A new job, or the one that has it", JobWithHistory, headers=[LOCATION, RETRY_AFTER])
+    },
+    problems={
+        400: ["invalid_request", "invalid_json"],
+        404: ["backend_job_not_found"],
+        413: ["body_too_large"],
+        503: ["backend_unavailable"],
+    },
+)
 @answers_problems
 def import_job_function(req: func.HttpRequest) -> func.HttpResponse:
     services = get_services()
@@ -107,19 +207,32 @@ def import_job_function(req: func.HttpRequest) -> func.HttpResponse:
 
 @blueprint.function_name("list_options")
 @blueprint.route("options", methods=["GET"], auth_level=func.AuthLevel.FUNCTION)
+@Operation(
+    "What may be asked for",
+    tag="Jobs",
+    answers={200: Answer("Each backend, the default one first", OptionsView)},
+)
 @answers_problems
 def list_options_function(req: func.HttpRequest) -> func.HttpResponse:
-    return json_answer({"backends": list_options(get_services())})
+    options: OptionsView = {"backends": list_options(get_services())}
+    return json_answer(options)
 
 
 @blueprint.function_name("health")
 @blueprint.route("health", methods=["GET"], auth_level=func.AuthLevel.FUNCTION)
+@Operation(
+    "Is all well?",
+    tag="Operation",
+    answers={200: Answer("Settings and storage are usable", Health)},
+    problems={503: ["unhealthy"]},
+)
 @answers_problems
 def health_function(req: func.HttpRequest) -> func.HttpResponse:
     reasons = check_health()
     if reasons:
         return problem(503, "unhealthy", "Something that every job needs does not work.", reasons=reasons)
-    return json_answer({"status": "healthy"})
+    healthy: Health = {"status": "healthy"}
+    return json_answer(healthy)
 
 
 def _redirect(url: str) -> func.HttpResponse:

@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
+from typing_extensions import TypedDict
+
 from video_jobs.errors import InvalidSettings, StorageUnavailable
 from video_jobs.services import get_services
+
+
+class Health(TypedDict):
+    """The answer when all is well."""
+
+    status: Literal["healthy"]
 
 
 def check_health() -> list[str]:

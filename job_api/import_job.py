@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from http_edge.fields import BackendName, Metadata, json_object, refuse_beyond, validated
 from video_jobs.accept import accept, begin, key_of
@@ -26,7 +26,13 @@ def _identifier(text: str) -> str:
     return text
 
 
-Identifier = Annotated[str, AfterValidator(_identifier)]
+Identifier = Annotated[
+    str, AfterValidator(_identifier), Field(json_schema_extra={"minLength": 1, "maxLength": _LONGEST_ID})
+]
+_JOB = Field(description="The video API's id of the job: `task_…`, `video_…`.")
+_GENERATION = Field(
+    description="Or, for Azure Sora, of one of its generations: `gen_…`. All videos of its job are fetched."
+)
 
 
 class ImportRequest(BaseModel):
@@ -34,8 +40,8 @@ class ImportRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", defer_build=True)
 
-    backend_job_id: Identifier | None = None
-    generation_id: Identifier | None = None
+    backend_job_id: Annotated[Identifier | None, _JOB] = None
+    generation_id: Annotated[Identifier | None, _GENERATION] = None
     backend: BackendName | None = None
     metadata: Metadata = {}
 

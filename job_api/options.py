@@ -2,37 +2,61 @@
 
 from __future__ import annotations
 
-from typing import TypedDict
+from pydantic import with_config
+from typing_extensions import TypedDict
 
 from video_jobs.backends.limits import Limits
 from video_jobs.services import Services
 
+_documented = with_config(use_attribute_docstrings=True)
 
+
+@_documented
 class SizeOption(TypedDict):
-    size: str  #: WIDTHxHEIGHT, pixels
-    seconds: list[int] | None  #: None: the server decides
-    variants: int  #: the most in one job
+    """A size, and what goes with it."""
+
+    size: str
+    """WIDTHxHEIGHT in pixels."""
+    seconds: list[int] | None
+    """Null: the server decides."""
+    variants: int
+    """The most in one job."""
 
 
+@_documented
 class EstimateView(TypedDict):
     """How long earlier jobs took, from the video API's taking them to their end there."""
 
     size: str
     seconds: int
-    typical_seconds: float  #: half of them took no longer
-    late_seconds: float  #: nine in ten took no longer
-    jobs: int  #: that it was learned from
+    typical_seconds: float
+    """Half of them took no longer."""
+    late_seconds: float
+    """Nine in ten took no longer."""
+    jobs: int
+    """That it was learned from."""
 
 
+@_documented
 class BackendOptions(TypedDict):
+    """A backend, and what its model makes."""
+
     name: str
     dialect: str
     model: str
     default_size: str
     default_seconds: int
-    sizes: list[SizeOption] | None  #: None: any, the server decides
-    seconds: list[int] | None  #: at one size or another; None: the server decides
+    sizes: list[SizeOption] | None
+    """Null: any; the server decides."""
+    seconds: list[int] | None
+    """At one size or another; null: the server decides."""
     estimates: list[EstimateView]
+
+
+class OptionsView(TypedDict):
+    """What may be asked for."""
+
+    backends: list[BackendOptions]
 
 
 def list_options(services: Services) -> list[BackendOptions]:

@@ -7,15 +7,33 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
+from typing import Annotated
+
+from pydantic import Field, with_config
+from typing_extensions import TypedDict
 
 from video_jobs.errors import InvalidRequest, JobNotFound
 from video_jobs.ids import is_job_id
 from video_jobs.job import Job, Output, Status
+from video_jobs.job_view import JobView
 from video_jobs.lookup import find_job
 from video_jobs.services import Services
 
 DEFAULT_LIMIT = 20
 LARGEST_LIMIT = 100
+
+Limit = Annotated[int, Field(ge=1, le=LARGEST_LIMIT, json_schema_extra={"default": DEFAULT_LIMIT})]
+Index = Annotated[int, Field(ge=0, le=999)]
+Cursor = Annotated[str, Field(pattern="^[A-Za-z0-9_-]+$")]
+
+
+@with_config(use_attribute_docstrings=True)
+class JobPageView(TypedDict):
+    """A page of the list; its jobs come without their histories."""
+
+    jobs: list[JobView]
+    next_cursor: str | None
+    """For the next page; null on the last."""
 
 
 def read_output(services: Services, owner: str, job_id: str, index: str) -> tuple[Job, Output]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import azure.functions as func
 
 from http_edge.answers import job_answer
+from http_edge.operations import FORM, LOCATION, RETRY_AFTER, Answer, Body, Operation, Parameter
 from http_edge.owner import owner_of
 from http_edge.problems import answers_problems, problem
-from submit_job.request import read_submission
-from video_jobs.job_view import job_view
+from http_edge.submissions import IdempotencyKey
+from submit_job.request import SubmitRequest, read_submission
+from video_jobs.job_view import JobWithHistory, job_view
 from video_jobs.services import get_services
 from video_jobs.submit import submit_job
 
@@ -17,6 +19,28 @@ blueprint = func.Blueprint()
 
 @blueprint.function_name("submit_job")
 @blueprint.route("jobs", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
+@Operation(
+    "Submit a job",
+    tag="Jobs",
+    description="What is left out is the backend's default. What the model can't do is refused, and nothing stored.",
+    parameters=[
+        Parameter(
+            "Idempotency-Key",
+            "header",
+            "The same key with the same body gives the same job; with another body it is refused.",
+            IdempotencyKey,
+        )
+    ],
+    bodies=[Body(SubmitRequest), Body(SubmitRequest, FORM, files=["input_image"])],
+    answers={202: Answer("The job is accepted", JobWithHistory, headers=[LOCATION, RETRY_AFTER])},
+    problems={
+        400: ["invalid_request", "invalid_json"],
+        409: ["idempotency_key_reused"],
+        413: ["body_too_large"],
+        415: ["unsupported_media_type"],
+        422: ["model_retired", "moderation_blocked", "backend_rejected"],
+    },
+)
 @answers_problems
 def submit_job_function(req: func.HttpRequest) -> func.HttpResponse:
     submission = read_submission(req.headers, req.get_body(), lambda: (req.form, req.files))

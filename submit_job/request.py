@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from http_edge.fields import BackendName, Metadata, validated
 from http_edge.submissions import (
+    DataUrl,
     FormReader,
     Prompt,
     Size,
@@ -32,8 +33,8 @@ class SubmitRequest(BaseModel):
     prompt: Prompt
     size: Size | None = None
     seconds: WholeNumber | None = None
-    variants: WholeNumber | None = None
-    input_image: str | None = None
+    variants: Annotated[WholeNumber | None, Field(description="Videos in one job.")] = None
+    input_image: DataUrl | None = None
     metadata: Metadata = {}
     backend: BackendName | None = None
 

@@ -10,7 +10,8 @@ _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
 _EPOCH = datetime.fromtimestamp(0, UTC)
 _MILLISECONDS_BITS = 50
 _RANDOM_BITS = 80
-_JOB_ID = re.compile(rf"job_[{_CROCKFORD}]{{26}}")
+JOB_ID_PATTERN = f"job_[{_CROCKFORD}]{{26}}"
+_JOB_ID = re.compile(JOB_ID_PATTERN)
 
 
 def new_job_id(now: datetime) -> str:

@@ -1,36 +1,177 @@
-"""A job as the world sees it: in answers of the API, and in `job.json` beside the videos."""
+"""A job as the world sees it: in answers of the API, and in `job.json` beside the videos.
+
+The shapes are the contract: the OpenAPI document is generated from them, texts included.
+"""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Literal
 
-from video_jobs.job import Job, Output
+from pydantic import Field, with_config
+from typing_extensions import TypedDict  # pydantic wants this one below Python 3.12
+
+from video_jobs.job import Event, InputImage, Job, JobError, Output, Status
 from video_jobs.ports import Blobs, VideoPlace
 
+Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+"""RFC 3339 in UTC."""
 
-def job_summary(job: Job) -> dict[str, Any]:
+Url = Annotated[str, Field(json_schema_extra={"format": "uri"})]
+
+_documented = with_config(use_attribute_docstrings=True)
+
+
+@_documented
+class InputImageView(TypedDict):
+    """The still that a video starts from."""
+
+    content_type: str
+    """As its content says: image/png, image/jpeg or image/webp."""
+    length: int
+    """Bytes."""
+    sha256: str
+    width: int
+    """Pixels."""
+    height: int
+    """Pixels."""
+
+
+@_documented
+class BackendView(TypedDict):
+    """Which backend a job belongs to."""
+
+    name: str
+    dialect: str
+    model: str
+
+
+@_documented
+class JobErrorView(TypedDict):
+    """Why a job ended without its videos."""
+
+    code: str
+    """Stable; docs/api.md explains each."""
+    message: str
+    backend_code: str | None
+    """The video API's own word."""
+    backend_message: str | None
+    backend_request_id: str | None
+    """What the video API's support asks for."""
+    candidates: list[str]
+    """The video API's jobs that may be this one, for import."""
+
+
+@_documented
+class VideoView(TypedDict):
+    """One video of a job."""
+
+    index: int
+    generation_id: str
+    status: Literal["pending", "stored", "expired"]
+    length: int | None
+    """Bytes."""
+    sha256: str | None
+    width: int | None
+    """Pixels."""
+    height: int | None
+    """Pixels."""
+    duration_seconds: float | None
+    verified: bool | None
+    """False for bytes that came complete and the same twice, and are no well-formed MP4."""
+    problem: str | None
+    """Why the last download failed."""
+    url: Url | None
+    """Reads this one blob; ask for the job again to have a new one."""
+    url_expires_at: Time | None
+    thumbnail_url: Url | None
+
+
+@_documented
+class EventView(TypedDict):
+    """Something that happened to a job."""
+
+    at: Time
+    event: str
+    """A stable name; docs/api.md explains each."""
+    detail: str | None
+    backend_request_id: str | None
+    times: int
+    """How often it happened without anything else in between."""
+    first_at: Time | None
+    """Where it happened more than once."""
+
+
+@_documented
+class JobView(TypedDict):
+    """A job: one attempt to turn a prompt into videos that stay."""
+
+    id: str
+    status: Status
+    created_at: Time
+    updated_at: Time
+    finished_at: Time | None
+    prompt: str
+    """Empty where the job was made elsewhere and the video API does not tell."""
+    size: str | None
+    """WIDTHxHEIGHT in pixels."""
+    seconds: int | None
+    variants: int
+    input_image: InputImageView | None
+    metadata: dict[str, str]
+    backend: BackendView
+    backend_job_id: str | None
+    backend_status: str | None
+    """The video API's own word."""
+    backend_request_id: str | None
+    retry_of: str | None
+    """The job that this one tries again."""
+    retried_as: str | None
+    """The job that tries this one again."""
+    imported: bool
+    cancel_requested_at: Time | None
+    cancel_refused: str | None
+    """Why the video API goes on all the same."""
+    backend_expires_at: Time | None
+    """When the video API deletes the job and its bytes."""
+    progress: int | None
+    """Percent; it never falls."""
+    expected_at: Time | None
+    """When its videos are likely to be generated."""
+    queue_position: int | None
+    """While it is waiting: its place in line for the backend, from 1."""
+    reason: str | None
+    """Why it is not further."""
+    notice: str | None
+    """What to know of a job that succeeded."""
+    alarm: str | None
+    """A generated video is not here yet and its time runs out: somebody should look at `reason` now."""
+    error: JobErrorView | None
+    videos: list[VideoView]
+
+
+@_documented
+class JobWithHistory(JobView):
+    """A job, and what happened to it."""
+
+    history: list[EventView]
+    """The last fifty events, oldest first."""
+
+
+def job_summary(job: Job) -> JobView:
     """Everything but URLs, which would end before the file does."""
     request = job.request
-    image = request.input_image
     return {
         "id": job.id,
-        "status": job.status.value,
-        "created_at": time_text(job.created_at),
-        "updated_at": time_text(job.updated_at),
+        "status": job.status,
+        "created_at": _time(job.created_at),
+        "updated_at": _time(job.updated_at),
         "finished_at": time_text(job.finished_at),
         "prompt": request.prompt,
         "size": request.size if request.width else None,
         "seconds": request.seconds or None,
         "variants": request.variants,
-        "input_image": image
-        and {
-            "content_type": image.content_type,
-            "length": image.length,
-            "sha256": image.sha256,
-            "width": image.width,
-            "height": image.height,
-        },
+        "input_image": _image(request.input_image),
         "metadata": job.metadata,
         "backend": {"name": job.backend.name, "dialect": job.backend.dialect, "model": job.backend.model},
         "backend_job_id": job.backend_job_id,
@@ -48,35 +189,17 @@ def job_summary(job: Job) -> dict[str, Any]:
         "reason": job.reason,
         "notice": job.notice,
         "alarm": job.alarm,
-        "error": job.error
-        and {
-            "code": job.error.code,
-            "message": job.error.message,
-            "backend_code": job.error.backend_code,
-            "backend_message": job.error.backend_message,
-            "backend_request_id": job.error.backend_request_id,
-            "candidates": list(job.error.candidates),
-        },
+        "error": _error(job.error),
         "videos": [_video(output) for output in job.outputs],
     }
 
 
-def history_view(job: Job) -> list[dict[str, Any]]:
+def history_view(job: Job) -> list[EventView]:
     """What happened to the job, oldest first; the last fifty events."""
-    return [
-        {
-            "at": time_text(event.at),
-            "event": event.what,
-            "detail": event.detail,
-            "backend_request_id": event.request_id,
-            "times": event.times,
-            "first_at": time_text(event.first_at),
-        }
-        for event in job.history
-    ]
+    return [_event(event) for event in job.history]
 
 
-def job_view(job: Job, blobs: Blobs) -> dict[str, Any]:
+def job_view(job: Job, blobs: Blobs) -> JobView:
     """The summary, with signed URLs for what is stored: a stored video is served in every status."""
     view = job_summary(job)
     for output, video in zip(job.outputs, view["videos"], strict=True):
@@ -85,33 +208,71 @@ def job_view(job: Job, blobs: Blobs) -> dict[str, Any]:
         place = VideoPlace(job.owner, job.id, output.index)
         signed = blobs.sign_video(place)
         video["url"] = signed.url
-        video["url_expires_at"] = time_text(signed.expires_at)
+        video["url_expires_at"] = _time(signed.expires_at)
         if output.thumbnail:
             video["thumbnail_url"] = blobs.sign_thumbnail(place, output.thumbnail).url
     return view
 
 
-def _video(output: Output) -> dict[str, Any]:
+def time_text(moment: datetime | None) -> str | None:
+    """RFC 3339 in UTC, to the millisecond."""
+    return None if moment is None else _time(moment)
+
+
+def _time(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _image(image: InputImage | None) -> InputImageView | None:
+    if image is None:
+        return None
+    return {
+        "content_type": image.content_type,
+        "length": image.length,
+        "sha256": image.sha256,
+        "width": image.width,
+        "height": image.height,
+    }
+
+
+def _error(error: JobError | None) -> JobErrorView | None:
+    if error is None:
+        return None
+    return {
+        "code": error.code,
+        "message": error.message,
+        "backend_code": error.backend_code,
+        "backend_message": error.backend_message,
+        "backend_request_id": error.backend_request_id,
+        "candidates": list(error.candidates),
+    }
+
+
+def _event(event: Event) -> EventView:
+    return {
+        "at": _time(event.at),
+        "event": event.what,
+        "detail": event.detail,
+        "backend_request_id": event.request_id,
+        "times": event.times,
+        "first_at": time_text(event.first_at),
+    }
+
+
+def _video(output: Output) -> VideoView:
     stored = output.stored
     return {
         "index": output.index,
         "generation_id": output.generation_id,
         "status": "stored" if stored else "expired" if output.lost else "pending",
-        "length": stored and stored.length,
-        "sha256": stored and stored.sha256,
-        "width": stored and stored.width,
-        "height": stored and stored.height,
+        "length": stored.length if stored else None,
+        "sha256": stored.sha256 if stored else None,
+        "width": stored.width if stored else None,
+        "height": stored.height if stored else None,
         "duration_seconds": stored.duration_ms / 1000 if stored and stored.duration_ms is not None else None,
-        "verified": stored and stored.verified,
+        "verified": stored.verified if stored else None,
         "problem": output.problem,
         "url": None,
         "url_expires_at": None,
         "thumbnail_url": None,
     }
-
-
-def time_text(moment: datetime | None) -> str | None:
-    """RFC 3339 in UTC, to the millisecond."""
-    if moment is None:
-        return None
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -64,6 +64,7 @@ BINDINGS = {
         "httpTrigger",
         {"route": "backends/{name}/resume", "methods": ["POST"], "authLevel": "ADMIN"},
     ),
+    "openapi": ("httpTrigger", {"route": "openapi.json", "methods": ["GET"], "authLevel": "ANONYMOUS"}),
     "sweep_jobs": ("timerTrigger", {"schedule": "0 * * * * *"}),
     "apply_retention": ("timerTrigger", {"schedule": "0 7 * * * *"}),
     "note_poisoned_poll": ("queueTrigger", {"queueName": "video-poll-poison"}),

@@ -1,0 +1,273 @@
+"""The contract: what `GET /api/openapi.json` answers, built from the operations and their bindings.
+
+OpenAPI 3.1 (https://spec.openapis.org/oas/v3.1.1). Objects in answers are left open, since fields may be added;
+those in requests are closed, as the models that read them are.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Literal
+
+import azure.functions as func
+from pydantic import TypeAdapter
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode
+
+from http_edge.operations import (
+    ALWAYS,
+    PROBLEM,
+    RETRY_AFTER,
+    Answer,
+    Body,
+    Header,
+    Operation,
+    Parameter,
+    Problem,
+    Security,
+    Shape,
+)
+
+VERSION = "1"
+"""Of the API, whose paths and fields are only ever added to."""
+
+PREFIX = "/api"
+"""As host.json says; `Location` headers rely on it too."""
+
+_SCHEMES: Mapping[str, Mapping[str, str]] = {
+    "function_key": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "x-functions-key",
+        "description": "A function key of the app in Azure. On one machine none is needed.",
+    },
+    "function_key_in_query": {
+        "type": "apiKey",
+        "in": "query",
+        "name": "code",
+        "description": "The same, in the address.",
+    },
+    "master_key": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "x-functions-key",
+        "description": "The app's master key in Azure: for the operator.",
+    },
+    "door_key": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "A key of the app's own, from its settings.",
+    },
+}
+_LETS_IN: Mapping[Security, list[dict[str, list[str]]]] = {
+    "function_key": [{"function_key": []}, {"function_key_in_query": []}],
+    "master_key": [{"master_key": []}],
+    "door_key": [{"door_key": []}],
+    "anonymous": [],
+}
+_BY_LEVEL: Mapping[str, Security] = {
+    "function": "function_key",
+    "admin": "master_key",
+    "anonymous": "anonymous",
+}
+_WAITS = (429, 503)
+
+
+@dataclass(frozen=True)
+class HttpFunction:
+    """A function as its binding has it, and what it says of itself."""
+
+    name: str
+    path: str  #: below the prefix, with its parameters in braces
+    methods: tuple[str, ...]  #: lower case
+    level: str
+    operation: Operation | None
+
+    @property
+    def security(self) -> Security:
+        named = self.operation.security if self.operation else None
+        return named or _BY_LEVEL[self.level]
+
+
+def http_functions(blueprints: Iterable[func.Blueprint]) -> Iterator[HttpFunction]:
+    """All that HTTP starts, in the order in which they are registered."""
+    # Of an app of its own: one gives its functions once, and the host has asked for the real one's.
+    app = func.FunctionApp()
+    for blueprint in blueprints:
+        app.register_functions(blueprint)
+    for function in app.get_functions():
+        for binding in json.loads(function.get_function_json())["bindings"]:
+            if binding["type"] == "httpTrigger":
+                name = str(function.get_function_name())
+                yield HttpFunction(
+                    name,
+                    "/" + re.sub(r"\{\**(\w+)[^}]*\}", r"{\1}", (binding.get("route") or name).strip("/")),
+                    tuple(method.lower() for method in binding.get("methods") or ()),
+                    str(binding.get("authLevel", "function")).lower(),
+                    Operation.of(function.get_user_function()),
+                )
+
+
+def openapi(blueprints: Iterable[func.Blueprint]) -> dict[str, Any]:
+    """The document. Functions that say nothing of themselves are left out; a test allows none."""
+    functions = [function for function in http_functions(blueprints) if function.operation is not None]
+    schemas = _Schemas(functions)
+    paths: dict[str, dict[str, Any]] = {}
+    for function in functions:
+        for method in function.methods:
+            paths.setdefault(function.path, {})[method] = _operation(function, schemas)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Reelkeep",
+            "version": VERSION,
+            "summary": "Turns 'generate this video' into a video that stays.",
+            "description": (
+                "Submit a video-generation job, follow it, and find its videos in your own storage. Times are RFC "
+                "3339 in UTC. Errors are RFC 9457 problems with a stable `code`. Every request may be sent twice. "
+                "Fields may be added to answers: ignore those that you don't know."
+            ),
+        },
+        "servers": [{"url": PREFIX}],
+        "tags": [{"name": tag} for tag in dict.fromkeys(f.operation.tag for f in functions if f.operation)],
+        "paths": paths,
+        "components": {"schemas": schemas.components, "securitySchemes": deepcopy(dict(_SCHEMES))},
+    }
+
+
+def _operation(function: HttpFunction, schemas: _Schemas) -> dict[str, Any]:
+    operation = function.operation
+    assert operation is not None
+    answers = {str(status): _answer(answer, schemas) for status, answer in operation.answers.items()}
+    answers |= {
+        str(status): _problems(status, codes, operation, schemas)
+        for status, codes in sorted(_all_problems(operation).items())
+    }
+    if function.security in ("function_key", "master_key"):
+        answers["401"] = {"description": "No key, or a wrong one. The host says so, without a body."}
+    described: dict[str, Any] = {
+        "operationId": function.name,
+        "summary": operation.summary,
+        "tags": [operation.tag],
+        "security": deepcopy(_LETS_IN[function.security]),
+        "responses": dict(sorted(answers.items())),
+    }
+    if operation.description:
+        described["description"] = operation.description
+    if operation.parameters:
+        described["parameters"] = [_parameter(each, schemas) for each in operation.parameters]
+    if operation.bodies:
+        content = {body.media_type: {"schema": schemas.body(body)} for body in operation.bodies}
+        described["requestBody"] = {"required": True, "content": content}
+    return described
+
+
+def _all_problems(operation: Operation) -> dict[int, list[str]]:
+    merged: dict[int, list[str]] = {status: list(codes) for status, codes in operation.problems.items()}
+    for status, codes in ALWAYS.items() if operation.answers_problems else ():
+        merged[status] = [*merged.get(status, ()), *codes]
+    return merged
+
+
+def _answer(answer: Answer, schemas: _Schemas) -> dict[str, Any]:
+    described: dict[str, Any] = {"description": answer.description}
+    if answer.headers:
+        described["headers"] = _headers(answer.headers, schemas)
+    if answer.shape is not None:
+        described["content"] = {answer.media_type or "application/json": {"schema": schemas.of(answer.shape)}}
+    elif answer.media_type is not None:
+        described["content"] = {answer.media_type: {}}
+    return described
+
+
+def _problems(status: int, codes: Iterable[str], operation: Operation, schemas: _Schemas) -> dict[str, Any]:
+    narrowed = {"properties": {"status": {"const": status}, "code": {"enum": list(codes)}}}
+    described: dict[str, Any] = {
+        "description": HTTPStatus(status).phrase,
+        "content": {PROBLEM: {"schema": {"allOf": [schemas.of(Problem), narrowed]}}},
+    }
+    if status in (*_WAITS, *operation.retry_after_on):
+        described["headers"] = _headers([RETRY_AFTER], schemas)
+    return described
+
+
+def _headers(headers: Iterable[Header], schemas: _Schemas) -> dict[str, Any]:
+    return {
+        header.name: {
+            "description": header.description,
+            "required": header.required,
+            "schema": schemas.of(header.shape),
+        }
+        for header in headers
+    }
+
+
+def _parameter(parameter: Parameter, schemas: _Schemas) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "name": parameter.name,
+        "in": parameter.place,
+        "description": parameter.description,
+        "required": parameter.place == "path",
+        "schema": schemas.of(parameter.shape, "validation"),
+    }
+    if described["schema"].get("type") == "array":
+        described |= {"style": "form", "explode": False}  # with commas
+    return described
+
+
+class _NoTitles(GenerateJsonSchema):
+    """Names of fields, once more and capitalised, help nobody."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        return False
+
+
+class _Schemas:
+    """Every shape that the functions name, generated together, so that what they share is there once."""
+
+    def __init__(self, functions: Iterable[HttpFunction]) -> None:
+        found = dict.fromkeys(
+            key for function in functions if function.operation for key in _shapes(function.operation)
+        )
+        self._by_key, definitions = TypeAdapter.json_schemas(
+            [(key, key[1], TypeAdapter(key[0])) for key in found],
+            ref_template="#/components/schemas/{model}",
+            schema_generator=_NoTitles,
+        )
+        self.components: dict[str, Any] = definitions.get("$defs", {})
+
+    def of(self, shape: Shape, mode: JsonSchemaMode = "serialization") -> dict[str, Any]:
+        return deepcopy(dict(self._by_key[(shape, mode), mode]))
+
+    def body(self, body: Body) -> dict[str, Any]:
+        schema = self.of(body.shape, "validation")
+        if not body.files:
+            return schema
+        # A form has the same fields, but for its files.
+        name = schema["$ref"].rpartition("/")[2]
+        form = deepcopy(self.components[name])
+        for file in body.files:
+            text = form["properties"][file].get("description")
+            form["properties"][file] = {"type": "string", "format": "binary"} | (
+                {"description": text} if text else {}
+            )
+        return dict(form)
+
+
+Key = tuple[Shape, Literal["validation", "serialization"]]
+
+
+def _shapes(operation: Operation) -> Iterator[Key]:
+    yield from ((body.shape, "validation") for body in operation.bodies)
+    yield from ((parameter.shape, "validation") for parameter in operation.parameters)
+    headers = [RETRY_AFTER]
+    for answer in operation.answers.values():
+        headers += answer.headers
+        if answer.shape is not None:
+            yield answer.shape, "serialization"
+    yield from ((header.shape, "serialization") for header in headers)
+    yield Problem, "serialization"

@@ -1,0 +1,23 @@
+"""Entity tags and what a client has already (RFC 9110, sections 8.8.3 and 13.1.2)."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+
+_TAG = re.compile(r'(?:W/)?("[\x21\x23-\x7e\x80-\xff]*")')
+
+
+def etag_of(content: bytes) -> str:
+    """A strong tag."""
+    return f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+
+
+def has_already(headers: Mapping[str, str], etag: str) -> bool:
+    """Whether If-None-Match names the tag, alone, in a list, weakly, or as `*`.
+
+    A header that can't be read names nothing: then the answer is given in full.
+    """
+    named = headers.get("if-none-match", "")
+    return named.strip() == "*" or etag in _TAG.findall(named)
