@@ -8,21 +8,26 @@ import pytest
 
 from local.azurite_process import Azurite
 from local.simulator.server import Simulator
+from tests.contract_watch import Contract, ContractWatch
 from tests.leaks import Leaks
 from tests.pipeline import API_KEY, DIALECTS, Pipeline
 
 _WATCH = pytest.StashKey[Leaks]()
+_CONTRACT_WATCH = pytest.StashKey[ContractWatch]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
     # Here, since pytest puts the root logger's level back after each part of a test.
     config.stash[_WATCH] = Leaks()
     config.stash[_WATCH].begin()
+    config.stash[_CONTRACT_WATCH] = ContractWatch(Contract())
+    config.stash[_CONTRACT_WATCH].begin()
     if config.option.log_level is None:
         config.option.log_level = "WARNING"  # of what a report repeats; the watch sees everything
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
+    config.stash[_CONTRACT_WATCH].end()
     config.stash[_WATCH].end()
 
 
@@ -38,6 +43,18 @@ def nothing_leaks(leaks: Leaks) -> Iterator[None]:
     """I9: no key, token or SAS in a log, a row, a message or an answer of any test."""
     yield
     leaks.refuse()
+
+
+@pytest.fixture(scope="session")
+def contract_watch(pytestconfig: pytest.Config) -> ContractWatch:
+    return pytestconfig.stash[_CONTRACT_WATCH]
+
+
+@pytest.fixture(autouse=True)
+def the_contract_holds(contract_watch: ContractWatch) -> Iterator[None]:
+    """Every answer of an app on a host in this process is as the OpenAPI document says."""
+    yield
+    contract_watch.refuse()
 
 
 @pytest.fixture(scope="session")

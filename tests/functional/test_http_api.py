@@ -25,13 +25,11 @@ from azure.storage.queue import (
 )
 from PIL import Image
 
-import function_app
 from local.azurite_process import Azurite
 from local.function_host.host import FunctionHost
-from local.function_host.host_json import HostJson
 from local.simulator.faults import Fault
 from local.simulator.server import Simulator
-from tests.pipeline import environment_for
+from tests.whole_app import running_app
 from video_jobs import services
 from video_jobs.storage.connection import connect
 
@@ -70,13 +68,7 @@ class Client:
 
 @pytest.fixture(scope="module")
 def client(azurite: Azurite) -> Iterator[Client]:
-    with (
-        Simulator(api_key="sim-key", speed=30, running_limit=None) as simulator,
-        pytest.MonkeyPatch.context() as patch,
-    ):
-        for name in list(os.environ):
-            if name.startswith(("AZURE_OPENAI_", "VIDEO_", "AzureWebJobsStorage")):
-                patch.delenv(name)
+    with Simulator(api_key="sim-key", speed=30, running_limit=None) as simulator:
         second = {
             "name": "second",
             "dialect": "openai-videos",
@@ -84,24 +76,12 @@ def client(azurite: Azurite) -> Iterator[Client]:
             "model": "sora-2",
             "api_key_setting": "SECOND_KEY",
         }
-        environment = environment_for(
-            simulator,
-            "azure-sora",
-            AzureWebJobsStorage=azurite.connection_string,
-            VIDEO_RUNNING_LIMIT="0",
-            VIDEO_BACKENDS=json.dumps([second]),
-            SECOND_KEY="sim-key",
-        )
-        for name, value in environment.items():
-            patch.setenv(name, value)
-        patch.setattr(services, "_services", None)
-        queues = connect(services.Settings.from_environment(environment).storage).queues
-        for queue in queues.list_queues():
-            queues.get_queue_client(queue.name).clear_messages()
-        options = json.loads((ROOT / "host.json").read_text())
-        # Between the tries of a message that fails lies half a minute, for which tests have no time.
-        options["extensions"]["queues"]["visibilityTimeout"] = "00:00:00"
-        with FunctionHost(function_app.app, host_json=HostJson.parse(options)) as host:
+        changes = {
+            "VIDEO_RUNNING_LIMIT": "0",
+            "VIDEO_BACKENDS": json.dumps([second]),
+            "SECOND_KEY": "sim-key",
+        }
+        with running_app(azurite, simulator, **changes) as host:
             yield Client(host, simulator, azurite)
 
 
