@@ -4,20 +4,75 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import azure.functions as func
 
+from http_edge.etags import etag_of
 from http_edge.problems import JSON, dump
+from video_jobs.ask_again import ask_again_in
 from video_jobs.errors import ReelkeepError
+from video_jobs.gate import opens_at
 from video_jobs.job import Job, Status
 from video_jobs.job_view import JobWithHistory, history_view, job_view
 from video_jobs.ports import LiveJob
 from video_jobs.services import Services
 
-_RETRY_AFTER = {Status.FETCHING: "2", Status.PENDING_DOWNLOAD: "15", Status.WAITING: "10"}
-_RETRY_AFTER_DEFAULT = "5"  # seconds
 _MOST_COUNTED = 1000  # jobs ahead of one in line
+
+
+@dataclass(frozen=True)
+class SeenJob:
+    """A job as it is answered right now."""
+
+    body: JobWithHistory
+    retry_after: int | None  #: seconds; None where nothing will change any more
+
+    @cached_property
+    def etag(self) -> str:
+        """Another one as soon as the answer is another, or its URLs are renewed; the same on every instance.
+
+        A URL's signature is left out: each instance may sign with a key of its own.
+        """
+        unsigned = deepcopy(self.body)
+        for video in unsigned["videos"]:
+            video["url"] = video["url"] and video["url"].partition("?")[0]
+            video["thumbnail_url"] = video["thumbnail_url"] and video["thumbnail_url"].partition("?")[0]
+        return etag_of(dump(unsigned))
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
+
+
+def see_job(services: Services, job: Job) -> SeenJob:
+    """The job with its history and, while it waits, its place in line and what holds everybody up."""
+    body: JobWithHistory = {**job_view(job, services.blobs), "history": history_view(job)}
+    now = services.clock()
+    ahead, open_at = 0, None
+    if job.status is Status.WAITING:
+        # Nice to know: an error here would make a client send a job again that is accepted.
+        with contextlib.suppress(ReelkeepError, ValueError):
+            gate = services.gates.get(job.backend.name).gate
+            open_at = opens_at(gate, services.backends.gate_limits(job.backend.name), now)
+            body["reason"] = gate.reason() or body["reason"]
+            ahead = services.live_jobs.ahead_of(LiveJob.of(job), _MOST_COUNTED)
+            body["queue_position"] = ahead + 1
+    return SeenJob(body, ask_again_in(job, now, ahead=ahead, opens_at=open_at))
+
+
+def job_body(services: Services, job: Job) -> JobWithHistory:
+    return see_job(services, job).body
+
+
+def job_answer(services: Services, job: Job, status: int = 200) -> func.HttpResponse:
+    """The job, where to find it again, and, while it is not finished, when to ask again."""
+    seen = see_job(services, job)
+    headers = {"Location": job_path(job.id)} if status == 202 else {}
+    return json_answer(seen.body, status, {**headers, **seen.headers})
 
 
 def json_answer(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> func.HttpResponse:
@@ -29,29 +84,10 @@ def json_answer(body: Any, status: int = 200, headers: Mapping[str, str] | None 
     )
 
 
-def job_answer(services: Services, job: Job, status: int = 200) -> func.HttpResponse:
-    """The job, where to find it again, and, while it is not finished, when to ask again."""
-    headers = {"Location": job_path(job.id)} if status == 202 else {}
-    if not job.is_terminal:
-        headers["Retry-After"] = retry_after(job)
-    return json_answer(job_body(services, job), status, headers)
-
-
-def job_body(services: Services, job: Job) -> JobWithHistory:
-    """The job with its history and, while it waits, its place in line and what holds everybody up."""
-    view = job_view(job, services.blobs)
-    if job.status is Status.WAITING:
-        # Nice to know: an error here would make a client send a job again that is accepted.
-        with contextlib.suppress(ReelkeepError, ValueError):
-            view["reason"] = services.gates.get(job.backend.name).gate.reason() or view["reason"]
-            view["queue_position"] = services.live_jobs.ahead_of(LiveJob.of(job), _MOST_COUNTED) + 1
-    return {**view, "history": history_view(job)}
-
-
 def job_path(job_id: str) -> str:
     return f"/api/jobs/{job_id}"
 
 
-def retry_after(job: Job) -> str:
-    """Seconds."""
-    return _RETRY_AFTER.get(job.status, _RETRY_AFTER_DEFAULT)
+def retry_after(services: Services, job: Job) -> str:
+    """Seconds, of a job that has not ended; nothing is read for it."""
+    return str(ask_again_in(job, services.clock()) or 1)

@@ -15,9 +15,13 @@ def etag_of(content: bytes) -> str:
 
 
 def has_already(headers: Mapping[str, str], etag: str) -> bool:
-    """Whether If-None-Match names the tag, alone, in a list, weakly, or as `*`.
+    """Whether If-None-Match is there and names the tag."""
+    return names(headers.get("if-none-match", ""), etag)
 
-    A header that can't be read names nothing: then the answer is given in full.
+
+def names(text: str, etag: str) -> bool:
+    """Whether an If-None-Match names the tag, alone, in a list, weakly, or as `*`.
+
+    One that can't be read names nothing: then the answer is given in full.
     """
-    named = headers.get("if-none-match", "")
-    return named.strip() == "*" or etag in _TAG.findall(named)
+    return text.strip() == "*" or etag in _TAG.findall(text)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import json
 import logging
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, overload
 
 import azure.functions as func
 
@@ -42,6 +43,7 @@ _TITLES = {
 }
 
 Handler = Callable[[func.HttpRequest], func.HttpResponse]
+AsyncHandler = Callable[[func.HttpRequest], Coroutine[Any, Any, func.HttpResponse]]
 
 
 class HttpProblem(ReelkeepError):
@@ -66,14 +68,32 @@ def problem(
     )
 
 
-def answers_problems(handler: Handler) -> Handler:
+@overload
+def answers_problems(handler: Handler) -> Handler: ...
+@overload
+def answers_problems(handler: AsyncHandler) -> AsyncHandler: ...
+def answers_problems(handler: Handler | AsyncHandler) -> Handler | AsyncHandler:
     """Every error leaves as a problem; what nobody expected is logged with its traceback, and not shown."""
 
     # The host passes the request by the name of its binding.
-    @functools.wraps(handler)
+    if inspect.iscoroutinefunction(handler):
+
+        @functools.wraps(handler)
+        async def answering_later(req: func.HttpRequest) -> func.HttpResponse:
+            try:
+                answer: func.HttpResponse = await handler(req)
+            except Exception as error:  # noqa: BLE001 - the edge: beyond it is only the host
+                return _translate(error)
+            return answer
+
+        return answering_later
+
+    sync: Handler = handler  # type: ignore[assignment]
+
+    @functools.wraps(sync)
     def answering(req: func.HttpRequest) -> func.HttpResponse:
         try:
-            return handler(req)
+            return sync(req)
         except Exception as error:  # noqa: BLE001 - the edge: beyond it is only the host
             return _translate(error)
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import azure.functions as func
 
 from http_edge.answers import job_answer, json_answer, retry_after
 from http_edge.operations import (
+    ETAG,
+    IF_NONE_MATCH,
     JOB_ID,
     JOB_PROBLEMS,
     LOCATION,
@@ -24,9 +28,9 @@ from job_api.import_job import ImportRequest, import_job, read_import
 from job_api.options import OptionsView, list_options
 from job_api.read import Cursor, Index, JobPageView, Limit, list_jobs, read_output
 from job_api.retry import retry_job
+from job_api.wait import Wait, follow_job, read_wait
 from video_jobs.job import Status
 from video_jobs.job_view import JobWithHistory, Url, job_view
-from video_jobs.lookup import find_job
 from video_jobs.ports import VideoPlace
 from video_jobs.services import get_services
 
@@ -46,14 +50,37 @@ _TO_A_BLOB = Answer(
 @Operation(
     "One job",
     tag="Jobs",
-    parameters=[JOB_ID],
-    answers={200: Answer("The job, while it is pending too", JobWithHistory, headers=[RETRY_AFTER])},
-    problems=JOB_PROBLEMS,
+    description=(
+        "With `wait`, the answer comes when the job is no longer as `If-None-Match` says (without it, as it was when "
+        "you asked), or when the seconds are over; at once where it has ended, or where too many wait."
+    ),
+    parameters=[
+        JOB_ID,
+        Parameter("wait", "query", "Seconds to wait for a change.", Wait),
+        IF_NONE_MATCH,
+    ],
+    answers={
+        200: Answer("The job, while it is pending too", JobWithHistory, headers=[ETAG, RETRY_AFTER]),
+        304: Answer("It is as you have it", headers=[ETAG, RETRY_AFTER]),
+    },
+    problems={**JOB_PROBLEMS, 400: ["invalid_job_id", "invalid_request"]},
 )
 @answers_problems
-def get_job_function(req: func.HttpRequest) -> func.HttpResponse:
-    services = get_services()
-    return job_answer(services, find_job(services, owner_of(req), req.route_params["id"]).job)
+async def get_job_function(req: func.HttpRequest) -> func.HttpResponse:
+    seconds = read_wait(req.params.get("wait", ""))
+    services = await asyncio.to_thread(get_services)
+    seen, known = await follow_job(
+        services,
+        owner_of(req),
+        req.route_params["id"],
+        named=req.headers.get("if-none-match"),
+        seconds=seconds,
+    )
+    # To be kept, but for one's own and asked about each time: it bears URLs that end.
+    headers = {"ETag": seen.etag, "Cache-Control": "private, no-cache", **seen.headers}
+    if known:
+        return func.HttpResponse(status_code=304, headers=headers)
+    return json_answer(seen.body, headers=headers)
 
 
 @blueprint.function_name("list_jobs")
@@ -95,7 +122,7 @@ def get_video_function(req: func.HttpRequest) -> func.HttpResponse:
         state = (
             "was deleted by the video API before it could be fetched" if output.lost else "is not stored yet"
         )
-        wait = None if job.is_terminal else {"Retry-After": retry_after(job)}
+        wait = None if job.is_terminal else {"Retry-After": retry_after(services, job)}
         raise HttpProblem(404, "video_not_stored", f"Video {output.index} of {job.id} {state}.", wait)
     return _redirect(services.blobs.sign_video(VideoPlace(job.owner, job.id, output.index)).url)
 

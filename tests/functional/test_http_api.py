@@ -122,6 +122,35 @@ def test_each_stored_video_carries_what_a_client_needs(client: Client, done: dic
     assert "Retry-After" not in client.get(f"jobs/{done['id']}").headers
 
 
+def test_a_job_that_the_client_has_already_is_304(client: Client, done: dict[str, Any]) -> None:
+    path = f"jobs/{done['id']}"
+    answer = client.get(path)
+    etag = answer.headers["etag"]
+    assert answer.headers["cache-control"] == "private, no-cache"
+    for named in (etag, f"W/{etag}", f'"other", {etag}', "*"):
+        again = client.get(path, headers={"If-None-Match": named})
+        assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", etag)
+        assert "Retry-After" not in again.headers
+    whole = client.get(path, headers={"If-None-Match": '"other", nonsense'})
+    assert (whole.status_code, whole.headers["etag"]) == (200, etag)
+
+
+def test_a_client_that_waits_is_answered_when_the_job_changes(client: Client) -> None:
+    job = client.post(SMALL).json()
+    path, etag, statuses = f"jobs/{job['id']}", "", []
+    while not statuses or statuses[-1] not in TERMINAL:
+        answer = client.get(path, params={"wait": "25"}, headers={"If-None-Match": etag} if etag else {})
+        if answer.status_code == 304:
+            assert int(answer.headers["retry-after"]) >= 1
+            continue
+        assert answer.status_code == 200, answer.text
+        etag, status = answer.headers["etag"], answer.json()["status"]
+        statuses.append(status)
+        assert ("Retry-After" in answer.headers) == (status not in TERMINAL)
+    assert statuses[-1] == "succeeded"
+    assert len(statuses) < 30, "each answer told something new"
+
+
 def test_a_video_and_its_still_are_redirects_to_signed_urls(client: Client, done: dict[str, Any]) -> None:
     for path, kind in (("videos/1", "video/mp4"), ("videos/1/thumbnail", "image/jpeg")):
         answer = client.get(f"jobs/{done['id']}/{path}", allow_redirects=False)
@@ -362,6 +391,10 @@ def test_a_request_that_is_malformed_is_refused_and_leaves_nothing(client: Clien
         ("jobs/job_" + "0" * 25 + "%2F", 400, "invalid_job_id"),
         ("jobs/job_" + "0" * 26, 404, "job_not_found"),
         ("jobs/job_" + "0" * 26 + "/videos/0", 404, "job_not_found"),
+        ("jobs/job_" + "0" * 26 + "?wait=26", 400, "invalid_request"),
+        ("jobs/job_" + "0" * 26 + "?wait=soon", 400, "invalid_request"),
+        ("jobs/job_" + "0" * 26 + "?wait=25", 404, "job_not_found"),
+        ("jobs/nonsense?wait=25", 400, "invalid_job_id"),
         ("jobs?limit=0", 400, "invalid_request"),
         ("jobs?limit=101", 400, "invalid_request"),
         ("jobs?limit=many", 400, "invalid_request"),

@@ -23,6 +23,7 @@ from video_jobs.ports import (
     VideoPlace,
 )
 from video_jobs.storage.blobs import missing_input, thumbnail_name, video_name
+from video_jobs.storage.signing import good_until
 
 
 class MemoryJobs:
@@ -277,10 +278,10 @@ class MemoryBlobs:
         self.delete_input(owner, job_id)
 
     def sign_video(self, place: VideoPlace) -> SignedUrl:
-        return SignedUrl(f"memory:{video_name(place)}", self._clock() + timedelta(hours=1))
+        return SignedUrl(f"memory:{video_name(place)}", good_until(self._clock()))
 
     def sign_thumbnail(self, place: VideoPlace, ending: str) -> SignedUrl:
-        return SignedUrl(f"memory:{thumbnail_name(place, ending)}", self._clock() + timedelta(hours=1))
+        return SignedUrl(f"memory:{thumbnail_name(place, ending)}", good_until(self._clock()))
 
     def ping(self) -> None:
         pass

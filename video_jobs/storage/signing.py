@@ -1,10 +1,14 @@
-"""Read-only URLs of one hour: signed with the account's key, or with a user delegation key in Azure."""
+"""Read-only URLs: signed with the account's key, or with a user delegation key in Azure.
+
+A URL is the same for a quarter of an hour, so that a job that has not changed is answered alike, and a browser
+knows a video again; it is good for an hour at least.
+"""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
@@ -14,8 +18,26 @@ from video_jobs.ports import SignedUrl
 from video_jobs.storage.connection import translated
 
 VALIDITY = timedelta(hours=1)
+"""For which a URL is good at least."""
+
+WINDOW = timedelta(minutes=15)
+"""In which it stays the same."""
+
 _CLOCK_SKEW = timedelta(minutes=15)  # between this machine's clock and the storage service's
 _KEY_VALIDITY = timedelta(hours=24)
+
+
+_EPOCH = datetime.fromtimestamp(0, UTC)
+
+
+def window_at(now: datetime) -> datetime:
+    """When the window began that a moment lies in: the same on every instance."""
+    return now - (now - _EPOCH) % WINDOW
+
+
+def good_until(now: datetime) -> datetime:
+    """When a URL that is signed now ends."""
+    return window_at(now) + WINDOW + VALIDITY
 
 
 KeySource = Callable[[datetime], Mapping[str, Any]]
@@ -36,13 +58,13 @@ class BlobSigner:
             container,
             name,
             permission=BlobSasPermissions(read=True),
-            start=now - _CLOCK_SKEW,
-            expiry=now + VALIDITY,
+            start=window_at(now) - _CLOCK_SKEW,
+            expiry=good_until(now),
             content_disposition=disposition,
             **self._key(now),
         )
         url = f"{self._blobs.url.rstrip('/')}/{container}/{quote(name)}?{token}"
-        return SignedUrl(url, now + VALIDITY)
+        return SignedUrl(url, good_until(now))
 
 
 def account_key(key: str) -> KeySource:
@@ -60,8 +82,10 @@ class UserDelegationKeys:
 
     def __call__(self, now: datetime) -> Mapping[str, Any]:
         with self._lock:
-            if self._ends_at is None or self._ends_at < now + VALIDITY + _CLOCK_SKEW:
+            # What it signs must lie within its own time.
+            if self._ends_at is None or self._ends_at < good_until(now):
+                ends_at = now + _KEY_VALIDITY
                 with translated("asking for a user delegation key"):
-                    self._key = self._blobs.get_user_delegation_key(now - _CLOCK_SKEW, now + _KEY_VALIDITY)
-                self._ends_at = now + _KEY_VALIDITY
+                    self._key = self._blobs.get_user_delegation_key(window_at(now) - _CLOCK_SKEW, ends_at)
+                self._ends_at = ends_at
             return {"user_delegation_key": self._key}

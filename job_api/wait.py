@@ -1,0 +1,113 @@
+"""`GET /api/jobs/{id}?wait=`: an answer when the job changes, or when the time is over.
+
+Nothing is held while a client waits but a place in a count: each look is made on a thread, and between looks
+the coroutine sleeps.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+from pydantic import Field
+
+from http_edge.answers import SeenJob, see_job
+from http_edge.etags import names
+from video_jobs.errors import InvalidRequest
+from video_jobs.job import Status
+from video_jobs.lookup import find_job
+from video_jobs.services import Services
+
+LONGEST_WAIT = 25
+"""Seconds. Many a proxy on the way to a client gives up after 30."""
+
+MOST_WAITERS = 50
+"""In one process; each reads a row a second. Who comes then is answered at once."""
+
+Wait = Annotated[int, Field(ge=0, le=LONGEST_WAIT, json_schema_extra={"default": 0})]
+
+_BETWEEN_LOOKS = 1.0  # seconds
+_LINE_LOOKS = 5  # a place in line costs a query: it is asked for at every fifth look
+
+_places = threading.BoundedSemaphore(MOST_WAITERS)
+
+
+def read_wait(text: str) -> int:
+    """Seconds. Raises InvalidRequest."""
+    if not text:
+        return 0
+    if not (re.fullmatch("[0-9]{1,2}", text) and int(text) <= LONGEST_WAIT):
+        raise InvalidRequest.of("wait", f"must be a whole number of seconds from 0 to {LONGEST_WAIT}")
+    return int(text)
+
+
+async def follow_job(
+    services: Services, owner: str, job_id: str, *, named: str | None, seconds: int
+) -> tuple[SeenJob, bool]:
+    """The job, and whether it is as the client has it already.
+
+    `named` is what If-None-Match says, where it is there; else what the job is like now counts as known while
+    waiting. What has ended is not waited for. Raises InvalidRequest and JobNotFound, also while it waits.
+    """
+    looks = _Looks(services, owner, job_id)
+    seen = await asyncio.to_thread(looks.whole)
+    # `*` is whatever there is when the client asks.
+    known = seen.etag if named is None or named.strip() == "*" else named
+    if seconds and seen.retry_after is not None and names(known, seen.etag):
+        with _a_place() as free:
+            if free:
+                seen = await _changed(looks, known, seconds)
+    return seen, named is not None and names(known, seen.etag)
+
+
+async def _changed(looks: _Looks, known: str, seconds: int) -> SeenJob:
+    """The job when it is no longer as known, or as it is when the time is over."""
+    now = asyncio.get_running_loop().time
+    deadline = now() + seconds
+    while (left := deadline - now()) > 0:
+        await asyncio.sleep(min(left, _BETWEEN_LOOKS))
+        seen = await asyncio.to_thread(looks.glance)
+        if not names(known, seen.etag):
+            return seen
+    return await asyncio.to_thread(looks.whole)
+
+
+@contextmanager
+def _a_place() -> Iterator[bool]:
+    taken = _places.acquire(blocking=False)
+    try:
+        yield taken
+    finally:
+        if taken:
+            _places.release()
+
+
+class _Looks:
+    """Looks at one job, again and again."""
+
+    def __init__(self, services: Services, owner: str, job_id: str) -> None:
+        self._services = services
+        self._owner = owner
+        self._job_id = job_id
+        self._etag = ""
+        self._seen: SeenJob | None = None
+        self._glances = 0
+
+    def whole(self) -> SeenJob:
+        """With its place in line, and with when to ask again from now on."""
+        stored = find_job(self._services, self._owner, self._job_id)
+        self._etag, self._seen = stored.etag, see_job(self._services, stored.job)
+        return self._seen
+
+    def glance(self) -> SeenJob:
+        """One read where nothing has changed."""
+        stored = find_job(self._services, self._owner, self._job_id)
+        self._glances += 1
+        line_too = stored.job.status is Status.WAITING and self._glances % _LINE_LOOKS == 0
+        if self._seen is None or stored.etag != self._etag or line_too:
+            self._etag, self._seen = stored.etag, see_job(self._services, stored.job)
+        return self._seen
