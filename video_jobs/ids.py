@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import re
 import secrets
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
 _EPOCH = datetime.fromtimestamp(0, UTC)
 _MILLISECONDS_BITS = 50
 _RANDOM_BITS = 80
-JOB_ID_PATTERN = f"job_[{_CROCKFORD}]{{26}}"
+_PREFIX = "job_"
+JOB_ID_PATTERN = f"{_PREFIX}[{_CROCKFORD}]{{26}}"
 _JOB_ID = re.compile(JOB_ID_PATTERN)
+
+POSITIONS = 1 << (_MILLISECONDS_BITS + _RANDOM_BITS)
+"""How many ids there can be."""
 
 
 def new_job_id(now: datetime) -> str:
@@ -30,15 +34,33 @@ def lowest_id_at(moment: datetime) -> str:
     return _job_id(max(moment, _EPOCH), 0)
 
 
+def position_of(job_id: str) -> int:
+    """Where an id stands among all that can be, from 0: the higher, the older."""
+    position = 0
+    for digit in job_id.removeprefix(_PREFIX):
+        position = position << 5 | _CROCKFORD.index(digit)
+    return position
+
+
+def id_at(position: int) -> str:
+    """The id that stands there."""
+    digits = ""
+    for _ in range((_MILLISECONDS_BITS + _RANDOM_BITS) // 5):
+        digits = _CROCKFORD[position & 31] + digits
+        position >>= 5
+    return _PREFIX + digits
+
+
+def made_at(job_id: str) -> datetime:
+    """When an id was made, to the millisecond."""
+    inverted = position_of(job_id) >> _RANDOM_BITS
+    return _EPOCH + timedelta(milliseconds=(1 << _MILLISECONDS_BITS) - 1 - inverted)
+
+
 def is_job_id(text: str) -> bool:
     return _JOB_ID.fullmatch(text) is not None
 
 
 def _job_id(moment: datetime, random: int) -> str:
     inverted = (1 << _MILLISECONDS_BITS) - 1 - int(moment.timestamp() * 1000)
-    number = (inverted << _RANDOM_BITS) | random
-    digits = ""
-    for _ in range((_MILLISECONDS_BITS + _RANDOM_BITS) // 5):
-        digits = _CROCKFORD[number & 31] + digits
-        number >>= 5
-    return f"job_{digits}"
+    return id_at((inverted << _RANDOM_BITS) | random)

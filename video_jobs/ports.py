@@ -69,6 +69,9 @@ class JobStore(Protocol):
     def page(self, owner: str, *, limit: int, after: str | None, statuses: frozenset[Status]) -> JobPage:
         """The owner's jobs, newest first, without those being deleted; an empty `statuses` means all."""
 
+    def page_oldest_first(self, owner: str, *, limit: int, after: str | None) -> JobPage:
+        """The same from the other end; `after` names a job, and newer ones follow."""
+
     def ended_before(self, moment: datetime, limit: int) -> list[StoredJob]:
         """Up to `limit` jobs of any owner that ended before then and are not being deleted."""
 

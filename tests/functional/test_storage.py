@@ -120,6 +120,32 @@ def test_pages_are_newest_first_and_complete(storage: Storage, owner: str) -> No
     assert seen == [job.id for job in reversed(jobs)]
 
 
+@pytest.mark.parametrize("apart", [timedelta(), timedelta(days=3)])
+def test_pages_from_the_oldest_on_are_complete_and_leave_out_what_is_being_deleted(
+    storage: Storage, owner: str, apart: timedelta
+) -> None:
+    """With one page's room in a probe the bisection has to search, even among jobs of one millisecond."""
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    jobs = [a_job(owner, created_at=start + n * apart) for n in range(14)]
+    deleted = {job.id for job in jobs[2:10:2]}
+    for job in jobs:
+        entry = IdempotencyEntry(owner, job.id, "r", job.id)
+        storage.jobs.insert(replace(job, deleted_at=start if job.id in deleted else None), entry)
+    inserted(storage, a_job(f"{owner}-other"))
+    seen, after = [], None
+    while True:
+        page = storage.jobs.page_oldest_first(owner, limit=2, after=after)
+        assert len(page.jobs) == 2
+        seen += [job.id for job in page.jobs]
+        after = page.after
+        if after is None:
+            break
+    assert seen == sorted((job.id for job in jobs if job.id not in deleted), reverse=True)
+    assert (
+        storage.jobs.page_oldest_first(owner, limit=2, after=jobs[-1].id if apart else min(seen)).jobs == []
+    )
+
+
 def test_a_page_can_be_of_some_statuses_only(storage: Storage, owner: str) -> None:
     for status in (Status.QUEUED, Status.FAILED, Status.SUCCEEDED, Status.QUEUED):
         inserted(storage, a_job(owner, status=status))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.unit.examples import moderately_many
 from tests.unit.jobs import NOW
 from video_jobs import ids
-from video_jobs.ids import is_job_id, lowest_id_at, new_job_id
+from video_jobs.ids import id_at, is_job_id, lowest_id_at, made_at, new_job_id, position_of
 
 moments = st.datetimes(datetime(2020, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC))
 MILLISECOND = timedelta(milliseconds=1)
@@ -28,6 +28,14 @@ def test_every_new_id_is_a_job_id_and_may_be_a_table_key_and_a_path(now: datetim
     job_id = new_job_id(now)
     assert is_job_id(job_id)
     assert re.fullmatch(r"job_[0-9a-z]{26}", job_id)
+
+
+@moderately_many
+@given(moments)
+def test_an_id_tells_its_moment_and_its_position(now: datetime):
+    job_id = new_job_id(now)
+    assert abs(made_at(job_id) - now) <= MILLISECOND
+    assert id_at(position_of(job_id)) == job_id
 
 
 def test_ids_of_one_moment_differ():

@@ -84,6 +84,15 @@ class MemoryJobs:
             ]
         return JobPage(found[:limit], found[limit - 1].id if len(found) > limit else None)
 
+    def page_oldest_first(self, owner: str, *, limit: int, after: str | None) -> JobPage:
+        with self._lock:
+            found = [
+                stored.job
+                for (whose, job_id), stored in sorted(self._jobs.items(), reverse=True)
+                if whose == owner and (after is None or job_id < after) and stored.job.deleted_at is None
+            ]
+        return JobPage(found[:limit], found[limit - 1].id if len(found) > limit else None)
+
     def ended_before(self, moment: datetime, limit: int) -> list[StoredJob]:
         with self._lock:
             stored = [self._jobs[key] for key in sorted(self._jobs)]

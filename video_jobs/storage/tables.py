@@ -6,13 +6,14 @@ import itertools
 import logging
 from collections.abc import Iterator
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from azure.core.exceptions import ServiceResponseError
 from azure.data.tables import TableClient, TableErrorCode, TableServiceClient, TableTransactionError
 
 from video_jobs.errors import JobNotFound
-from video_jobs.ids import lowest_id_at
+from video_jobs.ids import POSITIONS, id_at, lowest_id_at, position_of
 from video_jobs.job import Job, Status
 from video_jobs.ports import IdempotencyEntry, JobPage, StoredJob
 from video_jobs.storage.claims import CLAIMS_TABLE
@@ -21,6 +22,7 @@ from video_jobs.storage.gates import GATES_TABLE
 from video_jobs.storage.guarded_rows import GuardedRows, RowGone, with_write_id
 from video_jobs.storage.job_rows import from_row, to_row
 from video_jobs.storage.live_jobs import LIVE_TABLE
+from video_jobs.storage.tail import last_rows
 
 log = logging.getLogger("reelkeep.storage")
 
@@ -97,6 +99,20 @@ class TableJobs:
                 jobs.append(from_row(row))
         return JobPage(jobs, None)
 
+    def page_oldest_first(self, owner: str, *, limit: int, after: str | None) -> JobPage:
+        jobs: list[Job] = []
+        end = POSITIONS if after is None else position_of(after)
+        with translated("listing jobs"):
+            while last := last_rows(partial(self._positions, owner), end, limit + 1):
+                for row in reversed(self._between(owner, last[0], end)):
+                    if "deleted_at" in row:
+                        continue
+                    if len(jobs) == limit:
+                        return JobPage(jobs, jobs[-1].id)
+                    jobs.append(from_row(row))
+                end = last[0]
+        return JobPage(jobs, None)
+
     def ended_before(self, moment: datetime, limit: int) -> list[StoredJob]:
         with translated("looking for jobs that ended long ago"):
             ended = (
@@ -114,6 +130,28 @@ class TableJobs:
     def _read(self, owner: str, job_id: str) -> StoredJob | None:
         row = self._rows.get(owner, job_id, f"reading {job_id}")
         return None if row is None else StoredJob(from_row(row.fields), row.etag)
+
+    def _positions(self, owner: str, low: int, high: int, most: int) -> list[int]:
+        """Of the first jobs between the two, neither of them included: keys only, in one call."""
+        wanted = "PartitionKey eq @owner and RowKey gt @low and RowKey lt @high"
+        parameters = {
+            "owner": owner,
+            "low": id_at(low) if low >= 0 else _JOB_PREFIX,
+            "high": id_at(high) if high < POSITIONS else _JOB_END,
+        }
+        rows = self._table.query_entities(
+            wanted, parameters=parameters, select=["RowKey"], results_per_page=most
+        )
+        return [position_of(row["RowKey"]) for row in itertools.islice(rows, most)]
+
+    def _between(self, owner: str, first: int, end: int) -> list[dict[str, Any]]:
+        wanted = "PartitionKey eq @owner and RowKey ge @first and RowKey lt @end"
+        parameters = {
+            "owner": owner,
+            "first": id_at(first),
+            "end": id_at(end) if end < POSITIONS else _JOB_END,
+        }
+        return list(self._table.query_entities(wanted, parameters=parameters))
 
     def _owners(self) -> Iterator[str]:
         """In order; one row is read of each, however many jobs they have."""

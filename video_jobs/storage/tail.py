@@ -1,0 +1,32 @@
+"""The end of a long range of rows, in a table that reads forwards only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+Probe = Callable[[int, int, int], list[int]]
+"""The first rows between two positions, both left out: at most so many, in ascending order."""
+
+_ROOM = 4  # a probe that sees up to so many times what is wanted ends the search
+
+
+def last_rows(probe: Probe, end: int, wanted: int) -> list[int]:
+    """The last `wanted` rows before `end`, in ascending order; all of them where there are no more.
+
+    A bisection: how many probes it takes depends on how the rows are spread, hardly on how many there are.
+    One is enough where there are few; some thirty where they were made at even intervals over years.
+    """
+    room = _ROOM * wanted
+    rows = probe(-1, end, room)
+    if len(rows) < room:
+        return rows[-wanted:]
+    low, high = rows[0] - 1, end  # after `low` come too many to see at once, after `high` too few
+    while True:
+        middle = (low + high) // 2
+        rows = probe(middle, end, room)
+        if len(rows) == room:
+            low = middle
+        elif len(rows) < wanted:
+            high = middle
+        else:
+            return rows[-wanted:]
