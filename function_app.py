@@ -8,6 +8,7 @@ import backend_api.blueprint
 import contract_api.blueprint
 import fetch_video.blueprint
 import job_api.blueprint
+import openai_api.blueprint
 import poll_job.blueprint
 import submit_job.blueprint
 import sweep_jobs.blueprint
@@ -22,6 +23,7 @@ _others = (
     job_api.blueprint.blueprint,
     sweep_jobs.blueprint.blueprint,
     backend_api.blueprint.blueprint,
+    openai_api.blueprint.blueprint,
 )
 blueprints = (*_others, contract_api.blueprint.blueprint_of(_others))
 

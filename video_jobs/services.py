@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from video_jobs.backends.registry import Backends
+from video_jobs.door_keys import DoorKeys
 from video_jobs.ports import Blobs, Claims, Clock, Gates, JobStore, LiveJobs, Messages
 from video_jobs.settings import Settings
 from video_jobs.storage.blobs import StorageBlobs, create_containers
@@ -35,6 +36,7 @@ class Services:
     create_deadline: float  #: seconds
     fetch_deadline: float  #: seconds
     retention: timedelta | None = None  #: how long ended jobs are kept; None: for ever
+    door_keys: DoorKeys = field(default_factory=DoorKeys)  #: of the OpenAI door
 
 
 def utc_now() -> datetime:
@@ -77,4 +79,5 @@ def build(settings: Settings, clock: Clock = utc_now) -> Services:
         create_deadline=settings.create_deadline,
         fetch_deadline=settings.fetch_deadline,
         retention=settings.retention,
+        door_keys=settings.door_keys,
     )

@@ -16,6 +16,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from video_jobs.backend_settings import DEFAULT_SCOPE, BackendSettings, base_url
+from video_jobs.door_keys import DoorKeys, read_door_keys
 from video_jobs.errors import InvalidSettings
 
 _ACCOUNT = r"[a-z0-9]{3,24}"
@@ -44,6 +45,7 @@ class Settings:
     create_deadline: float  #: seconds for the whole paid call
     fetch_deadline: float  #: seconds for one download
     retention: timedelta | None  #: how long ended jobs are kept; None: for ever
+    door_keys: DoorKeys  #: of the OpenAI door
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
@@ -68,10 +70,11 @@ class Settings:
         create_deadline = _seconds(environment, "VIDEO_CREATE_DEADLINE_SECONDS", 90, 5, 200, problems)
         fetch_deadline = _seconds(environment, "VIDEO_FETCH_DEADLINE_SECONDS", 480, 10, 500, problems)
         days = _number(environment, "RETENTION_DAYS", 0, 0, 36500, problems, "days, or 0 for ever")
+        door_keys = read_door_keys(environment, problems)
         if problems or storage is None:
             raise InvalidSettings(problems)
         retention = timedelta(days=days) if days else None
-        return cls(storage, tuple(backends), api_keys, create_deadline, fetch_deadline, retention)
+        return cls(storage, tuple(backends), api_keys, create_deadline, fetch_deadline, retention, door_keys)
 
     def backend(self, name: str) -> BackendSettings | None:
         return next((backend for backend in self.backends if backend.name == name), None)

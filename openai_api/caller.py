@@ -1,0 +1,29 @@
+"""Who is at the door? The key says so, and nothing else: no sign-in header is read here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from openai_api.errors import DoorError
+from video_jobs.door_keys import SETTING, DoorKey, DoorKeys
+
+_CHALLENGE = {"WWW-Authenticate": "Bearer"}
+
+
+def caller_of(headers: Mapping[str, str], keys: DoorKeys) -> DoorKey:
+    """Raises DoorError, which never repeats what was sent."""
+    if not keys.keys:
+        raise _unauthorised(
+            f"This door is shut: no key is set. Whoever runs the app opens it with {SETTING}."
+        )
+    scheme, _, presented = headers.get("authorization", "").strip().partition(" ")
+    if scheme.lower() != "bearer" or not presented.strip():
+        raise _unauthorised("No API key was sent. Send one as 'Authorization: Bearer KEY'.")
+    key = keys.find(presented.strip())
+    if key is None:
+        raise _unauthorised(f"The API key is not one of this app's. It takes those in its setting {SETTING}.")
+    return key
+
+
+def _unauthorised(message: str) -> DoorError:
+    return DoorError(401, "invalid_api_key", message, headers=_CHALLENGE)

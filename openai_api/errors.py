@@ -1,0 +1,107 @@
+"""Errors as OpenAI's clients expect them: `{"error": {"message", "type", "param", "code"}}`."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Mapping
+
+import azure.functions as func
+
+from http_edge.answers import json_answer
+from http_edge.problems import Handler
+from video_jobs.errors import (
+    IdempotencyKeyReused,
+    InvalidRequest,
+    InvalidSettings,
+    JobNotFound,
+    ReelkeepError,
+    RequestTooLarge,
+    StorageUnavailable,
+    UnsupportedContentType,
+)
+
+log = logging.getLogger("reelkeep.door")
+
+_BAD_REQUEST = "invalid_request_error"
+_SERVER = "server_error"
+
+# Fields that have another name at this door.
+_PARAMS = {"input_image": "input_reference", "backend": "model"}
+
+# OpenAI's package repeats 409 by itself; it stays what it is.
+_NO_RETRY = {"x-should-retry": "false"}
+
+
+class DoorError(ReelkeepError):
+    """An error that only this door has."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        param: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.param = param
+        self.headers = headers
+
+
+def answers_openai(handler: Handler) -> Handler:
+    """Every error leaves in OpenAI's shape; what nobody expected is logged with its traceback, and not shown."""
+
+    # The host passes the request by the name of its binding.
+    @functools.wraps(handler)
+    def answering(req: func.HttpRequest) -> func.HttpResponse:
+        try:
+            return handler(req)
+        except Exception as error:  # noqa: BLE001 - the edge: beyond it is only the host
+            return _translate(error)
+
+    return answering
+
+
+def error_answer(
+    status: int,
+    code: str | None,
+    message: str,
+    param: str | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> func.HttpResponse:
+    kind = _SERVER if status >= 500 else _BAD_REQUEST
+    error = {"message": message, "type": kind, "param": param, "code": code}
+    return json_answer({"error": error}, status, headers)
+
+
+def _translate(error: Exception) -> func.HttpResponse:
+    match error:
+        case DoorError():
+            return error_answer(error.status, error.code, str(error), error.param, error.headers)
+        case InvalidRequest():
+            named = [(_PARAMS.get(p.field, p.field), p.message) for p in error.problems]
+            status = {RequestTooLarge: 413, UnsupportedContentType: 415}.get(type(error), 400)
+            message = "; ".join(f"{field}: {words}" for field, words in named)
+            return error_answer(status, error.code, message, named[0][0])
+        case JobNotFound():
+            return error_answer(404, "not_found", f"Video with id '{error.job_id}' not found.", "video_id")
+        case IdempotencyKeyReused():
+            return error_answer(
+                409, "idempotency_key_reused", str(error), "Idempotency-Key", headers=_NO_RETRY
+            )
+        case InvalidSettings():  # who has not shown a key yet is not told which
+            log.error("The settings are not usable: %s", error)
+            return error_answer(
+                503, "misconfigured", "The app's settings need mending; /api/health says which."
+            )
+        case StorageUnavailable():
+            log.error("%s", error)
+            message = "The storage can't be reached right now; try again in a moment."
+            return error_answer(503, "storage_unavailable", message, headers={"Retry-After": "10"})
+        case _:
+            log.exception("An error that nobody expected")
+            message = "An unexpected error; the app's log has the details."
+            return error_answer(500, "internal_error", message)

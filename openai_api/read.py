@@ -1,0 +1,85 @@
+"""Reading videos: one, a page of them, and where the bytes of one are."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from openai_api.errors import DoorError
+from openai_api.video import VideoList, video_of
+from video_jobs.errors import InvalidRequest, JobNotFound
+from video_jobs.ids import is_job_id
+from video_jobs.job import Job, Output
+from video_jobs.lookup import find_job
+from video_jobs.ports import StoredJob, VideoPlace
+from video_jobs.services import Services
+
+DEFAULT_LIMIT = 20
+LARGEST_LIMIT = 100
+
+
+def find_video(services: Services, owner: str, video_id: str, *, deleted_too: bool = False) -> StoredJob:
+    """Raises JobNotFound, also for what is no id of ours: OpenAI's clients know no other word for it."""
+    if not is_job_id(video_id):
+        raise JobNotFound("".join(c if c.isprintable() else "?" for c in video_id[:100]))
+    return find_job(services, owner, video_id, deleted_too=deleted_too)
+
+
+def list_videos(services: Services, owner: str, query: Mapping[str, str]) -> VideoList:
+    """Raises InvalidRequest for an unusable `limit`, `after` or `order`."""
+    limit, after, order = _limit(query.get("limit", "")), query.get("after"), query.get("order", "desc")
+    if order not in ("asc", "desc"):
+        raise InvalidRequest.of("order", "must be asc or desc")
+    if after is not None and not is_job_id(after):
+        raise InvalidRequest.of("after", "must be the id of a video, like last_id of the page before")
+    if order == "asc":
+        page = services.jobs.page_oldest_first(owner, limit=limit, after=after)
+    else:
+        page = services.jobs.page(owner, limit=limit, after=after, statuses=frozenset())
+    videos = [video_of(job, services.retention) for job in page.jobs]
+    return {
+        "object": "list",
+        "data": videos,
+        "first_id": videos[0]["id"] if videos else None,
+        "last_id": videos[-1]["id"] if videos else None,
+        "has_more": page.after is not None,
+    }
+
+
+def content_url(services: Services, job: Job, variant: str) -> str:
+    """A signed URL of the job's first video, or of its still.
+
+    Raises InvalidRequest for a variant that is not made here, DoorError for what is not there (yet).
+    """
+    if variant not in ("video", "thumbnail"):
+        raise InvalidRequest.of(
+            "variant",
+            "must be video or thumbnail; a spritesheet is not made here, since not all video APIs do",
+        )
+    output = next((output for output in job.outputs if output.stored is not None), None)
+    if output is None:
+        raise _not_there(job)
+    place = VideoPlace(job.owner, job.id, output.index)
+    return services.blobs.sign_video(place).url if variant == "video" else _still(services, place, output)
+
+
+def _still(services: Services, place: VideoPlace, output: Output) -> str:
+    if output.thumbnail is None:
+        raise DoorError(404, "no_thumbnail", f"The video {place.job_id} has no still.", "variant")
+    return services.blobs.sign_thumbnail(place, output.thumbnail).url
+
+
+def _not_there(job: Job) -> DoorError:
+    if job.is_terminal:
+        why = job.error.message if job.error else f"it is {job.status}"
+        return DoorError(404, "video_not_available", f"The video {job.id} can't be had: {why}", "video_id")
+    message = f"The video {job.id} is not ready yet. Ask for its content once its status is completed."
+    return DoorError(404, "video_not_ready", message, "video_id")
+
+
+def _limit(text: str) -> int:
+    if not text:
+        return DEFAULT_LIMIT
+    if not (re.fullmatch("[0-9]{1,3}", text) and 1 <= int(text) <= LARGEST_LIMIT):
+        raise InvalidRequest.of("limit", f"must be a whole number from 1 to {LARGEST_LIMIT}")
+    return int(text)

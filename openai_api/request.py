@@ -1,0 +1,109 @@
+"""What a client may send to create a video, and the reading of it: OpenAI's fields, in JSON or in a form."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from http_edge.fields import validated
+from http_edge.submissions import (
+    FormReader,
+    Prompt,
+    Size,
+    WholeNumber,
+    from_data_url,
+    idempotency_key,
+    image_in,
+    read_fields,
+)
+from openai_api.models import backend_of
+from video_jobs.backends.registry import Backends
+from video_jobs.errors import InvalidRequest
+from video_jobs.submit import Submission
+
+_IMAGE = "input_reference"
+_IMAGE_URL, _FILE_ID = "image_url", "file_id"
+_EXAMPLE = '{"image_url": "data:image/png;base64,…"}'
+
+
+class CreateVideo(BaseModel):
+    """The body of `POST /api/v1/videos`. Fields that aren't known are left alone: tools send some of their own."""
+
+    model_config = ConfigDict(extra="ignore", defer_build=True)
+
+    prompt: Prompt
+    model: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    size: Size | None = None
+    seconds: WholeNumber | None = None
+    input_reference: Any = None
+
+
+def read_create(
+    headers: Mapping[str, str], body: bytes, read_form: FormReader, backends: Backends
+) -> Submission:
+    """Raises InvalidRequest or a kind of it; nothing was written then."""
+    key = idempotency_key(headers)
+    fields, files = read_fields(headers, body, read_form)
+    content = _file_in(files) if files is not None else None
+    request = validated(CreateVideo, fields)
+    if content is None:
+        content = _referenced(_reference_in(fields))
+    image = image_in(content) if content is not None else None
+    sent = {name: value for name, value in fields.items() if not name.startswith(_IMAGE)}
+    whole = json.dumps([sent, image.sha256 if image else None], sort_keys=True)
+    return Submission(
+        prompt=request.prompt,
+        size=request.size,
+        seconds=request.seconds,
+        backend=backend_of(backends, request.model),
+        image=image,
+        image_bytes=content,
+        idempotency_key=key,
+        fingerprint=hashlib.sha256(whole.encode("utf-8", "surrogatepass")).hexdigest(),
+    )
+
+
+def is_repeat(headers: Mapping[str, str]) -> bool:
+    """Whether OpenAI's package says that it sends a request again, which it does without any other sign."""
+    count = headers.get("x-stainless-retry-count", "")
+    return count.isascii() and count.isdecimal() and len(count) < 10 and int(count) > 0
+
+
+def _file_in(files: dict[str, Any]) -> bytes | None:
+    strange = sorted(set(files) - {_IMAGE})
+    if strange:
+        raise InvalidRequest.of(strange[0], f"is no file that is taken; send the image as {_IMAGE}")
+    return files[_IMAGE].read() if _IMAGE in files else None
+
+
+def _reference_in(fields: dict[str, Any]) -> Any:
+    """As JSON has it, or as OpenAI's package spreads an object over a form's fields."""
+    spread = {
+        name: fields[f"{_IMAGE}[{name}]"] for name in (_IMAGE_URL, _FILE_ID) if f"{_IMAGE}[{name}]" in fields
+    }
+    return spread or fields.get(_IMAGE)
+
+
+def _referenced(reference: Any) -> bytes | None:
+    if reference is None:
+        return None
+    if isinstance(reference, str):
+        reference = {_IMAGE_URL: reference}
+    if not isinstance(reference, dict):
+        raise InvalidRequest.of(_IMAGE, f"must be a file part, or {_EXAMPLE}")
+    if reference.get(_FILE_ID) is not None:
+        raise InvalidRequest.of(
+            f"{_IMAGE}.{_FILE_ID}", "is not taken, since no files are kept here; send the image itself"
+        )
+    url = reference.get(_IMAGE_URL)
+    if not isinstance(url, str):
+        raise InvalidRequest.of(_IMAGE, f"needs an image_url: {_EXAMPLE}")
+    if not url.startswith("data:"):
+        raise InvalidRequest.of(
+            f"{_IMAGE}.{_IMAGE_URL}", "must be a data URL: nothing is fetched from other hosts"
+        )
+    return from_data_url(f"{_IMAGE}.{_IMAGE_URL}", url)
