@@ -1,0 +1,224 @@
+"""What comes in at the OpenAI door, and how a job looks from there."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+
+from openai_api.create import last_number
+from openai_api.request import is_repeat, read_create
+from openai_api.video import video_of
+from tests.contract.documents import contract
+from tests.unit.examples import moderately_many
+from tests.unit.jobs import NOW, REQUEST, a_job
+from video_jobs.backends.registry import Backends
+from video_jobs.errors import InvalidRequest
+from video_jobs.job import Job, JobError, Status
+from video_jobs.ports import IdempotencyEntry
+from video_jobs.settings import Settings
+from video_jobs.submit import Submission
+
+BACKENDS = Backends(
+    Settings.from_environment(
+        {
+            "AzureWebJobsStorage": "UseDevelopmentStorage=true",
+            "VIDEO_BACKENDS": json.dumps(
+                [
+                    {"name": name, "dialect": "openai-videos", "base_url": "http://x.invalid", "model": model}
+                    for name, model in (("first", "wan"), ("second", "ltx"), ("wan", "hunyuan"))
+                ]
+            ),
+        }
+    )
+)
+
+
+def send(body: Any, **headers: str) -> Submission:
+    headers = {"content-type": "application/json", **headers}
+    return read_create(headers, json.dumps(body).encode(), lambda: ({}, {}), BACKENDS)
+
+
+def send_form(fields: dict[str, str], files: dict[str, bytes] | None = None) -> Submission:
+    parts = {name: io.BytesIO(content) for name, content in (files or {}).items()}
+    headers = {"content-type": "multipart/form-data; boundary=x"}
+    return read_create(headers, b"", lambda: (fields, parts), BACKENDS)
+
+
+def refused(body: dict[str, Any]) -> str:
+    with pytest.raises(InvalidRequest) as error:
+        send(body)
+    return str(error.value)
+
+
+def data_url(content: bytes) -> str:
+    return f"data:image/png;base64,{base64.b64encode(content).decode()}"
+
+
+# --- what is taken -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seconds", [8, "8"])
+def test_the_fields_of_the_protocol_are_taken_and_what_tools_add_is_left_alone(seconds: Any):
+    body = {"prompt": "a boat", "size": "1280x720", "seconds": seconds, "user": "u", "n": {"any": "thing"}}
+    submission = send(body)
+    assert (submission.prompt, submission.size, submission.seconds) == ("a boat", "1280x720", 8)
+    assert submission.backend is None
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ({}, "prompt: is missing"),
+        ({"prompt": " "}, "prompt: it is empty"),
+        ({"prompt": "a", "size": "big"}, "size: must be WIDTHxHEIGHT"),
+        ({"prompt": "a", "seconds": "four"}, "seconds: "),
+        ({"prompt": "a", "seconds": 4.5}, "seconds: "),
+        ({"prompt": "a", "model": 3}, "model: "),
+        ({"prompt": "a", "input_reference": 3}, "input_reference: must be a file part"),
+        ({"prompt": "a", "input_reference": {}}, "input_reference: needs an image_url"),
+        ({"prompt": "a", "input_reference": {"file_id": "file-1"}}, "no files are kept here"),
+        ({"prompt": "a", "input_reference": {"image_url": "https://x.invalid/a.png"}}, "must be a data URL"),
+        ({"prompt": "a", "input_reference": {"image_url": "data:,x"}}, "must be a base64 data URL"),
+        (
+            {"prompt": "a", "input_reference": {"image_url": "data:image/png;base64,AAAA"}},
+            "no PNG, JPEG or WebP",
+        ),
+    ],
+)
+def test_what_can_not_be_taken_is_refused_with_its_field(body: dict[str, Any], says: str):
+    assert says in refused(body)
+
+
+def test_the_image_comes_as_a_file_or_in_a_data_url_in_json_and_in_a_form(pictures: dict[str, bytes]):
+    content = pictures["image/png"]
+    ways = [
+        send({"prompt": "a", "input_reference": {"image_url": data_url(content)}}),
+        send({"prompt": "a", "input_reference": data_url(content)}),
+        send_form({"prompt": "a"}, {"input_reference": content}),
+        send_form({"prompt": "a", "input_reference[image_url]": data_url(content)}),
+    ]
+    assert [way.image_bytes for way in ways] == [content] * 4
+    assert len({way.fingerprint for way in ways}) == 1
+
+
+def test_a_file_under_another_name_is_not_left_out_of_a_video_that_is_paid_for():
+    with pytest.raises(InvalidRequest, match="image: is no file that is taken"):
+        send_form({"prompt": "a"}, {"image": b"x"})
+
+
+@pytest.mark.parametrize(
+    ("model", "backend"),
+    [
+        (None, None),
+        ("first", "first"),
+        ("ltx", "second"),
+        ("wan", "wan"),  # a backend's name comes before another's model
+        ("sora-2", None),
+        ("sora-2-pro", None),
+        ("sora-2-2025-10-06", None),
+    ],
+)
+def test_a_model_is_a_backends_name_or_its_model_and_what_every_tool_sends_is_the_default(
+    model: str | None, backend: str | None
+):
+    assert send({"prompt": "a", "model": model}).backend == backend
+
+
+def test_a_model_that_is_not_there_is_refused_naming_what_is():
+    assert refused({"prompt": "a", "model": "veo-3"}).endswith("there are: first, wan, second, ltx, hunyuan")
+
+
+def test_a_fingerprint_is_of_the_whole_request(pictures: dict[str, bytes]):
+    bodies: list[dict[str, Any]] = [
+        {"prompt": "a"},
+        {"prompt": "b"},
+        {"prompt": "a", "seconds": "4"},
+        {"prompt": "a", "seed": 1},
+        {"prompt": "a", "input_reference": data_url(pictures["image/png"])},
+    ]
+    assert len({send(body).fingerprint for body in bodies}) == len(bodies)
+    assert send({"prompt": "a", "seed": 1}).fingerprint == send({"seed": 1, "prompt": "a"}).fingerprint
+
+
+@pytest.mark.parametrize(
+    ("count", "repeat"),
+    [(None, False), ("0", False), ("1", True), ("2", True), ("-1", False), ("x", False), ("²", False)],
+)
+def test_the_package_says_when_it_repeats(count: str | None, repeat: bool):
+    assert is_repeat({} if count is None else {"x-stainless-retry-count": count}) is repeat
+
+
+# --- how a job looks -----------------------------------------------------------------------------
+
+
+def job_as(status: Status, **changes: Any) -> Job:
+    request = replace(REQUEST, width=720, height=1280, seconds=4)
+    return replace(a_job(), status=status, request=request, **changes)
+
+
+@pytest.mark.parametrize(
+    ("status", "shown"),
+    [
+        ("waiting", "queued"),
+        ("submitting", "queued"),
+        ("queued", "queued"),
+        ("running", "in_progress"),
+        ("fetching", "in_progress"),
+        ("pending_download", "in_progress"),
+        ("succeeded", "completed"),
+        ("failed", "failed"),
+        ("cancelled", "failed"),
+        ("expired", "failed"),
+    ],
+)
+def test_every_status_has_its_word_and_the_answer_is_as_the_protocol_describes_it(status: str, shown: str):
+    ended = Status(status).is_terminal
+    video = video_of(job_as(Status(status), finished_at=NOW if ended else None), None)
+    assert video["status"] == shown
+    assert (video["error"] is not None) == (shown == "failed")
+    assert video["completed_at"] == (int(NOW.timestamp()) if ended else None)
+    assert (video["size"], video["seconds"], video["expires_at"]) == ("720x1280", "4", None)
+    document = contract("openai-videos.openapi.yaml")
+    schema = {**document["components"]["schemas"]["VideoResource"], "components": document["components"]}
+    Draft202012Validator(schema).validate(video)
+
+
+def test_an_error_has_the_code_and_words_of_the_job():
+    error = JobError("moderation_blocked", "It said no.")
+    assert video_of(job_as(Status.FAILED, error=error), None)["error"] == {
+        "code": "moderation_blocked",
+        "message": "It said no.",
+    }
+
+
+def test_a_video_expires_when_the_app_deletes_it():
+    video = video_of(job_as(Status.SUCCEEDED, finished_at=NOW), timedelta(days=30))
+    assert video["expires_at"] == int((NOW + timedelta(days=30)).timestamp())
+    assert video["progress"] == 100
+
+
+# --- numbers -------------------------------------------------------------------------------------
+
+
+@moderately_many
+@given(st.integers(0, 3000))
+def test_the_last_number_is_found_in_few_reads(count: int):
+    reads: list[int] = []
+
+    def find(number: int) -> IdempotencyEntry | None:
+        reads.append(number)
+        return IdempotencyEntry("o", str(number), "create", "j") if number <= count else None
+
+    last, entry = last_number(find)
+    assert last == count
+    assert (entry and entry.key_hash) == (str(count) if count else None)
+    assert len(reads) <= 2 * count.bit_length() + 1
