@@ -114,7 +114,7 @@ def http_functions(blueprints: Iterable[func.Blueprint]) -> Iterator[HttpFunctio
 
 def openapi(blueprints: Iterable[func.Blueprint]) -> dict[str, Any]:
     """The document. Functions that say nothing of themselves are left out; a test allows none."""
-    functions = [function for function in http_functions(blueprints) if function.operation is not None]
+    functions = [each for each in http_functions(blueprints) if each.operation and each.operation.listed]
     schemas = _Schemas(functions)
     paths: dict[str, dict[str, Any]] = {}
     for function in functions:

@@ -96,6 +96,7 @@ class Operation:
     retry_after_on: Sequence[int] = ()  #: problems that may bear Retry-After, besides 429 and 503
     security: Security | None = None  #: None: as the binding says
     answers_problems: bool = True  #: whether its errors leave as problems, and `ALWAYS` holds of it
+    listed: bool = True  #: False for what only says that there is nothing
 
     def __call__(self, handler: F) -> F:
         handler.__operation__ = self  # type: ignore[attr-defined]

@@ -5,23 +5,46 @@ from __future__ import annotations
 import azure.functions as func
 
 from http_edge.answers import json_answer, retry_after
+from http_edge.operations import FORM, Answer, Body, Header, JobId, Operation, Parameter
+from http_edge.submissions import IdempotencyKey
 from openai_api.caller import caller_of
 from openai_api.create import create_video
-from openai_api.errors import DoorError, answers_openai, error_answer
-from openai_api.read import content_url, find_video, list_videos
-from openai_api.request import is_repeat, read_create
-from openai_api.video import DeletedVideo, video_of
+from openai_api.errors import DoorError, answers_openai, error_answer, error_answers
+from openai_api.read import Limit, Order, Variant, content_url, find_video, list_videos
+from openai_api.request import CreateVideo, is_repeat, read_create
+from openai_api.video import DeletedVideo, Video, VideoList, video_of
 from video_jobs.job import Job
+from video_jobs.job_view import Url
 from video_jobs.repair import bury
 from video_jobs.services import Services, get_services
 
 blueprint = func.Blueprint()
 
+_TAG = "OpenAI videos"
 _LONGEST_POLL = 5  # seconds: OpenAI's package keeps to the first hint that it gets
+_VIDEO_ID = Parameter("id", "path", "A video's id, which is its job's.")
+_POLL_AFTER = Header(
+    "openai-poll-after-ms", "Milliseconds; not there when nothing will change any more.", int, required=False
+)
 
 
 @blueprint.function_name("create_video")
 @blueprint.route("v1/videos", methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)
+@Operation(
+    "Create a video",
+    tag=_TAG,
+    description="Fields that aren't known are left alone.",
+    security="door_key",
+    parameters=[
+        Parameter("Idempotency-Key", "header", "As in the job API.", IdempotencyKey),
+        Parameter(
+            "x-stainless-retry-count", "header", "Above 0: this was sent before, and is the same video."
+        ),
+    ],
+    bodies=[Body(CreateVideo), Body(CreateVideo, FORM, files=["input_reference"])],
+    answers={200: Answer("The video", Video, headers=[_POLL_AFTER]), **error_answers(400, 409, 413, 415)},
+    answers_problems=False,
+)
 @answers_openai
 def create_video_function(req: func.HttpRequest) -> func.HttpResponse:
     services = get_services()
@@ -36,6 +59,14 @@ def create_video_function(req: func.HttpRequest) -> func.HttpResponse:
 
 @blueprint.function_name("retrieve_video")
 @blueprint.route("v1/videos/{id}", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
+@Operation(
+    "One video",
+    tag=_TAG,
+    security="door_key",
+    parameters=[_VIDEO_ID],
+    answers={200: Answer("The video", Video, headers=[_POLL_AFTER]), **error_answers(404)},
+    answers_problems=False,
+)
 @answers_openai
 def retrieve_video_function(req: func.HttpRequest) -> func.HttpResponse:
     services = get_services()
@@ -45,6 +76,17 @@ def retrieve_video_function(req: func.HttpRequest) -> func.HttpResponse:
 
 @blueprint.function_name("retrieve_video_content")
 @blueprint.route("v1/videos/{id}/content", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
+@Operation(
+    "To a video's bytes, or to its still",
+    tag=_TAG,
+    security="door_key",
+    parameters=[_VIDEO_ID, Parameter("variant", "query", "Which of the two; the video by default.", Variant)],
+    answers={
+        302: Answer("To a read-only URL that ends", headers=[Header("Location", "The bytes.", Url)]),
+        **error_answers(400, 404),
+    },
+    answers_problems=False,
+)
 @answers_openai
 def retrieve_video_content_function(req: func.HttpRequest) -> func.HttpResponse:
     services = get_services()
@@ -56,6 +98,18 @@ def retrieve_video_content_function(req: func.HttpRequest) -> func.HttpResponse:
 
 @blueprint.function_name("list_videos")
 @blueprint.route("v1/videos", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
+@Operation(
+    "The videos",
+    tag=_TAG,
+    security="door_key",
+    parameters=[
+        Parameter("limit", "query", "How many at most.", Limit),
+        Parameter("after", "query", "The `last_id` of the page before, in the same order.", JobId),
+        Parameter("order", "query", "By when they were created; newest first by default.", Order),
+    ],
+    answers={200: Answer("A page", VideoList), **error_answers(400)},
+    answers_problems=False,
+)
 @answers_openai
 def list_videos_function(req: func.HttpRequest) -> func.HttpResponse:
     services = get_services()
@@ -65,6 +119,14 @@ def list_videos_function(req: func.HttpRequest) -> func.HttpResponse:
 
 @blueprint.function_name("delete_video")
 @blueprint.route("v1/videos/{id}", methods=["DELETE"], auth_level=func.AuthLevel.ANONYMOUS)
+@Operation(
+    "Delete a video, and stop it if it runs",
+    tag=_TAG,
+    security="door_key",
+    parameters=[_VIDEO_ID],
+    answers={200: Answer("Nobody sees it any more", DeletedVideo), **error_answers(404)},
+    answers_problems=False,
+)
 @answers_openai
 def delete_video_function(req: func.HttpRequest) -> func.HttpResponse:
     services = get_services()
@@ -75,7 +137,19 @@ def delete_video_function(req: func.HttpRequest) -> func.HttpResponse:
 
 
 @blueprint.function_name("unknown_openai_path")
-@blueprint.route("v1/{*path}", auth_level=func.AuthLevel.ANONYMOUS)
+@blueprint.route(
+    "v1/{*path}",
+    methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+    auth_level=func.AuthLevel.ANONYMOUS,
+)
+@Operation(
+    "Any other path",
+    tag=_TAG,
+    security="door_key",
+    answers=error_answers(404),
+    answers_problems=False,
+    listed=False,
+)
 @answers_openai
 def unknown_openai_path_function(req: func.HttpRequest) -> func.HttpResponse:
     caller_of(req.headers, get_services().door_keys)

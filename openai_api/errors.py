@@ -5,10 +5,13 @@ from __future__ import annotations
 import functools
 import logging
 from collections.abc import Mapping
+from http import HTTPStatus
 
 import azure.functions as func
+from typing_extensions import TypedDict
 
 from http_edge.answers import json_answer
+from http_edge.operations import RETRY_AFTER, Answer
 from http_edge.problems import Handler
 from video_jobs.errors import (
     IdempotencyKeyReused,
@@ -31,6 +34,25 @@ _PARAMS = {"input_image": "input_reference", "backend": "model"}
 
 # OpenAI's package repeats 409 by itself; it stays what it is.
 _NO_RETRY = {"x-should-retry": "false"}
+
+
+class OpenAIError(TypedDict):
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+
+
+class ErrorBody(TypedDict):
+    """What went wrong, as OpenAI's clients expect it."""
+
+    error: OpenAIError
+
+
+def error_answers(*statuses: int) -> dict[int, Answer]:
+    """For the contract: those, and what every call of the door may answer."""
+    described = {status: Answer(HTTPStatus(status).phrase, ErrorBody) for status in (*statuses, 401, 500)}
+    return described | {503: Answer("The storage or the settings fail", ErrorBody, headers=[RETRY_AFTER])}
 
 
 class DoorError(ReelkeepError):
@@ -73,8 +95,8 @@ def error_answer(
     headers: Mapping[str, str] | None = None,
 ) -> func.HttpResponse:
     kind = _SERVER if status >= 500 else _BAD_REQUEST
-    error = {"message": message, "type": kind, "param": param, "code": code}
-    return json_answer({"error": error}, status, headers)
+    body: ErrorBody = {"error": {"message": message, "type": kind, "param": param, "code": code}}
+    return json_answer(body, status, headers)
 
 
 def _translate(error: Exception) -> func.HttpResponse:

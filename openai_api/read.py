@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from openai_api.errors import DoorError
 from openai_api.video import VideoList, video_of
@@ -16,6 +19,10 @@ from video_jobs.services import Services
 
 DEFAULT_LIMIT = 20
 LARGEST_LIMIT = 100
+
+Limit = Annotated[int, Field(ge=1, le=LARGEST_LIMIT, json_schema_extra={"default": DEFAULT_LIMIT})]
+Order = Literal["asc", "desc"]
+Variant = Literal["video", "thumbnail"]
 
 
 def find_video(services: Services, owner: str, video_id: str, *, deleted_too: bool = False) -> StoredJob:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from http_edge.fields import validated
 from http_edge.submissions import (
@@ -23,11 +23,33 @@ from http_edge.submissions import (
 from openai_api.models import backend_of
 from video_jobs.backends.registry import Backends
 from video_jobs.errors import InvalidRequest
+from video_jobs.job import InputImage
 from video_jobs.submit import Submission
 
 _IMAGE = "input_reference"
 _IMAGE_URL, _FILE_ID = "image_url", "file_id"
 _EXAMPLE = '{"image_url": "data:image/png;base64,…"}'
+
+
+Model = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=200,
+        description="A backend's name, or its model. sora-2 and sora-2-pro are the default one where no backend has them.",
+    ),
+]
+ImageReference = Annotated[
+    Any,
+    WithJsonSchema(
+        {
+            "type": ["object", "null"],
+            "properties": {_IMAGE_URL: {"type": "string", "description": "A base64 data URL."}},
+            "required": [_IMAGE_URL],
+            "description": "The image that the video starts from; in a form a file.",
+        }
+    ),
+]
 
 
 class CreateVideo(BaseModel):
@@ -36,10 +58,10 @@ class CreateVideo(BaseModel):
     model_config = ConfigDict(extra="ignore", defer_build=True)
 
     prompt: Prompt
-    model: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    model: Model | None = None
     size: Size | None = None
     seconds: WholeNumber | None = None
-    input_reference: Any = None
+    input_reference: ImageReference = None
 
 
 def read_create(
@@ -53,8 +75,6 @@ def read_create(
     if content is None:
         content = _referenced(_reference_in(fields))
     image = image_in(content) if content is not None else None
-    sent = {name: value for name, value in fields.items() if not name.startswith(_IMAGE)}
-    whole = json.dumps([sent, image.sha256 if image else None], sort_keys=True)
     return Submission(
         prompt=request.prompt,
         size=request.size,
@@ -63,7 +83,7 @@ def read_create(
         image=image,
         image_bytes=content,
         idempotency_key=key,
-        fingerprint=hashlib.sha256(whole.encode("utf-8", "surrogatepass")).hexdigest(),
+        fingerprint=_fingerprint(fields, image),
     )
 
 
@@ -71,6 +91,16 @@ def is_repeat(headers: Mapping[str, str]) -> bool:
     """Whether OpenAI's package says that it sends a request again, which it does without any other sign."""
     count = headers.get("x-stainless-retry-count", "")
     return count.isascii() and count.isdecimal() and len(count) < 10 and int(count) > 0
+
+
+def _fingerprint(fields: dict[str, Any], image: InputImage | None) -> str:
+    """Of all that was sent, what isn't known too; of the image its bytes, however they came."""
+    sent = {name: value for name, value in fields.items() if not name.startswith(_IMAGE)}
+    try:
+        whole = json.dumps([sent, image.sha256 if image else None], sort_keys=True)
+    except RecursionError as error:
+        raise InvalidRequest.of("body", "is nested too deeply", code="invalid_json") from error
+    return hashlib.sha256(whole.encode("ascii")).hexdigest()
 
 
 def _file_in(files: dict[str, Any]) -> bytes | None:

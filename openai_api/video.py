@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Literal, TypedDict
+from typing import Literal
+
+from pydantic import with_config
+from typing_extensions import TypedDict
 
 from video_jobs.job import Job, Status
 
@@ -33,20 +36,28 @@ class VideoError(TypedDict):
     message: str
 
 
+@with_config(use_attribute_docstrings=True)
 class Video(TypedDict):
-    """All fields, always: OpenAI's description lets none be left out."""
+    """A job, with all fields always: OpenAI's description lets none be left out."""
 
     id: str
+    """As in the job API."""
     object: Literal["video"]
     model: str
+    """The one that is used."""
     status: VideoStatus
-    progress: int  #: percent
-    created_at: int  #: Unix time in seconds, as are the others
+    progress: int
+    """Percent."""
+    created_at: int
+    """Unix time in seconds, as are the others."""
     completed_at: int | None
-    expires_at: int | None  #: when what is stored is deleted
+    expires_at: int | None
+    """When what is stored is deleted; null: never."""
     prompt: str
-    size: str  #: WIDTHxHEIGHT; empty where the video API did not tell it of an imported job
-    seconds: str  #: empty likewise
+    size: str
+    """WIDTHxHEIGHT; empty where the video API did not tell it of an imported job."""
+    seconds: str
+    """Empty likewise."""
     remixed_from_video_id: None
     error: VideoError | None
 
