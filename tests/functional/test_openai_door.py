@@ -1,0 +1,324 @@
+"""The official OpenAI package, given nothing but an address and a key, and what else may come to that door."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import os
+import socket
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from urllib.parse import urlsplit
+
+import openai
+import pytest
+import requests
+from openai.types import Video
+from PIL import Image
+
+import function_app
+from local.azurite_process import Azurite
+from local.function_host.host import FunctionHost
+from local.simulator.faults import Fault
+from local.simulator.server import Simulator
+from tests.leaks import SECRETS
+from tests.pipeline import API_KEY, environment_for
+from video_jobs import services
+from video_jobs.storage.connection import connect
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+ALICE, BOB, PLAIN = "the-key-of-alice-0123", "the-key-of-bob-456789", "a-key-without-an-owner"
+SECRETS.update(dict.fromkeys((ALICE, BOB, PLAIN), "a key of the OpenAI door"))
+# The fastest to render.
+SMALL: dict[str, Any] = {"prompt": "a paper boat", "size": "480x480", "seconds": "1"}
+
+
+class Door:
+    def __init__(self, host: FunctionHost, simulator: Simulator) -> None:
+        self.api = f"{host.url}/api"
+        self.url = f"{self.api}/v1"
+        self.simulator = simulator
+
+    def client(self, key: str = ALICE, **options: Any) -> openai.OpenAI:
+        return openai.OpenAI(**{"base_url": self.url, "api_key": key, "max_retries": 0, **options})
+
+    def send(self, method: str, path: str, key: str | None = ALICE, **arguments: Any) -> requests.Response:
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        headers |= arguments.pop("headers", {})
+        return requests.request(
+            method, f"{self.url}/{path}", headers=headers, timeout=30, allow_redirects=False, **arguments
+        )
+
+    def made(self) -> int:
+        """How many jobs the video API ever created: what was paid for."""
+        return len(self.simulator.world.everything())
+
+
+@pytest.fixture(scope="module")
+def door(azurite: Azurite) -> Iterator[Door]:
+    with (
+        Simulator(api_key=API_KEY, speed=60, running_limit=None) as simulator,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        for name in list(os.environ):
+            if name.startswith(("AZURE_OPENAI_", "VIDEO_", "AzureWebJobsStorage")):
+                patch.delenv(name)
+        environment = environment_for(
+            simulator,
+            "azure-sora",
+            AzureWebJobsStorage=azurite.connection_string,
+            VIDEO_RUNNING_LIMIT="0",
+            OPENAI_DOOR_KEYS=f"alice:{ALICE}, bob:{BOB} {PLAIN}",
+        )
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        patch.setattr(services, "_services", None)
+        queues = connect(services.Settings.from_environment(environment).storage).queues
+        for queue in queues.list_queues():
+            queues.get_queue_client(queue.name).clear_messages()
+        for name in ("httpx2", "httpcore2", "openai"):  # the client's own, not the app's: they log URLs
+            logging.getLogger(name).setLevel(logging.WARNING)
+        with FunctionHost(function_app.app) as host:
+            yield Door(host, simulator)
+
+
+@pytest.fixture(scope="module")
+def done(door: Door) -> Video:
+    video = door.client(PLAIN).videos.create_and_poll(**SMALL, poll_interval_ms=100)
+    assert video.status == "completed", video
+    return video
+
+
+# --- the package ---------------------------------------------------------------------------------
+
+
+def test_the_package_creates_and_polls_and_the_job_is_seen_in_both_worlds(door: Door, done: Video) -> None:
+    assert (done.object, done.model, done.size, done.seconds) == ("video", "sora", "480x480", "1")
+    assert (done.progress, done.error, done.prompt) == (100, None, "a paper boat")
+    assert done.completed_at is not None
+    assert done.created_at <= done.completed_at <= time.time()
+    job = requests.get(f"{door.api}/jobs/{done.id}", timeout=10).json()
+    assert (job["id"], job["status"], job["prompt"]) == (done.id, "succeeded", "a paper boat")
+
+
+def test_the_package_downloads_the_video_and_its_still_from_where_they_lie(door: Door, done: Video) -> None:
+    client = door.client(PLAIN)
+    assert client.videos.download_content(done.id).read()[4:8] == b"ftyp"
+    still = client.videos.download_content(done.id, variant="thumbnail").read()
+    assert Image.open(io.BytesIO(still)).width > 0
+    answer = door.send("GET", f"videos/{done.id}/content", PLAIN)
+    assert (answer.status_code, answer.content) == (302, b"")
+    assert urlsplit(answer.headers["location"]).netloc != urlsplit(door.url).netloc
+    with pytest.raises(openai.BadRequestError, match="spritesheet is not made here"):
+        client.videos.download_content(done.id, variant="spritesheet")
+
+
+def test_the_package_lists_page_after_page_in_both_orders_and_deletes(door: Door) -> None:
+    client = door.client(BOB)
+    made = [client.videos.create(**SMALL).id for _ in range(5)]
+    assert [video.id for video in client.videos.list(limit=2)] == made[::-1]
+    assert [video.id for video in client.videos.list(limit=2, order="asc")] == made
+    page = client.videos.list(limit=3, after=made[3], order="desc")
+    assert [video.id for video in page.data] == made[2::-1]
+    assert (page.has_more, page.last_id) == (False, made[0])
+    for _ in range(2):
+        deleted = client.videos.delete(made[0])
+        assert (deleted.id, deleted.deleted, deleted.object) == (made[0], True, "video.deleted")
+    assert [video.id for video in client.videos.list()] == made[:0:-1]
+    with pytest.raises(openai.NotFoundError):
+        client.videos.retrieve(made[0])
+
+
+def test_the_package_sends_an_image_as_a_file(door: Door) -> None:
+    content = io.BytesIO()
+    Image.new("RGB", (480, 480), "teal").save(content, "PNG")
+    video = door.client(PLAIN).videos.create(
+        **SMALL, input_reference=("boat.png", content.getvalue(), "image/png")
+    )
+    job = requests.get(f"{door.api}/jobs/{video.id}", timeout=10).json()
+    assert job["input_image"]["length"] == len(content.getvalue())
+
+
+def test_what_every_tool_sends_as_the_model_is_the_default_backends(door: Door) -> None:
+    assert door.client().videos.create(**SMALL, model="sora-2").model == "sora"
+    with pytest.raises(openai.BadRequestError, match="there are: default, sora") as error:
+        door.client().videos.create(**SMALL, model="veo-3")
+    assert (error.value.code, error.value.param) == ("model_not_found", "model")
+
+
+def test_while_it_is_not_done_the_package_is_told_when_to_ask_again(door: Door) -> None:
+    client = door.client()
+    created = client.videos.with_raw_response.create(**SMALL)
+    video = created.parse()
+    assert video.status in ("queued", "in_progress")
+    seen = client.videos.with_raw_response.retrieve(video.id)
+    for answer in (created, seen):
+        assert 0 < int(answer.headers["openai-poll-after-ms"]) <= 5000
+    with pytest.raises(openai.NotFoundError) as error:
+        client.videos.download_content(video.id)
+    assert error.value.code == "video_not_ready"
+
+
+def test_what_the_video_api_refuses_is_400_and_names_the_video_that_keeps_why(door: Door) -> None:
+    door.simulator.faults.add([Fault.read({"operation": "create", "status": 400})])
+    with pytest.raises(openai.BadRequestError) as error:
+        door.client().videos.create(**SMALL)
+    failed = door.client().videos.list(limit=1).data[0]
+    assert failed.id in error.value.message
+    assert failed.status == "failed"
+    assert failed.error is not None
+    assert failed.error.code == error.value.code
+
+
+# --- who comes in --------------------------------------------------------------------------------
+
+
+def test_a_wrong_key_is_refused_everywhere_before_anything_else(door: Door, done: Video) -> None:
+    for method, path in (
+        ("POST", "videos"),
+        ("GET", "videos"),
+        ("GET", f"videos/{done.id}"),
+        ("DELETE", f"videos/{done.id}"),
+        ("GET", f"videos/{done.id}/content"),
+        ("GET", "models"),
+    ):
+        for key in (None, "wrong-wrong-wrong-wrong"):
+            answer = door.send(method, path, key)
+            assert (answer.status_code, answer.json()["error"]["code"]) == (401, "invalid_api_key"), path
+    with pytest.raises(openai.AuthenticationError):
+        door.client("wrong-wrong-wrong-wrong").videos.list()
+
+
+def test_another_owners_video_is_not_found_in_any_way(door: Door, done: Video) -> None:
+    videos = door.client(ALICE).videos
+    for call in (videos.retrieve, videos.delete, videos.download_content):
+        with pytest.raises(openai.NotFoundError):
+            call(done.id)
+    assert done.id not in [video.id for video in videos.list()]
+    assert door.client(PLAIN).videos.retrieve(done.id).status == "completed"
+
+
+# --- what may come -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "arguments", "status", "code"),
+    [
+        ("POST", "videos", {"json": {}}, 400, "invalid_request"),
+        ("POST", "videos", {"json": []}, 400, "invalid_json"),
+        ("POST", "videos", {"json": {**SMALL, "seconds": 99}}, 400, "invalid_request"),
+        ("POST", "videos", {"data": "{", "headers": {"Content-Type": "application/json"}}, 400, "invalid_json"),
+        ("POST", "videos", {"data": b"x" * 100}, 415, "unsupported_media_type"),
+        ("POST", "videos", {"data": b"x", "headers": {"Content-Type": "multipart/form-data"}}, 400, "invalid_request"),
+        ("POST", "videos", {"files": {"prompt": ("a.txt", b"a boat")}}, 400, "invalid_request"),
+        ("POST", "videos", {"data": b" " * 30_000_000, "headers": {"Content-Type": "application/json"}}, 413, "body_too_large"),
+        ("POST", "videos", {"json": SMALL, "headers": {"Idempotency-Key": "ü"}}, 400, "invalid_request"),
+        ("GET", "videos?limit=0", {}, 400, "invalid_request"),
+        ("GET", "videos?limit=101", {}, 400, "invalid_request"),
+        ("GET", "videos?order=up", {}, 400, "invalid_request"),
+        ("GET", "videos?after=video_1", {}, 400, "invalid_request"),
+        ("GET", "videos/video_123", {}, 404, "not_found"),
+        ("GET", "videos/..%2F..%2Fx", {}, 404, "not_found"),
+        ("GET", "videos/job_00000000000000000000000000", {}, 404, "not_found"),
+        ("POST", "videos/job_00000000000000000000000000/remix", {"json": {"prompt": "x"}}, 404, "unknown_url"),
+        ("GET", "models", {}, 404, "unknown_url"),
+        ("PUT", "chat/completions", {}, 404, "unknown_url"),
+    ],
+)  # fmt: skip
+def test_bad_input_is_an_error_in_openais_shape_and_nothing_is_left(
+    door: Door, method: str, path: str, arguments: dict[str, Any], status: int, code: str
+) -> None:
+    made = door.made()
+    answer = door.send(method, path, **arguments)
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"], error["type"]) == (status, code, "invalid_request_error"), (
+        error
+    )
+    assert set(error) == {"message", "type", "param", "code"}
+    assert door.made() == made
+
+
+def test_an_idempotency_key_stands_for_one_video_and_another_body_is_not_repeated(door: Door) -> None:
+    key = {"Idempotency-Key": "once"}
+    first, again = (door.client().videos.create(**SMALL, extra_headers=key) for _ in range(2))
+    assert first.id == again.id
+    with pytest.raises(openai.ConflictError) as error:
+        door.client(max_retries=2).videos.create(**{**SMALL, "prompt": "another"}, extra_headers=key)
+    assert error.value.code == "idempotency_key_reused"
+    assert error.value.response.request.headers["x-stainless-retry-count"] == "0"
+
+
+# --- sent again ----------------------------------------------------------------------------------
+
+
+class Cutting:
+    """A proxy that passes every request on, and cuts the connection of the first one in place of an answer."""
+
+    def __init__(self, url: str, *, wait_for_the_answer: bool) -> None:
+        parts = urlsplit(url)
+        self._address = (parts.hostname or "", parts.port or 0)
+        self._wait = wait_for_the_answer
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}{parts.path}"
+        self.requests = 0
+        self._pool = ThreadPoolExecutor()
+
+    def __enter__(self) -> Cutting:
+        self._pool.submit(self._accept)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._pool.shutdown()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                self.requests += 1
+                self._pool.submit(self._serve, client, cut=self.requests == 1)
+
+    def _serve(self, client: socket.socket, *, cut: bool) -> None:
+        with client, socket.create_connection(self._address) as server:
+            request = _whole(client).replace(b"Connection: keep-alive", b"Connection: close")
+            server.sendall(request)
+            if cut and not self._wait:
+                client.shutdown(socket.SHUT_RDWR)
+            answer = b"".join(iter(lambda: server.recv(65536), b""))
+            if not cut:
+                client.sendall(answer)
+
+
+def _whole(connection: socket.socket) -> bytes:
+    said = b""
+    while b"\r\n\r\n" not in said:
+        said += connection.recv(65536)
+    head, _, body = said.partition(b"\r\n\r\n")
+    lines = dict(line.lower().split(b": ", 1) for line in head.split(b"\r\n")[1:])
+    while len(body) < int(lines.get(b"content-length", b"0")):
+        body += connection.recv(65536)
+    return head + b"\r\n\r\n" + body
+
+
+@pytest.mark.parametrize("wait_for_the_answer", [True, False])
+def test_a_request_that_the_package_repeats_after_a_cut_connection_is_paid_once(
+    door: Door, wait_for_the_answer: bool
+) -> None:
+    body = {**SMALL, "prompt": f"a boat, cut {wait_for_the_answer}"}
+    if not wait_for_the_answer:  # the first one is still at it when the repeat comes
+        door.simulator.faults.add([Fault.read({"operation": "create", "delay": 1.5})])
+    made = door.made()
+    with Cutting(door.url, wait_for_the_answer=wait_for_the_answer) as proxy:
+        video = door.client(base_url=proxy.url, max_retries=2).videos.create(**body)
+        assert proxy.requests == 2
+    assert [seen.id for seen in door.client().videos.list() if seen.prompt == body["prompt"]] == [video.id]
+    assert door.made() == made + 1
+    another = door.client().videos.create(**body)
+    assert another.id != video.id
+    assert door.made() == made + 2
