@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import azure.functions as func
 
-from http_edge.answers import json_answer, retry_after
+from http_edge.answers import json_answer
 from http_edge.operations import FORM, Answer, Body, Header, JobId, Operation, Parameter
 from http_edge.submissions import IdempotencyKey
 from openai_api.caller import caller_of
@@ -13,6 +13,7 @@ from openai_api.errors import DoorError, answers_openai, error_answer, error_ans
 from openai_api.read import Limit, Order, Variant, content_url, find_video, list_videos
 from openai_api.request import CreateVideo, is_repeat, read_create
 from openai_api.video import DeletedVideo, Video, VideoList, video_of
+from video_jobs.ask_again import ask_again_in
 from video_jobs.job import Job
 from video_jobs.job_view import Url
 from video_jobs.repair import bury
@@ -162,7 +163,6 @@ def unknown_openai_path_function(req: func.HttpRequest) -> func.HttpResponse:
 
 
 def _video_answer(services: Services, job: Job) -> func.HttpResponse:
-    headers = {}
-    if not job.is_terminal:
-        headers["openai-poll-after-ms"] = str(1000 * min(int(retry_after(job)), _LONGEST_POLL))
+    wait = ask_again_in(job, services.clock())
+    headers = {} if wait is None else {"openai-poll-after-ms": str(1000 * min(wait, _LONGEST_POLL))}
     return json_answer(video_of(job, services.retention), headers=headers)

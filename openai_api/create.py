@@ -39,6 +39,7 @@ from video_jobs.services import Services
 from video_jobs.submit import Submission, new_job, submit_job
 
 _RECENT = timedelta(hours=1)  # the package gives up after twenty minutes, if its time limits are left alone
+_PRECISION = timedelta(milliseconds=1)  # of the time in a job's id
 _CREATE, _REPEAT = "create", "repeat"  # who made an entry; kept where a client's key has its request's hash
 
 Find = Callable[[int], IdempotencyEntry | None]
@@ -80,10 +81,9 @@ def create_video(
 
 def last_number(find: Find) -> tuple[int, IdempotencyEntry | None]:
     """The last of the numbers, which have no gap, and its entry; 0 where there is none."""
-    last, entry, step = 0, None, 1
-    while (found := find(last + step)) is not None:
-        last, entry, step = last + step, found, step * 2
-    free = last + step
+    last, entry, free = 0, None, 1
+    while (found := find(free)) is not None:
+        last, entry, free = free, found, free * 2
     while free - last > 1:
         middle = (last + free) // 2
         found = find(middle)
@@ -102,7 +102,7 @@ def _perhaps_its_own(
         if entry is not None and arrived_at - made_at(entry.job_id) < _RECENT:
             yield entry
         return
-    while entry is not None and made_at(entry.job_id) > arrived_at:
+    while entry is not None and made_at(entry.job_id) > arrived_at - _PRECISION:
         if entry.request_hash == _REPEAT:
             yield entry
         last -= 1

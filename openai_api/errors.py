@@ -11,7 +11,7 @@ import azure.functions as func
 from typing_extensions import TypedDict
 
 from http_edge.answers import json_answer
-from http_edge.operations import RETRY_AFTER, Answer
+from http_edge.operations import RETRY_AFTER, Answer, Header
 from http_edge.problems import Handler
 from video_jobs.errors import (
     IdempotencyKeyReused,
@@ -49,10 +49,21 @@ class ErrorBody(TypedDict):
     error: OpenAIError
 
 
+_HEADERS = {
+    401: Header("WWW-Authenticate", "Bearer."),
+    409: Header("x-should-retry", "false: it stays as it is, however often it is sent."),
+    503: RETRY_AFTER,
+}
+
+
 def error_answers(*statuses: int) -> dict[int, Answer]:
     """For the contract: those, and what every call of the door may answer."""
-    described = {status: Answer(HTTPStatus(status).phrase, ErrorBody) for status in (*statuses, 401, 500)}
-    return described | {503: Answer("The storage or the settings fail", ErrorBody, headers=[RETRY_AFTER])}
+    return {
+        status: Answer(
+            HTTPStatus(status).phrase, ErrorBody, headers=[_HEADERS[status]] if status in _HEADERS else []
+        )
+        for status in (*statuses, 401, 500, 503)
+    }
 
 
 class DoorError(ReelkeepError):

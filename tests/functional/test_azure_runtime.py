@@ -65,6 +65,21 @@ BINDINGS = {
         {"route": "backends/{name}/resume", "methods": ["POST"], "authLevel": "ADMIN"},
     ),
     "openapi": ("httpTrigger", {"route": "openapi.json", "methods": ["GET"], "authLevel": "ANONYMOUS"}),
+    "create_video": ("httpTrigger", {"route": "v1/videos", "methods": ["POST"], "authLevel": "ANONYMOUS"}),
+    "list_videos": ("httpTrigger", {"route": "v1/videos", "methods": ["GET"], "authLevel": "ANONYMOUS"}),
+    "retrieve_video": (
+        "httpTrigger",
+        {"route": "v1/videos/{id}", "methods": ["GET"], "authLevel": "ANONYMOUS"},
+    ),
+    "retrieve_video_content": (
+        "httpTrigger",
+        {"route": "v1/videos/{id}/content", "methods": ["GET"], "authLevel": "ANONYMOUS"},
+    ),
+    "delete_video": (
+        "httpTrigger",
+        {"route": "v1/videos/{id}", "methods": ["DELETE"], "authLevel": "ANONYMOUS"},
+    ),
+    "unknown_openai_path": ("httpTrigger", {"route": "v1/{*path}", "authLevel": "ANONYMOUS"}),
     "sweep_jobs": ("timerTrigger", {"schedule": "0 * * * * *"}),
     "apply_retention": ("timerTrigger", {"schedule": "0 7 * * * *"}),
     "note_poisoned_poll": ("queueTrigger", {"queueName": "video-poll-poison"}),

@@ -6,16 +6,20 @@ import contextlib
 import io
 import logging
 import os
+import re
 import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 from urllib.parse import urlsplit
 
 import openai
 import pytest
 import requests
+from openai._resource import SyncAPIResource
 from openai.types import Video
 from PIL import Image
 
@@ -30,6 +34,8 @@ from video_jobs import services
 from video_jobs.storage.connection import connect
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+ROOT = Path(__file__).resolve().parents[2]
 
 ALICE, BOB, PLAIN = "the-key-of-alice-0123", "the-key-of-bob-456789", "a-key-without-an-owner"
 SECRETS.update(dict.fromkeys((ALICE, BOB, PLAIN), "a key of the OpenAI door"))
@@ -62,11 +68,11 @@ class Door:
 def door(azurite: Azurite) -> Iterator[Door]:
     with (
         Simulator(api_key=API_KEY, speed=60, running_limit=None) as simulator,
-        pytest.MonkeyPatch.context() as patch,
+        pytest.MonkeyPatch.context() as settings,
     ):
         for name in list(os.environ):
             if name.startswith(("AZURE_OPENAI_", "VIDEO_", "AzureWebJobsStorage")):
-                patch.delenv(name)
+                settings.delenv(name)
         environment = environment_for(
             simulator,
             "azure-sora",
@@ -75,8 +81,8 @@ def door(azurite: Azurite) -> Iterator[Door]:
             OPENAI_DOOR_KEYS=f"alice:{ALICE}, bob:{BOB} {PLAIN}",
         )
         for name, value in environment.items():
-            patch.setenv(name, value)
-        patch.setattr(services, "_services", None)
+            settings.setenv(name, value)
+        settings.setattr(services, "_services", None)
         queues = connect(services.Settings.from_environment(environment).storage).queues
         for queue in queues.list_queues():
             queues.get_queue_client(queue.name).clear_messages()
@@ -87,9 +93,24 @@ def door(azurite: Azurite) -> Iterator[Door]:
 
 
 @pytest.fixture(scope="module")
-def done(door: Door) -> Video:
-    video = door.client(PLAIN).videos.create_and_poll(**SMALL, poll_interval_ms=100)
-    assert video.status == "completed", video
+def done(door: Door, tmp_path_factory: pytest.TempPathFactory) -> Video:
+    """A video that is made as the README says."""
+    page = (ROOT / "README.md").read_text()
+    [example] = [text for text in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "openai" in text]
+    file = tmp_path_factory.mktemp("openai") / "boat.mp4"
+    for shown, here in {
+        "http://localhost:7071/api/v1": door.url,
+        "YOUR-DOOR-KEY": PLAIN,
+        "boat.mp4": str(file),
+    }.items():
+        assert shown in example
+        example = example.replace(shown, here)
+    said: dict[str, Any] = {}
+    with patch.object(SyncAPIResource, "_sleep", lambda self, seconds: time.sleep(min(seconds, 0.1))):
+        exec(example, said)
+    video = said["video"]
+    assert isinstance(video, Video)
+    assert file.read_bytes()[4:8] == b"ftyp"
     return video
 
 
@@ -98,11 +119,11 @@ def done(door: Door) -> Video:
 
 def test_the_package_creates_and_polls_and_the_job_is_seen_in_both_worlds(door: Door, done: Video) -> None:
     assert (done.object, done.model, done.size, done.seconds) == ("video", "sora", "480x480", "1")
-    assert (done.progress, done.error, done.prompt) == (100, None, "a paper boat")
+    assert (done.status, done.progress, done.error) == ("completed", 100, None)
     assert done.completed_at is not None
     assert done.created_at <= done.completed_at <= time.time()
     job = requests.get(f"{door.api}/jobs/{done.id}", timeout=10).json()
-    assert (job["id"], job["status"], job["prompt"]) == (done.id, "succeeded", "a paper boat")
+    assert (job["id"], job["status"], job["prompt"]) == (done.id, "succeeded", done.prompt)
 
 
 def test_the_package_downloads_the_video_and_its_still_from_where_they_lie(door: Door, done: Video) -> None:

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 from unittest.mock import patch
@@ -34,8 +35,7 @@ class Client:
 
     def __init__(self, pipeline: Pipeline) -> None:
         self.pipeline = pipeline
-        self.services = pipeline.services
-        object.__setattr__(self.services, "clock", utc_now)
+        self.services = replace(pipeline.services, clock=utc_now)
 
     def send(self, count: int = 0, *, key: DoorKey = KEY, at: datetime | None = None, **changes: Any) -> Job:
         """`count` is the package's; `at` when the request came, in place of now."""

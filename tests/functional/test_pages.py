@@ -61,10 +61,19 @@ def test_links_between_the_pages_lead_somewhere() -> None:
 def test_every_error_code_is_explained() -> None:
     page = (ROOT / "docs" / "api.md").read_text()
     sources = sources_of(
-        "video_jobs", "submit_job", "poll_job", "fetch_video", "job_api", "backend_api", "http_edge"
+        "video_jobs",
+        "submit_job",
+        "poll_job",
+        "fetch_video",
+        "job_api",
+        "backend_api",
+        "openai_api",
+        "http_edge",
     )
     codes = set(re.findall(r'code="([a-z_]+)"', sources)) | set(re.findall(r'code = "([a-z_]+)"', sources))
-    codes |= set(re.findall(r'(?:HttpProblem|problem)\(\s*\d{3},\s*"([a-z_]+)"', sources))
+    codes |= set(
+        re.findall(r'(?:HttpProblem|DoorError|problem|error_answer)\(\s*\d{3},\s*"([a-z_]+)"', sources)
+    )
     assert len(codes) > 15
     assert {code for code in codes if f"`{code}`" not in page} == set()
 

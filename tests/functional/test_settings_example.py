@@ -10,11 +10,11 @@ from video_jobs.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = json.loads((ROOT / "local.settings.example.json").read_text())["Values"]
-SOURCE = (ROOT / "video_jobs" / "settings.py").read_text()
+SOURCE = "".join((ROOT / "video_jobs" / name).read_text() for name in ("settings.py", "door_keys.py"))
 
 
 def test_the_example_names_every_setting() -> None:
-    named = set(re.findall(r'"((?:AZURE_OPENAI|VIDEO|RETENTION)_[A-Z_]+)"', SOURCE))
+    named = set(re.findall(r'"((?:AZURE_OPENAI|VIDEO|RETENTION|OPENAI_DOOR)_[A-Z_]+)"', SOURCE))
     assert len(named) > 5
     assert named <= set(EXAMPLE)
     assert EXAMPLE["FUNCTIONS_WORKER_RUNTIME"] == "python"
