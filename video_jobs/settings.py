@@ -51,22 +51,9 @@ class Settings:
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
         """Raises InvalidSettings with every problem at once."""
         problems: list[str] = []
-        storage = _storage(environment, problems)
-        backends = _backends(environment, problems)
-        api_keys = {}
-        for backend in backends:
-            if backend.api_key_setting:
-                key = environment.get(backend.api_key_setting, "").strip()
-                if not key:
-                    problems.append(
-                        f"The backend '{backend.name}' takes its key from {backend.api_key_setting}, which is "
-                        f"not set. Set it, or leave api_key_setting out to sign in with an identity."
-                    )
-                elif not key.isprintable() or not key.isascii():
-                    problems.append(
-                        f"{backend.api_key_setting} holds characters that no API key has. Copy it anew."
-                    )
-                api_keys[backend.name] = key
+        storage = read_storage(environment, problems)
+        backends = read_backends(environment, problems)
+        api_keys = read_api_keys(environment, backends, problems)
         create_deadline = _seconds(environment, "VIDEO_CREATE_DEADLINE_SECONDS", 90, 5, 200, problems)
         fetch_deadline = _seconds(environment, "VIDEO_FETCH_DEADLINE_SECONDS", 480, 10, 500, problems)
         days = _number(environment, "RETENTION_DAYS", 0, 0, 36500, problems, "days, or 0 for ever")
@@ -83,7 +70,7 @@ class Settings:
 # --- storage -------------------------------------------------------------------------------------
 
 
-def _storage(environment: Mapping[str, str], problems: list[str]) -> StorageSettings | None:
+def read_storage(environment: Mapping[str, str], problems: list[str]) -> StorageSettings | None:
     name = "AzureWebJobsStorage"
     connection_string = environment.get(name, "").strip()
     if connection_string.rstrip(";").lower() == _DEVELOPMENT_STORAGE.lower():
@@ -144,7 +131,7 @@ def _development_connection_string() -> str:
 # --- backends ------------------------------------------------------------------------------------
 
 
-def _backends(environment: Mapping[str, str], problems: list[str]) -> list[BackendSettings]:
+def read_backends(environment: Mapping[str, str], problems: list[str]) -> list[BackendSettings]:
     found: list[BackendSettings] = []
     named = [
         name for name in ("AZURE_OPENAI_ENDPOINT", "VIDEO_BACKENDS") if environment.get(name, "").strip()
@@ -164,6 +151,27 @@ def _backends(environment: Mapping[str, str], problems: list[str]) -> list[Backe
         for name in sorted({name for name in names if names.count(name) > 1})
     ]
     return found
+
+
+def read_api_keys(
+    environment: Mapping[str, str], backends: list[BackendSettings], problems: list[str]
+) -> dict[str, str]:
+    """Backend name → key, for those that take one; empty where the setting is missing."""
+    api_keys = {}
+    for backend in backends:
+        if backend.api_key_setting:
+            key = environment.get(backend.api_key_setting, "").strip()
+            if not key:
+                problems.append(
+                    f"The backend '{backend.name}' takes its key from {backend.api_key_setting}, which is "
+                    f"not set. Set it, or leave api_key_setting out to sign in with an identity."
+                )
+            elif not key.isprintable() or not key.isascii():
+                problems.append(
+                    f"{backend.api_key_setting} holds characters that no API key has. Copy it anew."
+                )
+            api_keys[backend.name] = key
+    return api_keys
 
 
 def _single_backend(environment: Mapping[str, str], problems: list[str]) -> list[BackendSettings]:

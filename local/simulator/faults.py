@@ -40,6 +40,8 @@ OPERATIONS = (
     "thumbnail",
     "spritesheet",
     "signed",
+    "deployments",
+    "models",
 )
 ANY = "*"
 

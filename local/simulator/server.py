@@ -16,6 +16,7 @@ from werkzeug.wrappers import Request
 
 from . import control, errors
 from .answers import Answer, Route, json_answer
+from .catalogue import Catalogue
 from .control import Control
 from .delivery import deliver
 from .faults import Fault, Faults
@@ -60,7 +61,7 @@ class Simulator:
         self.faults = Faults()
         self._links = SignedLinks()
         self._videos = Videos(self.world, self._links)
-        self._services: tuple[Service, ...] = (SoraJobs(self.world), self._videos)
+        self._services: tuple[Service, ...] = (SoraJobs(self.world), self._videos, Catalogue(self.world))
         self._control = Control(self.world, self.faults)
         self._servers: list[_Server] = []
         self.stopping = threading.Event()

@@ -75,9 +75,9 @@ class Settings:
     running_retry_after: int | None = _setting(None, _optional(_is_count), "seconds or null")
     #: Creates in one simulated minute, counted for each dialect; null for no limit.
     creates_per_minute: int | None = _setting(None, _optional(_is_count), "a count or null")
-    #: Model or deployment names that exist; null lets any name pass.
+    #: Model or deployment names that exist, and are listed; null lets any name pass, and lists none.
     deployments: tuple[str, ...] | None = _setting(None, _optional(_is_names), "a list of names or null")
-    #: Every create answers 410, as a service does whose model was taken away.
+    #: Every create answers 410, as a service does whose model was taken away, and the list of models says since when.
     retired: bool = _switch()
     #: DELETE of a job that has not ended answers 409: OpenAI's description has it for those that have.
     refuse_delete_running: bool = _switch()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from datetime import timedelta
 
+from video_jobs.backend_settings import BackendSettings
 from video_jobs.backends import azure_sora, openai_videos
 from video_jobs.backends.azure_sora import AzureSora
 from video_jobs.backends.credentials import signer
@@ -74,7 +75,12 @@ class Backends:
                 f"The job belongs to the backend '{ref.name}' ({ref.dialect}), which the settings don't name any "
                 f"more. Put it back into VIDEO_BACKENDS until its jobs have ended."
             )
-        sign = signer(settings, self._settings.api_keys.get(ref.name))
-        if settings.dialect == "azure-sora":
-            return AzureSora(BackendHttp(ref.base_url, sign, azure_sora.QUERY), ref.model)
-        return OpenAIVideos(BackendHttp(ref.base_url, sign, {}), settings, ref.model)
+        return client_of(settings, self._settings.api_keys.get(ref.name), ref.base_url, ref.model)
+
+
+def client_of(settings: BackendSettings, api_key: str | None, base_url: str, model: str) -> Backend:
+    """The dialect's client at that address."""
+    sign = signer(settings, api_key)
+    if settings.dialect == "azure-sora":
+        return AzureSora(BackendHttp(base_url, sign, azure_sora.QUERY), model)
+    return OpenAIVideos(BackendHttp(base_url, sign, {}), settings, model)

@@ -29,9 +29,10 @@ class StorageServices:
     account_key: str | None  #: None where an identity signs in
 
 
-def connect(settings: StorageSettings) -> StorageServices:
-    """Builds clients and talks to nobody yet. Raises InvalidSettings."""
-    options = {**_TIMEOUTS, **_REPEATS}
+def connect(settings: StorageSettings, **changes: Any) -> StorageServices:
+    """Builds clients and talks to nobody yet; `changes` are the SDKs' own options. Raises InvalidSettings."""
+    table_options = {**_TIMEOUTS, **changes}
+    options = {**table_options, **_REPEATS}
     if settings.connection_string:
         text = settings.connection_string
         try:
@@ -39,7 +40,7 @@ def connect(settings: StorageSettings) -> StorageServices:
             return StorageServices(
                 blobs,
                 QueueServiceClient.from_connection_string(text, **options),
-                TableServiceClient.from_connection_string(text, **_TIMEOUTS),
+                TableServiceClient.from_connection_string(text, **table_options),
                 blobs.credential.account_key,
             )
         except ValueError:
@@ -53,7 +54,7 @@ def connect(settings: StorageSettings) -> StorageServices:
     return StorageServices(
         BlobServiceClient(settings.blob_endpoint or "", credential, **options),
         QueueServiceClient(settings.queue_endpoint or "", credential, **options),
-        TableServiceClient(endpoint=settings.table_endpoint or "", credential=credential, **_TIMEOUTS),
+        TableServiceClient(endpoint=settings.table_endpoint or "", credential=credential, **table_options),
         None,
     )
 

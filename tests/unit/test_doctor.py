@@ -1,0 +1,352 @@
+"""The doctor's judgements that need no network: settings, host.json, retirement, and how it is all printed."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from video_jobs.backend_settings import BackendSettings
+from video_jobs.doctor.__main__ import APP, _without_secrets, run
+from video_jobs.doctor.configuration import read_configuration
+from video_jobs.doctor.download_forms import forms_of
+from video_jobs.doctor.environment import read_environment
+from video_jobs.doctor.findings import Finding, Mark, right, unknown, warning, wrong
+from video_jobs.doctor.printer import Printer, Row
+from video_jobs.doctor.retirement import check_retirement
+from video_jobs.doctor.settings_check import NAMES, check_host_json, check_settings
+from video_jobs.doctor.wire import Look
+
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLE = json.loads((ROOT / "local.settings.example.json").read_text())["Values"]
+NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
+FINE = {
+    "AzureWebJobsStorage": "UseDevelopmentStorage=true",
+    "AZURE_OPENAI_ENDPOINT": "https://mine.openai.azure.com",
+    "AZURE_OPENAI_DEPLOYMENT": "sora",
+    "AZURE_OPENAI_API_KEY": "a-key-of-mine",
+}
+
+
+def settings_findings(folder: Path, **changes: str) -> list[Finding]:
+    environment = {**FINE, **changes}
+    read = read_environment(environment, folder)
+    return list(check_settings(read, read_configuration(environment), APP))
+
+
+def odd(findings: list[Finding]) -> list[tuple[Mark, str]]:
+    return [
+        (each.mark, f"{each.words} {each.advice or ''}") for each in findings if each.mark is not Mark.RIGHT
+    ]
+
+
+# --- settings ---
+
+
+def test_fine_settings_have_nothing_odd(tmp_path: Path) -> None:
+    assert odd(settings_findings(tmp_path)) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "mark", "words"),
+    [
+        (
+            {"AZURE_OPENAI_ENDPOINT": "http://10.0.0.7:8000"},
+            Mark.WARNING,
+            "the key, prompts and videos travel unencrypted",
+        ),
+        (
+            {"AZURE_OPENAI_ENDPOINT": "https://YOUR-RESOURCE.openai.azure.com"},
+            Mark.WRONG,
+            "the example's address",
+        ),
+        ({"AZURE_OPENAI_ENDPOINT": "https://api.openai.com"}, Mark.WARNING, "set the dialect openai-videos"),
+        ({"AZURE_OPENAI_DEPLOYMENT": "sora-2"}, Mark.WARNING, "set the dialect openai-videos"),
+        ({"AZURE_OPENAI_KEY": "x"}, Mark.WARNING, "Did you mean AZURE_OPENAI_API_KEY?"),
+        ({"VIDEO_SOMETHING_ELSE_ALTOGETHER": "x"}, Mark.WARNING, "nothing reads it"),
+        ({"FUNCTIONS_WORKER_RUNTIME": "node"}, Mark.WRONG, "Set it to python"),
+        ({"VIDEO_CREATE_DEADLINE_SECONDS": "200"}, Mark.WARNING, "cuts the client's answer off at 230 s"),
+        ({"VIDEO_CREATE_DEADLINE_SECONDS": "6"}, Mark.WARNING, "unknown outcome"),
+        ({"VIDEO_FETCH_DEADLINE_SECONDS": "10"}, Mark.WARNING, "may never be fetched"),
+        ({"AZURE_OPENAI_ENDPOINT": ""}, Mark.WRONG, "No video API is configured"),
+    ],
+)
+def test_what_is_odd_about_settings_is_told(
+    tmp_path: Path, changes: dict[str, str], mark: Mark, words: str
+) -> None:
+    found = odd(settings_findings(tmp_path, **changes))
+    assert [each for each, text in found if words in text] == [mark]
+
+
+def test_http_on_this_machine_is_nothing_odd(tmp_path: Path) -> None:
+    for host in ("127.0.0.1:8000", "localhost:8000", "[::1]:8000"):
+        assert odd(settings_findings(tmp_path, AZURE_OPENAI_ENDPOINT=f"http://{host}")) == []
+
+
+def test_a_backend_with_a_key_that_is_never_sent_is_told(tmp_path: Path) -> None:
+    backend = {
+        "name": "own",
+        "dialect": "openai-videos",
+        "base_url": "http://vllm:8000/v1",
+        "model": "wan",
+        "auth": "none",
+    }
+    found = odd(
+        settings_findings(tmp_path, VIDEO_BACKENDS=json.dumps([{**backend, "api_key_setting": "K"}]), K="key")
+    )
+    assert ["prompts and videos travel" in text for _, text in found] == [True, False]
+    assert "it is never sent" in found[1][1]
+
+
+def test_the_doctor_knows_every_setting_of_its_prefixes() -> None:
+    assert set(NAMES) == {name for name in EXAMPLE if name.startswith(("AZURE_OPENAI_", "VIDEO_"))}
+
+
+def test_the_app_brings_a_host_json_that_fits() -> None:
+    settings = read_configuration(FINE).settings
+    assert [finding.mark for finding in check_host_json(ROOT / "host.json", settings)] == [Mark.RIGHT]
+
+
+@pytest.mark.parametrize(
+    ("document", "mark", "words"),
+    [
+        (None, Mark.WRONG, "is missing"),
+        ("[", Mark.WRONG, "can't be read"),
+        ({"extensions": 7}, Mark.WRONG, "can't be read"),
+        ({"functionTimeout": "soon"}, Mark.WRONG, "can't be read"),
+        ({"functionTimeout": "00:05:00"}, Mark.WARNING, "may take its whole worker process along"),
+        ({"functionTimeout": "-1"}, Mark.WARNING, "maxPollingInterval is 60 s"),
+        ({"extensions": {"queues": {"messageEncoding": "none"}}}, Mark.WRONG, "none would be understood"),
+        ({"extensions": {"http": {"routePrefix": ""}}}, Mark.WARNING, "Set it to api"),
+    ],
+)
+def test_a_host_json_that_does_not_fit_is_told(tmp_path: Path, document: Any, mark: Mark, words: str) -> None:
+    path = tmp_path / "host.json"
+    if document is not None:
+        path.write_text(document if isinstance(document, str) else json.dumps(document))
+    found = odd(list(check_host_json(path, read_configuration(FINE).settings)))
+    assert [each for each, text in found if words in text] == [mark]
+
+
+# --- the file ---
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("{", "can't be read"),
+        ("[]", "can't be read"),
+        ('{"Values": []}', "must be an object"),
+        ('{"IsEncrypted": true, "Values": {"A": "x"}}', "func settings decrypt"),
+        ('{"Values": {"VIDEO_RUNNING_LIMIT": 2}}', "quotation marks"),
+    ],
+)
+def test_a_settings_file_that_can_not_be_used_is_told(tmp_path: Path, content: str, words: str) -> None:
+    (tmp_path / "local.settings.json").write_text(content)
+    environment = dict(FINE)
+    findings = read_environment(environment, tmp_path).findings
+    assert findings[0].mark is Mark.WRONG
+    assert words in f"{findings[0].words} {findings[0].advice}"
+    assert environment == FINE
+
+
+# --- retirement ---
+
+
+def backend(base_url: str, dialect: str = "openai-videos", model: str = "m") -> BackendSettings:
+    return BackendSettings.model_validate(
+        {"name": "b", "dialect": dialect, "base_url": base_url, "model": model}
+    )
+
+
+@pytest.mark.parametrize(
+    ("base_url", "dialect", "words"),
+    [
+        (
+            "https://r.openai.azure.com/openai/v1/video/generations",
+            "azure-sora",
+            "Azure's model sora has been announced to end on 2026-02-28",
+        ),
+        (
+            "https://r.openai.azure.com/openai/v1",
+            "openai-videos",
+            "sora-2 has been announced to end on 2026-10-15",
+        ),
+        (
+            "https://api.openai.com/v1",
+            "openai-videos",
+            "with all its models, has been announced to end on 2026-09-24",
+        ),
+    ],
+)
+def test_known_ends_are_told_with_their_dates_and_what_to_do(base_url: str, dialect: str, words: str) -> None:
+    (finding,) = check_retirement(backend(base_url, dialect), None, None, NOW)
+    assert finding.mark is Mark.WARNING
+    assert words in finding.words
+    assert all(
+        name in (finding.advice or "") for name in ("vLLM-Omni", "SGLang", "LiteLLM", "VIDEO_BACKENDS")
+    )
+
+
+def test_before_the_day_it_is_a_warning_too_and_of_others_nothing_is_known() -> None:
+    azure = backend("https://r.openai.azure.com/openai/v1")
+    (finding,) = check_retirement(azure, None, None, datetime(2026, 10, 1, tzinfo=UTC))
+    assert "is announced to end on 2026-10-15" in finding.words
+    (finding,) = check_retirement(backend("http://vllm:8000/v1"), None, None, NOW)
+    assert finding.mark is Mark.RIGHT
+
+
+def test_what_the_resource_says_comes_first() -> None:
+    azure = backend("https://r.openai.azure.com/openai/v1/video/generations", "azure-sora", "mine")
+
+    def told(ends: datetime) -> Finding:
+        entries = [{"id": "sora-2025-05-02", "deprecation": {"inference": int(ends.timestamp())}}]
+        (finding,) = check_retirement(azure, {"data": [*entries, {"id": "sora-2"}, {}, 7]}, None, NOW)
+        return finding
+
+    assert told(datetime(2027, 3, 1, tzinfo=UTC)) == right(
+        "retirement", "the resource says that the model is served until 2027-03-01"
+    )
+    assert told(datetime(2026, 3, 1, tzinfo=UTC)).mark is Mark.WRONG
+
+
+# --- forms ---
+
+
+@pytest.mark.parametrize("dialect", ["azure-sora", "openai-videos"])
+def test_the_documented_forms_come_first_and_no_form_comes_twice(dialect: str) -> None:
+    base_url = "https://r.openai.azure.com/openai/v1" + (
+        "/video/generations" if dialect == "azure-sora" else ""
+    )
+    forms = list(forms_of(backend(base_url, dialect), "task_1", "gen_1", ["https://cdn.example/v.mp4?sig=1"]))
+    assert [form.documented for form in forms] == sorted((form.documented for form in forms), reverse=True)
+    assert len({form.url for form in forms}) == len(forms)
+    assert all(form.words for form in forms)
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (b"\0\0\0\x18ftypisom", "video"),
+        (b"\xff\xd8\xff\xe0", "picture"),
+        (b"RIFF\0\0\0\0WEBPVP8 ", "picture"),
+        (b'  {"error": 1}', "JSON"),
+        (b"<!DOCTYPE html><p>", "HTML"),
+        (b"<?xml version", "XML"),
+        (b"", "empty"),
+        (b"Not found", "text"),
+        (b"\0\1\2\3", "other bytes"),
+    ],
+)
+def test_the_first_bytes_tell_what_a_body_is(body: bytes, kind: str) -> None:
+    assert Look(status=200, body=body).kind == kind
+
+
+# --- printing ---
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+ALL = (
+    right("a", "fine"),
+    warning("b", "odd", "look"),
+    wrong("c", "broken", "mend it"),
+    unknown("d", "who knows"),
+)
+
+
+def printed(out: io.StringIO, **environment: str) -> str:
+    printer = Printer(out, environment, ["s3cret-value"])
+    printer.findings(ALL)
+    return out.getvalue()
+
+
+def test_colour_is_for_terminals_that_want_it() -> None:
+    assert "\033[" in printed(Terminal())
+    assert "\033[" not in printed(Terminal(), NO_COLOR="1")
+    assert "\033[" not in printed(io.StringIO())
+
+
+def test_each_finding_bears_a_mark_and_what_to_do() -> None:
+    text = printed(io.StringIO())
+    assert re.findall(r"^  (\S) (\w)", text, re.MULTILINE) == [("✓", "a"), ("!", "b"), ("✗", "c"), ("?", "d")]
+    assert "→ mend it" in text
+
+
+def test_a_terminal_without_such_characters_gets_others() -> None:
+    bytes_out = io.BytesIO()
+    out = io.TextIOWrapper(bytes_out, encoding="ascii")
+    printer = Printer(out, {}, [])
+    printer.findings(ALL)
+    printer.paragraph("gen_… ✓ café")
+    out.flush()
+    text = bytes_out.getvalue().decode("ascii")
+    assert "  x c" in text
+    assert "-> mend it" in text
+    assert "gen_... ? caf?" in text
+
+
+def test_neither_secrets_nor_signatures_nor_control_characters_are_printed() -> None:
+    out = io.StringIO()
+    printer = Printer(out, {}, ["s3cret-value"])
+    nasty = "a s3cret-value, https://x.example/v?sv=1&sig=abc%2Bdef \x1b[2J\n ende\u202e"
+    printer.finding(wrong("x", nasty, nasty))
+    printer.paragraph(nasty)
+    printer.command(nasty)
+    printer.title(nasty)
+    printer.table((nasty,), [Row((nasty,), Mark.WRONG, nasty)])
+    text = out.getvalue()
+    assert not re.search(r"s3cret-value|abc%2B|\x1b|\u202e", text)
+    assert text.count("[removed]") >= 12
+
+
+def test_secrets_are_known_by_their_settings_names(tmp_path: Path) -> None:
+    key = "QUJDREVGR0hJSktMTU5PUA=="
+    environment = {
+        "AzureWebJobsStorage": f"DefaultEndpointsProtocol=https;AccountName=account1;AccountKey={key}",
+        "AzureWebJobsStorage__accountName": "account1",
+        "AZURE_OPENAI_TOKEN_SCOPE": "https://ai.azure.com/.default",
+        "SOME_SECRETS": "whsec_first111, whsec_second22",
+        "MY_API_KEY": "0123456789",
+    }
+    found = set(read_environment(environment, tmp_path).secrets())
+    assert {key, "whsec_first111", "whsec_second22", "0123456789"} <= found
+    assert not {"account1", "https://ai.azure.com/.default"} & found
+
+
+def test_a_fault_of_our_own_is_told_without_secrets(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("AZURE_OPENAI_API_KEY", "a-very-secret-key")
+    error = RuntimeError("GET https://x.example/?sig=abcdef with a-very-secret-key")
+    _without_secrets(RuntimeError, error, None)
+    told = capsys.readouterr().err
+    assert "RuntimeError: GET https://x.example/?sig=[removed] with [removed]" in told
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--nonsense"],
+        ["--backend", "default"],
+        ["--generation", ""],
+        ["--generation", ".."],
+        ["--generation", "a b"],
+        ["--generation", "gen_1", "--orphans"],
+    ],
+)
+def test_wrong_arguments_end_with_2(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        run(arguments, dict(FINE), tmp_path, io.StringIO())
+    assert caught.value.code == 2
+    assert "usage:" in capsys.readouterr().err
