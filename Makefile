@@ -22,6 +22,10 @@ demo: $(VENV)/.local-ready  ## one prompt to one playable MP4, with no account (
 up: $(VENV)/.local-ready  ## keep the whole stack running on PORT (7071); AZURE_OPENAI_ENDPOINT makes it the real backend
 	@$(run) -m local.up --port $(PORT) $(if $(LEASE),--lease-seconds $(LEASE))
 
+.PHONY: doctor
+doctor: $(VENV)/.local-ready  ## what is right and wrong with your settings, storage and video APIs (ARGS="--generation ID" or "--orphans")
+	@$(run) -m video_jobs.doctor $(ARGS)
+
 test: $(VENV)/.dev-ready  ## all tests, on Azurite and the simulated API
 	@echo "==> tests"
 	@$(run) -m pytest $(PYTEST_ARGS)
