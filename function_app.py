@@ -12,6 +12,7 @@ import openai_api.blueprint
 import poll_job.blueprint
 import submit_job.blueprint
 import sweep_jobs.blueprint
+import web.blueprint
 from video_jobs.logs import quieten_libraries
 
 quieten_libraries()
@@ -24,6 +25,7 @@ _others = (
     sweep_jobs.blueprint.blueprint,
     backend_api.blueprint.blueprint,
     openai_api.blueprint.blueprint,
+    web.blueprint.blueprint,
 )
 blueprints = (*_others, contract_api.blueprint.blueprint_of(_others))
 

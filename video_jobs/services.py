@@ -9,11 +9,12 @@ from datetime import UTC, datetime, timedelta
 
 from video_jobs.backends.registry import Backends
 from video_jobs.door_keys import DoorKeys
+from video_jobs.errors import InvalidSettings
 from video_jobs.ports import Blobs, Claims, Clock, Gates, JobStore, LiveJobs, Messages
 from video_jobs.settings import Settings
 from video_jobs.storage.blobs import StorageBlobs, create_containers
 from video_jobs.storage.claims import TableClaims
-from video_jobs.storage.connection import connect
+from video_jobs.storage.connection import blob_origin, connect
 from video_jobs.storage.gates import TableGates
 from video_jobs.storage.live_jobs import TableLiveJobs
 from video_jobs.storage.queues import StorageMessages, create_queues
@@ -58,6 +59,17 @@ def get_services() -> Services:
         if _services is None:
             _services = build(Settings.from_environment(os.environ))
         return _services
+
+
+def storage_origin() -> str | None:
+    """Where the browser finds what is stored, like `https://ACCOUNT.blob.core.windows.net`; asks nobody.
+
+    None while the settings are not usable.
+    """
+    try:
+        return blob_origin(Settings.from_environment(os.environ).storage)
+    except InvalidSettings:
+        return None
 
 
 def build(settings: Settings, clock: Clock = utc_now) -> Services:

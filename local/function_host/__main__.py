@@ -1,4 +1,4 @@
-"""python -m local.function_host [--port 7071] [--app-root DIR] [--lease-seconds N]"""
+"""python -m local.function_host [--port 7071] [--app-root DIR] [--lease-seconds N] [--function-key KEY]"""
 
 import argparse
 import importlib
@@ -17,6 +17,7 @@ import azure.functions as func
 from local.function_host.errors import AppError, HostJsonError
 from local.function_host.host import LEASE_SECONDS, FunctionHost
 from local.function_host.host_json import HostJson
+from local.function_host.keys import AccessKeys
 
 log = logging.getLogger("local.function_host")
 
@@ -42,6 +43,7 @@ def main() -> int:
             port=options.port,
             lease_seconds=options.lease_seconds,
             app_root=app_root,
+            keys=AccessKeys(options.function_key, options.master_key),
         )
     except (AppError, HostJsonError, OSError, ValueError) as error:
         print(f"The function host cannot start: {error}", file=sys.stderr)
@@ -132,6 +134,8 @@ def _options() -> argparse.Namespace:
         default=LEASE_SECONDS,
         help=f"how long a killed host hides its messages ({LEASE_SECONDS})",
     )
+    parser.add_argument("--function-key", help="what callers must send as x-functions-key or ?code= (nothing)")
+    parser.add_argument("--master-key", help="the same, for functions of the admin level too")
     return parser.parse_args()
 
 

@@ -16,6 +16,7 @@ from local.function_host.errors import AppError
 from local.function_host.host_json import HostJson
 from local.function_host.http_server import HOST, HttpServer
 from local.function_host.invocations import Invoker, exit_process
+from local.function_host.keys import AccessKeys
 from local.function_host.leases import LeaseKeeper
 from local.function_host.queues import QueueListener, connect
 from local.function_host.routes import RouteTable
@@ -37,6 +38,7 @@ class FunctionHost:
     lease_seconds: how long a message stays hidden when this process is killed. Whole seconds, at least 2.
     on_timeout: called when a function outlives functionTimeout; by default the process ends with code 70.
     stop_seconds: how long leaving the block waits for what runs.
+    keys: what functions that are not anonymous ask for; by default nothing.
 
     Raises AppError for an app that it cannot run, HostJsonError for host.json, OSError for a taken port.
     """
@@ -51,6 +53,7 @@ class FunctionHost:
         on_timeout: Callable[[], None] = exit_process,
         stop_seconds: float = STOP_SECONDS,
         app_root: Path | None = None,
+        keys: AccessKeys | None = None,
     ) -> None:
         if lease_seconds < 2:
             raise ValueError("lease_seconds must be at least 2: a lease is renewed at half its time")
@@ -69,7 +72,7 @@ class FunctionHost:
             )
             for trigger, string in zip(self._triggers.queues, strings, strict=True)
         ]
-        self._http = HttpServer(routes, self._invoker, port)
+        self._http = HttpServer(routes, self._invoker, port, keys or AccessKeys())
 
     @property
     def url(self) -> str:

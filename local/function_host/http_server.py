@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from local.function_host.http_messages import Answer, UnusableAnswerError, answer_of, request_of
 from local.function_host.invocations import FunctionFailedError, Invoker
+from local.function_host.keys import AccessKeys
 from local.function_host.routes import RouteTable
 
 log = logging.getLogger(__name__)
@@ -30,8 +31,8 @@ LINGER_SECONDS = 2.0
 class HttpServer:
     """Serves a route table. port 0 takes a free one. Raises OSError when the port is taken."""
 
-    def __init__(self, routes: RouteTable, invoker: Invoker, port: int) -> None:
-        self._server = _Server((HOST, port), routes, invoker)
+    def __init__(self, routes: RouteTable, invoker: Invoker, port: int, keys: AccessKeys) -> None:
+        self._server = _Server((HOST, port), routes, invoker, keys)
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.1}, name="http", daemon=True
         )
@@ -66,9 +67,12 @@ class _Server(ThreadingHTTPServer):
     # Two hosts on one port would share its requests at random.
     allow_reuse_port = False
 
-    def __init__(self, address: tuple[str, int], routes: RouteTable, invoker: Invoker) -> None:
+    def __init__(
+        self, address: tuple[str, int], routes: RouteTable, invoker: Invoker, keys: AccessKeys
+    ) -> None:
         self.routes = routes
         self.invoker = invoker
+        self.keys = keys
         self.closing = False
         self._lock = threading.Lock()
         self._busy = 0
@@ -173,6 +177,8 @@ class _Handler(BaseHTTPRequestHandler):
             )
         except ValueError:
             raise _RefusedError(400) from None
+        if not self.server.keys.admit(trigger.auth_level, request.headers, request.params):
+            return Answer(401)
         try:
             return answer_of(self.server.invoker.call_on_pool(trigger.function, request))
         except FunctionFailedError:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
 from azure.data.tables import TableServiceClient
@@ -57,6 +59,13 @@ def connect(settings: StorageSettings, **changes: Any) -> StorageServices:
         TableServiceClient(endpoint=settings.table_endpoint or "", credential=credential, **table_options),
         None,
     )
+
+
+@functools.cache
+def blob_origin(settings: StorageSettings) -> str:
+    """Scheme, host and port of the URLs of blobs. Raises InvalidSettings."""
+    url = urlsplit(str(connect(settings).blobs.url))
+    return f"{url.scheme}://{url.netloc}"
 
 
 @contextlib.contextmanager

@@ -1,0 +1,34 @@
+"""What the page may do, said to the browser: it is the second lock, should a text ever get into the markup."""
+
+from __future__ import annotations
+
+
+def security_headers(storage_origin: str | None) -> dict[str, str]:
+    """For the shell and each of its files.
+
+    `storage_origin` is where videos and stills are shown from; None while storage is not configured.
+    """
+    stored = f" {storage_origin}" if storage_origin else ""
+    media = stored or " 'none'"
+    directives = (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "connect-src 'self'",
+        f"img-src 'self' blob:{stored}",  # blob: is the picture that somebody is about to send
+        f"media-src{media}",
+        "form-action 'none'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+        "require-trusted-types-for 'script'",
+        "trusted-types 'none'",
+    )
+    return {
+        "Content-Security-Policy": "; ".join(directives),
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Cross-Origin-Resource-Policy": "same-origin",
+        "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+        "Referrer-Policy": "no-referrer",
+        "X-Content-Type-Options": "nosniff",
+        "X-Frame-Options": "DENY",
+    }

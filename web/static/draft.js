@@ -1,0 +1,44 @@
+/**
+ * What is typed and not sent yet, and the key that makes sending it safe to repeat; both outlive a reload of the tab.
+ * @module
+ */
+
+const DRAFT = "reelkeep.draft";
+const ATTEMPT = "reelkeep.attempt";
+
+/** @returns {Record<string, string>} */
+export function readDraft() {
+  try {
+    return JSON.parse(sessionStorage.getItem(DRAFT) ?? "{}") ?? {};
+  } catch {
+    return {};
+  }
+}
+
+/** @param {Record<string, string>} fields */
+export function keepDraft(fields) {
+  sessionStorage.setItem(DRAFT, JSON.stringify(fields));
+}
+
+/**
+ * The idempotency key for a request: the same one until that request is answered, whatever becomes of the page in
+ * between.
+ * @param {string} request what is about to be sent, in a form that two equal requests share
+ */
+export function attemptKey(request) {
+  const [sent, key] = JSON.parse(sessionStorage.getItem(ATTEMPT) ?? "[]");
+  if (sent === request) return key;
+  const fresh = `studio-${randomId()}`;
+  sessionStorage.setItem(ATTEMPT, JSON.stringify([request, fresh]));
+  return fresh;
+}
+
+/** The request was answered: the next one is another one, even if it is equal. */
+export function attemptAnswered() {
+  sessionStorage.removeItem(ATTEMPT);
+}
+
+function randomId() {
+  // crypto.randomUUID is there in secure contexts only.
+  return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}

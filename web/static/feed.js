@@ -1,0 +1,169 @@
+/**
+ * The list of cards. However long it grows, only what is near the window has contents: the rest is empty boxes that
+ * keep their height, so that ten thousand jobs scroll like ten.
+ * @module
+ */
+
+import { byId, el, setText } from "./dom.js";
+import { Card } from "./card.js";
+import { isLive, nameOf, statusWords } from "./words.js";
+import { announce } from "./announcer.js";
+
+/** @typedef {import("./jobs.js").Job} Job */
+
+const NEAR = "1200px 0px"; // of the window: what lies there has contents
+const FURTHER = "1600px 0px"; // the end of the list is read on from there
+const TICK = 1000; // milliseconds
+
+export class Feed {
+  #jobs;
+  #watcher;
+  #deeds;
+  /** @type {Map<string, HTMLElement>} */
+  #slots = new Map();
+  /** @type {Map<string, Card>} */
+  #cards = new Map();
+  /** @type {string[]} ids, newest first: a job's id says when it was made */
+  #order = [];
+  #near;
+  #list = byId("list");
+
+  /**
+   * @param {import("./jobs.js").Jobs} jobs
+   * @param {import("./watcher.js").Watcher} watcher
+   * @param {import("./card.js").Deeds} deeds
+   */
+  constructor(jobs, watcher, deeds) {
+    this.#jobs = jobs;
+    this.#watcher = watcher;
+    this.#deeds = deeds;
+    this.#near = new IntersectionObserver((seen) => seen.forEach((each) => this.#seen(each)), { rootMargin: NEAR });
+    new IntersectionObserver((seen) => seen.some((each) => each.isIntersecting) && this.#atEnd(), { rootMargin: FURTHER }).observe(byId("list-end"));
+    jobs.addEventListener("add", (/** @type {any} */ event) => this.#add(event.job));
+    jobs.addEventListener("change", (/** @type {any} */ event) => this.#change(event.job, event.before));
+    jobs.addEventListener("remove", (/** @type {any} */ event) => this.#remove(event.id));
+    jobs.addEventListener("reset", () => this.#reset());
+    jobs.addEventListener("state", () => this.#showState());
+    byId("list-more").addEventListener("click", () => this.#more());
+    setInterval(() => document.hidden || this.#cards.forEach((card) => card.tick()), TICK);
+  }
+
+  /** @param {string} id */
+  reveal(id) {
+    this.#slots.get(id)?.scrollIntoView({ block: "nearest", behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth" });
+  }
+
+  /** @param {Job} job */
+  #add(job) {
+    const slot = el("li", { class: "slot", "data-id": job.id });
+    const at = this.#placeOf(job.id);
+    const after = this.#slots.get(this.#order[at]);
+    this.#order.splice(at, 0, job.id);
+    this.#slots.set(job.id, slot);
+    this.#list.insertBefore(slot, after ?? null);
+    this.#near.observe(slot);
+  }
+
+  /** Where an id belongs in the order, by halving. @param {string} id */
+  #placeOf(id) {
+    let [low, high] = [0, this.#order.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.#order[middle] < id) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  /** @param {Job} job @param {Job} before */
+  #change(job, before) {
+    this.#cards.get(job.id)?.update(job);
+    if (job.status !== before.status) announce(`${nameOf(job)}: ${statusWords(job)}`);
+    if (isLive(before) && !isLive(job)) this.#watcher.lookNow(job.id);
+  }
+
+  /** @param {string} id */
+  #remove(id) {
+    const slot = this.#slots.get(id);
+    if (!slot) return;
+    const hadFocus = slot.contains(document.activeElement);
+    const at = this.#order.indexOf(id);
+    this.#order.splice(at, 1);
+    this.#unmount(id);
+    this.#near.unobserve(slot);
+    this.#slots.delete(id);
+    slot.remove();
+    // Who worked here by keyboard goes on at the next card, not at the top of the page.
+    if (hadFocus) {
+      const next = this.#slots.get(this.#order[Math.min(at, this.#order.length - 1)] ?? "");
+      (next?.querySelector("button, a") ?? byId("list-heading")).focus();
+    }
+  }
+
+  #reset() {
+    for (const id of this.#cards.keys()) this.#unmount(id);
+    this.#near.disconnect();
+    this.#slots.clear();
+    this.#order = [];
+    this.#list.replaceChildren();
+    this.#showState();
+  }
+
+  // --- what is near ---
+
+  /** @param {IntersectionObserverEntry} entry */
+  #seen(entry) {
+    const slot = /** @type {HTMLElement} */ (entry.target);
+    const id = slot.dataset.id ?? "";
+    if (entry.isIntersecting) this.#mount(id, slot);
+    else if (!this.#cards.get(id)?.busy) {
+      if (this.#cards.has(id)) slot.style.minHeight = `${entry.boundingClientRect.height}px`;
+      this.#unmount(id);
+    }
+  }
+
+  /** @param {string} id @param {HTMLElement} slot */
+  #mount(id, slot) {
+    const job = this.#jobs.get(id);
+    if (!job || this.#cards.has(id)) return;
+    const card = new Card(job, this.#deeds);
+    this.#cards.set(id, card);
+    slot.replaceChildren(card.element);
+    slot.style.minHeight = "";
+    this.#watcher.watch(id);
+  }
+
+  /** @param {string} id */
+  #unmount(id) {
+    this.#watcher.unwatch(id);
+    this.#cards.delete(id);
+    this.#slots.get(id)?.replaceChildren();
+  }
+
+  // --- the list as a whole ---
+
+  #atEnd() {
+    if (this.#jobs.began && !this.#jobs.complete && !this.#jobs.error) this.#more();
+  }
+
+  async #more() {
+    await this.#jobs.more();
+    // A short page may leave the end in sight, and the observer tells of changes only.
+    requestAnimationFrame(() => {
+      if (byId("list-end").getBoundingClientRect().top < innerHeight + 1600) this.#atEnd();
+    });
+  }
+
+  #showState() {
+    const { began, complete, error, loading, size } = this.#jobs;
+    byId("skeletons").hidden = began || Boolean(error);
+    byId("empty").hidden = !(complete && size === 0 && this.#jobs.filter === "all");
+    byId("nothing-here").hidden = !(complete && size === 0 && this.#jobs.filter !== "all");
+    byId("list-error").hidden = !error;
+    setText(byId("list-error-words"), error ? [error.message, ...(/** @type {any} */ (error).reasons ?? [])].join(" ") : "");
+    byId("list-more").hidden = complete || (!began && !error);
+    setText(byId("list-more"), error ? "Try again" : loading ? "Loading more…" : "Show more");
+    setText(byId("list-count"), began && size ? (complete ? `${size}` : `${size}+`) : "");
+    this.#list.setAttribute("aria-busy", String(loading));
+  }
+}

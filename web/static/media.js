@@ -1,0 +1,218 @@
+/**
+ * What a card shows: the way to the video, then the video itself, playing in place.
+ * @module
+ */
+
+import { el, icon, setText } from "./dom.js";
+import { Progress } from "./progress.js";
+import { clockTime, isLive, statusWords, tone } from "./words.js";
+
+/** @typedef {import("./jobs.js").Job} Job */
+/** @typedef {import("./jobs.js").Video} Video */
+
+const ICONS = { failed: "alert", expired: "clock", cancelled: "stop", waiting: "queue" };
+
+export class Media {
+  #index = 0;
+  #progress = new Progress();
+  /** @type {Job} */
+  #job;
+  /** @type {HTMLVideoElement|null} */
+  #player = null;
+  #playing = -1;
+  #renew;
+  #stage;
+  #strip;
+  #shown = "";
+  /** @type {{words: Element, percent: Element, left: Element, bar: HTMLElement, fill: HTMLElement}|null} */
+  #live = null;
+
+  /**
+   * @param {Job} job
+   * @param {number} now
+   * @param {() => Promise<unknown>} renew reads the job again, for URLs that still hold
+   */
+  constructor(job, now, renew) {
+    this.#job = job;
+    this.#renew = renew;
+    this.#stage = el("div", { class: "stage" });
+    this.#strip = el("div", { class: "strip", role: "group", "aria-label": "Variants" });
+    this.element = el("div", { class: "media" }, this.#stage, this.#strip);
+    this.update(job, now);
+  }
+
+  /** Whether somebody is watching: then nothing here may be taken away. */
+  get busy() {
+    return this.#player !== null && !this.#player.paused && !this.#player.ended;
+  }
+
+  /** @param {Job} job @param {number} now */
+  update(job, now) {
+    this.#job = job;
+    this.#progress.note(job, now);
+    this.#showStage();
+    this.#showStrip();
+    this.#freshen();
+    this.tick(now);
+  }
+
+  /** Time went on. @param {number} now */
+  tick(now) {
+    const live = this.#live;
+    if (!live) return;
+    const percent = this.#progress.at(now);
+    live.bar.classList.toggle("unknown", percent === null);
+    if (percent !== null) {
+      live.fill.style.transform = `scaleX(${percent / 100})`;
+      live.bar.setAttribute("aria-valuenow", String(Math.floor(percent)));
+    } else {
+      live.bar.removeAttribute("aria-valuenow");
+    }
+    setText(live.percent, percent === null || this.#job.status === "waiting" ? "" : `${Math.floor(percent)}%`);
+    setText(live.left, this.#progress.left(now));
+    setText(live.words, statusWords(this.#job));
+  }
+
+  // --- the stage ---
+
+  #showStage() {
+    const job = this.#job;
+    const video = job.videos.find((each) => each.index === this.#index && each.url) ?? job.videos.find((each) => each.url);
+    if (video) this.#index = video.index;
+    const kind = video ? `video ${video.index}` : isLive(job) ? "live" : `ended ${job.status}`;
+    if (kind === this.#shown) return;
+    this.#shown = kind;
+    this.#live = null;
+    this.#player = null;
+    this.#playing = -1;
+    if (video) this.#stage.replaceChildren(this.#poster(video));
+    else if (isLive(job)) this.#stage.replaceChildren(this.#wayThere());
+    else this.#stage.replaceChildren(ending(job));
+  }
+
+  #wayThere() {
+    const [words, percent, left] = ["stage-status", "stage-percent", "stage-left"].map((name) => el("span", { class: name }));
+    const fill = el("span", { class: "fill" });
+    const bar = el("div", { class: "bar", role: "progressbar", "aria-label": "Progress", "aria-valuemin": 0, "aria-valuemax": 100 }, fill);
+    this.#live = { words, percent, left, bar, fill };
+    return el(
+      "div",
+      { class: "way" },
+      el("div", { class: "shimmer", "aria-hidden": "true" }),
+      el("div", { class: "way-line" }, words, percent),
+      bar,
+      el("div", { class: "way-line quiet" }, left),
+    );
+  }
+
+  /** @param {Video} video */
+  #poster(video) {
+    const many = this.#job.videos.length > 1;
+    const label = many ? `Play video ${video.index + 1} of ${this.#job.videos.length}` : "Play the video";
+    return el(
+      "button",
+      { type: "button", class: "poster", "aria-label": label, on: { click: () => this.#play(true) } },
+      video.thumbnail_url ? this.#still(video) : null,
+      el("span", { class: "play" }, icon("play")),
+      video.duration_seconds ? el("span", { class: "length", text: clockTime(video.duration_seconds) }) : null,
+    );
+  }
+
+  /** @param {Video} video */
+  #still(video) {
+    const image = el("img", { src: video.thumbnail_url, alt: "", loading: "lazy", decoding: "async", referrerpolicy: "no-referrer" });
+    image.addEventListener("error", () => this.#renew().catch(() => {}), { once: true });
+    return image;
+  }
+
+  /** @param {boolean} focus */
+  #play(focus) {
+    const video = this.#current();
+    if (!video?.url) return;
+    const player = /** @type {HTMLVideoElement} */ (
+      el("video", { controls: true, playsinline: true, preload: "auto", poster: video.thumbnail_url, src: video.url, "aria-label": `Video ${video.index + 1}` })
+    );
+    player.loop = (video.duration_seconds ?? 60) < 8;
+    player.addEventListener("error", () => this.#recover(player));
+    player.addEventListener("pause", () => this.#freshen());
+    this.#player = player;
+    this.#playing = video.index;
+    this.#stage.replaceChildren(player);
+    if (focus) player.focus({ preventScroll: true });
+    player.play().catch(() => {}); // the browser may want a click more; the controls are there
+  }
+
+  #current() {
+    return this.#job.videos.find((video) => video.index === this.#index);
+  }
+
+  /** A new URL for what stands still; what plays is left alone, and asks for one when it needs it. */
+  #freshen() {
+    const [player, video] = [this.#player, this.#current()];
+    if (player === null) {
+      const image = this.#stage.querySelector("img");
+      if (image && video?.thumbnail_url && !image.complete && image.src !== video.thumbnail_url) image.src = video.thumbnail_url;
+    } else if (video?.url && player.src !== video.url && player.paused && endsSoon(player.src)) {
+      swap(player, video.url, false);
+    }
+  }
+
+  /** The URL ended while somebody watched: go on with a new one, from where it was. @param {HTMLVideoElement} player */
+  async #recover(player) {
+    const failed = player.src;
+    await this.#renew().catch(() => {});
+    const url = this.#current()?.url;
+    if (this.#player === player && url && url !== failed) swap(player, url, !player.paused);
+  }
+
+  // --- the variants ---
+
+  #showStrip() {
+    const { videos } = this.#job;
+    this.#strip.hidden = videos.length < 2;
+    if (videos.length < 2) return;
+    while (this.#strip.children.length < videos.length) this.#strip.append(this.#choice(this.#strip.children.length));
+    for (const [place, video] of videos.entries()) {
+      const button = /** @type {HTMLButtonElement} */ (this.#strip.children[place]);
+      button.disabled = !video.url;
+      button.setAttribute("aria-pressed", String(video.index === this.#index && Boolean(video.url)));
+      const state = video.url ? "" : video.status === "expired" ? ", expired" : ", not here yet";
+      button.setAttribute("aria-label", `Video ${video.index + 1} of ${videos.length}${state}`);
+      if (video.thumbnail_url && !button.querySelector("img")) button.replaceChildren(this.#still(video));
+    }
+  }
+
+  /** @param {number} place */
+  #choice(place) {
+    const choose = () => {
+      this.#index = this.#job.videos[place].index;
+      const plays = this.#playing >= 0;
+      if (plays) {
+        this.#shown = `video ${this.#index}`;
+        this.#play(false);
+      } else this.#showStage();
+      this.#showStrip();
+    };
+    return el("button", { type: "button", class: "choice", on: { click: choose } }, String(place + 1));
+  }
+}
+
+/** @param {Job} job */
+function ending(job) {
+  const name = ICONS[/** @type {keyof typeof ICONS} */ (job.status)] ?? "film";
+  return el("div", { class: `ending ${tone(job)}` }, icon(name), el("span", { text: statusWords(job) }));
+}
+
+/** @param {HTMLVideoElement} player @param {string} url @param {boolean} goOn */
+function swap(player, url, goOn) {
+  const at = player.currentTime;
+  player.src = url;
+  player.currentTime = at;
+  if (goOn) player.play().catch(() => {});
+}
+
+/** Whether a signed URL ends within ten minutes. @param {string} url */
+function endsSoon(url) {
+  const ends = Date.parse(new URL(url).searchParams.get("se") ?? "");
+  return Number.isFinite(ends) && ends - Date.now() < 10 * 60_000;
+}

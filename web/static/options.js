@@ -1,0 +1,26 @@
+/**
+ * What may be asked for, and how long it usually takes.
+ * @module
+ */
+
+import { Refusal, call } from "./api.js";
+
+/**
+ * @typedef {{size: string, seconds: number[]|null, variants: number}} SizeOption
+ * @typedef {{size: string, seconds: number, typical_seconds: number, late_seconds: number, jobs: number}} Estimate
+ * @typedef {{name: string, dialect: string, model: string, default_size: string, default_seconds: number,
+ *     sizes: SizeOption[]|null, estimates: Estimate[]}} Backend
+ */
+
+/** @returns {Promise<Backend[]>} empty where the app can't say: then everything is left to its defaults */
+export async function readBackends() {
+  try {
+    return (await call("GET", "options")).data.backends;
+  } catch (error) {
+    if (error instanceof Refusal && error.status === 404) return [];
+    throw error;
+  }
+}
+
+/** @param {Backend|undefined} backend @param {string} size @param {number} seconds @returns {Estimate|undefined} */
+export const estimateOf = (backend, size, seconds) => backend?.estimates.find((each) => each.size === size && each.seconds === seconds);

@@ -1,0 +1,78 @@
+/**
+ * The image that a video begins with: picked, dropped or pasted, looked at, taken out again.
+ * @module
+ */
+
+import { byId, el, icon, iconButton, setText } from "./dom.js";
+import { bytesWords } from "./words.js";
+
+const KINDS = ["image/png", "image/jpeg", "image/webp"];
+const LARGEST = 20 * 2 ** 20;
+
+export class Picture {
+  /** @type {File|null} */
+  file = null;
+  #address = "";
+  #input = byId("image-input");
+  #box = byId("image-box");
+  #complain;
+
+  /** @param {(words: string) => void} complain @param {HTMLElement} target what it can be dropped on */
+  constructor(complain, target) {
+    this.#complain = complain;
+    byId("image-pick").addEventListener("click", () => this.#input.click());
+    this.#input.addEventListener("change", () => {
+      this.#take([...this.#input.files]);
+      this.#input.value = "";
+    });
+    document.addEventListener("paste", (event) => {
+      const files = [...(event.clipboardData?.files ?? [])];
+      if (files.length === 0) return;
+      event.preventDefault();
+      this.#take(files);
+    });
+    // Beside the target a dropped file would replace the page.
+    for (const name of ["dragover", "drop"]) addEventListener(name, (event) => event.preventDefault());
+    let depth = 0; // of elements that the pointer is over
+    const over = (/** @type {number} */ change) => target.classList.toggle("dropping", (depth = Math.max(depth + change, 0)) > 0);
+    target.addEventListener("dragenter", () => over(1));
+    target.addEventListener("dragleave", () => over(-1));
+    target.addEventListener("drop", (event) => {
+      over(-depth);
+      this.#take([...(event.dataTransfer?.files ?? [])]);
+    });
+  }
+
+  clear() {
+    URL.revokeObjectURL(this.#address);
+    this.file = null;
+    this.#box.replaceChildren();
+    this.#box.hidden = true;
+    byId("image-pick").hidden = false;
+    this.#complain("");
+  }
+
+  /** @param {File[]} files */
+  #take(files) {
+    const file = files.find((each) => KINDS.includes(each.type));
+    if (!file) return this.#complain(files.length ? "This is no PNG, JPEG or WebP image." : "");
+    if (file.size > LARGEST) return this.#complain(`This image has ${bytesWords(file.size)}; at most 20 MB are taken.`);
+    this.clear();
+    this.file = file;
+    this.#address = URL.createObjectURL(file);
+    const facts = el("span", { class: "quiet", text: bytesWords(file.size) });
+    const image = el("img", { src: this.#address, alt: "" });
+    image.addEventListener("load", () => setText(facts, `${image.naturalWidth} × ${image.naturalHeight} · ${bytesWords(file.size)}`));
+    image.addEventListener("error", () => {
+      this.clear();
+      this.#complain("This image can’t be read. Is the file whole?");
+    });
+    const remove = iconButton("close", "Remove the image", () => {
+      this.clear();
+      byId("image-pick").focus();
+    });
+    this.#box.replaceChildren(image, el("div", { class: "image-words" }, el("span", { class: "image-name", text: file.name || "Pasted image" }), facts), remove);
+    this.#box.hidden = false;
+    byId("image-pick").hidden = true;
+  }
+}

@@ -1,0 +1,150 @@
+/**
+ * Keeps what is in sight up to date: live jobs by looking again, URLs by asking for new ones before they end, the list
+ * by reading its top. Nothing is asked for while nobody looks.
+ * @module
+ */
+
+import { Refusal, Unreachable, call, now } from "./api.js";
+import { isLive } from "./words.js";
+
+/** @typedef {import("./jobs.js").Jobs} Jobs */
+/** @typedef {import("./jobs.js").Job} Job */
+
+const LONG_LOOKS = 2; // that wait at the server at once: a browser has six connections for one host
+const WAIT = 20; // seconds that such a look waits
+const SOONEST = 1000; // milliseconds, all of these
+const USUAL = 5000;
+const SLOWEST = 30_000;
+const LIST = 8000;
+const BEFORE_END = 5 * 60_000; // URLs are renewed so long before they end
+const LONGEST_TIMER = 2 ** 31 - 1;
+
+/** One job that is in sight. */
+class Watch {
+  /** @type {ReturnType<typeof setTimeout>|undefined} */
+  timer;
+  /** @type {AbortController|undefined} */
+  request;
+  /** @type {string|null} */
+  etag = null;
+  failures = 0;
+}
+
+export class Watcher {
+  #jobs;
+  /** @type {Map<string, Watch>} */
+  #watches = new Map();
+  #longLooks = 0;
+  /** @type {ReturnType<typeof setTimeout>|undefined} */
+  #listTimer;
+
+  /** @param {Jobs} jobs */
+  constructor(jobs) {
+    this.#jobs = jobs;
+    document.addEventListener("visibilitychange", () => (document.hidden ? this.#pause() : this.#resume()));
+    this.#listTimer = setTimeout(() => this.#readList(), LIST);
+  }
+
+  /** The job came into sight. @param {string} id */
+  watch(id) {
+    if (this.#watches.has(id)) return;
+    const watch = new Watch();
+    this.#watches.set(id, watch);
+    const job = this.#jobs.get(id);
+    if (job && !document.hidden) this.#plan(id, watch, isLive(job) ? 0 : untilRenewal(job));
+  }
+
+  /** It went out of sight, or is gone. @param {string} id */
+  unwatch(id) {
+    const watch = this.#watches.get(id);
+    if (watch) stop(watch);
+    this.#watches.delete(id);
+  }
+
+  /** Look at once, such as after something was done with the job. @param {string} id */
+  lookNow(id) {
+    const watch = this.#watches.get(id);
+    if (watch && !document.hidden) {
+      stop(watch);
+      watch.etag = null;
+      this.#plan(id, watch, SOONEST);
+    }
+  }
+
+  /** @param {string} id @param {Watch} watch @param {number} delay */
+  #plan(id, watch, delay) {
+    clearTimeout(watch.timer);
+    if (delay < LONGEST_TIMER) watch.timer = setTimeout(() => this.#look(id, watch), delay);
+  }
+
+  /** @param {string} id @param {Watch} watch */
+  async #look(id, watch) {
+    const job = this.#jobs.get(id);
+    if (!job) return;
+    const waits = isLive(job) && watch.etag !== null && this.#longLooks < LONG_LOOKS;
+    const began = performance.now();
+    const request = (watch.request = new AbortController());
+    if (waits) this.#longLooks += 1;
+    let delay = USUAL;
+    try {
+      const answer = await call("GET", `jobs/${id}`, {
+        query: { wait: waits ? WAIT : null },
+        headers: watch.etag ? { "If-None-Match": watch.etag } : {},
+        signal: request.signal,
+      });
+      watch.failures = 0;
+      watch.etag = answer.etag;
+      if (answer.data) this.#jobs.put(answer.data);
+      const seen = this.#jobs.get(id) ?? job;
+      const waited = waits && performance.now() - began > SOONEST;
+      if (!isLive(seen)) delay = untilRenewal(seen);
+      else if (waited || (waits && answer.status === 200)) delay = SOONEST / 4;
+      else delay = Math.min(Math.max((answer.retryAfter ?? USUAL / 1000) * 1000, SOONEST), SLOWEST);
+      if (this.#longLooks < LONG_LOOKS && answer.etag && isLive(seen)) delay = Math.min(delay, SOONEST);
+    } catch (error) {
+      if (request.signal.aborted) return;
+      if (error instanceof Refusal && error.status === 404) return this.#jobs.remove(id);
+      if (!(error instanceof Refusal) && !(error instanceof Unreachable)) throw error;
+      watch.failures += 1;
+      delay = Math.min(USUAL * 2 ** (watch.failures - 1), SLOWEST);
+    } finally {
+      if (waits) this.#longLooks -= 1;
+    }
+    if (this.#watches.get(id) === watch && !document.hidden) this.#plan(id, watch, delay);
+  }
+
+  async #readList() {
+    clearTimeout(this.#listTimer);
+    try {
+      await this.#jobs.refresh();
+    } catch {
+      // The line at the top says that the app is out of reach; the next time may be better.
+    }
+    if (!document.hidden) this.#listTimer = setTimeout(() => this.#readList(), LIST);
+  }
+
+  #pause() {
+    clearTimeout(this.#listTimer);
+    for (const watch of this.#watches.values()) stop(watch);
+  }
+
+  #resume() {
+    this.#readList();
+    for (const [id, watch] of this.#watches) {
+      const job = this.#jobs.get(id);
+      if (job) this.#plan(id, watch, isLive(job) ? 0 : untilRenewal(job));
+    }
+  }
+}
+
+/** @param {Watch} watch */
+function stop(watch) {
+  clearTimeout(watch.timer);
+  watch.request?.abort();
+}
+
+/** Milliseconds until the URLs of a job should be asked for anew. @param {Job} job */
+function untilRenewal(job) {
+  const ends = job.videos.flatMap((video) => (video.url_expires_at ? [Date.parse(video.url_expires_at)] : []));
+  return ends.length ? Math.max(Math.min(...ends) - BEFORE_END - now(), SOONEST) : Infinity;
+}
