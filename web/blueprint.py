@@ -46,7 +46,9 @@ def get_studio_file_function(req: func.HttpRequest) -> func.HttpResponse:
 def _file(req: func.HttpRequest, name: str) -> func.HttpResponse:
     file = page_files().get(name)
     if file is None:
-        raise HttpProblem(404, "page_not_found", "The page has no file of this name. It begins at /api/studio.")
+        raise HttpProblem(
+            404, "page_not_found", "The page has no file of this name. It begins at /api/studio."
+        )
     packed = takes_gzip(req.headers.get("accept-encoding", ""))
     etag = file.gzipped_etag if packed else file.etag
     headers = {

@@ -134,7 +134,9 @@ def _options() -> argparse.Namespace:
         default=LEASE_SECONDS,
         help=f"how long a killed host hides its messages ({LEASE_SECONDS})",
     )
-    parser.add_argument("--function-key", help="what callers must send as x-functions-key or ?code= (nothing)")
+    parser.add_argument(
+        "--function-key", help="what callers must send as x-functions-key or ?code= (nothing)"
+    )
     parser.add_argument("--master-key", help="the same, for functions of the admin level too")
     return parser.parse_args()
 

@@ -100,4 +100,6 @@ connection.addEventListener("reachable", () => {
   byId("offline").hidden = true;
   if (jobs.error) jobs.more();
 });
+// Once the app is well again, so is the form.
+jobs.addEventListener("state", () => jobs.began && !composer.ready && composer.load());
 choose(sessionStorage.getItem(FILTER) ?? "all");

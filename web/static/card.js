@@ -74,12 +74,13 @@ export class Card {
     const { status, prompt, more, facts, notes } = this.#parts;
     this.element.dataset.status = job.status;
     status.className = `badge ${tone(job)}`;
-    setText(status, statusWords(job));
     setText(prompt, job.prompt || "Imported video");
     more.hidden = job.prompt.length <= LONG_PROMPT && job.prompt.split("\n").length <= 3;
     setText(facts, factsOf(job).join(" · "));
     notes.replaceChildren(...notesOf(job));
     this.#media.update(job, now());
+    status.hidden = !this.#media.hasVideo;
+    setText(status, statusWords(job));
     this.#showDeeds();
     this.#showDetails();
     this.tick();

@@ -49,6 +49,11 @@ export class Composer {
     this.load();
   }
 
+  /** Whether it knows what may be asked for. */
+  get ready() {
+    return this.#backends.length > 0;
+  }
+
   /** What may be asked for, from the app. */
   async load() {
     try {
@@ -89,7 +94,7 @@ export class Composer {
     if (!backend) return;
     offerSizes(backend, kept.size);
     const size = backend.sizes?.find((each) => each.size === this.#values().size);
-    offerNumbers("seconds", "Seconds", backend.sizes ? size?.seconds ?? null : null, Number(kept.seconds) || backend.default_seconds, (value) => `${value} s`);
+    offerNumbers("seconds", "Seconds", size?.seconds ?? backend.seconds, Number(kept.seconds) || backend.default_seconds, (value) => `${value} s`);
     const most = backend.sizes ? size?.variants ?? 1 : 1;
     byId("variants-field").hidden = most < 2;
     offerNumbers("variants", "Variants", Array.from({ length: most }, (_, at) => at + 1), Number(kept.variants) || 1, String);
@@ -103,7 +108,7 @@ export class Composer {
 
   #noteChange() {
     const values = this.#values();
-    keepDraft(values);
+    keepDraft(this.ready ? values : { ...readDraft(), prompt: values.prompt });
     const { length } = values.prompt;
     setText(byId("prompt-length"), length > 1000 ? `${length.toLocaleString()} of 32,000 characters` : "");
     for (const output of this.#form.querySelectorAll("output[for]")) setText(output, `${this.#form.elements[output.htmlFor.value]?.value} s`);
@@ -115,7 +120,7 @@ export class Composer {
     const backend = this.#backend;
     if (!backend) return "";
     const estimate = estimateOf(backend, values.size, Number(values.seconds));
-    if (!estimate) return "How long it takes shows after the first one like this.";
+    if (!estimate) return "No estimate yet for videos like this.";
     return `Usually about ${roughly(estimate.typical_seconds)}, seldom more than ${roughly(estimate.late_seconds)} (${counted(estimate.jobs, "earlier job")}).`;
   }
 

@@ -148,6 +148,7 @@ export class Jobs extends EventTarget {
       : job;
     this.#byId.set(job.id, merged);
     this.dispatchEvent(Object.assign(new Event(before ? "change" : "add"), { job: merged, before }));
+    if (!before) this.#tell();
   }
 
   /** @param {string} id */

@@ -46,6 +46,11 @@ export class Media {
     return this.#player !== null && !this.#player.paused && !this.#player.ended;
   }
 
+  /** Whether a video is to be seen; else the stage itself says how the job stands. */
+  get hasVideo() {
+    return this.#shown.startsWith("video");
+  }
+
   /** @param {Job} job @param {number} now */
   update(job, now) {
     this.#job = job;

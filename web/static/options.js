@@ -9,7 +9,7 @@ import { Refusal, call } from "./api.js";
  * @typedef {{size: string, seconds: number[]|null, variants: number}} SizeOption
  * @typedef {{size: string, seconds: number, typical_seconds: number, late_seconds: number, jobs: number}} Estimate
  * @typedef {{name: string, dialect: string, model: string, default_size: string, default_seconds: number,
- *     sizes: SizeOption[]|null, estimates: Estimate[]}} Backend
+ *     sizes: SizeOption[]|null, seconds: number[]|null, estimates: Estimate[]}} Backend
  */
 
 /** @returns {Promise<Backend[]>} empty where the app can't say: then everything is left to its defaults */

@@ -18,6 +18,7 @@ export function statusWords(job) {
   if (job.cancel_requested_at && isLive(job) && !job.cancel_refused) return "Stopping";
   switch (job.status) {
     case "waiting":
+      if (job.queue_position === 1) return "Next in line";
       return job.queue_position ? `Number ${job.queue_position} in line` : "Waiting in line";
     case "submitting":
       return "Handing over";

@@ -1,0 +1,386 @@
+"""What people do with the page, and what it never does; in Debian's Chromium."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+import shutil
+from collections.abc import Iterator
+
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, Locator, Page, Route, expect, sync_playwright
+
+from local.azurite_process import Azurite
+from tests.browser.studio import KEYS, PHONE, Studio, refuse_barriers, running_studio, shot
+from video_jobs import services
+
+CHROMIUM = shutil.which("chromium")
+pytestmark = pytest.mark.skipif(
+    CHROMIUM is None, reason="no chromium on this machine: apt-get install chromium"
+)
+
+expect.set_options(timeout=20_000)  # milliseconds: only a failure lasts so long
+
+HOSTILE = "<img src=x onerror=\"alert(1)\"><script>alert(2)</script> ${7*7} 'quoted' \u202eright to left"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield running
+        running.close()
+
+
+@pytest.fixture(scope="module")
+def app(azurite: Azurite, browser: Browser) -> Iterator[Studio]:
+    with running_studio(azurite, browser) as running:
+        yield running
+
+
+@pytest.fixture
+def studio(app: Studio) -> Iterator[Studio]:
+    app.begin()
+    yield app
+    app.end()
+
+
+def card(page: Page, prompt: str) -> Locator:
+    return page.get_by_role("article", name=prompt)
+
+
+def prompt_of(page: Page) -> Locator:
+    return page.get_by_role("textbox", name="Prompt")
+
+
+def submit(page: Page, prompt: str) -> None:
+    prompt_of(page).fill(prompt)
+    page.get_by_role("button", name="Generate").click()
+
+
+def a_picture() -> bytes:
+    written = io.BytesIO()
+    Image.new("RGB", (48, 32), "teal").save(written, "PNG")
+    return written.getvalue()
+
+
+# --- the way of a video --------------------------------------------------------------------------
+
+
+def test_an_empty_studio_says_how_to_begin(studio: Studio) -> None:
+    page = studio.visit()
+    expect(page.get_by_role("heading", name="Nothing here yet")).to_be_visible()
+    refuse_barriers(page)
+    shot(page, "empty-desktop-dark")
+    page.set_viewport_size(PHONE)
+    shot(page, "empty-phone-dark")
+    page.get_by_role("button", name="Slow aerial shot").click()
+    expect(prompt_of(page)).to_have_value(re.compile("misty pine forest"))
+
+
+def test_a_prompt_becomes_videos_that_play_in_place(studio: Studio) -> None:
+    page = studio.visit()
+    prompt_of(page).fill("a paper boat")
+    page.get_by_label("Seconds").fill("1")
+    page.get_by_role("radio", name="2").check()
+    page.get_by_role("button", name="Generate").click()
+    made = card(page, "a paper boat")
+    expect(made).to_contain_text(re.compile("Handing over|about to start|Generating"))
+    expect(prompt_of(page)).to_have_value("")
+    shot(page, "busy-desktop-light")
+    expect(made.get_by_text("Ready")).to_be_visible()
+    expect(page.locator("#live-region")).to_have_text("“a paper boat”: Ready")
+    page.wait_for_function("[...document.querySelectorAll('.poster img')].every(i => i.naturalWidth > 0)")
+    made.get_by_role("button", name="Play video 1 of 2").click()
+    page.wait_for_function("document.querySelector('video').currentTime > 0")
+    made.get_by_role("button", name="Video 2 of 2").click()
+    page.wait_for_function("document.querySelector('video').currentTime > 0")
+    expect(made.locator("video")).to_have_attribute("src", re.compile(r"/1\.mp4\?"))
+    expect(made.get_by_role("link", name="Download video 2")).to_be_visible()
+    refuse_barriers(page)
+    shot(page, "ready-desktop-dark")
+
+    page.reload()
+    expect(made.get_by_text("Ready")).to_be_visible()
+    made.get_by_text("Details").click()
+    expect(made.get_by_role("list", name="History")).to_contain_text("Accepted")
+    page.set_viewport_size(PHONE)
+    shot(page, "ready-phone-dark")
+
+
+def test_a_job_in_line_says_so_and_is_cancelled(studio: Studio) -> None:
+    studio.pause()
+    page = studio.visit()
+    submit(page, "a fox in the snow")
+    waiting = card(page, "a fox in the snow")
+    expect(waiting).to_contain_text("Next in line")
+    expect(waiting).to_contain_text("paused")
+    waiting.get_by_role("button", name="Cancel").click()
+    expect(waiting).to_contain_text("Cancelled")
+    expect(waiting.get_by_role("button", name="Retry")).to_be_visible()
+
+
+def test_what_failed_says_why_and_is_tried_again(studio: Studio) -> None:
+    studio.pause()
+    studio.store()
+    page = studio.visit()
+    failed = page.get_by_role("article").last
+    expect(failed).to_contain_text("The video API gave up.")
+    refuse_barriers(page)
+    shot(page, "failed-desktop-dark")
+    failed.get_by_role("button", name="Retry").click()
+    expect(page.get_by_role("article")).to_have_count(2)
+    expect(page.get_by_role("article").first).to_contain_text("Another try of an earlier job")
+    expect(failed).to_contain_text("tried again")
+    expect(failed.get_by_role("button", name="Retry")).to_have_count(0)
+
+
+def test_a_job_is_deleted_after_one_more_question(studio: Studio) -> None:
+    first, second = studio.store(2)
+    page = studio.visit()
+    newest = page.get_by_role("article").first
+    newest.get_by_role("button", name="Delete").click()
+    expect(newest.get_by_role("button", name="Keep")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(newest.get_by_role("button", name="Delete")).to_be_focused()
+    newest.get_by_role("button", name="Delete").click()
+    newest.get_by_role("button", name="Delete", exact=True).click()
+    expect(page.get_by_role("article")).to_have_count(1)
+    assert [job["id"] for job in studio.jobs()] == [second.id]
+    assert first.id != second.id
+
+
+# --- what the app says against it -----------------------------------------------------------------
+
+
+def test_a_refused_prompt_is_told_in_words(studio: Studio) -> None:
+    page = studio.visit()
+    submit(page, "rejected-prompt of a boat")
+    expect(page.locator("#banner")).to_contain_text("refused by the content filter")
+    expect(card(page, "rejected-prompt of a boat")).to_contain_text("Try other words.")
+    expect(prompt_of(page)).to_have_value("rejected-prompt of a boat")
+
+
+def test_a_refused_size_is_told_beside_its_field(studio: Studio) -> None:
+    page = studio.visit()
+    page.get_by_label("Backend").select_option("anything")
+    page.get_by_label("Size").fill("wide")
+    submit(page, "a paper boat")
+    expect(page.get_by_label("Size")).to_be_focused()
+    expect(page.get_by_label("Size")).to_have_accessible_description(re.compile("WIDTHxHEIGHT"))
+    assert studio.jobs() == []
+
+
+def test_settings_that_are_not_usable_are_told_with_every_reason(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(services, "_services", None)
+    monkeypatch.setenv("VIDEO_RUNNING_LIMIT", "many")
+    page = studio.visit()
+    expect(page.locator("#banner")).to_contain_text("VIDEO_RUNNING_LIMIT")
+    expect(page.locator("#list-error")).to_contain_text("VIDEO_RUNNING_LIMIT")
+    monkeypatch.undo()
+    page.get_by_role("button", name="Try again").click()
+    expect(page.get_by_role("heading", name="Nothing here yet")).to_be_visible()
+    expect(page.get_by_label("Size")).to_be_visible()
+    expect(page.locator("#banner")).to_be_hidden()
+
+
+def test_a_submit_whose_answer_is_lost_is_paid_for_once(studio: Studio) -> None:
+    studio.pause()
+    page = studio.visit()
+    keys = []
+
+    def lose_the_first(route: Route) -> None:
+        keys.append(route.request.headers["idempotency-key"])
+        if len(keys) == 1:
+            route.fetch()
+            route.abort()
+        else:
+            route.continue_()
+
+    page.route("**/api/jobs", lose_the_first, times=2)
+    prompt_of(page).fill("a paper boat")
+    page.get_by_role("button", name="Generate").dblclick()
+    expect(card(page, "a paper boat")).to_be_visible()
+    expect(prompt_of(page)).to_have_value("")
+    assert len(keys) == 2
+    assert len(set(keys)) == 1
+    assert len(studio.jobs()) == 1
+
+
+# --- keys ----------------------------------------------------------------------------------------
+
+
+def test_the_key_is_asked_for_once_and_kept_for_the_tab_only(studio: Studio) -> None:
+    page = studio.visit(studio.url_with_keys)
+    expect(page.get_by_role("heading", name="This studio wants a key")).to_be_visible()
+    refuse_barriers(page)
+    shot(page, "key-desktop-dark")
+    field = page.get_by_label("Function key")
+    expect(field).to_be_focused()
+    field.fill("not-the-key")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert")).to_contain_text("did not take this key")
+    field.fill(KEYS.function or "")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Nothing here yet")).to_be_visible()
+    page.reload()
+    expect(page.get_by_role("heading", name="Nothing here yet")).to_be_visible()
+    assert KEYS.function not in page.url + page.content() + str(page.evaluate("({...localStorage})"))
+
+    other_tab = page.context.new_page()
+    other_tab.goto(studio.url_with_keys)
+    expect(other_tab.get_by_label("Function key")).to_be_visible()
+    page.get_by_role("button", name="Forget key").click()
+    expect(page.get_by_label("Function key")).to_be_visible()
+
+
+# --- the form ------------------------------------------------------------------------------------
+
+
+def test_an_image_is_picked_dropped_and_pasted(studio: Studio) -> None:
+    studio.pause()
+    page = studio.visit()
+    picture = {"name": "first.png", "mimeType": "image/png", "buffer": a_picture()}
+    page.locator("#image-input").set_input_files([picture])
+    preview = page.get_by_role("group", name="First image")
+    expect(preview).to_contain_text("first.png")
+    expect(preview).to_contain_text("48 × 32")
+    preview.get_by_role("button", name="Remove the image").click()
+    expect(preview).to_be_hidden()
+    for event in ("drop", "paste"):
+        page.evaluate(
+            """([event, content]) => {
+                const bytes = Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0));
+                const data = new DataTransfer();
+                data.items.add(new File([bytes], `${event}ed.png`, {type: "image/png"}));
+                const options = {bubbles: true, cancelable: true};
+                document.querySelector("#prompt").dispatchEvent(event === "drop"
+                    ? new DragEvent("drop", {...options, dataTransfer: data})
+                    : new ClipboardEvent("paste", {...options, clipboardData: data}));
+            }""",
+            [event, base64.b64encode(a_picture()).decode()],
+        )
+        expect(preview).to_contain_text(f"{event}ed.png")
+    prompt_of(page).fill("the boat comes to life")
+    refuse_barriers(page)
+    shot(page, "image-desktop-dark")
+    page.locator("#image-input").set_input_files([{**picture, "name": "a.gif", "mimeType": "image/gif"}])
+    expect(page.locator("#input_image-error")).to_contain_text("no PNG, JPEG or WebP")
+    page.keyboard.press("Control+Enter")
+    prompt_of(page).press("Control+Enter")
+    expect(card(page, "the boat comes to life")).to_contain_text("with an image")
+    assert studio.jobs()[0]["input_image"]["width"] == 48
+
+
+def test_everything_can_be_done_by_keyboard(studio: Studio) -> None:
+    studio.pause()
+    page = studio.visit()
+    expect(page.get_by_label("Seconds")).to_be_visible()
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to your videos")).to_be_focused()
+    reached = []
+    for _ in range(8):
+        page.keyboard.press("Tab")
+        reached.append(page.evaluate("document.activeElement.name || document.activeElement.id"))
+        if reached[-1] == "prompt":
+            page.keyboard.type("by keyboard")
+    assert reached == ["theme", "prompt", "image-pick", "backend", "size", "seconds", "variants", "send"]
+    page.keyboard.press("Enter")
+    expect(card(page, "by keyboard")).to_be_visible()
+
+
+def test_a_draft_outlives_a_reload(studio: Studio) -> None:
+    page = studio.visit()
+    page.get_by_label("Size").select_option("1280x720")
+    prompt_of(page).fill("half a thought")
+    page.reload()
+    expect(prompt_of(page)).to_have_value("half a thought")
+    expect(page.get_by_label("Size")).to_have_value("1280x720")
+
+
+def test_a_job_is_copied_as_a_command_without_the_key(studio: Studio) -> None:
+    studio.store()
+    page = studio.visit()
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.get_by_role("button", name="Copy as curl").click()
+    expect(page.get_by_text("The curl command was copied.")).to_be_visible()
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert '"prompt":"Scene 0"' in copied
+    assert '-H "x-functions-key: $REELKEEP_KEY"' in copied
+
+
+# --- the list ------------------------------------------------------------------------------------
+
+
+def test_the_list_goes_on_as_one_scrolls_and_the_page_stays_small(studio: Studio) -> None:
+    studio.store(110)
+    page = studio.visit()
+    expect(page.get_by_role("article").first).to_be_visible()
+    page.wait_for_function(
+        """() => {
+            scrollTo(0, document.body.scrollHeight);
+            return document.querySelector("#list-count").textContent === "110";
+        }"""
+    )
+    expect(page.locator("#list > li")).to_have_count(110)
+    expect(card(page, "Scene 109")).to_be_visible()
+    page.wait_for_function("document.querySelectorAll('article').length < 60")
+    page.evaluate("scrollTo(0, 0)")
+    expect(page.get_by_role("article").first).to_contain_text("Scene 0")
+
+
+def test_a_filter_shows_what_is_asked_for_and_is_kept(studio: Studio) -> None:
+    studio.store(2)
+    page = studio.visit()
+    expect(page.get_by_role("article")).to_have_count(2)
+    page.get_by_role("button", name="Ready").click()
+    expect(page.get_by_text("No videos of this kind.")).to_be_visible()
+    page.reload()
+    expect(page.get_by_text("No videos of this kind.")).to_be_visible()
+    page.get_by_role("button", name="Not made").click()
+    expect(page.get_by_role("article")).to_have_count(2)
+
+
+def test_what_was_submitted_or_deleted_elsewhere_is_seen(studio: Studio) -> None:
+    studio.store()
+    page = studio.visit()
+    page.clock.install()
+    page.reload()
+    expect(page.get_by_role("article")).to_have_count(1)
+    studio.store()
+    page.clock.fast_forward(10_000)
+    expect(page.get_by_role("article")).to_have_count(2)
+
+
+# --- what it never does --------------------------------------------------------------------------
+
+
+def test_a_hostile_prompt_is_shown_as_text(studio: Studio) -> None:
+    studio.pause()
+    page = studio.visit()
+    submit(page, HOSTILE)
+    shown = page.get_by_role("article").get_by_role("heading")
+    expect(shown).to_have_text(HOSTILE)
+    assert page.locator("article script, article img[src=x]").count() == 0
+
+
+@pytest.mark.parametrize("width", [320, 390, 768])
+def test_nothing_is_wider_than_the_window(studio: Studio, width: int) -> None:
+    studio.store(2)
+    page = studio.visit()
+    page.set_viewport_size({"width": width, "height": 800})
+    page.get_by_role("article").first.get_by_text("Details").click()
+    expect(page.get_by_role("article")).to_have_count(2)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_the_colours_that_were_chosen_are_kept(studio: Studio) -> None:
+    page = studio.visit(color_scheme="light")
+    page.get_by_role("button", name="Switch to dark colours").click()
+    page.reload()
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    expect(page.get_by_role("button", name="Switch to light colours")).to_be_visible()
