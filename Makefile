@@ -20,7 +20,8 @@ demo: $(VENV)/.local-ready  ## one prompt to one playable MP4, with no account (
 		$(if $(VARIANTS),--variants $(VARIANTS)) $(if $(DIALECT),--dialect $(DIALECT))
 
 up: $(VENV)/.local-ready  ## keep the whole stack running on PORT (7071); AZURE_OPENAI_ENDPOINT makes it the real backend
-	@$(run) -m local.up --port $(PORT) $(if $(LEASE),--lease-seconds $(LEASE))
+	@$(run) -m local.up --port $(PORT) $(if $(LEASE),--lease-seconds $(LEASE)) \
+		$(if $(FUNCTION_KEY),--function-key '$(FUNCTION_KEY)') $(if $(MASTER_KEY),--master-key '$(MASTER_KEY)')
 
 .PHONY: doctor
 doctor: $(VENV)/.local-ready  ## what is right and wrong with your settings, storage and video APIs (ARGS="--generation ID" or "--orphans")

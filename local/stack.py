@@ -110,6 +110,7 @@ class Stack:
         speed: simulated seconds in a real one.
         folder: where data and logs are kept, by one stack at a time; None: in memory, and nowhere.
         lease: seconds for which a killed host hides its messages; None: as long as Azure's.
+        function_key, master_key: what the app asks for, as in Azure; None: nothing.
     """
 
     def __init__(
@@ -121,6 +122,8 @@ class Stack:
         speed: float = 1.0,
         folder: Path | None = None,
         lease: int | None = None,
+        function_key: str | None = None,
+        master_key: str | None = None,
     ) -> None:
         self._dialect = dialect
         self._port = port
@@ -128,6 +131,7 @@ class Stack:
         self._speed = speed
         self._folder = folder
         self._lease = lease
+        self._keys = {"--function-key": function_key, "--master-key": master_key}
         self._parts = contextlib.ExitStack()
         self.simulator: Service | None = None
         self.host: Service | None = None
@@ -188,6 +192,8 @@ class Stack:
         arguments = ["--port", str(self._port)]
         if self._lease is not None:
             arguments += ["--lease-seconds", str(self._lease)]
+        for option, key in self._keys.items():
+            arguments += [option, key] if key else []
         self.host = Service(
             "function-host", "local.function_host", *arguments, environment=environment, logs=logs
         )

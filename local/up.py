@@ -19,6 +19,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make up")
     parser.add_argument("--port", type=int, default=7071)
     parser.add_argument("--lease-seconds", type=int, help="how long a killed host hides its messages")
+    parser.add_argument("--function-key", help="what the app then asks for, as in Azure (nothing)")
+    parser.add_argument("--master-key", help="the same, for what is for the operator too")
     options = parser.parse_args()
     port = options.port
     stop_on_signals()
@@ -37,8 +39,10 @@ def main() -> int:
             speed=SPEED,
             folder=ROOT / ".reelkeep",
             lease=options.lease_seconds,
+            function_key=options.function_key,
+            master_key=options.master_key,
         ) as stack:
-            _refuse_unhealthy(stack)
+            _refuse_unhealthy(stack, options.function_key or options.master_key)
             _explain(stack, real=dialect is None)
             stack.wait()
     except (StackError, AzuriteError) as error:
@@ -49,11 +53,11 @@ def main() -> int:
     return 0
 
 
-def _refuse_unhealthy(stack: Stack) -> None:
+def _refuse_unhealthy(stack: Stack, key: str | None) -> None:
     """Raises StackError with what is wrong with the settings."""
     session = requests.Session()
     session.trust_env = False
-    answer = session.get(f"{stack.api}/health", timeout=60)
+    answer = session.get(f"{stack.api}/health", headers={"x-functions-key": key} if key else {}, timeout=60)
     if answer.status_code != 200:
         raise StackError("The app can't work like this:\n  " + "\n  ".join(answer.json()["reasons"]))
 
@@ -64,7 +68,7 @@ def _explain(stack: Stack, *, real: bool) -> None:
         print("\n    The backend is the one that your environment names: what you submit is billed.")
     print(
         f"""
-==> ready: {stack.api}/health
+==> ready: {stack.api}/studio
 
     submit    curl -s {stack.api}/jobs -H 'Content-Type: application/json' \\
                    -d '{{"prompt": "A paper boat sails down a rainy street"}}'

@@ -5,15 +5,21 @@ from __future__ import annotations
 import azure.functions as func
 
 from http_edge.etags import has_already
-from http_edge.operations import ETAG, IF_NONE_MATCH, Answer, Operation, Parameter
+from http_edge.operations import ETAG, IF_NONE_MATCH, Answer, Header, Operation, Parameter
 from http_edge.problems import HttpProblem, answers_problems
 from video_jobs.services import storage_origin
 from web.files import SHELL, page_files, takes_gzip
-from web.policy import security_headers
+from web.policy import POLICY_HEADERS, security_headers
 
 blueprint = func.Blueprint()
 
-_UNCHANGED = Answer("It is as you have it", headers=[ETAG])
+_HEADERS = [
+    ETAG,
+    Header("Vary", "Accept-Encoding: compressed, it is another one."),
+    *(Header(name, purpose) for name, purpose in POLICY_HEADERS.items()),
+]
+_SENT = [*_HEADERS, Header("Content-Encoding", "gzip, where it is taken.", required=False)]
+_UNCHANGED = Answer("It is as you have it", headers=_HEADERS)
 
 
 @blueprint.function_name("get_studio")
@@ -22,7 +28,7 @@ _UNCHANGED = Answer("It is as you have it", headers=[ETAG])
     "The page for people",
     tag="Page",
     parameters=[IF_NONE_MATCH],
-    answers={200: Answer("The page", media_type="text/html", headers=[ETAG]), 304: _UNCHANGED},
+    answers={200: Answer("The page", media_type="text/html", headers=_SENT), 304: _UNCHANGED},
 )
 @answers_problems
 def get_studio_function(req: func.HttpRequest) -> func.HttpResponse:
@@ -35,7 +41,7 @@ def get_studio_function(req: func.HttpRequest) -> func.HttpResponse:
     "One of the page's files",
     tag="Page",
     parameters=[Parameter("name", "path", "A script, a style sheet or a drawing."), IF_NONE_MATCH],
-    answers={200: Answer("The file", media_type="*/*", headers=[ETAG]), 304: _UNCHANGED},
+    answers={200: Answer("The file", media_type="*/*", headers=_SENT), 304: _UNCHANGED},
     problems={404: ["page_not_found"]},
 )
 @answers_problems

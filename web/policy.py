@@ -2,6 +2,17 @@
 
 from __future__ import annotations
 
+POLICY_HEADERS = {
+    "Content-Security-Policy": "Scripts and styles of the app only, videos and stills of its storage only.",
+    "Cross-Origin-Opener-Policy": "No other page gets hold of this one's window.",
+    "Cross-Origin-Resource-Policy": "No other page takes the file in.",
+    "Permissions-Policy": "The page needs nothing of the machine.",
+    "Referrer-Policy": "Nobody is told where a request comes from.",
+    "X-Content-Type-Options": "The type is what it says.",
+    "X-Frame-Options": "No other page shows this one, for browsers that don't know `frame-ancestors`.",
+}
+"""What the headers below are for."""
+
 
 def security_headers(storage_origin: str | None) -> dict[str, str]:
     """For the shell and each of its files.

@@ -92,11 +92,13 @@ def test_a_prompt_becomes_videos_that_play_in_place(studio: Studio) -> None:
     shot(page, "busy-desktop-light")
     expect(made.get_by_text("Ready")).to_be_visible()
     expect(page.locator("#live-region")).to_have_text("“a paper boat”: Ready")
-    page.wait_for_function("[...document.querySelectorAll('.poster img')].every(i => i.naturalWidth > 0)")
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('.poster img')].every(i => i.naturalWidth > 0)"
+    )
     made.get_by_role("button", name="Play video 1 of 2").click()
-    page.wait_for_function("document.querySelector('video').currentTime > 0")
+    page.wait_for_function("() => document.querySelector('video').currentTime > 0")
     made.get_by_role("button", name="Video 2 of 2").click()
-    page.wait_for_function("document.querySelector('video').currentTime > 0")
+    page.wait_for_function("() => document.querySelector('video').currentTime > 0")
     expect(made.locator("video")).to_have_attribute("src", re.compile(r"/1\.mp4\?"))
     expect(made.get_by_role("link", name="Download video 2")).to_be_visible()
     refuse_barriers(page)
@@ -328,7 +330,7 @@ def test_the_list_goes_on_as_one_scrolls_and_the_page_stays_small(studio: Studio
     )
     expect(page.locator("#list > li")).to_have_count(110)
     expect(card(page, "Scene 109")).to_be_visible()
-    page.wait_for_function("document.querySelectorAll('article').length < 60")
+    page.wait_for_function("() => document.querySelectorAll('article').length < 60")
     page.evaluate("scrollTo(0, 0)")
     expect(page.get_by_role("article").first).to_contain_text("Scene 0")
 
