@@ -64,6 +64,11 @@ BINDINGS = {
         "httpTrigger",
         {"route": "backends/{name}/resume", "methods": ["POST"], "authLevel": "ADMIN"},
     ),
+    "get_studio": ("httpTrigger", {"route": "studio", "methods": ["GET"], "authLevel": "ANONYMOUS"}),
+    "get_studio_file": (
+        "httpTrigger",
+        {"route": "studio/{name}", "methods": ["GET"], "authLevel": "ANONYMOUS"},
+    ),
     "openapi": ("httpTrigger", {"route": "openapi.json", "methods": ["GET"], "authLevel": "ANONYMOUS"}),
     "create_video": ("httpTrigger", {"route": "v1/videos", "methods": ["POST"], "authLevel": "ANONYMOUS"}),
     "list_videos": ("httpTrigger", {"route": "v1/videos", "methods": ["GET"], "authLevel": "ANONYMOUS"}),
