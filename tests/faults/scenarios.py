@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import functools
+import itertools
 import json
 import struct
 import zlib
@@ -19,9 +20,12 @@ from typing import Any
 from job_api.act import cancel_job, delete_job
 from job_api.import_job import import_job, read_import
 from job_api.retry import retry_job
+from openai_api.create import create_video
+from openai_api.request import read_create
 from submit_job.request import read_submission
 from tests.faults.machine import Machine
 from tests.pipeline import DIALECTS, OWNER, SMALL
+from video_jobs.door_keys import DoorKey
 from video_jobs.errors import JobNotFound, NotRetriable
 from video_jobs.job import Job, Status
 from video_jobs.services import Services
@@ -108,6 +112,22 @@ def from_an_image(machine: Machine) -> Story:
     size = SMALL[machine.pipeline.dialect]["size"]
     job = submit(machine, "image", input_image=_picture(size))
     story.expect(job, Status.SUCCEEDED, Status.FAILED)
+    machine.run_to_the_end()
+    return story
+
+
+def through_the_openai_door(machine: Machine) -> Story:
+    """As OpenAI's package does that repeats its request until it is answered: no key, but a count."""
+    story = Story()
+    body = json.dumps(SMALL[machine.pipeline.dialect]).encode()
+    counts = itertools.count()
+
+    def once(services: Services) -> Job:
+        submission = read_create({"content-type": "application/json"}, body, _no_form, services.backends)
+        key = DoorKey(OWNER, "ab" * 32)
+        return create_video(services, key, submission, services.clock(), repeat=next(counts) > 0)
+
+    story.expect(machine.ask(once), Status.SUCCEEDED)
     machine.run_to_the_end()
     return story
 
@@ -294,6 +314,7 @@ SCENARIOS: tuple[Play, ...] = (
     one_video,
     several_videos,
     from_an_image,
+    through_the_openai_door,
     nobody_asks_again,
     generation_fails,
     refused_at_once,
