@@ -10,6 +10,7 @@ from http_edge.submissions import IdempotencyKey
 from openai_api.caller import caller_of
 from openai_api.create import create_video
 from openai_api.errors import DoorError, answers_openai, error_answer, error_answers
+from openai_api.models import ModelList, list_models
 from openai_api.read import Limit, Order, Variant, content_url, find_video, list_videos
 from openai_api.request import CreateVideo, is_repeat, read_create
 from openai_api.video import DeletedVideo, Video, VideoList, video_of
@@ -137,6 +138,22 @@ def delete_video_function(req: func.HttpRequest) -> func.HttpResponse:
     return json_answer(deleted)
 
 
+@blueprint.function_name("list_models")
+@blueprint.route("v1/models", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
+@Operation(
+    "The models that can be asked for",
+    tag=_TAG,
+    security="door_key",
+    answers={200: Answer("Of each backend its own", ModelList), **error_answers()},
+    answers_problems=False,
+)
+@answers_openai
+def list_models_function(req: func.HttpRequest) -> func.HttpResponse:
+    services = get_services()
+    caller_of(req.headers, services.door_keys)
+    return json_answer(list_models(services.backends))
+
+
 @blueprint.function_name("unknown_openai_path")
 @blueprint.route(
     "v1/{*path}",
@@ -157,8 +174,8 @@ def unknown_openai_path_function(req: func.HttpRequest) -> func.HttpResponse:
     raise DoorError(
         404,
         "unknown_url",
-        "There is no such call here. There are POST and GET /videos, GET and DELETE /videos/{id}, and "
-        "GET /videos/{id}/content.",
+        "There is no such call here. There are POST and GET /videos, GET and DELETE /videos/{id}, "
+        "GET /videos/{id}/content, and GET /models.",
     )
 
 

@@ -84,6 +84,7 @@ BINDINGS = {
         "httpTrigger",
         {"route": "v1/videos/{id}", "methods": ["DELETE"], "authLevel": "ANONYMOUS"},
     ),
+    "list_models": ("httpTrigger", {"route": "v1/models", "methods": ["GET"], "authLevel": "ANONYMOUS"}),
     "unknown_openai_path": ("httpTrigger", {"route": "v1/{*path}", "authLevel": "ANONYMOUS"}),
     "sweep_jobs": ("timerTrigger", {"schedule": "0 * * * * *"}),
     "apply_retention": ("timerTrigger", {"schedule": "0 7 * * * *"}),

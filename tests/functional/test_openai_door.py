@@ -171,6 +171,10 @@ def test_what_every_tool_sends_as_the_model_is_the_default_backends(door: Door) 
     assert (error.value.code, error.value.param) == ("model_not_found", "model")
 
 
+def test_tools_that_ask_for_the_models_get_the_backends(door: Door) -> None:
+    assert [model.id for model in door.client().models.list()] == ["sora"]
+
+
 def test_while_it_is_not_done_the_package_is_told_when_to_ask_again(door: Door) -> None:
     client = door.client()
     created = client.videos.with_raw_response.create(**SMALL)
@@ -206,6 +210,7 @@ def test_a_wrong_key_is_refused_everywhere_before_anything_else(door: Door, done
         ("DELETE", f"videos/{done.id}"),
         ("GET", f"videos/{done.id}/content"),
         ("GET", "models"),
+        ("GET", "nowhere"),
     ):
         for key in (None, "wrong-wrong-wrong-wrong"):
             answer = door.send(method, path, key)
@@ -246,7 +251,7 @@ def test_another_owners_video_is_not_found_in_any_way(door: Door, done: Video) -
         ("GET", "videos/..%2F..%2Fx", {}, 404, "not_found"),
         ("GET", "videos/job_00000000000000000000000000", {}, 404, "not_found"),
         ("POST", "videos/job_00000000000000000000000000/remix", {"json": {"prompt": "x"}}, 404, "unknown_url"),
-        ("GET", "models", {}, 404, "unknown_url"),
+        ("GET", "models/sora", {}, 404, "unknown_url"),
         ("PUT", "chat/completions", {}, 404, "unknown_url"),
     ],
 )  # fmt: skip

@@ -9,18 +9,22 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
+from azure.core.pipeline.transport import RequestsTransport
+from azure.data.tables import TableServiceClient
 
 from local.azurite_process import Azurite
 from tests.functional.storage_adapters import Storage, a_job, a_name, inserted, on_azurite, settings_for
 from video_jobs.errors import Conflict, JobNotFound
-from video_jobs.job import InputImage, JobError, Output, Status, StoredVideo
+from video_jobs.job import InputImage, Job, JobError, Output, Status, StoredVideo
 from video_jobs.messages import FETCH_QUEUE, POLL_QUEUE, FetchMessage, PollMessage
 from video_jobs.ports import IdempotencyEntry, StoredJob
 from video_jobs.services import build, utc_now
 from video_jobs.storage.connection import StorageServices
-from video_jobs.storage.tables import JOBS_TABLE
+from video_jobs.storage.job_rows import to_row
+from video_jobs.storage.tables import JOBS_TABLE, TableJobs
 
 # --- jobs ---
 
@@ -144,6 +148,38 @@ def test_pages_from_the_oldest_on_are_complete_and_leave_out_what_is_being_delet
     assert (
         storage.jobs.page_oldest_first(owner, limit=2, after=jobs[-1].id if apart else min(seen)).jobs == []
     )
+
+
+class CountingTransport(RequestsTransport):
+    calls = 0
+
+    def send(self, request: Any, **kwargs: Any) -> Any:
+        self.calls += 1
+        return super().send(request, **kwargs)
+
+
+def test_the_first_page_costs_no_more_calls_with_many_jobs_than_with_few(
+    azurite: Azurite, owner: str
+) -> None:
+    build(settings_for(azurite))
+    transport = CountingTransport()
+    tables = TableServiceClient.from_connection_string(azurite.connection_string, transport=transport)
+    jobs, start = TableJobs(tables), datetime(2026, 1, 1, tzinfo=UTC)
+    made: list[Job] = []
+    for count, most_calls in ((10, 2), (500, 45)):
+        new = [a_job(owner, created_at=start + timedelta(minutes=n)) for n in range(len(made), count)]
+        for batch in (new[n : n + 100] for n in range(0, len(new), 100)):
+            rows = [("create", {**to_row(job), "write_id": "w"}) for job in batch]
+            tables.get_table_client(JOBS_TABLE).submit_transaction(rows)
+        made += new
+        before = transport.calls
+        newest = jobs.page(owner, limit=5, after=None, statuses=frozenset())
+        assert transport.calls - before == 1
+        before = transport.calls
+        oldest = jobs.page_oldest_first(owner, limit=5, after=None)
+        assert transport.calls - before <= most_calls
+        assert [job.id for job in newest.jobs] == [job.id for job in made[: -5 - 1 : -1]]
+        assert [job.id for job in oldest.jobs] == [job.id for job in made[:5]]
 
 
 def test_a_page_can_be_of_some_statuses_only(storage: Storage, owner: str) -> None:
