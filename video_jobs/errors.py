@@ -49,6 +49,14 @@ class IdempotencyKeyReused(ReelkeepError):
     """The key came before with another request."""
 
 
+class TooManyJobs(ReelkeepError):
+    """The owner has as many jobs as one may have. `retry_after` is in seconds; None: when one of them has ended."""
+
+    def __init__(self, message: str, *, retry_after: int | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
 class JobNotFound(ReelkeepError):
     """There is no such job, or it is somebody else's: a client must not be able to tell which."""
 

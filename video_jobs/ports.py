@@ -16,6 +16,7 @@ from typing import Protocol
 from video_jobs.gate import Gate
 from video_jobs.job import InputImage, Job, Status, VideoRequest
 from video_jobs.messages import FetchMessage, PollMessage
+from video_jobs.quota import Quota
 
 Clock = Callable[[], datetime]
 """Gives the present as a UTC datetime with its time zone."""
@@ -48,11 +49,31 @@ class JobPage:
     after: str | None  #: the job id to go on after; None on the last page
 
 
-class JobStore(Protocol):
-    def insert(self, job: Job, entry: IdempotencyEntry | None) -> StoredJob | IdempotencyEntry:
-        """Store a new job, with its idempotency entry in the same transaction.
+@dataclass(frozen=True)
+class StoredQuota:
+    """An owner's quota as it was read; `etag` is None where there is no row yet."""
 
-        Gives the winner's entry, and stores nothing, where the key is taken.
+    owner: str
+    quota: Quota
+    etag: str | None
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """The owner's quota as it was read, and as it is with one more job."""
+
+    read: StoredQuota
+    quota: Quota
+
+
+class JobStore(Protocol):
+    def insert(
+        self, job: Job, entry: IdempotencyEntry | None, allowance: Allowance | None = None
+    ) -> StoredJob | IdempotencyEntry:
+        """Store a new job, with its idempotency entry and its owner's quota in the same transaction.
+
+        Gives the winner's entry, and stores nothing, where the key is taken. Raises Conflict, and stores nothing,
+        when the quota has changed since it was read.
         """
 
     def get(self, owner: str, job_id: str) -> StoredJob:
@@ -65,6 +86,12 @@ class JobStore(Protocol):
         """Raises Conflict when the row has changed since `stored` was read; no error where it is gone."""
 
     def find_entry(self, owner: str, key_hash: str) -> IdempotencyEntry | None: ...
+
+    def quota(self, owner: str) -> StoredQuota:
+        """An unused one where there is none yet."""
+
+    def save_quota(self, stored: StoredQuota, quota: Quota) -> None:
+        """Raises Conflict when the row has changed since `stored` was read."""
 
     def page(self, owner: str, *, limit: int, after: str | None, statuses: frozenset[Status]) -> JobPage:
         """The owner's jobs, newest first, without those being deleted; an empty `statuses` means all."""

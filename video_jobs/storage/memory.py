@@ -12,6 +12,7 @@ from video_jobs.gate import Gate
 from video_jobs.job import InputImage, Job, Status
 from video_jobs.messages import FETCH_QUEUE, POLL_QUEUE, FetchMessage, PollMessage
 from video_jobs.ports import (
+    Allowance,
     BlobFacts,
     Claim,
     IdempotencyEntry,
@@ -20,8 +21,10 @@ from video_jobs.ports import (
     SignedUrl,
     StoredGate,
     StoredJob,
+    StoredQuota,
     VideoPlace,
 )
+from video_jobs.quota import Quota
 from video_jobs.storage.blobs import missing_input, thumbnail_name, video_name
 from video_jobs.storage.signing import good_until
 
@@ -33,14 +36,19 @@ class MemoryJobs:
         self._lock = threading.Lock()
         self._jobs: dict[tuple[str, str], StoredJob] = {}
         self._entries: dict[tuple[str, str], IdempotencyEntry] = {}
+        self._quotas: dict[str, StoredQuota] = {}
         self._writes = 0
 
-    def insert(self, job: Job, entry: IdempotencyEntry | None) -> StoredJob | IdempotencyEntry:
+    def insert(
+        self, job: Job, entry: IdempotencyEntry | None, allowance: Allowance | None = None
+    ) -> StoredJob | IdempotencyEntry:
         with self._lock:
+            if entry is not None and (winner := self._entries.get((entry.owner, entry.key_hash))) is not None:
+                return winner
+            if allowance is not None:
+                self._write_quota(allowance.read, allowance.quota)
             if entry is not None:
-                winner = self._entries.setdefault((entry.owner, entry.key_hash), entry)
-                if winner is not entry:
-                    return winner
+                self._entries[entry.owner, entry.key_hash] = entry
             return self._write(job)
 
     def get(self, owner: str, job_id: str) -> StoredJob:
@@ -71,6 +79,14 @@ class MemoryJobs:
     def find_entry(self, owner: str, key_hash: str) -> IdempotencyEntry | None:
         with self._lock:
             return self._entries.get((owner, key_hash))
+
+    def quota(self, owner: str) -> StoredQuota:
+        with self._lock:
+            return self._quotas.get(owner) or StoredQuota(owner, Quota(), None)
+
+    def save_quota(self, stored: StoredQuota, quota: Quota) -> None:
+        with self._lock:
+            self._write_quota(stored, quota)
 
     def page(self, owner: str, *, limit: int, after: str | None, statuses: frozenset[Status]) -> JobPage:
         with self._lock:
@@ -105,6 +121,13 @@ class MemoryJobs:
         """Of every owner; for tests that look at what is left."""
         with self._lock:
             return list(self._jobs.values())
+
+    def _write_quota(self, read: StoredQuota, quota: Quota) -> None:
+        current = self._quotas.get(read.owner)
+        if (current.etag if current else None) != read.etag:
+            raise Conflict(f"The quota of {read.owner} was changed by somebody else")
+        self._writes += 1
+        self._quotas[read.owner] = StoredQuota(read.owner, quota, str(self._writes))
 
     def _write(self, job: Job) -> StoredJob:
         self._writes += 1

@@ -9,19 +9,28 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
+from azure.core import MatchConditions
 from azure.core.exceptions import ServiceResponseError
-from azure.data.tables import TableClient, TableErrorCode, TableServiceClient, TableTransactionError
+from azure.data.tables import (
+    TableClient,
+    TableErrorCode,
+    TableServiceClient,
+    TableTransactionError,
+    UpdateMode,
+)
 
-from video_jobs.errors import JobNotFound
+from video_jobs.errors import Conflict, JobNotFound
 from video_jobs.ids import POSITIONS, id_at, lowest_id_at, position_of
 from video_jobs.job import Job, Status
-from video_jobs.ports import IdempotencyEntry, JobPage, StoredJob
+from video_jobs.ports import Allowance, IdempotencyEntry, JobPage, StoredJob, StoredQuota
+from video_jobs.quota import Quota
 from video_jobs.storage.claims import CLAIMS_TABLE
 from video_jobs.storage.connection import error_code, translated
 from video_jobs.storage.gates import GATES_TABLE
 from video_jobs.storage.guarded_rows import GuardedRows, RowGone, with_write_id
 from video_jobs.storage.job_rows import from_row, to_row
 from video_jobs.storage.live_jobs import LIVE_TABLE
+from video_jobs.storage.quota_rows import QUOTA_KEY, from_quota_row, to_quota_row
 from video_jobs.storage.tail import last_rows
 
 log = logging.getLogger("reelkeep.storage")
@@ -29,6 +38,10 @@ log = logging.getLogger("reelkeep.storage")
 JOBS_TABLE = "videojobs"
 
 _KEY_PREFIX = "key_"  # of idempotency rows, which share the partition with the owner's jobs
+_REFUSED_BY_WHAT_IS_THERE = (
+    TableErrorCode.ENTITY_ALREADY_EXISTS.value,
+    TableErrorCode.UPDATE_CONDITION_NOT_SATISFIED.value,
+)
 _TERMINAL = frozenset(status for status in Status if status.is_terminal)
 _JOB_PREFIX, _JOB_END = "job_", "job`"  # '`' comes after '_': the end of the range of job ids
 
@@ -40,23 +53,31 @@ class TableJobs:
         self._table: TableClient = service.get_table_client(JOBS_TABLE)
         self._rows = GuardedRows(self._table)
 
-    def insert(self, job: Job, entry: IdempotencyEntry | None) -> StoredJob | IdempotencyEntry:
+    def insert(
+        self, job: Job, entry: IdempotencyEntry | None, allowance: Allowance | None = None
+    ) -> StoredJob | IdempotencyEntry:
         operations: list[Any] = [("create", with_write_id(to_row(job)))]
         if entry is not None:
             operations.append(("create", with_write_id(_entry_row(entry))))
+        if allowance is not None:
+            operations.append(_quota_operation(allowance))
         with translated(f"storing {job.id}"):
             try:
                 results = self._table.submit_transaction(operations)
             except (TableTransactionError, ServiceResponseError) as error:
-                taken = error_code(error) == TableErrorCode.ENTITY_ALREADY_EXISTS.value
-                winner = self.find_entry(job.owner, entry.key_hash) if taken and entry else None
+                refused = error_code(error) in _REFUSED_BY_WHAT_IS_THERE
+                winner = self.find_entry(job.owner, entry.key_hash) if refused and entry else None
                 if winner is not None and winner.job_id != job.id:
                     return winner
                 # Nobody else knows this id yet: a row that bears it is the one that we wrote.
                 found = self._read(job.owner, job.id)
-                if found is None:
-                    raise
-                return found
+                if found is not None:
+                    return found
+                if refused and allowance is not None:
+                    raise Conflict(
+                        f"Somebody else changed the owner's quota while storing {job.id}"
+                    ) from None
+                raise
         return StoredJob(job, results[0]["etag"])
 
     def get(self, owner: str, job_id: str) -> StoredJob:
@@ -80,6 +101,21 @@ class TableJobs:
         if row is None:
             return None
         return IdempotencyEntry(owner, key_hash, row.fields["request_hash"], row.fields["job_id"])
+
+    def quota(self, owner: str) -> StoredQuota:
+        row = self._rows.get(owner, QUOTA_KEY, "reading an owner's quota")
+        return (
+            StoredQuota(owner, Quota(), None)
+            if row is None
+            else StoredQuota(owner, from_quota_row(row.fields), row.etag)
+        )
+
+    def save_quota(self, stored: StoredQuota, quota: Quota) -> None:
+        row, what = to_quota_row(stored.owner, quota), "saving an owner's quota"
+        if stored.etag is None:
+            self._rows.insert(row, what)
+        else:
+            self._rows.replace(row, stored.etag, what)
 
     def page(self, owner: str, *, limit: int, after: str | None, statuses: frozenset[Status]) -> JobPage:
         wanted = ["PartitionKey eq @owner", "RowKey gt @after", "RowKey lt @end"]
@@ -192,6 +228,15 @@ def create_tables(service: TableServiceClient) -> None:
 
 def _any_of(statuses: frozenset[Status]) -> str:
     return "(" + " or ".join(f"status eq '{status}'" for status in sorted(statuses)) + ")"
+
+
+def _quota_operation(allowance: Allowance) -> Any:
+    read = allowance.read
+    row = with_write_id(to_quota_row(read.owner, allowance.quota))
+    if read.etag is None:
+        return ("create", row)
+    unchanged = {"etag": read.etag, "match_condition": MatchConditions.IfNotModified}
+    return ("update", row, {"mode": UpdateMode.REPLACE, **unchanged})
 
 
 def _entry_row(entry: IdempotencyEntry) -> dict[str, Any]:
