@@ -1,0 +1,45 @@
+"""Whether the platform says who asks: by our setting and by its own, which must both say so."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+_OURS = "SIGN_IN"
+_PLATFORMS = "WEBSITE_AUTH_ENABLED"  # set by App Service: `True` where its authentication is on
+_OFF, _EASY_AUTH = "off", "easy-auth"
+
+
+@dataclass(frozen=True)
+class SignIn:
+    """App Service takes the header that names the caller away from whoever else sends it, but only while its
+    authentication is on: so our setting alone must never be enough.
+    """
+
+    wanted: bool = False  #: our setting says that it is on
+    by_platform: bool = False  #: and App Service's own says so
+
+    @property
+    def is_trusted(self) -> bool:
+        return self.wanted and self.by_platform
+
+    @property
+    def problem(self) -> str | None:
+        """What the operator should mend, in words."""
+        if not self.wanted or self.by_platform:
+            return None
+        return (
+            f"{_OURS} is {_EASY_AUTH}, but App Service's authentication is off ({_PLATFORMS} is not True), so "
+            f"everybody shares the jobs of the owner 'default'. Turn authentication on for the app, or set {_OURS} "
+            f"to {_OFF}."
+        )
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str], problems: list[str]) -> SignIn:
+        """Adds to `problems` what is wrong with our own setting."""
+        said = environment.get(_OURS, "").strip().lower() or _OFF
+        if said not in (_OFF, _EASY_AUTH):
+            problems.append(
+                f"{_OURS} must be {_OFF}, or {_EASY_AUTH} where App Service's authentication signs people in."
+            )
+        return cls(said == _EASY_AUTH, environment.get(_PLATFORMS, "").strip().lower() == "true")
