@@ -157,7 +157,7 @@ RETRY_AFTER = Header(
 ETAG = Header("ETag", "Changes when the answer does.")
 IF_NONE_MATCH = Parameter("If-None-Match", "header", "ETags that you have already, or `*`.")
 
-JOB_PROBLEMS: Problems = {400: ["invalid_job_id"], 404: ["job_not_found"]}
+JOB_PROBLEMS: Problems = {400: ["invalid_job_id", "invalid_sign_in"], 404: ["job_not_found"]}
 """Of everything whose path names a job."""
 
 ALWAYS: Problems = {500: ["internal_error"], 503: ["misconfigured", "storage_unavailable"]}

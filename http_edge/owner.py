@@ -4,9 +4,19 @@ from __future__ import annotations
 
 import azure.functions as func
 
+from http_edge.principal import PRINCIPAL_HEADER, owner_named_in
+from video_jobs.services import get_services
+
 DEFAULT_OWNER = "default"
 
 
 def owner_of(request: func.HttpRequest) -> str:
-    """The partition that the caller's jobs lie in. Nobody signs in yet, so there is one."""
-    return DEFAULT_OWNER
+    """The partition that the caller's jobs lie in: their own where the platform has signed them in, else one
+    for all.
+
+    Raises InvalidRequest where the platform's header can't be read: who is somebody must never become everybody.
+    """
+    said = request.headers.get(PRINCIPAL_HEADER)
+    if said is None or not get_services().sign_in.is_trusted:
+        return DEFAULT_OWNER
+    return owner_named_in(said)

@@ -23,6 +23,7 @@ from video_jobs.errors import (
     ReelkeepError,
     RequestTooLarge,
     StorageUnavailable,
+    TooManyJobs,
     UnsupportedContentType,
 )
 
@@ -38,6 +39,7 @@ _TITLES = {
     413: "The request is too large",
     415: "The request's content type is not taken",
     422: "The video API refused the job",
+    429: "As many jobs as one may have",
     500: "Something went wrong here",
     503: "Not available right now",
 }
@@ -112,6 +114,8 @@ def _translate(error: Exception) -> func.HttpResponse:
             fields = [{"field": p.field, "message": p.message} for p in error.problems]
             status = {RequestTooLarge: 413, UnsupportedContentType: 415}.get(type(error), 400)
             return problem(status, error.code, str(error), errors=fields)
+        case TooManyJobs():
+            return problem(429, "too_many_jobs", str(error), {"Retry-After": str(error.retry_after or 30)})
         case JobNotFound():
             return problem(404, "job_not_found", str(error))
         case BackendJobNotFound():

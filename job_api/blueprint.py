@@ -38,7 +38,7 @@ blueprint = func.Blueprint()
 
 _ACCEPTED = Answer("The job as it is now", JobWithHistory, headers=[LOCATION, RETRY_AFTER])
 _INDEX = Parameter("index", "path", "Which of the job's videos, from 0.", Index)
-_OUTPUT_PROBLEMS = {400: ["invalid_job_id", "invalid_index"]}
+_OUTPUT_PROBLEMS = {400: ["invalid_job_id", "invalid_index", "invalid_sign_in"]}
 _TO_A_BLOB = Answer(
     "To a read-only URL that ends",
     headers=[Header("Location", "The bytes.", Url)],
@@ -63,7 +63,7 @@ _TO_A_BLOB = Answer(
         200: Answer("The job, while it is pending too", JobWithHistory, headers=[ETAG, RETRY_AFTER]),
         304: Answer("It is as you have it", headers=[ETAG, RETRY_AFTER]),
     },
-    problems={**JOB_PROBLEMS, 400: ["invalid_job_id", "invalid_request"]},
+    problems={**JOB_PROBLEMS, 400: ["invalid_job_id", "invalid_request", "invalid_sign_in"]},
 )
 @answers_problems
 async def get_job_function(req: func.HttpRequest) -> func.HttpResponse:
@@ -94,7 +94,7 @@ async def get_job_function(req: func.HttpRequest) -> func.HttpResponse:
         Parameter("cursor", "query", "The `next_cursor` of the page before, with the same `status`.", Cursor),
     ],
     answers={200: Answer("A page", JobPageView)},
-    problems={400: ["invalid_request", "invalid_cursor"]},
+    problems={400: ["invalid_request", "invalid_cursor", "invalid_sign_in"]},
 )
 @answers_problems
 def list_jobs_function(req: func.HttpRequest) -> func.HttpResponse:
@@ -170,7 +170,7 @@ def cancel_job_function(req: func.HttpRequest) -> func.HttpResponse:
     description="Ten clicks give one new job. What waits for its download is downloaded now: the same job.",
     parameters=[JOB_ID],
     answers={202: Answer("The new job, or the same", JobWithHistory, headers=[LOCATION, RETRY_AFTER])},
-    problems={**JOB_PROBLEMS, 409: ["not_retriable"]},
+    problems={**JOB_PROBLEMS, 409: ["not_retriable"], 429: ["too_many_jobs"]},
 )
 @answers_problems
 def retry_job_function(req: func.HttpRequest) -> func.HttpResponse:
@@ -220,9 +220,10 @@ def delete_job_function(req: func.HttpRequest) -> func.HttpResponse:
         202: Answer("A new job, or the one that has it", JobWithHistory, headers=[LOCATION, RETRY_AFTER])
     },
     problems={
-        400: ["invalid_request", "invalid_json"],
+        400: ["invalid_request", "invalid_json", "invalid_sign_in"],
         404: ["backend_job_not_found"],
         413: ["body_too_large"],
+        429: ["too_many_jobs"],
         503: ["backend_unavailable"],
     },
 )

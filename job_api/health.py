@@ -24,7 +24,7 @@ def check_health() -> list[str]:
         return error.problems
     except StorageUnavailable as error:
         return [str(error)]
-    reasons = []
+    reasons = [services.sign_in.problem] if services.sign_in.problem is not None else []
     for check in (services.jobs.ping, services.messages.ping, services.blobs.ping):
         try:
             check()

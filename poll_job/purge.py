@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from datetime import timedelta
 
-from video_jobs import admission, transitions
+from video_jobs import admission, places, transitions
 from video_jobs.accept import retry_key
 from video_jobs.chain import SendNext
 from video_jobs.errors import BackendError, Gone, JobNotFound, NotFound
@@ -35,6 +35,8 @@ def purge(services: Services, stored: StoredJob, send_next: SendNext) -> None:
         job = stored.job
     if job.status not in (Status.QUEUED, Status.RUNNING):
         admission.leave(services, job)
+    if job.backend_job_gone or job.status not in (Status.QUEUED, Status.RUNNING):
+        places.give_back(services, job)  # nothing of it runs any more
     services.blobs.delete_job(job.owner, job.id)
     left = deleted_at + LONGEST_FETCH - now
     if job.backend_job_gone and left <= timedelta():

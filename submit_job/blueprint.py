@@ -34,11 +34,12 @@ blueprint = func.Blueprint()
     bodies=[Body(SubmitRequest), Body(SubmitRequest, FORM, files=["input_image"])],
     answers={202: Answer("The job is accepted", JobWithHistory, headers=[LOCATION, RETRY_AFTER])},
     problems={
-        400: ["invalid_request", "invalid_json"],
+        400: ["invalid_request", "invalid_json", "invalid_sign_in"],
         409: ["idempotency_key_reused"],
         413: ["body_too_large"],
         415: ["unsupported_media_type"],
         422: ["model_retired", "moderation_blocked", "backend_rejected"],
+        429: ["too_many_jobs"],
     },
 )
 @answers_problems

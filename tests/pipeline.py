@@ -79,6 +79,8 @@ class Pipeline:
             create_deadline=settings.create_deadline,
             fetch_deadline=settings.fetch_deadline,
             retention=settings.retention,
+            sign_in=settings.sign_in,
+            owner_limits=settings.owner_limits,
         )
 
     # --- time and faults ---

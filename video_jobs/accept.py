@@ -9,8 +9,9 @@ from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
+from video_jobs import places
 from video_jobs.chain import Turn, send_next
-from video_jobs.errors import ReelkeepError, TransitionRefused
+from video_jobs.errors import ReelkeepError, TooManyJobs, TransitionRefused
 from video_jobs.job import Job
 from video_jobs.messages import PollMessage
 from video_jobs.ports import IdempotencyEntry, LiveJob, StoredJob
@@ -28,21 +29,44 @@ def accept(
     """Store a new job, or give the entry of whoever came first with the same key, and leave nothing behind.
 
     A crash leaves a live row without a job, which is swept, or a job without a message, which is set going.
-    Raises StorageUnavailable while there is no job yet.
+    Raises TooManyJobs, and StorageUnavailable while there is no job yet.
     """
-    job = replace(job, due_at=job.created_at + FIRST_POLL).noting(job.created_at, "accepted")
+    at_once = services.owner_limits.at_once
+    job = replace(job, due_at=job.created_at + FIRST_POLL, holds_place=at_once is not None)
+    try:
+        stored = _store(services, job.noting(job.created_at, "accepted"), entry, image)
+    except TooManyJobs:
+        earlier = services.jobs.find_entry(job.owner, entry.key_hash) if entry is not None else None
+        if earlier is None:
+            raise
+        return earlier  # it took the last place just now
+    if isinstance(stored, StoredJob):
+        log_events(None, stored.job)
+    return stored
+
+
+def _store(
+    services: Services, job: Job, entry: IdempotencyEntry | None, image: bytes | None
+) -> StoredJob | IdempotencyEntry:
+    allowance = places.allow(services, job)
     live = LiveJob.of(job)
     services.live_jobs.add(live)
     if job.request.input_image is not None and image is not None:
         services.blobs.put_input(job.owner, job.id, job.request.input_image, image)
-    stored = services.jobs.insert(job, entry)
+    try:
+        stored = places.insert(services, job, entry, allowance)
+    except TooManyJobs:
+        _take_back(services, job, live)
+        raise
     if isinstance(stored, IdempotencyEntry):
-        if job.request.input_image is not None:
-            services.blobs.delete_input(job.owner, job.id)
-        services.live_jobs.remove(live)
-        return stored
-    log_events(None, stored.job)
+        _take_back(services, job, live)
     return stored
+
+
+def _take_back(services: Services, job: Job, live: LiveJob) -> None:
+    if job.request.input_image is not None:
+        services.blobs.delete_input(job.owner, job.id)
+    services.live_jobs.remove(live)
 
 
 def begin(services: Services, stored: StoredJob) -> Job:

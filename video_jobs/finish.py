@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from video_jobs import admission
+from video_jobs import admission, places
 from video_jobs.job import Job
 from video_jobs.job_view import history_view, job_summary
 from video_jobs.ports import LiveJob
@@ -20,4 +20,5 @@ def finish(services: Services, job: Job) -> None:
         text = json.dumps(whole, ensure_ascii=False, indent=2)
         services.blobs.put_summary(job.owner, job.id, text.encode("utf-8"))
     admission.leave(services, job)
+    places.give_back(services, job)
     services.live_jobs.remove(LiveJob.of(job))

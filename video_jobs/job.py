@@ -167,6 +167,7 @@ class Job:
     status_since: datetime | None = None
     history: tuple[Event, ...] = ()  #: the last `MOST_EVENTS`
 
+    holds_place: bool = False  #: among the jobs that its owner may have alive at once
     retry_of: str | None = None  #: the job that this one tries again
     retried_as: str | None = None
     adopts: str | None = None  #: a backend's job to take up, in place of having one made

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from dataclasses import dataclass, field
@@ -11,7 +12,9 @@ from video_jobs.backends.registry import Backends
 from video_jobs.door_keys import DoorKeys
 from video_jobs.errors import InvalidSettings
 from video_jobs.ports import Blobs, Claims, Clock, Gates, JobStore, LiveJobs, Messages
+from video_jobs.quota import OwnerLimits
 from video_jobs.settings import Settings
+from video_jobs.sign_in import SignIn
 from video_jobs.storage.blobs import StorageBlobs, create_containers
 from video_jobs.storage.claims import TableClaims
 from video_jobs.storage.connection import blob_origin, connect
@@ -20,6 +23,8 @@ from video_jobs.storage.live_jobs import TableLiveJobs
 from video_jobs.storage.queues import StorageMessages, create_queues
 from video_jobs.storage.signing import BlobSigner, UserDelegationKeys, account_key
 from video_jobs.storage.tables import TableJobs, create_tables
+
+log = logging.getLogger("reelkeep.settings")
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,8 @@ class Services:
     fetch_deadline: float  #: seconds
     retention: timedelta | None = None  #: how long ended jobs are kept; None: for ever
     door_keys: DoorKeys = field(default_factory=DoorKeys)  #: of the OpenAI door
+    sign_in: SignIn = field(default_factory=SignIn)
+    owner_limits: OwnerLimits = field(default_factory=OwnerLimits)
 
 
 def utc_now() -> datetime:
@@ -74,6 +81,8 @@ def storage_origin() -> str | None:
 
 def build(settings: Settings, clock: Clock = utc_now) -> Services:
     """Creates tables, queues and containers where they are missing."""
+    if settings.sign_in.problem is not None:
+        log.error("%s", settings.sign_in.problem)
     storage = connect(settings.storage)
     create_tables(storage.tables)
     create_queues(storage.queues)
@@ -92,4 +101,6 @@ def build(settings: Settings, clock: Clock = utc_now) -> Services:
         fetch_deadline=settings.fetch_deadline,
         retention=settings.retention,
         door_keys=settings.door_keys,
+        sign_in=settings.sign_in,
+        owner_limits=settings.owner_limits,
     )

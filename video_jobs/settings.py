@@ -18,6 +18,8 @@ from pydantic import ValidationError
 from video_jobs.backend_settings import DEFAULT_SCOPE, BackendSettings, base_url
 from video_jobs.door_keys import DoorKeys, read_door_keys
 from video_jobs.errors import InvalidSettings
+from video_jobs.quota import MOST_AT_ONCE, OwnerLimits
+from video_jobs.sign_in import SignIn
 
 _ACCOUNT = r"[a-z0-9]{3,24}"
 _DEVELOPMENT_STORAGE = "UseDevelopmentStorage=true"
@@ -46,6 +48,8 @@ class Settings:
     fetch_deadline: float  #: seconds for one download
     retention: timedelta | None  #: how long ended jobs are kept; None: for ever
     door_keys: DoorKeys  #: of the OpenAI door
+    sign_in: SignIn
+    owner_limits: OwnerLimits
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
@@ -58,10 +62,22 @@ class Settings:
         fetch_deadline = _seconds(environment, "VIDEO_FETCH_DEADLINE_SECONDS", 480, 10, 500, problems)
         days = _number(environment, "RETENTION_DAYS", 0, 0, 36500, problems, "days, or 0 for ever")
         door_keys = read_door_keys(environment, problems)
+        sign_in = SignIn.from_environment(environment, problems)
+        owner_limits = _owner_limits(environment, problems)
         if problems or storage is None:
             raise InvalidSettings(problems)
         retention = timedelta(days=days) if days else None
-        return cls(storage, tuple(backends), api_keys, create_deadline, fetch_deadline, retention, door_keys)
+        return cls(
+            storage,
+            tuple(backends),
+            api_keys,
+            create_deadline,
+            fetch_deadline,
+            retention,
+            door_keys,
+            sign_in,
+            owner_limits,
+        )
 
     def backend(self, name: str) -> BackendSettings | None:
         return next((backend for backend in self.backends if backend.name == name), None)
@@ -229,6 +245,25 @@ def _listed_backends(text: str, problems: list[str]) -> list[BackendSettings]:
         except ValidationError as error:
             problems += [f"VIDEO_BACKENDS[{position}].{e['loc'][0]}: {_reason(e)}." for e in error.errors()]
     return found
+
+
+# --- owners, and numbers -------------------------------------------------------------------------
+
+
+def _owner_limits(environment: Mapping[str, str], problems: list[str]) -> OwnerLimits:
+    at_once = _jobs(environment, "OWNER_JOBS_AT_ONCE", MOST_AT_ONCE, problems)
+    return OwnerLimits(at_once, _jobs(environment, "OWNER_JOBS_PER_DAY", 1_000_000, problems))
+
+
+def _jobs(environment: Mapping[str, str], name: str, high: int, problems: list[str]) -> int | None:
+    """None for 0: no limit."""
+    text = environment.get(name, "").strip() or "0"
+    if not (re.fullmatch("[0-9]{1,7}", text) and int(text) <= high):
+        problems.append(
+            f"{name} is '{text}': it must be a whole number of jobs, from 1 to {high}, or 0 for no limit."
+        )
+        return None
+    return int(text) or None
 
 
 def _seconds(

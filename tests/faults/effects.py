@@ -16,7 +16,7 @@ from video_jobs.errors import StorageUnavailable, Unavailable, UnknownOutcome
 from video_jobs.services import Services
 
 STORAGE_EFFECTS = {
-    "jobs": ("insert", "save", "delete"),
+    "jobs": ("insert", "save", "save_quota", "delete"),
     "live_jobs": ("add", "remove"),
     "claims": ("claim", "hand_over", "release"),
     "gates": ("save",),

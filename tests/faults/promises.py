@@ -50,6 +50,8 @@ def _leftovers(machine: Machine, everything: list[Job]) -> list[str]:
     for gate in pipeline.gates.all():
         broken += [f"a slot is left: {slot}" for slot in gate.slots]
         broken += ["the gate says that others wait, and nobody does"] if gate.contended else []
+    held = pipeline.jobs.quota(OWNER).quota.alive
+    broken += [f"{job_id} holds a place of its owner's" for job_id in held]
     owned = {(job.backend.base_url, job.backend_job_id): job.id for job in everything if job.backend_job_id}
     # Stopped while it took up what was there: it keeps that for the retry, which finds it by the claim.
     stopped = {

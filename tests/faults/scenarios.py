@@ -14,7 +14,7 @@ import json
 import struct
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from job_api.act import cancel_job, delete_job
@@ -26,8 +26,9 @@ from submit_job.request import read_submission
 from tests.faults.machine import Machine
 from tests.pipeline import DIALECTS, OWNER, SMALL
 from video_jobs.door_keys import DoorKey
-from video_jobs.errors import JobNotFound, NotRetriable
+from video_jobs.errors import JobNotFound, NotRetriable, TooManyJobs
 from video_jobs.job import Job, Status
+from video_jobs.quota import OwnerLimits
 from video_jobs.services import Services
 from video_jobs.submit import submit_job
 
@@ -310,6 +311,27 @@ def imported(machine: Machine) -> Story:
     return story
 
 
+def one_alive_at_once(machine: Machine) -> Story:
+    """Its owner may have one job alive and three a day: each that ends makes room for the next, and none counts
+    twice."""
+    story = Story(most_paid=3, doubt=True)  # what the deleted one leaves at the backend is nobody's
+    machine.services = replace(machine.services, owner_limits=OwnerLimits(at_once=1, per_day=3))
+    story.expect(submit(machine, "kept"), Status.SUCCEEDED)
+    with contextlib.suppress(TooManyJobs):
+        submit(machine, "one-too-many")
+        raise AssertionError("two jobs were accepted, and one may be alive")
+    machine.run_to_the_end()
+    stopped = submit(machine, "stopped")
+    cancel(machine, stopped)
+    machine.run_to_the_end()
+    story.expect(stopped, Status.CANCELLED, Status.SUCCEEDED)
+    gone = submit(machine, "deleted")
+    delete(machine, gone)
+    story.deleted.add(gone.id)
+    machine.run_to_the_end()
+    return story
+
+
 SCENARIOS: tuple[Play, ...] = (
     one_video,
     several_videos,
@@ -332,6 +354,7 @@ SCENARIOS: tuple[Play, ...] = (
     deleted_while_running,
     deleted_while_fetching,
     imported,
+    one_alive_at_once,
 )
 
 LIVES = [

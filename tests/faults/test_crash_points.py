@@ -17,6 +17,7 @@ from tests.faults.scenarios import (
     Play,
     busy_at_first,
     key_refused_at_first,
+    one_alive_at_once,
     three_for_two_places,
     through_the_openai_door,
     tried_again_what_was_generated,
@@ -38,6 +39,7 @@ ONCE = (
     tried_again_what_was_generated,
     busy_at_first,
     key_refused_at_first,
+    one_alive_at_once,
     through_the_openai_door,
 )
 HERE = [life for life in LIVES if life[0] not in ONCE or life[1:] == ("azure-sora", 1)]

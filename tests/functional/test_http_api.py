@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -29,8 +30,10 @@ from local.azurite_process import Azurite
 from local.function_host.host import FunctionHost
 from local.simulator.faults import Fault
 from local.simulator.server import Simulator
+from tests.unit.test_principal import header
 from tests.whole_app import running_app
 from video_jobs import services
+from video_jobs.sign_in import SignIn
 from video_jobs.storage.connection import connect
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -471,6 +474,23 @@ def everything_stored(client: Client) -> set[str]:
         rows = storage.tables.get_table_client(name).list_entities(select=["PartitionKey", "RowKey"])
         names |= {f"{name} {row['PartitionKey']} {row['RowKey']}" for row in rows}
     return names
+
+
+# --- owners --------------------------------------------------------------------------------------
+
+
+def test_who_is_signed_in_has_jobs_of_their_own(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    signed_in = {"X-MS-CLIENT-PRINCIPAL": header(claims={"oid": "ada"})}
+    before = client.post(SMALL, headers=signed_in).json()
+    trusting = replace(services.get_services(), sign_in=SignIn(wanted=True, by_platform=True))
+    monkeypatch.setattr(services, "_services", trusting)
+    mine = client.post(SMALL, headers=signed_in).json()
+    assert client.get(f"jobs/{mine['id']}", headers=signed_in).status_code == 200
+    assert client.get(f"jobs/{mine['id']}").status_code == 404
+    assert client.get(f"jobs/{before['id']}", headers=signed_in).status_code == 404
+    assert [job["id"] for job in client.get("jobs", headers=signed_in).json()["jobs"]] == [mine["id"]]
+    spoilt = client.get(f"jobs/{before['id']}", headers={"X-MS-CLIENT-PRINCIPAL": "?"})
+    assert (spoilt.status_code, spoilt.json()["code"]) == (400, "invalid_sign_in")
 
 
 # --- cancel, delete, retry, repair ---------------------------------------------------------------

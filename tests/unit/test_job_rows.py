@@ -99,6 +99,7 @@ FULL = a_job(
         Event(NOW, "submitted", "task_01", "req_1"),
         Event(LATER, "look_failed", "It answered 503.", None, 3, NOW),
     ),
+    holds_place=True,
     retry_of="job_1",
     retried_as="job_2",
     adopts="task_01",

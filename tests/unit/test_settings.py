@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tests.unit.examples import moderately_many
 from video_jobs.errors import InvalidSettings
 from video_jobs.gate import GateLimits
+from video_jobs.quota import OwnerLimits
 from video_jobs.settings import Settings
 
 KEY = "3f0c9a7be1d24568"
@@ -370,3 +371,45 @@ def test_settings_that_are_printed_show_no_secret():
 )
 def test_whatever_is_wrong_with_a_backend_no_value_of_it_is_repeated(entry: dict[str, Any]):
     assert KEY not in " ".join(problems_of(VIDEO_BACKENDS=json.dumps([entry])))
+
+
+# --- owners --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("ours", "platforms", "trusted"),
+    [
+        (None, None, False),
+        ("off", "True", False),
+        ("", "True", False),
+        ("easy-auth", None, False),
+        ("easy-auth", "False", False),
+        ("easy-auth", "1", False),
+        ("easy-auth", "True", True),
+        (" Easy-Auth ", "true", True),
+    ],
+)
+def test_the_platforms_word_is_taken_only_where_both_settings_say_so(ours, platforms, trusted):
+    sign_in = read(SIGN_IN=ours, WEBSITE_AUTH_ENABLED=platforms).sign_in
+    assert sign_in.is_trusted is trusted
+    assert (sign_in.problem is not None) == (sign_in.wanted and not trusted)
+
+
+def test_owners_have_no_limits_unless_they_are_set():
+    assert read().owner_limits == OwnerLimits()
+    assert read(OWNER_JOBS_AT_ONCE="0", OWNER_JOBS_PER_DAY=" ").owner_limits.none
+    limits = read(OWNER_JOBS_AT_ONCE="1000", OWNER_JOBS_PER_DAY=" 20 ").owner_limits
+    assert limits == OwnerLimits(1000, 20)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SIGN_IN", "yes"),
+        *(("OWNER_JOBS_AT_ONCE", value) for value in ("-1", "1.5", "many", "1001", "1e3", "٣")),
+        ("OWNER_JOBS_PER_DAY", "10000000"),
+    ],
+)
+def test_a_wrong_setting_for_owners_is_named(name, value):
+    [problem] = problems_of(**{name: value})
+    assert problem.startswith(f"{name} ")
