@@ -163,7 +163,11 @@ def test_a_place_in_line_that_changes_ends_the_wait(sora: Pipeline) -> None:
     sora.simulator.world.change({"running_limit": 1})
     pipeline = Pipeline(sora.simulator, "azure-sora", VIDEO_RUNNING_LIMIT="1")
     try:
-        first, second, third = (pipeline.submit() for _ in range(3))
+        jobs = []
+        for _ in range(3):
+            jobs.append(pipeline.submit())
+            pipeline.advance(0.01)  # those of one millisecond are in no order
+        first, second, third = jobs
         seen = follow(pipeline, third)[0]
         assert (seen.body["status"], seen.body["queue_position"]) == ("waiting", 2)
         assert seen.retry_after == 6
