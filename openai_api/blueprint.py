@@ -44,7 +44,10 @@ _POLL_AFTER = Header(
         ),
     ],
     bodies=[Body(CreateVideo), Body(CreateVideo, FORM, files=["input_reference"])],
-    answers={200: Answer("The video", Video, headers=[_POLL_AFTER]), **error_answers(400, 409, 413, 415)},
+    answers={
+        200: Answer("The video", Video, headers=[_POLL_AFTER]),
+        **error_answers(400, 409, 413, 415, 429),
+    },
     answers_problems=False,
 )
 @answers_openai

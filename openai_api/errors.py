@@ -21,6 +21,7 @@ from video_jobs.errors import (
     ReelkeepError,
     RequestTooLarge,
     StorageUnavailable,
+    TooManyJobs,
     UnsupportedContentType,
 )
 
@@ -50,18 +51,17 @@ class ErrorBody(TypedDict):
 
 
 _HEADERS = {
-    401: Header("WWW-Authenticate", "Bearer."),
-    409: Header("x-should-retry", "false: it stays as it is, however often it is sent."),
-    503: RETRY_AFTER,
+    401: [Header("WWW-Authenticate", "Bearer.")],
+    409: [Header("x-should-retry", "false: it stays as it is, however often it is sent.")],
+    429: [RETRY_AFTER, Header("x-should-retry", "false: it is too long to be waited for.", required=False)],
+    503: [RETRY_AFTER],
 }
 
 
 def error_answers(*statuses: int) -> dict[int, Answer]:
     """For the contract: those, and what every call of the door may answer."""
     return {
-        status: Answer(
-            HTTPStatus(status).phrase, ErrorBody, headers=[_HEADERS[status]] if status in _HEADERS else []
-        )
+        status: Answer(HTTPStatus(status).phrase, ErrorBody, headers=_HEADERS.get(status, []))
         for status in (*statuses, 401, 500, 503)
     }
 
@@ -125,6 +125,11 @@ def _translate(error: Exception) -> func.HttpResponse:
             return error_answer(
                 409, "idempotency_key_reused", str(error), "Idempotency-Key", headers=_NO_RETRY
             )
+        case TooManyJobs():
+            seconds = error.retry_after or 30
+            # Longer than a minute the package does not wait: it would send it again at once.
+            headers = {"Retry-After": str(seconds), **(_NO_RETRY if seconds > 60 else {})}
+            return error_answer(429, "rate_limit_exceeded", str(error), headers=headers)
         case InvalidSettings():  # who has not shown a key yet is not told which
             log.error("The settings are not usable: %s", error)
             return error_answer(

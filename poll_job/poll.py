@@ -101,7 +101,7 @@ def _await_outcome(services: Services, message: PollMessage, stored: StoredJob) 
             log.warning("%s: the backend's list can't be read: %s", job.id, error)
             _advance(services, message, stored, UNDECIDED_AGAIN, partial(_still, status=Status.SUBMITTING))
             return
-    if candidates and services.sign_in.is_trusted:
+    if candidates and services.has_several_owners:
         # They may be other owners' jobs, of which this one must not learn: for the operator alone.
         log.error("%s of %s may be any of %s: its submission is not confirmed", job.id, job.owner, candidates)
         candidates = ()

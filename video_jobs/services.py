@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from video_jobs.backends.registry import Backends
-from video_jobs.door_keys import DoorKeys
+from video_jobs.door_keys import DEFAULT_OWNER, DoorKeys
 from video_jobs.errors import InvalidSettings
 from video_jobs.ports import Blobs, Claims, Clock, Gates, JobStore, LiveJobs, Messages
 from video_jobs.quota import OwnerLimits
@@ -45,6 +45,12 @@ class Services:
     door_keys: DoorKeys = field(default_factory=DoorKeys)  #: of the OpenAI door
     sign_in: SignIn = field(default_factory=SignIn)
     owner_limits: OwnerLimits = field(default_factory=OwnerLimits)
+
+    @property
+    def has_several_owners(self) -> bool:
+        """Whether jobs may be others' than the one's who asks: then nobody may learn of what may be another's."""
+        named = any(key.owner != DEFAULT_OWNER for key in self.door_keys.keys)
+        return self.sign_in.is_trusted or named
 
 
 def utc_now() -> datetime:

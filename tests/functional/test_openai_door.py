@@ -11,6 +11,7 @@ import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -28,9 +29,14 @@ from local.azurite_process import Azurite
 from local.function_host.host import FunctionHost
 from local.simulator.faults import Fault
 from local.simulator.server import Simulator
+from tests.functional.storage_adapters import a_name
 from tests.leaks import SECRETS
 from tests.pipeline import API_KEY, environment_for
+from tests.unit.test_principal import header
 from video_jobs import services
+from video_jobs.door_keys import DoorKeys
+from video_jobs.quota import OwnerLimits
+from video_jobs.sign_in import SignIn
 from video_jobs.storage.connection import connect
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -226,6 +232,33 @@ def test_another_owners_video_is_not_found_in_any_way(door: Door, done: Video) -
             call(done.id)
     assert done.id not in [video.id for video in videos.list()]
     assert door.client(PLAIN).videos.retrieve(done.id).status == "completed"
+
+
+@pytest.mark.parametrize("platforms", [False, True])
+def test_the_owner_is_the_keys_whoever_the_platform_has_signed_in(
+    door: Door, done: Video, monkeypatch: pytest.MonkeyPatch, platforms: bool
+) -> None:
+    trusting = replace(services.get_services(), sign_in=SignIn(wanted=True, by_platform=platforms))
+    monkeypatch.setattr(services, "_services", trusting)
+    for said in (header(claims={"oid": "mallory"}), "?"):
+        headers = {"X-MS-CLIENT-PRINCIPAL": said}
+        assert door.send("GET", f"videos/{done.id}", PLAIN, headers=headers).status_code == 200
+        assert door.send("GET", f"videos/{done.id}", ALICE, headers=headers).status_code == 404
+
+
+@pytest.mark.parametrize(("limit", "sent_again"), [({"at_once": 1}, None), ({"per_day": 1}, "false")])
+def test_who_has_too_many_jobs_is_told_when_to_come_again(
+    door: Door, monkeypatch: pytest.MonkeyPatch, limit: dict[str, int], sent_again: str | None
+) -> None:
+    bob = replace(services.get_services().door_keys.keys[1], owner=a_name("bob"))
+    limited = replace(services.get_services(), owner_limits=OwnerLimits(**limit), door_keys=DoorKeys((bob,)))
+    monkeypatch.setattr(services, "_services", limited)
+    assert door.send("POST", "videos", BOB, json=SMALL).status_code == 200
+    answer = door.send("POST", "videos", BOB, json={**SMALL, "seconds": "2"})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (429, "rate_limit_exceeded")
+    assert int(answer.headers["retry-after"]) > 0
+    # The package would not wait until tomorrow.
+    assert answer.headers.get("x-should-retry") == sent_again or int(answer.headers["retry-after"]) <= 60
 
 
 # --- what may come -------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from tests.functional.test_unknown_outcomes import picture_for
 from tests.pipeline import OWNER, SMALL, Pipeline
 from tests.unit.test_principal import header
 from video_jobs import services
+from video_jobs.door_keys import DoorKey, DoorKeys
 from video_jobs.job import Job, Status
 from video_jobs.quota import OwnerLimits
 from video_jobs.sign_in import SignIn
@@ -215,15 +216,21 @@ def test_health_says_that_our_setting_alone_signs_nobody_in(
 # --- what an operator sees -----------------------------------------------------------------------
 
 
+DOOR = DoorKeys((DoorKey("carol", "ab" * 32),))
+
+
+@pytest.mark.parametrize("several", [{}, {"sign_in": SignIn(), "door_keys": DOOR}], ids=["sign-in", "door"])
 def test_what_an_unconfirmed_job_may_be_is_told_to_the_operator_and_to_no_owner(
-    app: Pipeline, caplog: pytest.LogCaptureFixture
+    app: Pipeline, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, several: dict[str, Any]
 ) -> None:
+    app.services = replace(app.services, **several)
+    monkeypatch.setattr(services, "_services", app.services)
     app.fault("create", lost_answer=True)
-    job = submit(app, "ada", input_image=picture_for(app))
+    job = submit(app, OWNER, input_image=picture_for(app))
     ended = app.run(job)
     assert (ended.status, ended.error and ended.error.code) == (Status.FAILED, "submission_unconfirmed")
     [made] = app.simulator.world.everything()
-    assert made.id not in json.dumps(ask("ada", "get_job", id=job.id)[1])
+    assert made.id not in json.dumps(ask(OWNER, "get_job", id=job.id)[1])
     [line] = [record.getMessage() for record in caplog.records if made.id in record.getMessage()]
     assert job.id in line
 
