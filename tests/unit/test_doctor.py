@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import re
@@ -13,6 +14,7 @@ import pytest
 
 from video_jobs.backend_settings import BackendSettings
 from video_jobs.doctor.__main__ import APP, _without_secrets, run
+from video_jobs.doctor.access_check import check_access
 from video_jobs.doctor.configuration import read_configuration
 from video_jobs.doctor.download_forms import forms_of
 from video_jobs.doctor.environment import read_environment
@@ -31,6 +33,8 @@ FINE = {
     "AZURE_OPENAI_DEPLOYMENT": "sora",
     "AZURE_OPENAI_API_KEY": "a-key-of-mine",
 }
+DOOR_KEYS = f"0123456789abcdefgh, tools:sha256:{'ab' * 32}"
+WEBHOOK_SECRET = "whsec_" + base64.b64encode(b"0" * 32).decode()
 
 
 def settings_findings(folder: Path, **changes: str) -> list[Finding]:
@@ -68,6 +72,8 @@ def test_fine_settings_have_nothing_odd(tmp_path: Path) -> None:
         ({"AZURE_OPENAI_ENDPOINT": "https://api.openai.com"}, Mark.WARNING, "set the dialect openai-videos"),
         ({"AZURE_OPENAI_DEPLOYMENT": "sora-2"}, Mark.WARNING, "set the dialect openai-videos"),
         ({"AZURE_OPENAI_KEY": "x"}, Mark.WARNING, "Did you mean AZURE_OPENAI_API_KEY?"),
+        ({"WEBHOOK_SECRET": "x"}, Mark.WARNING, "Did you mean WEBHOOK_SECRETS?"),
+        ({"OPENAI_DOOR_KEY": "x"}, Mark.WARNING, "Did you mean OPENAI_DOOR_KEYS?"),
         ({"VIDEO_SOMETHING_ELSE_ALTOGETHER": "x"}, Mark.WARNING, "nothing reads it"),
         ({"FUNCTIONS_WORKER_RUNTIME": "node"}, Mark.WRONG, "Set it to python"),
         ({"VIDEO_CREATE_DEADLINE_SECONDS": "200"}, Mark.WARNING, "cuts the client's answer off at 230 s"),
@@ -104,7 +110,8 @@ def test_a_backend_with_a_key_that_is_never_sent_is_told(tmp_path: Path) -> None
 
 
 def test_the_doctor_knows_every_setting_of_its_prefixes() -> None:
-    assert set(NAMES) == {name for name in EXAMPLE if name.startswith(("AZURE_OPENAI_", "VIDEO_"))}
+    of_the_host = {"AzureWebJobsStorage", "FUNCTIONS_WORKER_RUNTIME", "PYTHON_THREADPOOL_THREAD_COUNT"}
+    assert set(EXAMPLE) - of_the_host <= set(NAMES)
 
 
 def test_the_app_brings_a_host_json_that_fits() -> None:
@@ -131,6 +138,43 @@ def test_a_host_json_that_does_not_fit_is_told(tmp_path: Path, document: Any, ma
         path.write_text(document if isinstance(document, str) else json.dumps(document))
     found = odd(list(check_host_json(path, read_configuration(FINE).settings)))
     assert [each for each, text in found if words in text] == [mark]
+
+
+# --- who comes in ---
+
+
+@pytest.mark.parametrize(
+    ("changes", "mark", "words"),
+    [
+        ({}, Mark.RIGHT, "shut, since OPENAI_DOOR_KEYS is not set"),
+        ({"OPENAI_DOOR_KEYS": DOOR_KEYS}, Mark.RIGHT, "open to 2 keys, with the jobs of 'default', 'tools'"),
+        ({}, Mark.RIGHT, "whoever has a function key shares the jobs of 'default'"),
+        ({"SIGN_IN": "easy-auth"}, Mark.WARNING, "nobody is believed"),
+        ({"WEBSITE_AUTH_ENABLED": "True"}, Mark.WARNING, "SIGN_IN is off: all of them share"),
+        ({"SIGN_IN": "easy-auth", "WEBSITE_AUTH_ENABLED": "True"}, Mark.RIGHT, "has jobs of their own"),
+        ({}, Mark.RIGHT, "none, since WEBHOOK_SECRETS is not set"),
+        ({"WEBHOOK_SECRETS": WEBHOOK_SECRET}, Mark.RIGHT, "those that jobs name, signed with 1 secret"),
+        (
+            {"WEBHOOK_SECRETS": WEBHOOK_SECRET, "WEBHOOK_URL": "https://hooks.example/?k=1"},
+            Mark.RIGHT,
+            "each job's own, else the app's",
+        ),
+        (
+            {"WEBHOOK_ALLOW_HTTP_LOOPBACK": "true", "WEBSITE_SITE_NAME": "app"},
+            Mark.WARNING,
+            "what listens on the app's own machine",
+        ),
+    ],
+)
+def test_who_comes_in_and_who_is_told_is_said_without_their_secrets(
+    changes: dict[str, str], mark: Mark, words: str
+) -> None:
+    environment = {**FINE, **changes}
+    settings = read_configuration(environment).settings
+    assert settings is not None
+    found = list(check_access(environment, settings))
+    assert [each.mark for each in found if words in each.words] == [mark]
+    assert not re.search(r"0123456789|whsec_|\?k=1", repr(found))
 
 
 # --- the file ---
@@ -316,10 +360,11 @@ def test_secrets_are_known_by_their_settings_names(tmp_path: Path) -> None:
         "AZURE_OPENAI_TOKEN_SCOPE": "https://ai.azure.com/.default",
         "SOME_SECRETS": "whsec_first111, whsec_second22",
         "MY_API_KEY": "0123456789",
+        "OPENAI_DOOR_KEYS": "tools:door-key-0123456789",
     }
     found = set(read_environment(environment, tmp_path).secrets())
-    assert {key, "whsec_first111", "whsec_second22", "0123456789"} <= found
-    assert not {"account1", "https://ai.azure.com/.default"} & found
+    assert {key, "whsec_first111", "whsec_second22", "0123456789", "door-key-0123456789"} <= found
+    assert not {"account1", "tools", "https://ai.azure.com/.default"} & found
 
 
 def test_a_fault_of_our_own_is_told_without_secrets(

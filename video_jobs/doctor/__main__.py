@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TextIO
 
+from video_jobs.doctor.access_check import check_access
 from video_jobs.doctor.configuration import read_configuration
 from video_jobs.doctor.doctor import Doctor
 from video_jobs.doctor.environment import FILE, read_environment
@@ -58,6 +59,9 @@ def run(
         else:
             printer.title("Settings")
             printer.findings(check_settings(read, configuration, APP))
+            if configuration.settings is not None:
+                printer.title("Who comes in, and who is told")
+                printer.findings(check_access(environment, configuration.settings))
             doctor.go_through()
             _sum_up(printer)
     except NotSent as error:

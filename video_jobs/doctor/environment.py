@@ -30,6 +30,8 @@ class Environment:
         for name, value in self.values.items():
             if _SECRET_NAME.search(name):
                 for piece in (value, *re.split(r"[,;\s\"]|AccountKey=|SharedAccessSignature=", value)):
+                    if "://" not in piece:
+                        piece = piece.rpartition(":")[2]  # owner:key
                     if len(piece) >= _SHORTEST_SECRET and not re.match(r"\w+://|\w+=[^=]", piece):
                         yield piece
 

@@ -21,16 +21,24 @@ NAMES = (
     "AZURE_OPENAI_API_KEY",
     "AZURE_OPENAI_DEPLOYMENT",
     "AZURE_OPENAI_TOKEN_SCOPE",
+    "OPENAI_DOOR_KEYS",
+    "OWNER_JOBS_AT_ONCE",
+    "OWNER_JOBS_PER_DAY",
+    "RETENTION_DAYS",
+    "SIGN_IN",
     "VIDEO_BACKENDS",
     "VIDEO_CREATE_DEADLINE_SECONDS",
     "VIDEO_CREATES_PER_MINUTE",
     "VIDEO_DIALECT",
     "VIDEO_FETCH_DEADLINE_SECONDS",
     "VIDEO_RUNNING_LIMIT",
+    "WEBHOOK_ALLOW_HTTP_LOOPBACK",
+    "WEBHOOK_SECRETS",
+    "WEBHOOK_URL",
 )
-"""What the app reads under these two prefixes; what else bears one is most likely misspelt."""
+"""What the app reads under its prefixes; what else bears one of them is most likely misspelt."""
 
-_PREFIXES = ("AZURE_OPENAI_", "VIDEO_")
+_PREFIXES = ("AZURE_OPENAI_", "OPENAI_DOOR", "OWNER_JOBS", "RETENTION", "SIGN_IN", "VIDEO_", "WEBHOOK")
 _ANSWERS_END = 230  # seconds, after which Azure cuts an HTTP answer off
 _SHORT_CREATE = 30  # seconds; a create with a picture takes several
 _SHORT_FETCH = 60  # seconds
