@@ -123,6 +123,12 @@ def read_storage(environment: Mapping[str, str], problems: list[str]) -> Storage
         except ValueError as error:
             problems.append(f"{name}__{service}ServiceUri: {error}.")
             return None
+        if given.startswith("http://"):
+            problems.append(
+                f"{name}__{service}ServiceUri: it must begin with https://, since an identity's token goes over "
+                f"nothing else. For Azurite, set {name} to a connection string."
+            )
+            return None
         endpoints[f"{service}_endpoint"] = given or f"https://{account}.{service}.core.windows.net"
     return StorageSettings(**endpoints, client_id=environment.get(f"{name}__clientId") or None)
 

@@ -32,6 +32,7 @@ from video_jobs.doctor.findings import Finding, Mark
 from video_jobs.doctor.network import check_way
 from video_jobs.doctor.storage_check import check_storage
 from video_jobs.doctor.storage_probes import PREFIX, probe_blobs, probe_name, probe_queues, probe_tables
+from video_jobs.errors import NotSent
 from video_jobs.gate import Why, close, pause
 from video_jobs.job import BackendRef, VideoRequest
 from video_jobs.ports import Claim
@@ -355,6 +356,23 @@ def test_a_wrong_key_is_told_and_never_repeated(office: Office) -> None:
     assert report.exit_code == SOMETHING_WRONG
     assert "does not take the key" in report
     assert "[removed] is not known" in report
+
+
+def test_an_identity_that_can_not_sign_in_is_told_once(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def signer(*_: Any) -> Callable[[], Any]:
+        def sign() -> Any:
+            raise NotSent("No Entra token for the backend 'default'.")
+
+        return sign
+
+    for place in ("doctor.backend_check", "doctor.downloads", "backends.registry"):
+        monkeypatch.setattr(f"video_jobs.{place}.signer", signer)
+    for arguments in ((), ("--generation", "gen_1"), ("--orphans",)):
+        report = office.visit(*arguments, AZURE_OPENAI_API_KEY="")
+        assert report.exit_code == SOMETHING_WRONG
+        assert report.text.count("No Entra token") == 1
 
 
 def test_a_busy_video_api_is_no_fault_of_ours(office: Office) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import signal
 import sys
@@ -16,7 +17,7 @@ from video_jobs.doctor.access_check import check_access
 from video_jobs.doctor.configuration import read_configuration
 from video_jobs.doctor.doctor import Doctor
 from video_jobs.doctor.environment import FILE, read_environment
-from video_jobs.doctor.findings import Mark
+from video_jobs.doctor.findings import Mark, wrong
 from video_jobs.doctor.printer import Printer, hidden
 from video_jobs.doctor.settings_check import check_settings
 from video_jobs.errors import NotSent
@@ -64,9 +65,9 @@ def run(
                 printer.findings(check_access(environment, configuration.settings))
             doctor.go_through()
             _sum_up(printer)
-    except NotSent as error:
-        printer.paragraph(str(error))
-        return SOMETHING_WRONG
+    except NotSent as error:  # no token: the record may have said so
+        if printer.all_right:
+            printer.finding(wrong("identity", str(error)))
     return ALL_RIGHT if printer.all_right else SOMETHING_WRONG
 
 
@@ -112,6 +113,8 @@ def _sum_up(printer: Printer) -> None:
 
 def main() -> int:
     quieten_libraries()
+    # An identity that can't sign in is a finding; the library would tell it at length, and each time.
+    logging.getLogger("azure").setLevel(logging.CRITICAL)
     # What was begun is cleared away: an interruption unwinds like any other error.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(SOMETHING_WRONG))
     sys.excepthook = _without_secrets

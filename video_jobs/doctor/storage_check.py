@@ -51,7 +51,8 @@ def check_kind(
     kind: str, url: str, identity: bool, probe: Callable[[datetime, Doing], None], clock: Clock
 ) -> Iterator[Finding]:
     """`identity`: one signs in, and no key."""
-    way = [finding for finding in check_way(url, _SETTING) if finding.mark is not Mark.RIGHT]
+    setting = f"{_SETTING}__accountName" if identity else _SETTING
+    way = [finding for finding in check_way(url, setting) if finding.mark is not Mark.RIGHT]
     for finding in way:
         advice = f"{finding.advice} {_EMULATOR}" if is_local(url) else finding.advice
         yield replace(finding, subject=kind, advice=advice)
