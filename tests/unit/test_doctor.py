@@ -149,9 +149,15 @@ def test_a_host_json_that_does_not_fit_is_told(tmp_path: Path, document: Any, ma
         ({}, Mark.RIGHT, "shut, since OPENAI_DOOR_KEYS is not set"),
         ({"OPENAI_DOOR_KEYS": DOOR_KEYS}, Mark.RIGHT, "open to 2 keys, with the jobs of 'default', 'tools'"),
         ({}, Mark.RIGHT, "whoever has a function key shares the jobs of 'default'"),
-        ({"SIGN_IN": "easy-auth"}, Mark.WARNING, "nobody is believed"),
+        ({"SIGN_IN": "easy-auth"}, Mark.WARNING, "everybody shares the jobs of the owner 'default'"),
         ({"WEBSITE_AUTH_ENABLED": "True"}, Mark.WARNING, "SIGN_IN is off: all of them share"),
         ({"SIGN_IN": "easy-auth", "WEBSITE_AUTH_ENABLED": "True"}, Mark.RIGHT, "has jobs of their own"),
+        ({}, Mark.RIGHT, "as many jobs as they like"),
+        (
+            {"OWNER_JOBS_AT_ONCE": "5", "OWNER_JOBS_PER_DAY": "50"},
+            Mark.RIGHT,
+            "may have 5 jobs at once and 50 jobs a day",
+        ),
         ({}, Mark.RIGHT, "none, since WEBHOOK_SECRETS is not set"),
         ({"WEBHOOK_SECRETS": WEBHOOK_SECRET}, Mark.RIGHT, "those that jobs name, signed with 1 secret"),
         (

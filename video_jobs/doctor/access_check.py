@@ -7,16 +7,18 @@ from collections.abc import Iterator, Mapping
 
 from video_jobs.doctor.findings import Finding, right, warning
 from video_jobs.door_keys import SETTING as DOOR_KEYS
+from video_jobs.quota import OwnerLimits
 from video_jobs.settings import Settings
+from video_jobs.sign_in import SignIn
 
 _SECRETS, _URL, _LOOPBACK = "WEBHOOK_SECRETS", "WEBHOOK_URL", "WEBHOOK_ALLOW_HTTP_LOOPBACK"
-_SIGN_IN, _PLATFORMS = "SIGN_IN", "WEBSITE_AUTH_ENABLED"
 
 
 def check_access(environment: Mapping[str, str], settings: Settings) -> Iterator[Finding]:
     """What is malformed is among the problems of the settings already."""
     yield _door(settings)
-    yield from _sign_in(environment)
+    yield _sign_in(settings.sign_in)
+    yield _limits(settings.owner_limits)
     yield from _webhooks(environment)
 
 
@@ -28,26 +30,28 @@ def _door(settings: Settings) -> Finding:
     return right("OpenAI door", f"open to {_count(len(keys), 'key')}, with the jobs of {owners}")
 
 
-def _sign_in(environment: Mapping[str, str]) -> Iterator[Finding]:
-    wanted = environment.get(_SIGN_IN, "").strip().lower() not in ("", "off")
-    by_platform = environment.get(_PLATFORMS, "").strip().lower() == "true"
-    if wanted and by_platform:
-        yield right("sign-in", "whom the platform has signed in has jobs of their own")
-    elif wanted:
-        words = (
-            f"{_SIGN_IN} is on, and App Service's authentication is not ({_PLATFORMS} is not True): nobody is "
-            f"believed, and all share the jobs of 'default'."
+def _sign_in(sign_in: SignIn) -> Finding:
+    if sign_in.problem is not None:
+        return warning("sign-in", sign_in.problem)
+    if sign_in.is_trusted:
+        return right("sign-in", "whom the platform has signed in has jobs of their own")
+    if sign_in.by_platform:
+        words = "App Service signs people in, and SIGN_IN is off: all of them share the jobs of 'default'."
+        return warning(
+            "sign-in", words, "Set SIGN_IN to easy-auth to give each their own, if that is not meant."
         )
-        yield warning("sign-in", words, f"Turn authentication on for the app, or set {_SIGN_IN} to off.")
-    elif by_platform:
-        words = (
-            f"App Service signs people in, and {_SIGN_IN} is off: all of them share the jobs of 'default'."
-        )
-        yield warning(
-            "sign-in", words, f"Set {_SIGN_IN} to easy-auth to give each their own, if that is not meant."
-        )
-    else:
-        yield right("sign-in", "off: whoever has a function key shares the jobs of 'default'")
+    return right("sign-in", "off: whoever has a function key shares the jobs of 'default'")
+
+
+def _limits(limits: OwnerLimits) -> Finding:
+    told = [
+        f"{number} {words}"
+        for number, words in ((limits.at_once, "jobs at once"), (limits.per_day, "jobs a day"))
+        if number is not None
+    ]
+    return right(
+        "each owner", f"may have {' and '.join(told)}" if told else "may have as many jobs as they like"
+    )
 
 
 def _webhooks(environment: Mapping[str, str]) -> Iterator[Finding]:
