@@ -50,7 +50,7 @@ def create_video(
 ) -> Job:
     """The new job, or the one that the request has made already.
 
-    Raises InvalidRequest, IdempotencyKeyReused, and StorageUnavailable while there is no job yet.
+    Raises InvalidRequest, IdempotencyKeyReused, and TooManyJobs or StorageUnavailable while there is no job yet.
     """
     if submission.idempotency_key is not None:
         return submit_job(services, key.owner, submission)

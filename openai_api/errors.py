@@ -33,7 +33,8 @@ _SERVER = "server_error"
 # Fields that have another name at this door.
 _PARAMS = {"input_image": "input_reference", "backend": "model"}
 
-# OpenAI's package repeats 409 by itself; it stays what it is.
+# OpenAI's package repeats 409 and 429 by itself. The first stays what it is. After the second nothing was made, but
+# a repeat would find the video that the same body made before.
 _NO_RETRY = {"x-should-retry": "false"}
 
 
@@ -50,10 +51,11 @@ class ErrorBody(TypedDict):
     error: OpenAIError
 
 
+_NOT_AGAIN = Header("x-should-retry", "false, for OpenAI's package: not by itself.")
 _HEADERS = {
     401: [Header("WWW-Authenticate", "Bearer.")],
-    409: [Header("x-should-retry", "false: it stays as it is, however often it is sent.")],
-    429: [RETRY_AFTER, Header("x-should-retry", "false: it is too long to be waited for.", required=False)],
+    409: [_NOT_AGAIN],
+    429: [RETRY_AFTER, _NOT_AGAIN],
     503: [RETRY_AFTER],
 }
 
@@ -126,9 +128,7 @@ def _translate(error: Exception) -> func.HttpResponse:
                 409, "idempotency_key_reused", str(error), "Idempotency-Key", headers=_NO_RETRY
             )
         case TooManyJobs():
-            seconds = error.retry_after or 30
-            # Longer than a minute the package does not wait: it would send it again at once.
-            headers = {"Retry-After": str(seconds), **(_NO_RETRY if seconds > 60 else {})}
+            headers = {"Retry-After": str(error.retry_after or 30), **_NO_RETRY}
             return error_answer(429, "rate_limit_exceeded", str(error), headers=headers)
         case InvalidSettings():  # who has not shown a key yet is not told which
             log.error("The settings are not usable: %s", error)

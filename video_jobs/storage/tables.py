@@ -146,6 +146,8 @@ class TableJobs:
                     if len(jobs) == limit:
                         return JobPage(jobs, jobs[-1].id)
                     jobs.append(from_row(row))
+                if len(last) <= limit:
+                    break
                 end = last[0]
         return JobPage(jobs, None)
 
