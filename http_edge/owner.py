@@ -5,9 +5,8 @@ from __future__ import annotations
 import azure.functions as func
 
 from http_edge.principal import PRINCIPAL_HEADER, owner_named_in
+from video_jobs.job import DEFAULT_OWNER
 from video_jobs.services import get_services
-
-DEFAULT_OWNER = "default"
 
 
 def owner_of(request: func.HttpRequest) -> str:

@@ -11,10 +11,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-SETTING = "OPENAI_DOOR_KEYS"
+from video_jobs.job import DEFAULT_OWNER
 
-DEFAULT_OWNER = "default"
-"""Who has no name in the setting: the owner of what is submitted with a function key."""
+SETTING = "OPENAI_DOOR_KEYS"
 
 _SHORTEST, _LONGEST = 16, 256  # characters of a key
 _OWNER = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?")

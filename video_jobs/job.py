@@ -12,6 +12,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Self
 
+DEFAULT_OWNER = "default"
+"""Whose jobs those of everybody are who is nobody in particular."""
+
 
 class Status(StrEnum):
     """Where a job stands; the same word in code, table, API and documentation."""

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from video_jobs.backends.registry import Backends
-from video_jobs.door_keys import DEFAULT_OWNER, DoorKeys
+from video_jobs.door_keys import DoorKeys
 from video_jobs.errors import InvalidSettings
+from video_jobs.job import DEFAULT_OWNER
 from video_jobs.ports import Blobs, Claims, Clock, Gates, JobStore, LiveJobs, Messages
 from video_jobs.quota import OwnerLimits
 from video_jobs.settings import Settings

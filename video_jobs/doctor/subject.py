@@ -12,11 +12,10 @@ from video_jobs.backends.credentials import signer
 from video_jobs.backends.registry import client_of
 from video_jobs.doctor.wire import Wire
 from video_jobs.errors import BackendError, Gone, JobNotFound, NotFound, Rejected
-from video_jobs.job import Job
+from video_jobs.job import DEFAULT_OWNER, Job
 from video_jobs.ports import Backend, BackendJob, Claims, JobStore
 
 _NOT_THERE = (NotFound, Gone, Rejected)
-_DEFAULT_OWNER = "default"
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,7 @@ class Subject:
 
 def find_ours(jobs: JobStore, claims: Claims, job_id: str) -> Job | None:
     """A job of this app, whoever owns it. Raises StorageUnavailable."""
-    owners = [_DEFAULT_OWNER, *(claim.owner for claim in claims.of_job(job_id))]
+    owners = [DEFAULT_OWNER, *(claim.owner for claim in claims.of_job(job_id))]
     for owner in owners:
         try:
             return jobs.get(owner, job_id).job
