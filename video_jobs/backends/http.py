@@ -15,7 +15,7 @@ from requests.structures import CaseInsensitiveDict
 from urllib3.exceptions import HTTPError, NewConnectionError
 
 from video_jobs.backends.answers import BackendMessage, error_message, request_id, text, wait_hint
-from video_jobs.backends.deadline import Deadline, DeadlineAdapter
+from video_jobs.deadline import Deadline, DeadlineAdapter
 from video_jobs.errors import (
     BackendError,
     Busy,

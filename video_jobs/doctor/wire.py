@@ -13,7 +13,7 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from video_jobs.backends.answers import error_message
-from video_jobs.backends.deadline import Deadline, DeadlineAdapter
+from video_jobs.deadline import Deadline, DeadlineAdapter
 
 _FIRST = 64  # bytes that tell what a body is
 _DEADLINE = 20.0  # seconds for one look

@@ -88,20 +88,20 @@ class _Watched:
         return super().getresponse()  # type: ignore[misc]
 
 
-class _WatchedHTTPConnection(_Watched, HTTPConnection):
-    pass
+class WatchedHTTPConnection(_Watched, HTTPConnection):
+    """One that a Deadline can end."""
 
 
-class _WatchedHTTPSConnection(_Watched, HTTPSConnection):
-    pass
+class WatchedHTTPSConnection(_Watched, HTTPSConnection):
+    """One that a Deadline can end."""
 
 
 class _WatchedHTTPConnectionPool(HTTPConnectionPool):
-    ConnectionCls = _WatchedHTTPConnection
+    ConnectionCls = WatchedHTTPConnection
 
 
 class _WatchedHTTPSConnectionPool(HTTPSConnectionPool):
-    ConnectionCls = _WatchedHTTPSConnection
+    ConnectionCls = WatchedHTTPSConnection
 
 
 _WATCHED_POOLS = {"http": _WatchedHTTPConnectionPool, "https": _WatchedHTTPSConnectionPool}
