@@ -8,6 +8,7 @@ import backend_api.blueprint
 import contract_api.blueprint
 import fetch_video.blueprint
 import job_api.blueprint
+import notify_client.blueprint
 import openai_api.blueprint
 import poll_job.blueprint
 import submit_job.blueprint
@@ -21,6 +22,7 @@ _others = (
     submit_job.blueprint.blueprint,
     poll_job.blueprint.blueprint,
     fetch_video.blueprint.blueprint,
+    notify_client.blueprint.blueprint,
     job_api.blueprint.blueprint,
     sweep_jobs.blueprint.blueprint,
     backend_api.blueprint.blueprint,

@@ -8,6 +8,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
 from video_jobs.errors import FieldProblem, InvalidRequest, RequestTooLarge
+from video_jobs.webhooks.url import LONGEST_URL
 
 _LARGEST_METADATA = 16_000  # UTF-16 units as JSON; a table property holds 32K
 _LONGEST_NAME = 100  # characters of a field's name that are repeated
@@ -51,6 +52,18 @@ BackendName = Annotated[
     Field(min_length=1, max_length=40, description="A name from the settings; the first one is the default."),
 ]
 """Whether there is such a backend is for the settings to say."""
+
+
+WebhookUrl = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=LONGEST_URL,
+        description="Is told when the job has ended: an HTTPS URL of the public internet.",
+        json_schema_extra={"format": "uri"},
+    ),
+]
+"""What else it must be depends on the settings."""
 
 
 def refuse_beyond(body: bytes, most: int) -> None:

@@ -19,6 +19,7 @@ from video_jobs.errors import (
     InvalidRequest,
     InvalidSettings,
     JobNotFound,
+    NothingToSend,
     NotRetriable,
     ReelkeepError,
     RequestTooLarge,
@@ -122,6 +123,8 @@ def _translate(error: Exception) -> func.HttpResponse:
             return problem(404, "backend_job_not_found", str(error))
         case BackendNotFound():
             return problem(404, "backend_not_found", str(error))
+        case NothingToSend():
+            return problem(409, "nothing_to_send", str(error))
         case NotRetriable():
             return problem(409, "not_retriable", str(error))
         case BackendError():

@@ -15,6 +15,7 @@ from video_jobs.lookup import find_job
 from video_jobs.repair import bury, hurry
 from video_jobs.services import Services
 from video_jobs.update import update
+from video_jobs.webhooks.notice import tell_again
 
 
 class Deleted(TypedDict):
@@ -52,3 +53,11 @@ def repair_job(services: Services, owner: str, job_id: str) -> Job:
     Raises InvalidRequest and JobNotFound.
     """
     return hurry(services, find_job(services, owner, job_id))
+
+
+def send_webhook(services: Services, owner: str, job_id: str) -> Job:
+    """Tell the job's webhook of its end once more, and go on until it is told.
+
+    Raises InvalidRequest, JobNotFound and NothingToSend.
+    """
+    return tell_again(services, find_job(services, owner, job_id))

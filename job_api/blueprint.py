@@ -22,7 +22,7 @@ from http_edge.operations import (
 )
 from http_edge.owner import owner_of
 from http_edge.problems import HttpProblem, answers_problems, problem
-from job_api.act import Deleted, cancel_job, delete_job, repair_job
+from job_api.act import Deleted, cancel_job, delete_job, repair_job, send_webhook
 from job_api.health import Health, check_health
 from job_api.import_job import ImportRequest, import_job, read_import
 from job_api.options import OptionsView, list_options
@@ -191,6 +191,22 @@ def retry_job_function(req: func.HttpRequest) -> func.HttpResponse:
 def repair_job_function(req: func.HttpRequest) -> func.HttpResponse:
     services = get_services()
     return job_answer(services, repair_job(services, owner_of(req), req.route_params["id"]), 202)
+
+
+@blueprint.function_name("send_webhook")
+@blueprint.route("jobs/{id}/webhook", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
+@Operation(
+    "Tell a job's webhook again",
+    tag="Jobs",
+    description="At once, and by the schedule from then on, also where the receiver has turned the webhook off.",
+    parameters=[JOB_ID],
+    answers={202: Answer("The job", JobWithHistory, headers=[LOCATION])},
+    problems={**JOB_PROBLEMS, 409: ["nothing_to_send"]},
+)
+@answers_problems
+def send_webhook_function(req: func.HttpRequest) -> func.HttpResponse:
+    services = get_services()
+    return job_answer(services, send_webhook(services, owner_of(req), req.route_params["id"]), 202)
 
 
 @blueprint.function_name("delete_job")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from http_edge.fields import BackendName, Metadata, json_object, refuse_beyond, validated
+from http_edge.fields import BackendName, Metadata, WebhookUrl, json_object, refuse_beyond, validated
 from video_jobs.accept import accept, begin, key_of
 from video_jobs.errors import BackendJobNotFound, Gone, JobNotFound, NotFound, Rejected
 from video_jobs.ids import new_job_id
@@ -44,6 +44,7 @@ class ImportRequest(BaseModel):
     generation_id: Annotated[Identifier | None, _GENERATION] = None
     backend: BackendName | None = None
     metadata: Metadata = {}
+    webhook_url: WebhookUrl | None = None
 
     @model_validator(mode="after")
     def one_id(self) -> ImportRequest:
@@ -65,6 +66,8 @@ def import_job(services: Services, owner: str, request: ImportRequest) -> Job:
     which), BackendError, and StorageUnavailable while there is no job yet.
     """
     backend, _ = services.backends.choose(request.backend)
+    if request.webhook_url is not None:
+        services.webhooks.check(request.webhook_url)
     found = _look(services, backend, request)
     claim = services.claims.find(backend.base_url, found.id)
     if claim is not None:
@@ -82,6 +85,7 @@ def import_job(services: Services, owner: str, request: ImportRequest) -> Job:
             metadata=request.metadata,
             backend=backend,
             adopts=found.id,
+            webhook=services.webhooks.hook_for(request.webhook_url),
         )
         accepted = accept(services, job, IdempotencyEntry(owner, key, key, job.id))
         if not isinstance(accepted, IdempotencyEntry):

@@ -44,6 +44,7 @@ def retry_job(services: Services, owner: str, job_id: str) -> Job:
             backend=old.backend,
             retry_of=old.id,
             adopts=old.adopts,
+            webhook=services.webhooks.hook_for(old.webhook.url if old.webhook else None),
         )
         accepted = accept(services, job, IdempotencyEntry(owner, key, key, job.id), image)
         if not isinstance(accepted, IdempotencyEntry):

@@ -25,6 +25,10 @@ ROOT = Path(__file__).resolve().parent.parent
 _START_SECONDS = 60.0
 _STOP_SECONDS = 40.0  # the function host waits for what runs
 MODELS = {"azure-sora": "sora", "openai-videos": "sora-2"}
+WEBHOOK_SETTINGS = {
+    "WEBHOOK_SECRETS": "whsec_cmVlbGtlZXAgb24gb25lIG1hY2hpbmU6IG5vdCBhIHNlY3JldA==",  # known to all: on one machine there is nobody to fool
+    "WEBHOOK_ALLOW_HTTP_LOOPBACK": "true",
+}
 # What a shell or a local.settings.json may hold must not lead a demonstration to a backend that costs money.
 BACKEND_SETTINGS = (
     "AZURE_OPENAI_ENDPOINT",
@@ -185,7 +189,7 @@ class Stack:
         self._parts.callback(azurite.stop)
         azurite.start()
         _say("Azurite, for blobs, queues and tables", started)
-        environment = storage_environment(azurite)
+        environment = WEBHOOK_SETTINGS | storage_environment(azurite)
         if self._dialect is not None:
             environment |= self._start_simulator(self._dialect, logs)
         started = time.monotonic()

@@ -10,7 +10,7 @@ import requests
 
 from local.azurite_process import AzuriteError
 from local.processes import stop_on_signals
-from local.stack import MODELS, ROOT, Stack, StackError
+from local.stack import MODELS, ROOT, WEBHOOK_SETTINGS, Stack, StackError
 
 SPEED = 4.0  # simulated seconds in a real one: a job of 40 s takes ten
 
@@ -73,6 +73,8 @@ def _explain(stack: Stack, *, real: bool) -> None:
     submit    curl -s {stack.api}/jobs -H 'Content-Type: application/json' \\
                    -d '{{"prompt": "A paper boat sails down a rainy street"}}'
     status    curl -s {stack.api}/jobs/JOB_ID
+    be told   -d '{{"prompt": "…", "webhook_url": "http://localhost:9000/hooks"}}', signed with
+              {os.environ.get("WEBHOOK_SECRETS") or WEBHOOK_SETTINGS["WEBHOOK_SECRETS"]}
     download  curl -sL {stack.api}/jobs/JOB_ID/videos/0 -o video.mp4
 
     Its log is {stack.host.log}. Ctrl-C stops everything.

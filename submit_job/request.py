@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from http_edge.fields import BackendName, Metadata, validated
+from http_edge.fields import BackendName, Metadata, WebhookUrl, validated
 from http_edge.submissions import (
     DataUrl,
     FormReader,
@@ -37,6 +37,7 @@ class SubmitRequest(BaseModel):
     input_image: DataUrl | None = None
     metadata: Metadata = {}
     backend: BackendName | None = None
+    webhook_url: WebhookUrl | None = None
 
 
 def read_submission(headers: Mapping[str, str], body: bytes, read_form: FormReader) -> Submission:

@@ -7,7 +7,7 @@ from functools import partial
 
 from video_jobs import transitions
 from video_jobs.errors import JobNotFound, MalformedMessage, TransitionRefused
-from video_jobs.messages import FetchMessage, PollMessage
+from video_jobs.messages import FetchMessage, NotifyMessage, PollMessage
 from video_jobs.repair import hurry
 from video_jobs.services import Services
 from video_jobs.update import update
@@ -31,6 +31,22 @@ def note_poison(services: Services, message: PollMessage | FetchMessage) -> None
         log.error("A poisoned message is for %s, which is not there; dropped", message.job_id)
     except TransitionRefused as refused:
         log.info("A poisoned message of a job that is over; dropped (%s)", refused)
+
+
+def note_poisoned_notice(services: Services, message: NotifyMessage) -> None:
+    """The message is gone after this; the sweeper sends another, later each time."""
+    problem = (
+        "A notification of the job's end failed again and again: the function's log says why. It is sent "
+        "again by itself."
+    )
+    try:
+        stored = services.jobs.get(message.owner, message.job_id)
+        note = partial(transitions.notice_poisoned, now=services.clock(), problem=problem)
+        update(services.jobs, stored, note)
+    except JobNotFound:
+        log.error("A poisoned message is for %s, which is not there; dropped", message.job_id)
+    except TransitionRefused as refused:
+        log.info("A poisoned message of a webhook that needs it no more; dropped (%s)", refused)
 
 
 def note_malformed(error: MalformedMessage) -> None:

@@ -17,6 +17,7 @@ import azure.functions as func
 from azure.core.exceptions import ResourceNotFoundError
 
 from tests.pipeline import API_KEY, Pipeline
+from tests.receiver import SECRET
 from video_jobs.logs import quieten_libraries
 from video_jobs.settings import Settings
 from video_jobs.storage.connection import StorageServices, connect
@@ -26,7 +27,11 @@ _URL_FIELDS = ("url", "thumbnail_url")
 _SIGNATURE = re.compile(r"\bsig=[\w%+/=.~-]{6,}")
 
 _EMULATOR_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
-SECRETS = {API_KEY: "the video API's key", _EMULATOR_KEY: "the storage account's key"}
+SECRETS = {
+    API_KEY: "the video API's key",
+    _EMULATOR_KEY: "the storage account's key",
+    SECRET.removeprefix("whsec_"): "the webhooks' secret",
+}
 
 
 def secrets_in(text: str, *, signatures_too: bool = True) -> list[str]:
@@ -87,7 +92,7 @@ class Leaks(logging.Handler):
 
     def _look_into(self, pipeline: Pipeline) -> None:
         rows = [pipeline.jobs.everything(), pipeline.live_jobs.rows, pipeline.claims.claims]
-        self.look_at("a row", repr([*rows, pipeline.gates.gates]))
+        self.look_at("a row", repr([*rows, pipeline.gates.gates, pipeline.hooks.off]))
         self.look_at("a message", repr(pipeline.messages.queued))
         for name, blob in pipeline.blobs.videos.items():
             content = blob.content.decode("latin-1") if name.endswith(".json") else ""

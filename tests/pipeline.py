@@ -14,11 +14,13 @@ from typing import Any
 from fetch_video.fetch import fetch_video
 from local.simulator.faults import Fault
 from local.simulator.server import Simulator
+from notify_client.notify import notify_client
 from poll_job.poll import poll_job
 from submit_job.request import read_submission
+from tests.receiver import SECRET, Receiver
 from video_jobs.backends.registry import Backends
 from video_jobs.job import Job, Status
-from video_jobs.messages import POLL_QUEUE, decode_fetch, decode_poll
+from video_jobs.messages import FETCH_QUEUE, POLL_QUEUE, decode_fetch, decode_notify, decode_poll
 from video_jobs.services import Services
 from video_jobs.settings import Settings
 from video_jobs.storage.memory import (
@@ -30,6 +32,7 @@ from video_jobs.storage.memory import (
     MemoryMessages,
     QueuedMessage,
 )
+from video_jobs.storage.memory_hooks import MemoryHooks
 from video_jobs.submit import submit_job
 
 DIALECTS = ("azure-sora", "openai-videos")
@@ -52,6 +55,7 @@ def environment_for(simulator: Simulator, dialect: str, **changes: str) -> dict[
         "AZURE_OPENAI_API_KEY": API_KEY,
         "AZURE_OPENAI_DEPLOYMENT": "sora",
         "VIDEO_DIALECT": dialect,
+        "WEBHOOK_SECRETS": SECRET,
         **changes,
     }
 
@@ -67,6 +71,8 @@ class Pipeline:
         self.gates = MemoryGates()
         self.messages = MemoryMessages(self.now)
         self.blobs = MemoryBlobs(self.now)
+        self.hooks = MemoryHooks()
+        self.receiver = Receiver()
         self.services = Services(
             clock=self.now,
             jobs=self.jobs,
@@ -76,6 +82,9 @@ class Pipeline:
             messages=self.messages,
             blobs=self.blobs,
             backends=Backends(settings),
+            hooks=self.hooks,
+            webhook_sender=self.receiver,
+            webhooks=settings.webhooks,
             create_deadline=settings.create_deadline,
             fetch_deadline=settings.fetch_deadline,
             retention=settings.retention,
@@ -114,10 +123,7 @@ class Pipeline:
 
     def deliver(self, message: QueuedMessage) -> None:
         """Hand a message to its function, as the host would; it stays wherever it is."""
-        if message.queue == POLL_QUEUE:
-            poll_job(self.services, decode_poll(message.text.encode()))
-        else:
-            fetch_video(self.services, decode_fetch(message.text.encode()))
+        hand_over(self.services, message)
 
     def take_next(self) -> QueuedMessage:
         """The message that becomes visible first, off the queue; time moves on until then."""
@@ -157,6 +163,17 @@ class Pipeline:
     def backend_jobs(self) -> int:
         """How many jobs the video API ever created: what was paid for."""
         return len(self.simulator.world.everything())
+
+
+def hand_over(services: Services, message: QueuedMessage) -> None:
+    """To the function whose queue it is."""
+    body = message.text.encode()
+    if message.queue == POLL_QUEUE:
+        poll_job(services, decode_poll(body))
+    elif message.queue == FETCH_QUEUE:
+        fetch_video(services, decode_fetch(body))
+    else:
+        notify_client(services, decode_notify(body))
 
 
 def _no_form() -> Any:

@@ -109,6 +109,10 @@ class TransitionRefused(ReelkeepError):
     """The job has moved on; what was to be done no longer applies to it."""
 
 
+class NothingToSend(TransitionRefused):
+    """The job has no webhook, or has not ended."""
+
+
 class StorageUnavailable(ReelkeepError):
     """Azure Storage can't be reached or refuses us. May pass."""
 
@@ -184,3 +188,19 @@ class UnknownOutcome(BackendError):
 
 class NotAVideo(BackendError):
     """The answer is a success, but its body is text, HTML, JSON or empty."""
+
+
+# --- what a receiver of webhooks answered --------------------------------------------------------
+
+
+class Undelivered(ReelkeepError):
+    """A webhook was not delivered. The message is in our words and names neither host nor path.
+
+    Attributes: `status` the receiver's HTTP status, None where no answer came; `retry_after` seconds that it
+    wants us to wait, None where it said nothing.
+    """
+
+    def __init__(self, message: str, status: int | None = None, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.retry_after = retry_after

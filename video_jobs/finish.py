@@ -9,16 +9,21 @@ from video_jobs.job import Job
 from video_jobs.job_view import history_view, job_summary
 from video_jobs.ports import LiveJob
 from video_jobs.services import Services
+from video_jobs.webhooks.notice import is_untold, keep_telling
 
 
 def finish(services: Services, job: Job) -> None:
     """For a job that is stored as terminal. The live row goes last: until then the sweeper finds the job."""
     if job.deleted_at is not None:
         return  # there is more to do for it, and nothing to sum up
-    if any(output.stored for output in job.outputs):
-        whole = {**job_summary(job), "history": history_view(job)}
-        text = json.dumps(whole, ensure_ascii=False, indent=2)
-        services.blobs.put_summary(job.owner, job.id, text.encode("utf-8"))
-    admission.leave(services, job)
-    places.give_back(services, job)
+    if job.webhook is None or not job.webhook.turn:  # else all of this was done before somebody was told
+        if any(output.stored for output in job.outputs):
+            whole = {**job_summary(job), "history": history_view(job)}
+            text = json.dumps(whole, ensure_ascii=False, indent=2)
+            services.blobs.put_summary(job.owner, job.id, text.encode("utf-8"))
+        admission.leave(services, job)
+        places.give_back(services, job)
+    if is_untold(job):
+        keep_telling(services, job)
+        return
     services.live_jobs.remove(LiveJob.of(job))

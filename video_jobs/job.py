@@ -12,6 +12,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Self
 
+from video_jobs.webhooks.webhook import Webhook
+
 DEFAULT_OWNER = "default"
 """Whose jobs those of everybody are who is nobody in particular."""
 
@@ -197,6 +199,7 @@ class Job:
     reason: str | None = None  #: why it is not further yet, in words
     notice: str | None = None  #: what a client should know of a job that did succeed
     error: JobError | None = None
+    webhook: Webhook | None = None  #: who is told of its end
 
     @property
     def is_terminal(self) -> bool:

@@ -13,6 +13,7 @@ from typing_extensions import TypedDict  # pydantic wants this one below Python 
 
 from video_jobs.job import Event, InputImage, Job, JobError, Output, Status
 from video_jobs.ports import Blobs, VideoPlace
+from video_jobs.webhooks.webhook import Delivery, WebhookStatus
 
 Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 """RFC 3339 in UTC."""
@@ -103,6 +104,33 @@ class EventView(TypedDict):
 
 
 @_documented
+class DeliveryView(TypedDict):
+    """One attempt to tell of a job's end."""
+
+    at: Time
+    status_code: int | None
+    """What the receiver answered; null where no answer came."""
+    problem: str | None
+    """Null for a success."""
+    seconds: float
+
+
+@_documented
+class WebhookView(TypedDict):
+    """Who is told of a job's end, and how far that has come."""
+
+    url: Url | None
+    """Without its query, which may hold a secret; null for the app's own."""
+    event_id: str | None
+    """The header `webhook-id` of every attempt; null until the job has ended."""
+    status: WebhookStatus
+    next_try_at: Time | None
+    """Null until the job has ended, and when it has been told, or given up."""
+    deliveries: list[DeliveryView]
+    """The last twenty, oldest first."""
+
+
+@_documented
 class JobView(TypedDict):
     """A job: one attempt to turn a prompt into videos that stay."""
 
@@ -147,6 +175,7 @@ class JobView(TypedDict):
     alarm: str | None
     """A generated video is not here yet and its time runs out: somebody should look at `reason` now."""
     error: JobErrorView | None
+    webhook: WebhookView | None
     videos: list[VideoView]
 
 
@@ -190,6 +219,7 @@ def job_summary(job: Job) -> JobView:
         "notice": job.notice,
         "alarm": job.alarm,
         "error": _error(job.error),
+        "webhook": _webhook(job),
         "videos": [_video(output) for output in job.outputs],
     }
 
@@ -212,6 +242,11 @@ def job_view(job: Job, blobs: Blobs) -> JobView:
         if output.thumbnail:
             video["thumbnail_url"] = blobs.sign_thumbnail(place, output.thumbnail).url
     return view
+
+
+def event_id(job: Job) -> str:
+    """Of the one end that a job has, so whoever derives it derives the same."""
+    return f"evt_{job.id.removeprefix('job_')}_{job.status}"
 
 
 def time_text(moment: datetime | None) -> str | None:
@@ -245,6 +280,29 @@ def _error(error: JobError | None) -> JobErrorView | None:
         "backend_message": error.backend_message,
         "backend_request_id": error.backend_request_id,
         "candidates": list(error.candidates),
+    }
+
+
+def _webhook(job: Job) -> WebhookView | None:
+    hook = job.webhook
+    if hook is None:
+        return None
+    waits = job.is_terminal and hook.status is WebhookStatus.PENDING
+    return {
+        "url": hook.url.partition("?")[0] if hook.url is not None else None,
+        "event_id": event_id(job) if job.is_terminal else None,
+        "status": hook.status,
+        "next_try_at": time_text(hook.due_at or job.finished_at) if waits else None,
+        "deliveries": [_delivery(delivery) for delivery in hook.deliveries],
+    }
+
+
+def _delivery(delivery: Delivery) -> DeliveryView:
+    return {
+        "at": _time(delivery.at),
+        "status_code": delivery.status_code,
+        "problem": delivery.problem,
+        "seconds": delivery.seconds,
     }
 
 

@@ -15,6 +15,7 @@ from video_jobs.ids import is_job_id
 
 POLL_QUEUE = "video-poll"
 FETCH_QUEUE = "video-fetch"
+NOTIFY_QUEUE = "video-notify"
 
 
 def _job_id(text: str) -> str:
@@ -45,10 +46,14 @@ class FetchMessage(_Message):
     index: int = Field(ge=0, lt=100)
 
 
+class NotifyMessage(_Message):
+    """Tell the job's webhook that it has ended; with a `turn`, try again until it is told."""
+
+
 _MOST_AHEAD = 1000  # a chain is ahead of its row by one, and by one more for each crash in between
 
 
-def refuse_far_ahead(message: PollMessage | FetchMessage, turn: int) -> None:
+def refuse_far_ahead(message: PollMessage | FetchMessage | NotifyMessage, turn: int) -> None:
     """Raises MalformedMessage for a turn that no chain can have come to, when the row is at `turn`."""
     if message.turn is not None and message.turn > turn + _MOST_AHEAD:
         raise MalformedMessage(
@@ -67,6 +72,11 @@ def decode_poll(body: bytes) -> PollMessage:
 def decode_fetch(body: bytes) -> FetchMessage:
     """Raises MalformedMessage, saying what is wrong with it."""
     return _decode(FetchMessage, body)
+
+
+def decode_notify(body: bytes) -> NotifyMessage:
+    """Raises MalformedMessage, saying what is wrong with it."""
+    return _decode(NotifyMessage, body)
 
 
 def _decode(kind: type[_M], body: bytes) -> _M:

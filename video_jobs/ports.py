@@ -15,7 +15,7 @@ from typing import Protocol
 
 from video_jobs.gate import Gate
 from video_jobs.job import InputImage, Job, Status, VideoRequest
-from video_jobs.messages import FetchMessage, PollMessage
+from video_jobs.messages import FetchMessage, NotifyMessage, PollMessage
 from video_jobs.quota import Quota
 
 Clock = Callable[[], datetime]
@@ -188,6 +188,26 @@ class Gates(Protocol):
     def all(self) -> list[Gate]: ...
 
 
+@dataclass(frozen=True)
+class Hook:
+    """Where webhooks go, as that which may be turned off."""
+
+    owner: str | None  #: who named it; None: the app's settings
+    url: str
+
+
+class Hooks(Protocol):
+    """Which hooks have been turned off by their receiver. Every call may be repeated."""
+
+    def is_off(self, hook: Hook) -> bool: ...
+
+    def turn_off(self, hook: Hook, job_id: str) -> None:
+        """`job_id`: the job whose end the receiver did not want to know."""
+
+    def turn_on(self, hook: Hook) -> None:
+        """No error where it is on."""
+
+
 # --- queues --------------------------------------------------------------------------------------
 
 
@@ -195,6 +215,8 @@ class Messages(Protocol):
     def send_poll(self, message: PollMessage, delay: timedelta) -> None: ...
 
     def send_fetch(self, message: FetchMessage, delay: timedelta) -> None: ...
+
+    def send_notify(self, message: NotifyMessage, delay: timedelta) -> None: ...
 
     def ping(self) -> None:
         """Raises StorageUnavailable where it can't be used."""
@@ -261,6 +283,17 @@ class Blobs(Protocol):
 
     def ping(self) -> None:
         """Raises StorageUnavailable where it can't be used."""
+
+
+# --- receivers of webhooks -----------------------------------------------------------------------
+
+
+class WebhookSender(Protocol):
+    def send(self, url: str, headers: Mapping[str, str], body: bytes) -> int:
+        """One POST, to an address that is checked now; gives the HTTP status of a success.
+
+        Raises Undelivered for everything else.
+        """
 
 
 # --- the video API -------------------------------------------------------------------------------

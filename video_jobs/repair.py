@@ -13,23 +13,16 @@ from video_jobs.errors import ReelkeepError
 from video_jobs.finish import finish
 from video_jobs.job import Job, Status
 from video_jobs.ports import LiveJob, StoredJob
+from video_jobs.schedule import is_overdue
 from video_jobs.services import Services
 from video_jobs.update import update
 
-_PATIENCE = timedelta(minutes=2)
-"""How long a chain's message may be overdue: longer than any look takes, the paid call included."""
-
-_MOST_PATIENCE = timedelta(minutes=30)
 _FETCHING = (Status.FETCHING, Status.PENDING_DOWNLOAD)
 
 
 def is_broken(job: Job, now: datetime) -> bool:
-    """Whether the chain's next message is overdue for so long that it must be lost.
-
-    Each repair that helped nothing makes the next one come later.
-    """
-    due_at = job.due_at or job.updated_at
-    return now >= due_at + min(_PATIENCE * 2.0 ** min(job.repairs, 10), _MOST_PATIENCE)
+    """Whether the next message of the job's chain must be lost."""
+    return is_overdue(job.due_at or job.updated_at, job.repairs, now)
 
 
 def repair(services: Services, stored: StoredJob) -> Job:

@@ -13,6 +13,10 @@ AFTER_SUBMIT = FIRST_POLL
 UNDECIDED_AGAIN = timedelta(seconds=30)
 """When a backend that could not say what it has is asked again."""
 
+_PATIENCE = timedelta(minutes=2)
+"""How long a chain's message may be overdue: longer than any look takes, the paid call included."""
+
+_MOST_PATIENCE = timedelta(minutes=30)
 _GUARD_INTERVAL = timedelta(minutes=5)
 _FIRST_GUARD = UNSTARTED_OVERDUE + timedelta(seconds=5)
 
@@ -28,6 +32,18 @@ _SLOWEST_FETCH = 300.0
 _LONGEST_STOP = 1800.0
 _SUSPECT_AGAIN = timedelta(seconds=30)
 _AFTER_EXPIRY = timedelta(seconds=2)
+# The example of Standard Webhooks: each after the attempt before, three days and four hours in all.
+_NOTIFY_AGAIN = (5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
+_NOTIFY_JITTER = 0.1  # never earlier: receivers that go by the standard count on the pauses
+_LONGEST_NOTIFY_HINT = 86_400
+
+
+def is_overdue(due_at: datetime, repairs: int, now: datetime) -> bool:
+    """Whether a chain's next message is overdue for so long that it must be lost.
+
+    Each repair that helped nothing makes the next one come later.
+    """
+    return now >= due_at + min(_PATIENCE * 2.0 ** min(repairs, 10), _MOST_PATIENCE)
 
 
 def poll_delay(job: Job, hint: float | None, now: datetime, *, others_wait: bool = False) -> timedelta:
@@ -69,6 +85,14 @@ def suspect_delay(job: Job, now: datetime) -> timedelta:
     and not at once, since the file may still be growing."""
     left = job.time_left(now)
     return _SUSPECT_AGAIN if left is None else min(_SUSPECT_AGAIN, left / 2)
+
+
+def notify_delay(attempts: int, hint: float | None) -> timedelta | None:
+    """Until a webhook is tried again after `attempts` failed tries; None: it is given up."""
+    if attempts > len(_NOTIFY_AGAIN):
+        return None
+    pause = _NOTIFY_AGAIN[attempts - 1] * random.uniform(1, 1 + _NOTIFY_JITTER)
+    return timedelta(seconds=max(pause, min(hint or 0, _LONGEST_NOTIFY_HINT)))
 
 
 def _hinted(hint: float | None) -> timedelta | None:

@@ -12,7 +12,7 @@ from video_jobs.backends.registry import Backends
 from video_jobs.door_keys import DoorKeys
 from video_jobs.errors import InvalidSettings
 from video_jobs.job import DEFAULT_OWNER
-from video_jobs.ports import Blobs, Claims, Clock, Gates, JobStore, LiveJobs, Messages
+from video_jobs.ports import Blobs, Claims, Clock, Gates, Hooks, JobStore, LiveJobs, Messages, WebhookSender
 from video_jobs.quota import OwnerLimits
 from video_jobs.settings import Settings
 from video_jobs.sign_in import SignIn
@@ -20,10 +20,13 @@ from video_jobs.storage.blobs import StorageBlobs, create_containers
 from video_jobs.storage.claims import TableClaims
 from video_jobs.storage.connection import blob_origin, connect
 from video_jobs.storage.gates import TableGates
+from video_jobs.storage.hooks import TableHooks
 from video_jobs.storage.live_jobs import TableLiveJobs
 from video_jobs.storage.queues import StorageMessages, create_queues
 from video_jobs.storage.signing import BlobSigner, UserDelegationKeys, account_key
 from video_jobs.storage.tables import TableJobs, create_tables
+from video_jobs.webhooks.sender import HttpWebhookSender
+from video_jobs.webhooks.settings import WebhookSettings
 
 log = logging.getLogger("reelkeep.settings")
 
@@ -40,6 +43,9 @@ class Services:
     messages: Messages
     blobs: Blobs
     backends: Backends
+    hooks: Hooks
+    webhook_sender: WebhookSender
+    webhooks: WebhookSettings
     create_deadline: float  #: seconds
     fetch_deadline: float  #: seconds
     retention: timedelta | None = None  #: how long ended jobs are kept; None: for ever
@@ -104,6 +110,9 @@ def build(settings: Settings, clock: Clock = utc_now) -> Services:
         messages=StorageMessages(storage.queues),
         blobs=StorageBlobs(storage.blobs, BlobSigner(storage.blobs, keys, clock)),
         backends=Backends(settings),
+        hooks=TableHooks(storage.tables),
+        webhook_sender=HttpWebhookSender(allow_http_loopback=settings.webhooks.allow_http_loopback),
+        webhooks=settings.webhooks,
         create_deadline=settings.create_deadline,
         fetch_deadline=settings.fetch_deadline,
         retention=settings.retention,

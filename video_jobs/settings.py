@@ -20,6 +20,7 @@ from video_jobs.door_keys import DoorKeys, read_door_keys
 from video_jobs.errors import InvalidSettings
 from video_jobs.quota import MOST_AT_ONCE, OwnerLimits
 from video_jobs.sign_in import SignIn
+from video_jobs.webhooks.settings import WebhookSettings
 
 _ACCOUNT = r"[a-z0-9]{3,24}"
 _DEVELOPMENT_STORAGE = "UseDevelopmentStorage=true"
@@ -50,6 +51,7 @@ class Settings:
     door_keys: DoorKeys  #: of the OpenAI door
     sign_in: SignIn
     owner_limits: OwnerLimits
+    webhooks: WebhookSettings
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
@@ -64,6 +66,7 @@ class Settings:
         door_keys = read_door_keys(environment, problems)
         sign_in = SignIn.from_environment(environment, problems)
         owner_limits = _owner_limits(environment, problems)
+        webhooks = WebhookSettings.read(environment, problems)
         if problems or storage is None:
             raise InvalidSettings(problems)
         retention = timedelta(days=days) if days else None
@@ -77,6 +80,7 @@ class Settings:
             door_keys,
             sign_in,
             owner_limits,
+            webhooks,
         )
 
     def backend(self, name: str) -> BackendSettings | None:

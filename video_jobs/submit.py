@@ -25,6 +25,7 @@ class Submission:
     variants: int | None = None
     metadata: dict[str, str] = field(default_factory=dict)
     backend: str | None = None  #: its name in the settings
+    webhook_url: str | None = field(default=None, repr=False)
     image: InputImage | None = None
     image_bytes: bytes | None = field(default=None, repr=False)
     idempotency_key: str | None = None
@@ -56,6 +57,8 @@ def new_job(services: Services, owner: str, submission: Submission) -> Job:
     request = limits.complete(
         submission.prompt, submission.size, submission.seconds, submission.variants, submission.image
     )
+    if submission.webhook_url is not None:
+        services.webhooks.check(submission.webhook_url)
     now = services.clock()
     return Job(
         id=new_job_id(now),
@@ -65,6 +68,7 @@ def new_job(services: Services, owner: str, submission: Submission) -> Job:
         request=request,
         metadata=submission.metadata,
         backend=backend,
+        webhook=services.webhooks.hook_for(submission.webhook_url),
     )
 
 

@@ -14,7 +14,12 @@ from video_jobs.ports import JobStore, StoredJob
 log = logging.getLogger("reelkeep.jobs")
 
 _MOST_TRIES = 50  # each lost race is somebody else's progress; this many in a row is a bug
-_LOUD = {"alarm": logging.ERROR, "poisoned": logging.ERROR, "repaired": logging.WARNING}
+_LOUD = {
+    "alarm": logging.ERROR,
+    "poisoned": logging.ERROR,
+    "repaired": logging.WARNING,
+    "webhook_failed": logging.WARNING,
+}
 
 
 def update(jobs: JobStore, stored: StoredJob, change: Callable[[Job], Job]) -> StoredJob:

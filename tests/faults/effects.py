@@ -12,7 +12,7 @@ from dataclasses import replace
 from enum import Enum
 from typing import Any
 
-from video_jobs.errors import StorageUnavailable, Unavailable, UnknownOutcome
+from video_jobs.errors import StorageUnavailable, Unavailable, Undelivered, UnknownOutcome
 from video_jobs.services import Services
 
 STORAGE_EFFECTS = {
@@ -20,7 +20,8 @@ STORAGE_EFFECTS = {
     "live_jobs": ("add", "remove"),
     "claims": ("claim", "hand_over", "release"),
     "gates": ("save",),
-    "messages": ("send_poll", "send_fetch"),
+    "messages": ("send_poll", "send_fetch", "send_notify"),
+    "hooks": ("turn_off", "turn_on"),
     "blobs": (
         "put_video",
         "put_thumbnail",
@@ -129,7 +130,8 @@ def counting(services: Services, effects: Effects) -> Services:
         for name, methods in STORAGE_EFFECTS.items()
     }
     backends: Any = _Backends(services.backends, effects)
-    return replace(services, backends=backends, **ports)
+    sender: Any = _Port("webhook", services.webhook_sender, effects, ("send",), _lost_receivers_answer)
+    return replace(services, backends=backends, webhook_sender=sender, **ports)
 
 
 def _lost_storage_answer(method: str) -> Callable[[], Exception]:
@@ -139,3 +141,7 @@ def _lost_storage_answer(method: str) -> Callable[[], Exception]:
 def _lost_backend_answer(method: str) -> Callable[[], Exception]:
     kind = UnknownOutcome if method == "create" else Unavailable
     return lambda: kind("The answer of the video API was lost.")
+
+
+def _lost_receivers_answer(method: str) -> Callable[[], Exception]:
+    return lambda: Undelivered("The answer of the receiver was lost.")

@@ -9,17 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TypeVar
 
-from fetch_video.fetch import fetch_video
-from poll_job.poll import poll_job
-from sweep_jobs.poison import note_poison
+from sweep_jobs.poison import note_poison, note_poisoned_notice
 from sweep_jobs.sweep import sweep_jobs
 from tests.faults.effects import Effects, ProcessKilled, counting
-from tests.pipeline import Pipeline
+from tests.pipeline import Pipeline, hand_over
 from video_jobs.errors import BackendError, ReelkeepError, StorageUnavailable
 from video_jobs.job import Job
-from video_jobs.messages import POLL_QUEUE, decode_fetch, decode_poll
+from video_jobs.messages import FETCH_QUEUE, POLL_QUEUE, decode_fetch, decode_notify, decode_poll
 from video_jobs.services import Services
 from video_jobs.storage.memory import QueuedMessage
 
@@ -134,17 +133,12 @@ class Machine:
                 self._come_again(message, tries, AFTER_FAILURE)
 
     def hand_over(self, message: QueuedMessage) -> None:
-        body = message.text.encode()
-        if message.queue == POLL_QUEUE:
-            poll_job(self.services, decode_poll(body))
-        else:
-            fetch_video(self.services, decode_fetch(body))
+        hand_over(self.services, message)
 
     def _come_again(self, message: QueuedMessage, tries: int, after: timedelta) -> None:
         if tries >= MOST_TRIES:
             self.poisoned += 1
-            decode = decode_poll if message.queue == POLL_QUEUE else decode_fetch
-            self.ask_once(lambda services: note_poison(services, decode(message.text.encode())))
+            self.ask_once(partial(_note_poison, message))
             return
         again = replace(message, visible_at=self.pipeline.now() + after)
         self._tries[id(again)] = tries
@@ -154,3 +148,12 @@ class Machine:
         wait = (moment - self.pipeline.now()).total_seconds()
         if wait > 0:
             self.pipeline.advance(wait)
+
+
+def _note_poison(message: QueuedMessage, services: Services) -> None:
+    body = message.text.encode()
+    if message.queue in (POLL_QUEUE, FETCH_QUEUE):
+        decode = decode_poll if message.queue == POLL_QUEUE else decode_fetch
+        note_poison(services, decode(body))
+    else:
+        note_poisoned_notice(services, decode_notify(body))

@@ -9,6 +9,8 @@ from tests.faults.machine import Machine
 from tests.faults.scenarios import Story
 from tests.pipeline import OWNER
 from video_jobs.job import Job, Status
+from video_jobs.job_view import event_id
+from video_jobs.webhooks.webhook import WebhookStatus
 
 
 def broken_promises(machine: Machine, story: Story) -> list[str]:
@@ -26,6 +28,7 @@ def broken_promises(machine: Machine, story: Story) -> list[str]:
     for job in everything:
         broken += _about(machine, job)
     broken += [f"deleted: the row of {job.id} is there" for job in everything if job.id in story.deleted]
+    broken += _untold(machine, everything)
     for job_id in story.deleted:
         names = [name for name in (*pipeline.blobs.videos, *pipeline.blobs.inputs) if job_id in name]
         broken += [f"deleted: the blob {name} is there" for name in names]
@@ -91,6 +94,22 @@ def _about(machine: Machine, job: Job) -> list[str]:
         if any(entry.id == job.backend_job_id and entry.deleted_at is None for entry in made):
             broken.append(f"{job.id} is cancelled, and the backend goes on with {job.backend_job_id}")
     return broken
+
+
+def _untold(machine: Machine, everything: list[Job]) -> list[str]:
+    """Whoever has a webhook hears of the end at least once, always under the same id."""
+    broken = []
+    for job in everything:
+        if job.webhook is None or job.deleted_at is not None:
+            continue
+        told = machine.pipeline.receiver.told_of(job.id)
+        if job.webhook.status is not WebhookStatus.DELIVERED:
+            broken.append(f"the webhook of {job.id} is {job.webhook.status}")
+        if {(one.id, one.event["type"]) for one in told} != {(event_id(job), f"job.{job.status}")}:
+            broken.append(f"the receiver heard of {job.id}: {[one.id for one in told]}")
+        if len({one.body for one in told}) > 1:
+            broken.append(f"the receiver heard of {job.id} in different words")
+    return broken + [f"a webhook is left turned off: {hook}" for hook in machine.pipeline.hooks.off]
 
 
 def _served(machine: Machine, generation_id: str) -> list[bytes]:

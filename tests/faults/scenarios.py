@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from job_api.act import cancel_job, delete_job
+from job_api.act import cancel_job, delete_job, send_webhook
 from job_api.import_job import import_job, read_import
 from job_api.retry import retry_job
 from openai_api.create import create_video
@@ -25,6 +25,7 @@ from openai_api.request import read_create
 from submit_job.request import read_submission
 from tests.faults.machine import Machine
 from tests.pipeline import DIALECTS, OWNER, SMALL
+from tests.receiver import HOOK
 from video_jobs.door_keys import DoorKey
 from video_jobs.errors import JobNotFound, NotRetriable, TooManyJobs
 from video_jobs.job import Job, Status
@@ -332,6 +333,41 @@ def one_alive_at_once(machine: Machine) -> Story:
     return story
 
 
+def told_at_last(machine: Machine) -> Story:
+    """The receiver is not well at first."""
+    story = Story()
+    machine.pipeline.receiver.answers = [500, 503]
+    story.expect(submit(machine, "told", webhook_url=HOOK), Status.SUCCEEDED)
+    machine.run_to_the_end()
+    return story
+
+
+def told_again(machine: Machine) -> Story:
+    """The receiver wants no more, and then it does, of a job that was cancelled."""
+    story = Story()
+    machine.pipeline.receiver.answers = [410]
+    fault(machine, "create", status=429, headers={"retry-after": "60"})
+    job = submit(machine, "again", webhook_url=HOOK)
+    cancel(machine, job)
+    machine.run_to_the_end()
+    story.expect(job, Status.CANCELLED, Status.SUCCEEDED)
+    machine.ask(lambda services: send_webhook(services, OWNER, job.id))
+    machine.run_to_the_end()
+    return story
+
+
+def deleted_before_it_was_told(machine: Machine) -> Story:
+    story = Story()
+    machine.pipeline.receiver.answers = [500] * 20
+    fault(machine, "create", status=400, body={"error": {"code": "bad", "message": "no such size"}})
+    job = submit(machine, "deleted", webhook_url=HOOK)
+    machine.run(lambda: len(machine.pipeline.receiver.received) > 1)
+    delete(machine, job)
+    story.deleted.add(job.id)
+    machine.run_to_the_end()
+    return story
+
+
 SCENARIOS: tuple[Play, ...] = (
     one_video,
     several_videos,
@@ -357,11 +393,14 @@ SCENARIOS: tuple[Play, ...] = (
     one_alive_at_once,
 )
 
+HOOKED: tuple[Play, ...] = (told_at_last, told_again, deleted_before_it_was_told)
+
 LIVES = [
     *((play, dialect, 1) for play in SCENARIOS for dialect in DIALECTS),
     *((play, "azure-sora", 2) for play in SCENARIOS if play is not several_videos),
+    *((play, "azure-sora", 1) for play in HOOKED),
 ]
-"""Each scenario in each dialect, and with two videos a job where the dialect has that."""
+"""Each scenario in each dialect, and with two videos a job where the dialect has that; webhooks once."""
 
 
 @functools.cache

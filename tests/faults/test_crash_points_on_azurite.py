@@ -19,6 +19,7 @@ from tests.faults.scenarios import (
     deleted_at_the_end,
     imported,
     one_video,
+    told_again,
     tried_again,
 )
 from tests.pipeline import Pipeline, environment_for
@@ -29,6 +30,7 @@ from video_jobs.storage.blobs import INPUTS, VIDEOS
 from video_jobs.storage.claims import CLAIMS_TABLE
 from video_jobs.storage.connection import StorageServices, connect
 from video_jobs.storage.gates import GATES_TABLE
+from video_jobs.storage.hooks import HOOKS_TABLE
 from video_jobs.storage.job_rows import from_row
 from video_jobs.storage.live_jobs import LIVE_TABLE
 from video_jobs.storage.memory import MemoryBlob
@@ -57,11 +59,13 @@ class AzuritePipeline(Pipeline):
             claims=real.claims,
             gates=real.gates,
             blobs=real.blobs,
+            hooks=real.hooks,
         )
         self.jobs: Any = _Jobs(real.jobs, self._storage.tables)
         self.live_jobs: Any = _Live(real.live_jobs)
         self.gates: Any = _Gates(real.gates)
         self.claims: Any = _Claims(real.claims, self._storage.tables)
+        self.hooks: Any = _Hooks(real.hooks, self._storage.tables)
         self.blobs: Any = self
 
     @property
@@ -76,7 +80,7 @@ class AzuritePipeline(Pipeline):
         return {blob.name: b"" for blob in container.list_blobs()}
 
     def _wipe(self) -> None:
-        for name in (JOBS_TABLE, LIVE_TABLE, CLAIMS_TABLE, GATES_TABLE):
+        for name in (JOBS_TABLE, LIVE_TABLE, CLAIMS_TABLE, GATES_TABLE, HOOKS_TABLE):
             table = self._storage.tables.get_table_client(name)
             for row in list(table.list_entities(select=["PartitionKey", "RowKey"])):
                 table.delete_entity(row["PartitionKey"], row["RowKey"])
@@ -128,6 +132,13 @@ class _Claims(_Through):
         return {f"{claim.base_url} {claim.backend_job_id}": claim for claim in held if claim is not None}
 
 
+class _Hooks(_Through):
+    @property
+    def off(self) -> list[Any]:
+        assert self._tables is not None
+        return list(self._tables.get_table_client(HOOKS_TABLE).list_entities())
+
+
 @pytest.fixture
 def on_azurite(azurite: Azurite) -> MakePipeline:
     return lambda simulator, dialect: AzuritePipeline(simulator, dialect, azurite)
@@ -135,7 +146,7 @@ def on_azurite(azurite: Azurite) -> MakePipeline:
 
 @pytest.mark.parametrize(
     "play",
-    [one_video, cancelled_while_running, tried_again, deleted_at_the_end, imported],
+    [one_video, cancelled_while_running, tried_again, deleted_at_the_end, imported, told_again],
     ids=lambda play: play.__name__,
 )
 def test_the_same_promises_are_kept_on_real_tables_and_blobs(

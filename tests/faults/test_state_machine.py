@@ -22,6 +22,7 @@ from hypothesis.stateful import (
 )
 
 from backend_api.gates import pause_backend, resume_backend
+from job_api.act import send_webhook
 from job_api.import_job import import_job, read_import
 from local.simulator.job import Order
 from local.simulator.server import Simulator
@@ -31,10 +32,12 @@ from tests.faults.machine import ClientGaveUp, Machine
 from tests.faults.promises import broken_promises
 from tests.faults.scenarios import Story
 from tests.pipeline import DIALECTS, OWNER, SMALL, Pipeline
+from tests.receiver import HOOK
 from video_jobs.errors import (
     BackendJobNotFound,
     IdempotencyKeyReused,
     JobNotFound,
+    NothingToSend,
     NotRetriable,
     ReelkeepError,
 )
@@ -71,7 +74,7 @@ class Jobs(RuleBasedStateMachine):
     @rule(key=st.sampled_from("abcdef"), strike=struck)
     def submit(self, key: str, strike: Any) -> None:
         with self._struck(strike), contextlib.suppress(IdempotencyKeyReused):
-            scenarios.submit(self.machine, key)
+            scenarios.submit(self.machine, key, **({"webhook_url": HOOK} if key in "abc" else {}))
 
     @rule(strike=struck)
     def deliver_what_is_due(self, strike: Any) -> None:
@@ -136,6 +139,18 @@ class Jobs(RuleBasedStateMachine):
     def time_passes(self, seconds: int) -> None:
         self.pipeline.advance(seconds)
 
+    @rule(which=some, strike=struck)
+    def send_a_webhook_again(self, which: int, strike: Any) -> None:
+        def send(job: Job) -> None:
+            with contextlib.suppress(NothingToSend):
+                self.machine.ask(lambda services: send_webhook(services, OWNER, job.id))
+
+        self._with_job(which, strike, send)
+
+    @rule(status=st.sampled_from([0, 302, 500]))
+    def the_receiver_strays(self, status: int) -> None:
+        self.pipeline.receiver.answers = [status] * 2
+
     @rule(
         fault=st.sampled_from(
             [
@@ -196,6 +211,7 @@ class Jobs(RuleBasedStateMachine):
             return
         self.simulator.faults.clear()
         self.effects.disarm()
+        self.pipeline.receiver.answers.clear()
         resume_backend(self.pipeline.services, "default")
         self.machine.run_to_the_end()
         story = Story(deleted=self.deleted, elsewhere=self.elsewhere, most_paid=None, doubt=True)

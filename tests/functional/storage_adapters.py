@@ -14,7 +14,7 @@ from azure.data.tables import TableServiceClient
 from local.azurite_process import Azurite
 from video_jobs.ids import new_job_id
 from video_jobs.job import BackendRef, Job, VideoRequest
-from video_jobs.ports import Blobs, Claims, Gates, JobStore, LiveJobs, Messages, StoredJob
+from video_jobs.ports import Blobs, Claims, Gates, Hooks, JobStore, LiveJobs, Messages, StoredJob
 from video_jobs.services import build, utc_now
 from video_jobs.settings import Settings
 from video_jobs.storage.memory import (
@@ -25,6 +25,7 @@ from video_jobs.storage.memory import (
     MemoryLiveJobs,
     MemoryMessages,
 )
+from video_jobs.storage.memory_hooks import MemoryHooks
 
 
 @dataclass
@@ -35,6 +36,7 @@ class Storage:
     gates: Gates
     messages: Messages
     blobs: Blobs
+    hooks: Hooks
 
 
 def in_memory() -> Storage:
@@ -45,6 +47,7 @@ def in_memory() -> Storage:
         MemoryGates(),
         MemoryMessages(utc_now),
         MemoryBlobs(utc_now),
+        MemoryHooks(),
     )
 
 
@@ -57,6 +60,7 @@ def on_azurite(azurite: Azurite) -> Storage:
         services.gates,
         services.messages,
         services.blobs,
+        services.hooks,
     )
 
 

@@ -51,6 +51,10 @@ BINDINGS = {
         "httpTrigger",
         {"route": "jobs/{id}/repair", "methods": ["POST"], "authLevel": "FUNCTION"},
     ),
+    "send_webhook": (
+        "httpTrigger",
+        {"route": "jobs/{id}/webhook", "methods": ["POST"], "authLevel": "FUNCTION"},
+    ),
     "delete_job": ("httpTrigger", {"route": "jobs/{id}", "methods": ["DELETE"], "authLevel": "FUNCTION"}),
     "import_job": ("httpTrigger", {"route": "jobs/import", "methods": ["POST"], "authLevel": "FUNCTION"}),
     "list_options": ("httpTrigger", {"route": "options", "methods": ["GET"], "authLevel": "FUNCTION"}),
@@ -90,8 +94,10 @@ BINDINGS = {
     "apply_retention": ("timerTrigger", {"schedule": "0 7 * * * *"}),
     "note_poisoned_poll": ("queueTrigger", {"queueName": "video-poll-poison"}),
     "note_poisoned_fetch": ("queueTrigger", {"queueName": "video-fetch-poison"}),
+    "note_poisoned_notify": ("queueTrigger", {"queueName": "video-notify-poison"}),
     "poll_job": ("queueTrigger", {"queueName": "video-poll", "connection": "AzureWebJobsStorage"}),
     "fetch_video": ("queueTrigger", {"queueName": "video-fetch", "connection": "AzureWebJobsStorage"}),
+    "notify_client": ("queueTrigger", {"queueName": "video-notify", "connection": "AzureWebJobsStorage"}),
 }
 
 

@@ -65,6 +65,7 @@ def test_every_error_code_is_explained() -> None:
         "submit_job",
         "poll_job",
         "fetch_video",
+        "notify_client",
         "job_api",
         "backend_api",
         "openai_api",

@@ -10,12 +10,14 @@ from video_jobs.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = json.loads((ROOT / "local.settings.example.json").read_text())["Values"]
-MODULES = ("settings.py", "door_keys.py", "sign_in.py")
+MODULES = ("settings.py", "door_keys.py", "sign_in.py", "webhooks/settings.py")
 SOURCE = "".join((ROOT / "video_jobs" / name).read_text() for name in MODULES)
 
 
 def test_the_example_names_every_setting() -> None:
-    named = set(re.findall(r'"((?:AZURE_OPENAI|VIDEO|RETENTION|OPENAI_DOOR|OWNER|SIGN)_[A-Z_]+)"', SOURCE))
+    named = set(
+        re.findall(r'"((?:AZURE_OPENAI|VIDEO|RETENTION|OPENAI_DOOR|WEBHOOK|OWNER|SIGN)_[A-Z_]+)"', SOURCE)
+    )
     assert len(named) > 5
     assert named <= set(EXAMPLE)
     assert EXAMPLE["FUNCTIONS_WORKER_RUNTIME"] == "python"

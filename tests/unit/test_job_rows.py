@@ -16,6 +16,7 @@ from tests.unit.jobs import DAY, LATER, NOW, REQUEST, VIDEO, a_job
 from video_jobs.errors import InvalidRequest
 from video_jobs.job import Event, InputImage, Job, JobError, Output, Status, VideoRequest
 from video_jobs.storage.job_rows import SCHEMA, from_row, to_row
+from video_jobs.webhooks.webhook import Delivery, Webhook, WebhookStatus
 
 MOST_UNITS = 32 * 1024
 """UTF-16 units that a string property of Table Storage holds."""
@@ -129,6 +130,16 @@ FULL = a_job(
     reason="It is busy.",
     notice="One is missing.",
     error=JobError("generation_failed", "It failed.", "internal", "Sorry.", "req_2", ("task_02", "task_03")),
+    webhook=Webhook(
+        "https://hooks.example.test/?token=1",
+        WebhookStatus.FAILED,
+        turn=12,
+        due_at=LATER,
+        attempts=10,
+        repairs=1,
+        by_hand=True,
+        deliveries=(Delivery(NOW, 500, "It answered 500.", 0.25), Delivery(LATER, None, "It is away.", 20.0)),
+    ),
 )
 
 

@@ -11,14 +11,23 @@ from hypothesis import strategies as st
 from tests.unit.examples import moderately_many
 from tests.unit.jobs import JOB_ID
 from video_jobs.errors import MalformedMessage
-from video_jobs.messages import FetchMessage, PollMessage, decode_fetch, decode_poll
+from video_jobs.messages import (
+    FetchMessage,
+    NotifyMessage,
+    PollMessage,
+    decode_fetch,
+    decode_notify,
+    decode_poll,
+)
 
-Decode = Callable[[bytes], PollMessage | FetchMessage]
+Decode = Callable[[bytes], PollMessage | FetchMessage | NotifyMessage]
 
 POLL: dict[str, Any] = {"v": 1, "owner": "default", "job_id": JOB_ID, "turn": 3}
 FETCH: dict[str, Any] = {**POLL, "index": 1}
-BOTH = pytest.mark.parametrize(
-    ("decode", "good"), [(decode_poll, POLL), (decode_fetch, FETCH)], ids=["poll", "fetch"]
+EACH = pytest.mark.parametrize(
+    ("decode", "good"),
+    [(decode_poll, POLL), (decode_fetch, FETCH), (decode_notify, POLL)],
+    ids=["poll", "fetch", "notify"],
 )
 MISSING = object()
 
@@ -28,19 +37,24 @@ def test_a_poll_message_is_written_as_documented():
     assert json.loads(message.encode()) == POLL
 
 
+def test_a_notify_message_is_written_as_documented():
+    message = NotifyMessage(owner="default", job_id=JOB_ID, turn=3)
+    assert json.loads(message.encode()) == POLL
+
+
 def test_a_fetch_message_is_written_as_documented():
     message = FetchMessage(owner="default", job_id=JOB_ID, index=1, turn=3)
     assert json.loads(message.encode()) == FETCH
 
 
-@BOTH
+@EACH
 def test_what_is_written_is_read_again(decode: Decode, good: dict[str, Any]):
     message = decode(json.dumps(good).encode())
     assert message.model_dump() == good
     assert decode(message.encode().encode()) == message
 
 
-@BOTH
+@EACH
 def test_a_turn_may_be_left_out_and_stays_out(decode: Decode, good: dict[str, Any]):
     without = {name: value for name, value in good.items() if name != "turn"}
     message = decode(json.dumps(without).encode())
@@ -48,17 +62,17 @@ def test_a_turn_may_be_left_out_and_stays_out(decode: Decode, good: dict[str, An
     assert json.loads(message.encode()) == without
 
 
-@BOTH
+@EACH
 def test_the_version_may_be_left_out(decode: Decode, good: dict[str, Any]):
     assert decode(json.dumps({k: v for k, v in good.items() if k != "v"}).encode()).v == 1
 
 
-@BOTH
+@EACH
 def test_what_a_newer_version_adds_is_left_aside(decode: Decode, good: dict[str, Any]):
     assert decode(json.dumps({**good, "priority": "high"}).encode()) == decode(json.dumps(good).encode())
 
 
-@BOTH
+@EACH
 @pytest.mark.parametrize(
     ("field", "value"),
     [
@@ -110,7 +124,7 @@ def _refused_by_name(decode: Decode, good: dict[str, Any], field: str, value: ob
     assert "docs/api.md" in str(refused.value)
 
 
-@BOTH
+@EACH
 @pytest.mark.parametrize(
     "body", [b"", b"{", b"not json", b"\xff\xfe\0", b"[]", b"null", b"7", b'"text"', b"{}"]
 )
@@ -119,7 +133,7 @@ def test_what_is_no_message_is_refused(decode: Decode, good: dict[str, Any], bod
         decode(body)
 
 
-@pytest.mark.parametrize("decode", [decode_poll, decode_fetch])
+@pytest.mark.parametrize("decode", [decode_poll, decode_fetch, decode_notify])
 @moderately_many
 @given(
     body=st.binary(max_size=60)
@@ -137,7 +151,7 @@ def test_no_bytes_in_the_queue_raise_anything_but_a_malformed_message(decode: De
         decode(body)
 
 
-@BOTH
+@EACH
 def test_deep_nesting_is_refused(decode: Decode, good: dict[str, Any]):
     with pytest.raises(MalformedMessage):
         decode(b"[" * 40_000)

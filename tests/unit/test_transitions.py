@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import given
@@ -28,6 +28,7 @@ from video_jobs import transitions
 from video_jobs.errors import TransitionRefused
 from video_jobs.job import MOST_EVENTS, Event, Job, JobError, Output, Status
 from video_jobs.ports import BackendState
+from video_jobs.webhooks.webhook import MOST_DELIVERIES, Delivery, Webhook, WebhookStatus
 
 ALL = frozenset(Status)
 TERMINAL = frozenset({Status.SUCCEEDED, Status.FAILED, Status.CANCELLED, Status.EXPIRED})
@@ -38,9 +39,15 @@ STOPPABLE = frozenset({Status.WAITING, Status.SUBMITTING, Status.QUEUED, Status.
 
 ERROR = JobError("submission_unconfirmed", "Nobody knows.")
 SECOND = timedelta(seconds=1)
+HOOK = Webhook("https://hooks.example.test/", turn=1)
+TOLD, UNTOLD = Delivery(LATER, 204, None, 0.1), Delivery(LATER, 500, "It answered 500.", 0.1)
 DONE = a_look(BackendState.SUCCEEDED, generation_ids=("gen_0", "gen_1"))
 
 Transition = Callable[[Job], Job]
+
+
+def _hooked(job: Job, **changes: Any) -> Job:
+    return replace(job, webhook=replace(HOOK, **changes))
 
 
 def _undated(job: Job) -> Job:
@@ -125,10 +132,30 @@ TRANSITIONS: dict[str, Case] = {
         lambda job: transitions.nothing_to_adopt(job, LATER, JobError("backend_job_not_found", "Not there.")),
     ),
     "retried": Case(ALL, lambda job: transitions.retried(replace(job, retried_as=None), LATER, "job_2")),
+    "notice_sent": Case(TERMINAL, lambda job: transitions.notice_sent(_hooked(job), LATER, 2)),
+    "notice_delivered": Case(
+        TERMINAL, lambda job: transitions.notice_delivered(_hooked(job), LATER, TOLD, 1)
+    ),
+    "notice_delayed": Case(
+        TERMINAL, lambda job: transitions.notice_delayed(_hooked(job), LATER, UNTOLD, 2, LATER + SECOND)
+    ),
+    "notice_refused": Case(TERMINAL, lambda job: transitions.notice_refused(_hooked(job), LATER, UNTOLD)),
+    "notice_given_up": Case(
+        TERMINAL, lambda job: transitions.notice_given_up(_hooked(job), LATER, UNTOLD, HOOK)
+    ),
+    "notice_unwanted": Case(
+        TERMINAL, lambda job: transitions.notice_unwanted(_hooked(job), LATER, None, HOOK)
+    ),
+    "notice_again": Case(TERMINAL, lambda job: transitions.notice_again(_hooked(job), LATER)),
+    "notice_poisoned": Case(
+        TERMINAL, lambda job: transitions.notice_poisoned(_hooked(job), LATER, "It failed again and again.")
+    ),
 }
 
 #: What still happens to a job that has ended, without ever changing how it did.
-AFTER_THE_END = {"submitted", "request_delete", "backend_job_gone", "retried"}
+AFTER_THE_END = {"submitted", "request_delete", "backend_job_gone", "retried"} | {
+    name for name in TRANSITIONS if name.startswith("notice_")
+}
 
 
 def _cells() -> list[object]:
@@ -852,3 +879,65 @@ def test_the_live_key_orders_jobs_by_their_arrival():
 
 def test_the_size_is_written_width_first():
     assert REQUEST.size == "1280x720"
+
+
+# --- telling of the end --------------------------------------------------------------------------
+
+NOTICES = {name: case for name, case in TRANSITIONS.items() if name.startswith("notice_")}
+
+
+@pytest.mark.parametrize("name", NOTICES)
+def test_nobody_is_told_of_a_job_without_a_webhook_or_one_that_is_being_deleted(
+    name: str, monkeypatch: pytest.MonkeyPatch
+):
+    job = a_job_in(Status.SUCCEEDED)
+    with pytest.raises(TransitionRefused):
+        NOTICES[name].call(replace(job, deleted_at=NOW))
+    monkeypatch.setattr(f"{__name__}._hooked", lambda job: job)
+    with pytest.raises(TransitionRefused):
+        NOTICES[name].call(job)
+
+
+@pytest.mark.parametrize("name", NOTICES)
+@pytest.mark.parametrize(
+    "settled", [status for status in WebhookStatus if status is not WebhookStatus.PENDING]
+)
+def test_a_webhook_that_is_settled_is_left_alone_until_somebody_asks_again(
+    name: str, settled: WebhookStatus, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(
+        f"{__name__}._hooked", lambda job: replace(job, webhook=replace(HOOK, status=settled))
+    )
+    job = a_job_in(Status.FAILED)
+    if name == "notice_again":
+        again = NOTICES[name].call(job).webhook
+        assert again == replace(HOOK, turn=2, due_at=LATER, by_hand=True)
+    else:
+        with pytest.raises(TransitionRefused):
+            NOTICES[name].call(job)
+
+
+def test_an_attempt_of_a_round_that_is_over_ends_no_later_one():
+    job = transitions.notice_again(_hooked(a_job_in(Status.FAILED)), LATER)
+    for change in (
+        lambda: transitions.notice_given_up(job, LATER, UNTOLD, HOOK),
+        lambda: transitions.notice_unwanted(job, LATER, UNTOLD, HOOK),
+        lambda: transitions.notice_delayed(job, LATER, UNTOLD, 2, LATER),
+    ):
+        with pytest.raises(TransitionRefused):
+            change()
+    assert transitions.notice_delivered(job, LATER, TOLD, 1).webhook == replace(
+        HOOK, status=WebhookStatus.DELIVERED, turn=3, deliveries=(TOLD,)
+    )
+
+
+def test_a_webhook_keeps_its_last_deliveries():
+    job = _hooked(a_job_in(Status.FAILED))
+    for second in range(MOST_DELIVERIES + 5):
+        failed = replace(UNTOLD, at=NOW + second * SECOND, problem="x" * 1000)
+        job = transitions.notice_delayed(job, LATER, failed, 2 + second, LATER)
+    assert job.webhook is not None
+    assert [delivery.at for delivery in job.webhook.deliveries] == [
+        NOW + second * SECOND for second in range(5, MOST_DELIVERIES + 5)
+    ]
+    assert len(job.webhook.deliveries[0].problem or "") == 300

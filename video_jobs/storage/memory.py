@@ -10,7 +10,14 @@ from datetime import datetime, timedelta
 from video_jobs.errors import Conflict, InputMissing, JobNotFound
 from video_jobs.gate import Gate
 from video_jobs.job import InputImage, Job, Status
-from video_jobs.messages import FETCH_QUEUE, POLL_QUEUE, FetchMessage, PollMessage
+from video_jobs.messages import (
+    FETCH_QUEUE,
+    NOTIFY_QUEUE,
+    POLL_QUEUE,
+    FetchMessage,
+    NotifyMessage,
+    PollMessage,
+)
 from video_jobs.ports import (
     Allowance,
     BlobFacts,
@@ -255,6 +262,9 @@ class MemoryMessages:
 
     def send_fetch(self, message: FetchMessage, delay: timedelta) -> None:
         self.queued.append(QueuedMessage(FETCH_QUEUE, message.encode(), self._clock() + delay))
+
+    def send_notify(self, message: NotifyMessage, delay: timedelta) -> None:
+        self.queued.append(QueuedMessage(NOTIFY_QUEUE, message.encode(), self._clock() + delay))
 
     def ping(self) -> None:
         pass

@@ -1,4 +1,4 @@
-"""The poll and fetch messages in Queue Storage: base64, which the Functions host expects, and without an end."""
+"""The messages in Queue Storage: base64, which the Functions host expects, and without an end."""
 
 from __future__ import annotations
 
@@ -9,9 +9,17 @@ from datetime import timedelta
 from azure.core.exceptions import ResourceExistsError
 from azure.storage.queue import QueueClient, QueueServiceClient, TextBase64EncodePolicy
 
-from video_jobs.messages import FETCH_QUEUE, POLL_QUEUE, FetchMessage, PollMessage
+from video_jobs.messages import (
+    FETCH_QUEUE,
+    NOTIFY_QUEUE,
+    POLL_QUEUE,
+    FetchMessage,
+    NotifyMessage,
+    PollMessage,
+)
 from video_jobs.storage.connection import translated
 
+_QUEUES = (POLL_QUEUE, FETCH_QUEUE, NOTIFY_QUEUE)
 _FOR_EVER = -1  # time to live: a message that ends by itself would be a job that is forgotten
 
 
@@ -19,9 +27,8 @@ class StorageMessages:
     """See `ports.Messages`."""
 
     def __init__(self, service: QueueServiceClient) -> None:
-        self._poll, self._fetch = (
-            service.get_queue_client(name, message_encode_policy=TextBase64EncodePolicy())
-            for name in (POLL_QUEUE, FETCH_QUEUE)
+        self._queues = self._poll, self._fetch, self._notify = tuple(
+            service.get_queue_client(name, message_encode_policy=TextBase64EncodePolicy()) for name in _QUEUES
         )
 
     def send_poll(self, message: PollMessage, delay: timedelta) -> None:
@@ -30,8 +37,11 @@ class StorageMessages:
     def send_fetch(self, message: FetchMessage, delay: timedelta) -> None:
         self._send(self._fetch, message.encode(), message.job_id, delay)
 
+    def send_notify(self, message: NotifyMessage, delay: timedelta) -> None:
+        self._send(self._notify, message.encode(), message.job_id, delay)
+
     def ping(self) -> None:
-        for queue in (self._poll, self._fetch):
+        for queue in self._queues:
             with translated(f"reading the queue {queue.queue_name}"):
                 queue.get_queue_properties()
 
@@ -45,6 +55,6 @@ class StorageMessages:
 
 def create_queues(service: QueueServiceClient) -> None:
     with translated("creating the queues"):
-        for name in (POLL_QUEUE, FETCH_QUEUE):
+        for name in _QUEUES:
             with contextlib.suppress(ResourceExistsError):
                 service.create_queue(name)

@@ -28,6 +28,7 @@ from video_jobs.storage.claims import CLAIMS_TABLE
 from video_jobs.storage.connection import error_code, translated
 from video_jobs.storage.gates import GATES_TABLE
 from video_jobs.storage.guarded_rows import GuardedRows, RowGone, with_write_id
+from video_jobs.storage.hooks import HOOKS_TABLE
 from video_jobs.storage.job_rows import from_row, to_row
 from video_jobs.storage.live_jobs import LIVE_TABLE
 from video_jobs.storage.quota_rows import QUOTA_KEY, from_quota_row, to_quota_row
@@ -224,7 +225,7 @@ class TableJobs:
 
 def create_tables(service: TableServiceClient) -> None:
     with translated("creating the tables"):
-        for name in (JOBS_TABLE, LIVE_TABLE, CLAIMS_TABLE, GATES_TABLE):
+        for name in (JOBS_TABLE, LIVE_TABLE, CLAIMS_TABLE, GATES_TABLE, HOOKS_TABLE):
             service.create_table_if_not_exists(name)
 
 

@@ -29,6 +29,16 @@ from video_jobs.transitions.intents import (
     request_delete,
     retried,
 )
+from video_jobs.transitions.notice import (
+    notice_again,
+    notice_delayed,
+    notice_delivered,
+    notice_given_up,
+    notice_poisoned,
+    notice_refused,
+    notice_sent,
+    notice_unwanted,
+)
 from video_jobs.transitions.repair import alarmed, next_turn, poisoned, repaired, troubled
 from video_jobs.transitions.submission import (
     adopted,
@@ -63,6 +73,14 @@ __all__ = [
     "not_found",
     "note_unknown_outcome",
     "nothing_to_adopt",
+    "notice_again",
+    "notice_delayed",
+    "notice_delivered",
+    "notice_given_up",
+    "notice_poisoned",
+    "notice_refused",
+    "notice_sent",
+    "notice_unwanted",
     "output_delayed",
     "output_lost",
     "output_stored",

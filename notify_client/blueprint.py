@@ -1,0 +1,18 @@
+"""The binding: a message of `video-notify` to one delivery."""
+
+from __future__ import annotations
+
+import azure.functions as func
+
+from notify_client.notify import notify_client
+from video_jobs.messages import NOTIFY_QUEUE, decode_notify
+from video_jobs.services import get_services
+
+blueprint = func.Blueprint()
+
+
+@blueprint.function_name("notify_client")
+@blueprint.queue_trigger(arg_name="message", queue_name=NOTIFY_QUEUE, connection="AzureWebJobsStorage")
+def notify_client_function(message: func.QueueMessage) -> None:
+    """What is raised here sends the message back: the host delivers it again, and then poisons it."""
+    notify_client(get_services(), decode_notify(message.get_body()))

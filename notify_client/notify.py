@@ -1,0 +1,132 @@
+"""One attempt to tell a job's end, and the next message of its chain where that failed.
+
+A failure enqueues the next try before it saves the row with that turn. A crash after a delivery tells once more,
+under the same id: a receiver hears of every end at least once.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from datetime import datetime, timedelta
+from functools import partial
+from urllib.parse import urlsplit
+
+from video_jobs import transitions
+from video_jobs.errors import JobNotFound, TransitionRefused, Undelivered
+from video_jobs.finish import finish
+from video_jobs.job import Job
+from video_jobs.job_view import event_id
+from video_jobs.messages import NotifyMessage, refuse_far_ahead
+from video_jobs.ports import Hook, LiveJob, StoredJob
+from video_jobs.schedule import notify_delay
+from video_jobs.services import Services
+from video_jobs.update import update
+from video_jobs.webhooks.event import event_body, signed_headers
+from video_jobs.webhooks.webhook import Delivery, Webhook, WebhookStatus
+
+log = logging.getLogger("reelkeep.notify")
+
+_GONE = 410  # "no more", says Standard Webhooks
+
+
+def notify_client(services: Services, message: NotifyMessage) -> None:
+    try:
+        stored = services.jobs.get(message.owner, message.job_id)
+    except JobNotFound:
+        log.warning("%s: a notify message for a job that is not there; dropped", message.job_id)
+        return
+    job, hook = stored.job, stored.job.webhook
+    if hook is None or not job.is_over:
+        log.info("%s has nobody to tell of its end; a notify message dropped", job.id)
+        return
+    if hook.status is not WebhookStatus.PENDING:
+        finish(services, job)  # again, in case a crash kept the first time from its end
+        return
+    refuse_far_ahead(message, hook.turn)
+    if message.turn is not None and message.turn < hook.turn:
+        log.info("%s: turn %s of its webhook is over; dropped", job.id, message.turn)
+        return
+    if hook.by_hand:
+        # Whoever settled the round before just now may have taken its live row away since.
+        services.live_jobs.add(LiveJob.of(job))
+    try:
+        saved = _tell(services, message, stored, hook).job
+    except TransitionRefused as refused:
+        log.info("%s: its webhook has moved on (%s)", job.id, refused)
+        return
+    finish(services, saved)
+
+
+def _tell(services: Services, message: NotifyMessage, stored: StoredJob, hook: Webhook) -> StoredJob:
+    job, now = stored.job, services.clock()
+    place = _place(services, job, hook)
+    if place is not None and not hook.by_hand and services.hooks.is_off(place):
+        unwanted = partial(transitions.notice_unwanted, now=now, delivery=None, which=hook)
+        return update(services.jobs, stored, unwanted)
+    began = time.monotonic()
+    try:
+        status = _send(services, job, place, now)
+    except Undelivered as error:
+        failed = Delivery(now, error.status, str(error), _seconds_since(began))
+        log.warning("%s could not be told to %s: %s", job.id, _host(place), error)
+        if error.status == _GONE and place is not None:
+            services.hooks.turn_off(place, job.id)
+            unwanted = partial(transitions.notice_unwanted, now=now, delivery=failed, which=hook)
+            return update(services.jobs, stored, unwanted)
+        return _try_again(services, message, stored, hook, failed, error.retry_after)
+    delivery = Delivery(now, status, None, _seconds_since(began))
+    if hook.by_hand and place is not None:
+        services.hooks.turn_on(place)  # it wants to know again
+    told = partial(transitions.notice_delivered, now=now, delivery=delivery, turn=message.turn or 0)
+    return update(services.jobs, stored, told)
+
+
+def _send(services: Services, job: Job, place: Hook | None, now: datetime) -> int:
+    """Raises Undelivered, also where the settings have lost what they need: they may be mended in time."""
+    if place is None:
+        raise Undelivered("The setting WEBHOOK_URL is not set any more.")
+    if not services.webhooks.secrets:
+        raise Undelivered("The setting WEBHOOK_SECRETS is not set any more.")
+    body = event_body(job)
+    headers = signed_headers(services.webhooks.secrets, event_id(job), now, body)
+    return services.webhook_sender.send(place.url, headers, body)
+
+
+def _try_again(
+    services: Services,
+    message: NotifyMessage,
+    stored: StoredJob,
+    hook: Webhook,
+    failed: Delivery,
+    retry_after: float | None,
+) -> StoredJob:
+    """The next message first, then the row with its turn."""
+    now = services.clock()
+    if message.turn is None:
+        refused = partial(transitions.notice_refused, now=now, delivery=failed)
+        return update(services.jobs, stored, refused)
+    delay: timedelta | None = notify_delay(hook.attempts + 1, retry_after)
+    if delay is None:
+        given_up = partial(transitions.notice_given_up, now=now, delivery=failed, which=hook)
+        return update(services.jobs, stored, given_up)
+    turn = message.turn + 1
+    services.messages.send_notify(message.model_copy(update={"turn": turn}), delay)
+    delayed = partial(transitions.notice_delayed, now=now, delivery=failed, turn=turn, due_at=now + delay)
+    return update(services.jobs, stored, delayed)
+
+
+def _place(services: Services, job: Job, hook: Webhook) -> Hook | None:
+    """None where the app's hook is meant, and it has none any more."""
+    if hook.url is not None:
+        return Hook(job.owner, hook.url)
+    return Hook(None, services.webhooks.url) if services.webhooks.url is not None else None
+
+
+def _seconds_since(began: float) -> float:
+    return round(time.monotonic() - began, 3)
+
+
+def _host(place: Hook | None) -> str:
+    """All of a URL that may be logged: its path, too, is a secret with some receivers."""
+    return (urlsplit(place.url).hostname if place else None) or "the app's webhook"

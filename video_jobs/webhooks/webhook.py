@@ -1,0 +1,53 @@
+"""A job's webhook: where its end is told, and how far that has come."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Self
+
+MOST_DELIVERIES = 20
+"""Of a webhook's deliveries that are kept: two rounds of tries."""
+
+_LONGEST_PROBLEM = 300  # characters
+
+
+class WebhookStatus(StrEnum):
+    #: The job has not ended, or its end has not been told yet.
+    PENDING = "pending"
+    #: The receiver answered with a success.
+    DELIVERED = "delivered"
+    #: Tried for three days in vain, and given up.
+    FAILED = "failed"
+    #: The receiver said, of this event or an earlier one, that it wants no more.
+    DISABLED = "disabled"
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One attempt to tell."""
+
+    at: datetime
+    status_code: int | None = None  #: None where no answer came
+    problem: str | None = None  #: None for a success
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Webhook:
+    """Where and how far. The URL may hold a secret in its query: it is for the row and the call, nothing else."""
+
+    url: str | None = None  #: None: the app's own, from its settings
+    status: WebhookStatus = WebhookStatus.PENDING
+    turn: int = 0  #: of its chain of messages; 0: none has been sent
+    due_at: datetime | None = None  #: when its current message becomes visible
+    attempts: int = 0  #: that failed, of this round of tries
+    repairs: int = 0  #: messages sent in place of overdue ones since the last attempt
+    by_hand: bool = False  #: somebody asked for this round, so that a hook that is turned off is tried too
+    deliveries: tuple[Delivery, ...] = ()  #: the last `MOST_DELIVERIES`
+
+    def after(self, delivery: Delivery, **changes: Any) -> Self:
+        problem = delivery.problem and delivery.problem[:_LONGEST_PROBLEM]
+        deliveries = (*self.deliveries, replace(delivery, problem=problem))[-MOST_DELIVERIES:]
+        return replace(self, deliveries=deliveries, repairs=0, **changes)
