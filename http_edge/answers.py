@@ -40,6 +40,7 @@ class SeenJob:
         unsigned = deepcopy(self.body)
         for video in unsigned["videos"]:
             video["url"] = video["url"] and video["url"].partition("?")[0]
+            video["download_url"] = video["download_url"] and video["download_url"].partition("?")[0]
             video["thumbnail_url"] = video["thumbnail_url"] and video["thumbnail_url"].partition("?")[0]
         return etag_of(dump(unsigned))
 

@@ -23,7 +23,7 @@ from video_jobs.settings import Settings
 from video_jobs.storage.connection import StorageServices, connect
 
 _MOST_PIPELINES = 8  # some tests build thousands
-_URL_FIELDS = ("url", "thumbnail_url")
+_URL_FIELDS = ("url", "download_url", "thumbnail_url")
 _SIGNATURE = re.compile(r"\bsig=[\w%+/=.~-]{6,}")
 
 _EMULATOR_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="

@@ -84,6 +84,8 @@ class VideoView(TypedDict):
     """Why the last download failed."""
     url: Url | None
     """Reads this one blob; ask for the job again to have a new one."""
+    download_url: Url | None
+    """The same, for a browser to save rather than to play."""
     url_expires_at: Time | None
     thumbnail_url: Url | None
 
@@ -238,6 +240,7 @@ def job_view(job: Job, blobs: Blobs) -> JobView:
         place = VideoPlace(job.owner, job.id, output.index)
         signed = blobs.sign_video(place)
         video["url"] = signed.url
+        video["download_url"] = blobs.sign_download(place).url
         video["url_expires_at"] = _time(signed.expires_at)
         if output.thumbnail:
             video["thumbnail_url"] = blobs.sign_thumbnail(place, output.thumbnail).url
@@ -331,6 +334,7 @@ def _video(output: Output) -> VideoView:
         "verified": stored.verified if stored else None,
         "problem": output.problem,
         "url": None,
+        "download_url": None,
         "url_expires_at": None,
         "thumbnail_url": None,
     }

@@ -279,6 +279,9 @@ class Blobs(Protocol):
 
     def sign_video(self, place: VideoPlace) -> SignedUrl: ...
 
+    def sign_download(self, place: VideoPlace) -> SignedUrl:
+        """The video again; a browser saves what lies at this URL, and shows what lies at the other one."""
+
     def sign_thumbnail(self, place: VideoPlace, ending: str) -> SignedUrl: ...
 
     def ping(self) -> None:

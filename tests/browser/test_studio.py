@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import io
+import itertools
 import re
 import shutil
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 from PIL import Image
@@ -15,6 +17,7 @@ from playwright.sync_api import Browser, Locator, Page, Route, expect, sync_play
 from local.azurite_process import Azurite
 from tests.browser.studio import KEYS, PHONE, Studio, refuse_barriers, running_studio, shot
 from video_jobs import services
+from video_jobs.storage import signing
 
 CHROMIUM = shutil.which("chromium")
 pytestmark = pytest.mark.skipif(
@@ -80,7 +83,7 @@ def test_an_empty_studio_says_how_to_begin(studio: Studio) -> None:
     expect(prompt_of(page)).to_have_value(re.compile("misty pine forest"))
 
 
-def test_a_prompt_becomes_videos_that_play_in_place(studio: Studio) -> None:
+def test_a_prompt_becomes_videos_that_play_in_place(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
     page = studio.visit()
     prompt_of(page).fill("a paper boat")
     page.get_by_label("Seconds").fill("1")
@@ -100,7 +103,10 @@ def test_a_prompt_becomes_videos_that_play_in_place(studio: Studio) -> None:
     made.get_by_role("button", name="Video 2 of 2").click()
     page.wait_for_function("() => document.querySelector('video').currentTime > 0")
     expect(made.locator("video")).to_have_attribute("src", re.compile(r"/1\.mp4\?"))
-    expect(made.get_by_role("link", name="Download video 2")).to_be_visible()
+    with page.expect_download() as download:
+        made.get_by_role("link", name="Download video 2").click()
+    assert download.value.path().read_bytes()[4:8] == b"ftyp"
+    assert page.url == studio.url
     refuse_barriers(page)
     shot(page, "ready-desktop-dark")
 
@@ -110,6 +116,13 @@ def test_a_prompt_becomes_videos_that_play_in_place(studio: Studio) -> None:
     expect(made.get_by_role("list", name="History")).to_contain_text("Accepted")
     page.set_viewport_size(PHONE)
     shot(page, "ready-phone-dark")
+
+    # A URL that has ended while the page was open: it asks for another, and plays.
+    later = itertools.count(1)
+    monkeypatch.setattr(signing, "good_until", lambda now: now + timedelta(hours=1, seconds=next(later)))
+    page.route("**/0.mp4?*", lambda route: route.fulfill(status=403), times=1)
+    made.get_by_role("button", name="Play video 1 of 2").click()
+    page.wait_for_function("() => document.querySelector('video').currentTime > 0")
 
 
 def test_a_job_in_line_says_so_and_is_cancelled(studio: Studio) -> None:

@@ -25,6 +25,7 @@ from local.azurite_process import Azurite
 from local.function_host.errors import AppError, HostJsonError
 from local.function_host.host import FunctionHost
 from local.function_host.host_json import HostJson, QueueOptions
+from local.function_host.keys import AccessKeys
 
 ROOT = Path(__file__).parents[2]
 QUICK = HostJson(queues=QueueOptions(max_polling_interval=0.2))
@@ -781,3 +782,59 @@ def read_until(process: "subprocess.Popen[str]", start: str) -> list[str]:
         if line.startswith(start):
             return lines
     raise AssertionError(f"the host ended without saying {start!r}: {lines}")
+
+
+# --- keys ----------------------------------------------------------------------------------------
+
+ANY_LEVEL = ("anonymous", "function", "admin")
+
+
+@pytest.fixture(scope="module")
+def guarded() -> Iterator[str]:
+    app = func.FunctionApp()
+    for level in ANY_LEVEL:
+
+        def answer(req: func.HttpRequest) -> str:
+            return "in"
+
+        app.function_name(level)(app.route(level, auth_level=func.AuthLevel[level.upper()])(answer))
+    with FunctionHost(app, keys=AccessKeys(function="f-key", master="m-key")) as host:
+        yield f"{host.url}/api"
+
+
+@pytest.mark.parametrize(
+    ("key", "lets_into"),
+    [
+        (None, {"anonymous"}),
+        ("", {"anonymous"}),
+        ("F-KEY", {"anonymous"}),
+        ("f-key", {"anonymous", "function"}),
+        ("m-key", {"anonymous", "function", "admin"}),
+    ],
+)
+def test_a_key_lets_in_where_azure_lets_it_in(guarded: str, key: str | None, lets_into: set[str]) -> None:
+    by_header = {"headers": {"x-functions-key": key} if key is not None else {}}
+    by_query = {"params": {"code": key} if key is not None else {}}
+    for way in (by_header, by_query):
+        answers = {level: requests.get(f"{guarded}/{level}", timeout=10, **way) for level in ANY_LEVEL}
+        assert {level for level, answer in answers.items() if answer.status_code == 200} == lets_into
+        refused = [answer for answer in answers.values() if answer.status_code != 200]
+        assert {(answer.status_code, answer.content) for answer in refused} <= {(401, b"")}
+
+
+def test_where_both_stand_the_header_counts(guarded: str) -> None:
+    answer = requests.get(
+        f"{guarded}/function", params={"code": "f-key"}, headers={"x-functions-key": "wrong"}, timeout=10
+    )
+    assert answer.status_code == 401
+
+
+def test_what_is_not_there_is_404_with_and_without_a_key(guarded: str) -> None:
+    assert requests.get(f"{guarded}/nothing", timeout=10).status_code == 404
+
+
+def test_a_key_that_is_not_ascii_is_a_wrong_key() -> None:
+    keys = AccessKeys(function="f-key")
+    assert not keys.admit("function", {"x-functions-key": "schlüssel"}, {})
+    assert not keys.admit("admin", {"x-functions-key": "f-key"}, {})
+    assert "f-key" not in repr(keys)

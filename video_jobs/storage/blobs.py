@@ -115,10 +115,13 @@ class StorageBlobs:
         self.delete_input(owner, job_id)
 
     def sign_video(self, place: VideoPlace) -> SignedUrl:
-        return self._signer.sign(VIDEOS, video_name(place), _disposition(place, "mp4"))
+        return self._signer.sign(VIDEOS, video_name(place), _disposition("inline", place, "mp4"))
+
+    def sign_download(self, place: VideoPlace) -> SignedUrl:
+        return self._signer.sign(VIDEOS, video_name(place), _disposition("attachment", place, "mp4"))
 
     def sign_thumbnail(self, place: VideoPlace, ending: str) -> SignedUrl:
-        return self._signer.sign(VIDEOS, thumbnail_name(place, ending), _disposition(place, ending))
+        return self._signer.sign(VIDEOS, thumbnail_name(place, ending), _disposition("inline", place, ending))
 
     def ping(self) -> None:
         for container in (self._videos, self._inputs):
@@ -149,9 +152,9 @@ def _input_name(owner: str, job_id: str) -> str:
     return f"{owner}/{job_id}"
 
 
-def _disposition(place: VideoPlace, ending: str) -> str:
-    """Played in the browser, and saved under a name that says which job it is."""
-    return f'inline; filename="{place.job_id}-{place.index}.{ending}"'
+def _disposition(kind: str, place: VideoPlace, ending: str) -> str:
+    """Saved under a name that says which job it is."""
+    return f'{kind}; filename="{place.job_id}-{place.index}.{ending}"'
 
 
 def _stage(blob: BlobClient, chunks: Iterator[bytes]) -> list[BlobBlock]:

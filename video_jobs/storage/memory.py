@@ -322,6 +322,9 @@ class MemoryBlobs:
     def sign_video(self, place: VideoPlace) -> SignedUrl:
         return SignedUrl(f"memory:{video_name(place)}", good_until(self._clock()))
 
+    def sign_download(self, place: VideoPlace) -> SignedUrl:
+        return SignedUrl(f"memory:{video_name(place)}?download", good_until(self._clock()))
+
     def sign_thumbnail(self, place: VideoPlace, ending: str) -> SignedUrl:
         return SignedUrl(f"memory:{thumbnail_name(place, ending)}", good_until(self._clock()))
 

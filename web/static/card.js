@@ -228,9 +228,8 @@ function download(video, job) {
     {
       class: "button small",
       "data-deed": "download",
-      href: video.download_url ?? video.url,
-      target: video.download_url ? null : "_blank",
-      rel: "noreferrer noopener",
+      href: video.download_url,
+      rel: "noreferrer",
       download: `${job.id}-${video.index}.mp4`,
       "aria-label": label,
     },

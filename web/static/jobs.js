@@ -8,7 +8,7 @@ import { Refusal, call } from "./api.js";
 /**
  * @typedef {{index: number, status: string, problem: string|null, length: number|null, sha256: string|null,
  *     verified: boolean|null, width: number|null, height: number|null, duration_seconds: number|null,
- *     url: string|null, url_expires_at: string|null, thumbnail_url: string|null, download_url?: string|null}} Video
+ *     url: string|null, url_expires_at: string|null, download_url: string|null, thumbnail_url: string|null}} Video
  * @typedef {{at: string, event: string, detail: string|null, times: number}} Entry
  * @typedef {{code: string, message: string, backend_message: string|null}} JobError
  * @typedef {{id: string, status: string, created_at: string, updated_at: string, finished_at: string|null,

@@ -20,6 +20,7 @@ export class Media {
   /** @type {HTMLVideoElement|null} */
   #player = null;
   #playing = -1;
+  #goesOn = false; // whether somebody wants it to play; a failed source pauses by itself
   #renew;
   #stage;
   #strip;
@@ -139,9 +140,14 @@ export class Media {
     );
     player.loop = (video.duration_seconds ?? 60) < 8;
     player.addEventListener("error", () => this.#recover(player));
-    player.addEventListener("pause", () => this.#freshen());
+    player.addEventListener("play", () => (this.#goesOn = true));
+    player.addEventListener("pause", () => {
+      if (player.error === null) this.#goesOn = false;
+      this.#freshen();
+    });
     this.#player = player;
     this.#playing = video.index;
+    this.#goesOn = true;
     this.#stage.replaceChildren(player);
     if (focus) player.focus({ preventScroll: true });
     player.play().catch(() => {}); // the browser may want a click more; the controls are there
@@ -156,7 +162,7 @@ export class Media {
     const [player, video] = [this.#player, this.#current()];
     if (player === null) {
       const image = this.#stage.querySelector("img");
-      if (image && video?.thumbnail_url && !image.complete && image.src !== video.thumbnail_url) image.src = video.thumbnail_url;
+      if (image && video?.thumbnail_url && !(image.complete && image.naturalWidth) && image.src !== video.thumbnail_url) image.src = video.thumbnail_url;
     } else if (video?.url && player.src !== video.url && player.paused && endsSoon(player.src)) {
       swap(player, video.url, false);
     }
@@ -167,7 +173,7 @@ export class Media {
     const failed = player.src;
     await this.#renew().catch(() => {});
     const url = this.#current()?.url;
-    if (this.#player === player && url && url !== failed) swap(player, url, !player.paused);
+    if (this.#player === player && url && url !== failed) swap(player, url, this.#goesOn);
   }
 
   // --- the variants ---
