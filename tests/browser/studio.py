@@ -6,7 +6,6 @@ Each test has an owner of its own, and so a list of its own.
 from __future__ import annotations
 
 import json
-import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,20 +14,18 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import azure.functions as func
 import pytest
 import requests
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request
 
-import function_app
 import http_edge.owner
 from local.azurite_process import Azurite
 from local.function_host.host import FunctionHost
-from local.function_host.host_json import HostJson
 from local.function_host.keys import AccessKeys
 from local.simulator.server import Simulator
-from tests.pipeline import API_KEY, environment_for
+from tests.pipeline import API_KEY
+from tests.whole_app import fresh_app, running_app
 from video_jobs import services
 from video_jobs.ids import new_job_id
 from video_jobs.job import BackendRef, Job, JobError, Status, VideoRequest
@@ -38,6 +35,14 @@ SCREENSHOTS = ROOT / "build" / "screenshots"
 DESKTOP = {"width": 1440, "height": 900}
 PHONE = {"width": 390, "height": 844}
 KEYS = AccessKeys(function="the-function-key", master="the-master-key")
+ANYTHING = {
+    "name": "anything",
+    "dialect": "openai-videos",
+    "model": "wan-2.2",
+    "sizes": "any",
+    "seconds": "any",
+    "auth": "none",
+}
 # What the browser itself writes of an answer that the page then puts into words.
 _REPORTED_BY_THE_BROWSER = "Failed to load resource"
 
@@ -47,39 +52,16 @@ def running_studio(azurite: Azurite, browser: Browser) -> Iterator[Studio]:
     """The app, twice: open, and with keys."""
     with (
         Simulator(api_key=API_KEY, speed=60, running_limit=None) as simulator,
+        running_app(
+            azurite,
+            simulator,
+            VIDEO_RUNNING_LIMIT="0",
+            VIDEO_BACKENDS=json.dumps([{**ANYTHING, "base_url": f"{simulator.url}/v1"}]),
+        ) as host,
+        FunctionHost(fresh_app(), host_json=ROOT / "host.json", keys=KEYS) as with_keys,
         pytest.MonkeyPatch.context() as patch,
     ):
-        for name in list(os.environ):
-            if name.startswith(("AZURE_OPENAI_", "VIDEO_", "AzureWebJobsStorage")):
-                patch.delenv(name)
-        second = {
-            "name": "anything",
-            "dialect": "openai-videos",
-            "base_url": f"{simulator.url}/v1",
-            "model": "wan-2.2",
-            "sizes": "any",
-            "seconds": "any",
-            "auth": "none",
-        }
-        environment = environment_for(
-            simulator,
-            "azure-sora",
-            AzureWebJobsStorage=azurite.connection_string,
-            VIDEO_RUNNING_LIMIT="0",
-            VIDEO_BACKENDS=json.dumps([second]),
-        )
-        for name, value in environment.items():
-            patch.setenv(name, value)
-        patch.setattr(services, "_services", None)
-        settings = HostJson.read(ROOT / "host.json")
-        guarded = func.FunctionApp()
-        for blueprint in function_app.blueprints:
-            guarded.register_functions(blueprint)
-        with (
-            FunctionHost(function_app.app, host_json=settings) as host,
-            FunctionHost(guarded, host_json=settings, keys=KEYS) as with_keys,
-        ):
-            yield Studio(host, with_keys, azurite, browser, patch)
+        yield Studio(host, with_keys, azurite, browser, patch)
 
 
 class Studio:

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import requests
 
-import function_app
 from local.azurite_process import Azurite
 from local.function_host.host import FunctionHost
 from local.function_host.host_json import HostJson
+from tests.whole_app import fresh_app
 from web.files import page_files, takes_gzip
 from web.policy import security_headers
 
@@ -24,7 +24,7 @@ SOURCES = {path.name: path.read_text() for path in STATIC.iterdir()}
 def studio(azurite: Azurite) -> Iterator[str]:
     with (
         pytest.MonkeyPatch.context() as patch,
-        FunctionHost(function_app.app, azurite.connection_string, HostJson()) as host,
+        FunctionHost(fresh_app(), azurite.connection_string, HostJson()) as host,
     ):
         patch.setenv("AzureWebJobsStorage", azurite.connection_string)
         patch.setenv("AZURE_OPENAI_ENDPOINT", "https://example.test")
