@@ -6,9 +6,12 @@ from pydantic import with_config
 from typing_extensions import TypedDict
 
 from video_jobs.backends.limits import Limits
+from video_jobs.job import BackendRef
 from video_jobs.services import Services
 
 _documented = with_config(use_attribute_docstrings=True)
+
+_MOST_ESTIMATES = 200  # where any size goes, there may be any number
 
 
 @_documented
@@ -74,8 +77,26 @@ def _options(services: Services, name: str) -> BackendOptions:
         "default_seconds": limits.default_seconds,
         "sizes": None if limits.sizes is None else [_size(limits, size) for size in limits.sizes],
         "seconds": None if limits.seconds is None else list(limits.seconds),
-        "estimates": [],
+        "estimates": _estimates(services, backend),
     }
+
+
+def _estimates(services: Services, backend: BackendRef) -> list[EstimateView]:
+    """Of the model that the backend has now, by size and seconds; those of which enough is known."""
+    found: list[EstimateView] = []
+    for estimate in services.estimates.of_backend(backend.name, _MOST_ESTIMATES):
+        forecast = estimate.forecast()
+        if forecast is not None and estimate.kind.model == backend.model:
+            found.append(
+                {
+                    "size": estimate.kind.size,
+                    "seconds": estimate.kind.seconds,
+                    "typical_seconds": forecast.typical,
+                    "late_seconds": forecast.late,
+                    "jobs": estimate.jobs,
+                }
+            )
+    return sorted(found, key=lambda view: (view["size"], view["seconds"]))
 
 
 def _size(limits: Limits, size: str) -> SizeOption:

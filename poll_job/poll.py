@@ -18,6 +18,7 @@ from video_jobs.chain import fetch_now, send_next
 from video_jobs.errors import BackendError, Conflict, Gone, JobNotFound, NotFound, Rejected, TransitionRefused
 from video_jobs.finish import finish
 from video_jobs.job import Job, Status
+from video_jobs.learning import learn
 from video_jobs.messages import FetchMessage, PollMessage, refuse_far_ahead
 from video_jobs.paid_call import outcome_known_after, unconfirmed
 from video_jobs.ports import Backend, BackendJob, BackendState, StoredJob
@@ -120,6 +121,7 @@ def _adopted(services: Services, message: PollMessage, stored: StoredJob, found:
 def _look(services: Services, message: PollMessage, stored: StoredJob) -> None:
     job = stored.job
     hint: float | None = None
+    backend_job: BackendJob | None = None
     change: Change
     try:
         client = services.backends.client(job.backend)
@@ -149,8 +151,12 @@ def _look(services: Services, message: PollMessage, stored: StoredJob) -> None:
         if saved.status is Status.FETCHING:
             fetch_now(services, saved)
         admission.leave(services, saved)  # the slot is free before the videos are here
+        if backend_job is not None:
+            learn(services, job, backend_job, now)
         return
-    waiting = hint is None and admission.others_wait(services, job)
+    # Where it is known when jobs end, that says enough: the gate need not be read.
+    unknown = hint is None and seen.forecast is None
+    waiting = unknown and admission.others_wait(services, job)
     _advance(services, message, stored, poll_delay(seen, hint, now, others_wait=waiting), change)
 
 

@@ -26,6 +26,7 @@ from video_jobs.settings import Settings
 from video_jobs.storage.memory import (
     MemoryBlobs,
     MemoryClaims,
+    MemoryEstimates,
     MemoryGates,
     MemoryJobs,
     MemoryLiveJobs,
@@ -69,6 +70,7 @@ class Pipeline:
         self.live_jobs = MemoryLiveJobs()
         self.claims = MemoryClaims()
         self.gates = MemoryGates()
+        self.estimates = MemoryEstimates()
         self.messages = MemoryMessages(self.now)
         self.blobs = MemoryBlobs(self.now)
         self.hooks = MemoryHooks()
@@ -79,6 +81,7 @@ class Pipeline:
             live_jobs=self.live_jobs,
             claims=self.claims,
             gates=self.gates,
+            estimates=self.estimates,
             messages=self.messages,
             blobs=self.blobs,
             backends=Backends(settings),

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Self
 
+from video_jobs.estimate import Forecast
 from video_jobs.webhooks.webhook import Webhook
 
 DEFAULT_OWNER = "default"
@@ -195,6 +196,7 @@ class Job:
     no_output_since: datetime | None = None
     progress: int | None = None  #: percent; None where nothing tells
     expected_at: datetime | None = None  #: when its videos are likely to be generated
+    forecast: Forecast | None = None  #: what was known of its kind when it was submitted
     outputs: tuple[Output, ...] = ()
     reason: str | None = None  #: why it is not further yet, in words
     notice: str | None = None  #: what a client should know of a job that did succeed

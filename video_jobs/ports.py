@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
+from video_jobs.estimate import Estimate, Kind
 from video_jobs.gate import Gate
 from video_jobs.job import InputImage, Job, Status, VideoRequest
 from video_jobs.messages import FetchMessage, NotifyMessage, PollMessage
@@ -189,6 +190,27 @@ class Gates(Protocol):
 
 
 @dataclass(frozen=True)
+class StoredEstimate:
+    """An estimate as it was read; `etag` is None where there is no row yet."""
+
+    estimate: Estimate
+    etag: str | None
+
+
+class Estimates(Protocol):
+    """How long jobs of each kind took."""
+
+    def get(self, kind: Kind) -> StoredEstimate:
+        """One without durations where nothing is known yet."""
+
+    def save(self, stored: StoredEstimate, estimate: Estimate) -> StoredEstimate:
+        """Raises Conflict when the row has changed since `stored` was read."""
+
+    def of_backend(self, backend: str, most: int) -> list[Estimate]:
+        """Up to so many of those that there are."""
+
+
+@dataclass(frozen=True)
 class Hook:
     """Where webhooks go, as that which may be turned off."""
 
@@ -322,6 +344,7 @@ class BackendJob:
     status: str | None = None  #: the backend's own word
     progress: int | None = None  #: percent
     created_at: datetime | None = None
+    finished_at: datetime | None = None
     expires_at: datetime | None = None
     generation_ids: tuple[str, ...] = ()
     failure_code: str | None = None

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import random
 from datetime import datetime, timedelta
 
+from video_jobs.estimate import Forecast
 from video_jobs.job import Job
 from video_jobs.transitions import UNSTARTED_OVERDUE
 
@@ -24,6 +26,12 @@ _FIRST_GUARD = UNSTARTED_OVERDUE + timedelta(seconds=5)
 _GROWTH = 0.15  # for each second that has passed
 _SLOWEST_POLL = 20.0
 _CLOSELY = 2.0  # while others wait for the slot
+_WORTH_A_LOOK = 0.36  # by which an end may be seen later, to save one look
+_QUICK_FAILURE = 10.0  # after which a look tells of one
+_SLOWEST_BEFORE = 60.0  # any end that is known of
+_PAST_ALL = 5.0  # when it takes longer than any that is known of; growing
+_CLOSEST = 1.0
+_QUEUE_LAG = 1.5  # by which a message is seen later than asked for: whole seconds, and pauses of the host
 _WAITING = 120.0
 _JITTER = 0.2
 _LONGEST_HINT = 300.0  # a backend that says "in a day" must not make us miss the end
@@ -47,14 +55,25 @@ def is_overdue(due_at: datetime, repairs: int, now: datetime) -> bool:
 
 
 def poll_delay(job: Job, hint: float | None, now: datetime, *, others_wait: bool = False) -> timedelta:
-    """Until the next look: what the backend asks for, else a few seconds growing to 20, with jitter.
+    """Until the next look: what the backend asks for, else as is likely to find the job generated, with jitter.
 
-    The jitter keeps jobs that were submitted together from looking together for ever. While others wait for
-    the job's slot, it is looked at closely.
+    Where nothing is known of jobs like this one, a few seconds growing to 20; while others wait for its slot,
+    it is looked at closely. The jitter keeps jobs that were submitted together from looking together for ever.
     """
-    growing = _growing(now - (job.submitted_at or job.submitting_since or now), _SLOWEST_POLL)
-    unhinted = min(growing, timedelta(seconds=_CLOSELY)) if others_wait else growing
-    return _not_past_expiry(job, _hinted(hint) or unhinted, now)
+    # Never negative, though another machine's clock may be ahead of ours.
+    passed = max((now - (job.submitted_at or job.submitting_since or now)).total_seconds(), 0.0)
+    if job.forecast is not None and job.submitted_at is not None:
+        seconds = _until_likely(job.forecast, passed)
+    else:
+        seconds = min(_growing(passed), _CLOSELY) if others_wait else _growing(passed)
+    return _not_past_expiry(job, _hinted(hint) or _jittered(seconds), now)
+
+
+def after_submit(forecast: Forecast | None) -> timedelta:
+    """Until the first look at a job that is about to be submitted: early, for one that fails at once."""
+    if forecast is None:
+        return AFTER_SUBMIT
+    return max(timedelta(seconds=min(forecast.quantiles[0] / 2, _QUICK_FAILURE)), AFTER_SUBMIT)
 
 
 def waiting_delay() -> timedelta:
@@ -99,10 +118,30 @@ def _hinted(hint: float | None) -> timedelta | None:
     return None if hint is None else timedelta(seconds=min(max(hint, 0.5), _LONGEST_HINT))
 
 
-def _growing(passed: timedelta, slowest: float) -> timedelta:
-    # Never negative, though another machine's clock may be ahead of ours.
-    seconds = max(passed.total_seconds(), 0.0)
-    return _jittered(min(FIRST_POLL.total_seconds() + _GROWTH * seconds, slowest))
+def _growing(passed: float) -> float:
+    return min(FIRST_POLL.total_seconds() + _GROWTH * passed, _SLOWEST_POLL)
+
+
+def _until_likely(forecast: Forecast, passed: float) -> float:
+    """Seconds until the next look at a job of which others of its kind tell when it is likely to end.
+
+    Keller's rule for inspections (Management Science 21, 1974): looking costs something, and so does each second
+    for which an end is not seen; the sum is least where the time between two looks goes with the inverse square
+    root of the chance that it ends in the next second. Where the chance changes on the way, so does the pace.
+    """
+    at, step = passed, 1.0  # of which each pace takes its part
+    for stretch in forecast.stretches():
+        if stretch.ends <= at:
+            continue
+        slowest = _SLOWEST_BEFORE if stretch.begins < forecast.quantiles[0] else _SLOWEST_POLL
+        pace = min(math.sqrt(2 * _WORTH_A_LOOK / stretch.hazard), slowest)
+        if at + pace * step <= stretch.ends:
+            break
+        step -= (stretch.ends - at) / pace
+        at = stretch.ends
+    else:  # none took as long: less and less often, and never less often than where nothing is known
+        pace = min(_PAST_ALL + _GROWTH * (at - forecast.longest), _SLOWEST_POLL)
+    return max(at + pace * step - passed - _QUEUE_LAG, _CLOSEST)
 
 
 def _jittered(seconds: float) -> timedelta:

@@ -12,13 +12,25 @@ from video_jobs.backends.registry import Backends
 from video_jobs.door_keys import DoorKeys
 from video_jobs.errors import InvalidSettings
 from video_jobs.job import DEFAULT_OWNER
-from video_jobs.ports import Blobs, Claims, Clock, Gates, Hooks, JobStore, LiveJobs, Messages, WebhookSender
+from video_jobs.ports import (
+    Blobs,
+    Claims,
+    Clock,
+    Estimates,
+    Gates,
+    Hooks,
+    JobStore,
+    LiveJobs,
+    Messages,
+    WebhookSender,
+)
 from video_jobs.quota import OwnerLimits
 from video_jobs.settings import Settings
 from video_jobs.sign_in import SignIn
 from video_jobs.storage.blobs import StorageBlobs, create_containers
 from video_jobs.storage.claims import TableClaims
 from video_jobs.storage.connection import blob_origin, connect
+from video_jobs.storage.estimates import TableEstimates
 from video_jobs.storage.gates import TableGates
 from video_jobs.storage.hooks import TableHooks
 from video_jobs.storage.live_jobs import TableLiveJobs
@@ -40,6 +52,7 @@ class Services:
     live_jobs: LiveJobs
     claims: Claims
     gates: Gates
+    estimates: Estimates
     messages: Messages
     blobs: Blobs
     backends: Backends
@@ -107,6 +120,7 @@ def build(settings: Settings, clock: Clock = utc_now) -> Services:
         live_jobs=TableLiveJobs(storage.tables),
         claims=TableClaims(storage.tables),
         gates=TableGates(storage.tables),
+        estimates=TableEstimates(storage.tables),
         messages=StorageMessages(storage.queues),
         blobs=StorageBlobs(storage.blobs, BlobSigner(storage.blobs, keys, clock)),
         backends=Backends(settings),

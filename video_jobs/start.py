@@ -12,10 +12,11 @@ from video_jobs.chain import SendNext
 from video_jobs.errors import InputMissing, JobNotFound, StorageUnavailable, TransitionRefused
 from video_jobs.finish import finish
 from video_jobs.job import Job, JobError
+from video_jobs.learning import forecast
 from video_jobs.paid_call import make_paid_call, new_attempt
 from video_jobs.ports import Claim, StoredJob
 from video_jobs.salvage import Existing, NothingToAdopt, Undecided, salvage
-from video_jobs.schedule import AFTER_SUBMIT, UNDECIDED_AGAIN, waiting_delay
+from video_jobs.schedule import AFTER_SUBMIT, UNDECIDED_AGAIN, after_submit, waiting_delay
 from video_jobs.services import Services
 from video_jobs.update import update
 
@@ -55,13 +56,14 @@ def start(services: Services, stored: StoredJob, send_next: SendNext) -> Job:
 
 def _submit(services: Services, stored: StoredJob, image: bytes | None, send_next: SendNext) -> Job:
     job, now, attempt = stored.job, services.clock(), new_attempt()
-    turn = send_next(AFTER_SUBMIT)
     backend = services.backends.current(job.backend)
+    known = forecast(services, replace(job, backend=backend))
+    turn = send_next(after_submit(known))
 
     def begin(job: Job) -> Job:
         if job.attempt != attempt:
             job = turn(job)
-        return transitions.begin_submit(job, now, attempt, backend)
+        return transitions.begin_submit(job, now, attempt, backend, known)
 
     try:
         stored = update(services.jobs, stored, begin)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from tests.bench import fetch_speed, import_time, memory, transactions
+from tests.bench import fetch_speed, import_time, memory, polling, transactions
 from tests.bench.report import say
 
 MEASUREMENTS = {
@@ -12,6 +12,7 @@ MEASUREMENTS = {
     "memory": memory.run,
     "import_time": import_time.run,
     "transactions": transactions.run,
+    "polling": polling.run,
 }
 
 

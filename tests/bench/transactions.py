@@ -26,12 +26,13 @@ from tests.bench.azurite_log import Request, read_requests
 from tests.bench.report import say, table, verdict
 from tests.bench.stack import Stack, running_stack
 from video_jobs.messages import FETCH_QUEUE, POLL_QUEUE
+from video_jobs.storage.estimates import ESTIMATES_TABLE
 from video_jobs.storage.gates import GATES_TABLE
 
 MOST_A_POLL = 5  # dequeue, read, enqueue, update, delete
 MOST_BESIDES = 30  # the gate included
 
-SUBMIT, FETCH, END = "submit", "fetch", "end"
+SUBMIT, FETCH, END, LEARN = "submit", "fetch", "end", "learn"
 _GUARD_SECONDS = 2  # in place of minutes, so that the job's last message comes while we watch
 _SET_UP = {"Queue_Create", "Container_Create", "Table_Create"}
 _WORDS = {  # for Azurite's names
@@ -125,7 +126,7 @@ def _steps(served: list[Request]) -> list[Step]:
     That is exact for one job with one output: nothing but its deletion comes of a poll once it has asked for
     the download.
     """
-    submit, fetch, end = Step(SUBMIT), Step(FETCH), Step(END)
+    submit, fetch, end, learn = Step(SUBMIT), Step(FETCH), Step(END), Step(LEARN)
     polls: list[Step] = []
     now, taken_by = submit, dict[str, Step]()
     for request in served:
@@ -145,8 +146,10 @@ def _steps(served: list[Request]) -> list[Step]:
             step = fetch
         elif now is fetch and _ends_a_job(request):
             step = end
+        elif request.path.startswith(ESTIMATES_TABLE):
+            step = learn
         (step.gate if request.path.startswith(GATES_TABLE) else step.operations).append(request.operation)
-    return [submit, *polls, fetch, end]
+    return [submit, *polls, fetch, end, learn]
 
 
 def _only_looks(step: Step) -> bool:

@@ -20,6 +20,7 @@ STORAGE_EFFECTS = {
     "live_jobs": ("add", "remove"),
     "claims": ("claim", "hand_over", "release"),
     "gates": ("save",),
+    "estimates": ("save",),
     "messages": ("send_poll", "send_fetch", "send_notify"),
     "hooks": ("turn_off", "turn_on"),
     "blobs": (

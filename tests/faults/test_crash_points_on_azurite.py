@@ -29,6 +29,7 @@ from video_jobs.settings import Settings
 from video_jobs.storage.blobs import INPUTS, VIDEOS
 from video_jobs.storage.claims import CLAIMS_TABLE
 from video_jobs.storage.connection import StorageServices, connect
+from video_jobs.storage.estimates import ESTIMATES_TABLE
 from video_jobs.storage.gates import GATES_TABLE
 from video_jobs.storage.hooks import HOOKS_TABLE
 from video_jobs.storage.job_rows import from_row
@@ -58,6 +59,7 @@ class AzuritePipeline(Pipeline):
             live_jobs=real.live_jobs,
             claims=real.claims,
             gates=real.gates,
+            estimates=real.estimates,
             blobs=real.blobs,
             hooks=real.hooks,
         )
@@ -80,7 +82,7 @@ class AzuritePipeline(Pipeline):
         return {blob.name: b"" for blob in container.list_blobs()}
 
     def _wipe(self) -> None:
-        for name in (JOBS_TABLE, LIVE_TABLE, CLAIMS_TABLE, GATES_TABLE, HOOKS_TABLE):
+        for name in (JOBS_TABLE, LIVE_TABLE, CLAIMS_TABLE, GATES_TABLE, ESTIMATES_TABLE, HOOKS_TABLE):
             table = self._storage.tables.get_table_client(name)
             for row in list(table.list_entities(select=["PartitionKey", "RowKey"])):
                 table.delete_entity(row["PartitionKey"], row["RowKey"])

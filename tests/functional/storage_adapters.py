@@ -14,12 +14,13 @@ from azure.data.tables import TableServiceClient
 from local.azurite_process import Azurite
 from video_jobs.ids import new_job_id
 from video_jobs.job import BackendRef, Job, VideoRequest
-from video_jobs.ports import Blobs, Claims, Gates, Hooks, JobStore, LiveJobs, Messages, StoredJob
+from video_jobs.ports import Blobs, Claims, Estimates, Gates, Hooks, JobStore, LiveJobs, Messages, StoredJob
 from video_jobs.services import build, utc_now
 from video_jobs.settings import Settings
 from video_jobs.storage.memory import (
     MemoryBlobs,
     MemoryClaims,
+    MemoryEstimates,
     MemoryGates,
     MemoryJobs,
     MemoryLiveJobs,
@@ -34,6 +35,7 @@ class Storage:
     live_jobs: LiveJobs
     claims: Claims
     gates: Gates
+    estimates: Estimates
     messages: Messages
     blobs: Blobs
     hooks: Hooks
@@ -45,6 +47,7 @@ def in_memory() -> Storage:
         MemoryLiveJobs(),
         MemoryClaims(),
         MemoryGates(),
+        MemoryEstimates(),
         MemoryMessages(utc_now),
         MemoryBlobs(utc_now),
         MemoryHooks(),
@@ -58,6 +61,7 @@ def on_azurite(azurite: Azurite) -> Storage:
         services.live_jobs,
         services.claims,
         services.gates,
+        services.estimates,
         services.messages,
         services.blobs,
         services.hooks,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.bench import transactions
+from local.simulator.server import Simulator
+from tests.bench import polling, transactions
+from tests.timeline import STANDSTILL
 
 
 @pytest.fixture(scope="module")
@@ -22,3 +24,11 @@ def test_a_job_costs_at_most_thirty_storage_transactions_besides_its_polls(
     counted: transactions.Transactions,
 ) -> None:
     assert counted.besides_polls <= transactions.MOST_BESIDES, counted.steps
+
+
+def test_jobs_of_one_to_three_minutes_take_ten_looks_and_their_fetch_begins_within_four_seconds() -> None:
+    """On average, and in the median, once the first of each kind have taught how long it takes."""
+    with Simulator(speed=STANDSTILL) as simulator:
+        learned = polling.measure(simulator, jobs=40, left_out=10)
+    assert learned.mean_looks <= polling.MOST_LOOKS
+    assert learned.median_latency <= polling.LATEST

@@ -16,8 +16,8 @@ from http_edge.answers import job_body
 from job_api.act import cancel_job
 from local.simulator.server import Simulator
 from sweep_jobs.sweep import sweep_jobs
-from tests.faults.slot_use import render_ahead
 from tests.pipeline import DIALECTS, OWNER, Pipeline
+from tests.timeline import render_ahead
 from video_jobs import admission, gate
 from video_jobs.gate import UNCLAIMED, Gate, Slot, Why
 from video_jobs.job import Job, Status

@@ -1,4 +1,4 @@
-"""What keeps jobs out of each other's way: live jobs, claims and gates, on Azurite and in memory alike."""
+"""What keeps jobs out of each other's way: live jobs, claims, gates and estimates, on Azurite and in memory alike."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 
 from local.azurite_process import Azurite
 from tests.functional.storage_adapters import Storage, a_job, a_name, on_azurite
 from video_jobs.errors import Conflict
+from video_jobs.estimate import MOST_KEPT, Estimate, Kind
 from video_jobs.gate import Closure, Gate, Slot, Why
-from video_jobs.ports import Claim, LiveJob, StoredGate
+from video_jobs.ports import Claim, LiveJob, StoredEstimate, StoredGate
 from video_jobs.storage.connection import StorageServices
 from video_jobs.storage.live_jobs import LIVE_TABLE
 
@@ -359,3 +360,63 @@ def test_gates_of_different_backends_do_not_disturb_each_other(storage: Storage)
     stored = [storage.gates.get(backend) for backend in backends]
     saved = all_at_once(lambda n: storage.gates.save(stored[n], a_full_gate(backends[n], n)))
     assert [storage.gates.get(backend) for backend in backends] == saved
+
+
+# --- estimates ---
+
+
+def a_kind(backend: str, **changes: Any) -> Kind:
+    return replace(Kind(backend, "wan/2.2#fast?", "1280x720", 5), **changes)
+
+
+def an_estimate(kind: Kind, count: int = 3) -> Estimate:
+    return Estimate(kind, tuple(60.5 + number for number in range(count)), count + 100)
+
+
+def test_of_a_kind_that_was_never_timed_nothing_is_known(storage: Storage, backend: str) -> None:
+    kind = a_kind(backend)
+    assert storage.estimates.get(kind) == StoredEstimate(Estimate(kind), None)
+    assert storage.estimates.of_backend(backend, 9) == []
+
+
+def test_an_estimate_comes_back_as_it_was_saved(storage: Storage, backend: str) -> None:
+    stored = storage.estimates.get(a_kind(backend))
+    for count in (1, MOST_KEPT, 2):
+        estimate = an_estimate(a_kind(backend), count)
+        stored = storage.estimates.save(stored, estimate)
+        assert stored.estimate == estimate
+        assert storage.estimates.get(a_kind(backend)) == stored
+
+
+def test_kinds_are_told_apart_by_backend_model_size_and_seconds(storage: Storage, backend: str) -> None:
+    kind = a_kind(backend)
+    others = [
+        a_kind(a_name("backend")),
+        a_kind(backend, model="wan/2.2"),
+        a_kind(backend, size="720x1280"),
+        a_kind(backend, seconds=6),
+    ]
+    storage.estimates.save(StoredEstimate(Estimate(kind), None), an_estimate(kind))
+    assert [storage.estimates.get(other).etag for other in others] == [None] * 4
+
+
+def test_all_kinds_of_a_backend_are_listed_up_to_so_many(storage: Storage, backend: str) -> None:
+    kinds = [a_kind(name, seconds=n) for name in (backend, a_name("backend")) for n in (1, 2, 3)]
+    for kind in kinds:
+        storage.estimates.save(StoredEstimate(Estimate(kind), None), an_estimate(kind))
+    listed = storage.estimates.of_backend(backend, 9)
+    assert sorted(one.kind.seconds for one in listed) == [1, 2, 3]
+    assert all(one == an_estimate(one.kind) for one in listed)
+    assert len(storage.estimates.of_backend(backend, 2)) == 2
+
+
+def test_the_second_of_two_who_change_an_estimate_gets_a_conflict(storage: Storage, backend: str) -> None:
+    kind = a_kind(backend)
+    missing = storage.estimates.get(kind)
+    first = storage.estimates.save(missing, an_estimate(kind))
+    with pytest.raises(Conflict):
+        storage.estimates.save(missing, an_estimate(kind, 1))
+    second = storage.estimates.save(first, an_estimate(kind, 2))
+    with pytest.raises(Conflict):
+        storage.estimates.save(first, an_estimate(kind, 1))
+    assert storage.estimates.get(kind) == second

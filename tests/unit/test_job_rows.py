@@ -14,6 +14,7 @@ from submit_job.request import read_submission
 from tests.unit.examples import moderately_many
 from tests.unit.jobs import DAY, LATER, NOW, REQUEST, VIDEO, a_job
 from video_jobs.errors import InvalidRequest
+from video_jobs.estimate import Forecast
 from video_jobs.job import Event, InputImage, Job, JobError, Output, Status, VideoRequest
 from video_jobs.storage.job_rows import SCHEMA, from_row, to_row
 from video_jobs.webhooks.webhook import Delivery, Webhook, WebhookStatus
@@ -74,6 +75,7 @@ jobs = st.builds(
     backend_job_gone=st.booleans(),
     expires_at=st.none() | moments,
     progress=st.none() | st.integers(0, 100),
+    forecast=st.none() | st.just(Forecast((50.0, 60.5, 71.0), 0.25)),
     outputs=st.lists(outputs, max_size=4).map(tuple),
     reason=st.none() | texts,
     error=st.none()
@@ -122,6 +124,7 @@ FULL = a_job(
     no_output_since=NOW,
     progress=99,
     expected_at=LATER,
+    forecast=Forecast((50.0, 60.5, 71.0), 0.25),
     outputs=(
         Output(0, "gen_0", turn=2, attempts=1, due_at=LATER, suspect_sha256="cd" * 32, problem="Cut."),
         Output(1, "gen_1", stored=VIDEO, thumbnail="jpg"),

@@ -1,5 +1,6 @@
 """How long the app waits before it looks, offers or downloads again."""
 
+import itertools
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -12,17 +13,29 @@ from tests.unit.examples import moderately_many
 from tests.unit.jobs import DAY, NOW, a_job, a_job_in
 from video_jobs import schedule
 from video_jobs.backends.answers import wait_hint
+from video_jobs.estimate import Forecast
 from video_jobs.job import Output, Status
-from video_jobs.schedule import fetch_delay, guard_delay, poll_delay, stopping_delay, waiting_delay
+from video_jobs.schedule import (
+    after_submit,
+    fetch_delay,
+    guard_delay,
+    poll_delay,
+    stopping_delay,
+    waiting_delay,
+)
 
 SECOND = timedelta(seconds=1)
 LONGEST = timedelta(minutes=6)  # five, and the jitter
 QUEUED = a_job(submitted_at=NOW, expires_at=NOW + DAY)
+#: Fifty jobs that took 100 seconds, give or take 30.
+KNOWN = Forecast(tuple(70.0 + 3 * step for step in range(21)), 1 / 51)
+FORESEEN = replace(QUEUED, forecast=KNOWN)
 
 Delay = Callable[[float | None], timedelta]
 DELAYS: dict[str, Delay] = {
     "poll": lambda hint: poll_delay(QUEUED, hint, NOW + SECOND),
     "poll while others wait": lambda hint: poll_delay(QUEUED, hint, NOW + SECOND, others_wait=True),
+    "poll of a job that is foreseen": lambda hint: poll_delay(FORESEEN, hint, NOW + SECOND),
     "fetch": lambda hint: fetch_delay(QUEUED, 1, hint, NOW + SECOND),
 }
 EVERY = pytest.mark.parametrize("delay", DELAYS.values(), ids=DELAYS.keys())
@@ -68,6 +81,61 @@ def test_a_job_whose_slot_others_wait_for_is_looked_at_closely(passed: int):
     now = NOW + passed * SECOND
     assert poll_delay(QUEUED, None, now, others_wait=True) == 2 * SECOND
     assert poll_delay(QUEUED, 7.5, now, others_wait=True) == 7.5 * SECOND
+
+
+def looks(forecast: Forecast, until: float) -> list[float]:
+    """Seconds after the submission at which a job is looked at that does not end."""
+    job = replace(QUEUED, forecast=forecast)
+    at = [after_submit(forecast).total_seconds()]
+    while at[-1] < until:
+        at.append(at[-1] + poll_delay(job, None, NOW + at[-1] * SECOND).total_seconds())
+    return at
+
+
+@pytest.mark.usefixtures("steady")
+def test_few_looks_come_before_the_first_is_likely_to_end_and_close_ones_then():
+    at = looks(KNOWN, 130)
+    assert len([look for look in at if look < 70]) <= 2
+    close = [later - look for look, later in itertools.pairwise(at) if look > 80]
+    assert len(close) >= 10
+    assert max(close) <= 6
+
+
+@pytest.mark.usefixtures("steady")
+def test_the_surer_the_end_the_closer_the_looks():
+    wide = Forecast(tuple(40.0 + 6 * step for step in range(21)), 1 / 51)
+    around = [poll_delay(replace(QUEUED, forecast=f), None, NOW + 100 * SECOND) for f in (KNOWN, wide)]
+    assert around[0] < around[1]
+
+
+@pytest.mark.usefixtures("steady")
+def test_an_early_look_finds_a_job_that_fails_at_once():
+    assert after_submit(None) == 3 * SECOND
+    assert after_submit(KNOWN) == 10 * SECOND
+    assert after_submit(Forecast((1.0, 2.0, 3.0), 1 / 4)) == 3 * SECOND
+
+
+@pytest.mark.usefixtures("steady")
+def test_what_takes_longer_than_any_before_is_never_given_up_nor_looked_at_less_than_every_20_seconds():
+    at = looks(KNOWN, 3600)
+    distances = [round(later - look, 6) for look, later in itertools.pairwise(at) if look > 130]
+    assert distances == sorted(distances)
+    assert 15 < distances[-1] <= 20
+    assert len(distances) > 150
+
+
+@moderately_many
+@given(
+    durations=st.lists(st.floats(0.1, 86_400), min_size=2, max_size=21).map(sorted),
+    unseen=st.floats(0.01, 0.25),
+    passed=st.floats(0, 90_000),
+)
+def test_no_forecast_however_wrong_lets_more_than_a_minute_pass_or_20_seconds_once_one_may_have_ended(
+    durations: list[float], unseen: float, passed: float
+):
+    job = replace(QUEUED, forecast=Forecast(tuple(durations), unseen))
+    delay = poll_delay(job, None, NOW + passed * SECOND).total_seconds()
+    assert 0 < delay <= 1.2 * (60 if passed < durations[0] else 20)
 
 
 def test_a_job_in_line_looks_by_itself_only_every_two_minutes():
@@ -138,6 +206,7 @@ def test_no_delay_is_negative_or_unbounded_at_any_age_and_after_any_number_of_tr
     delays = (
         poll_delay(QUEUED, None, now),
         poll_delay(QUEUED, None, now, others_wait=True),
+        poll_delay(FORESEEN, None, now),
         fetch_delay(QUEUED, attempts, None, now),
     )
     assert all(timedelta() < delay <= LONGEST for delay in delays)

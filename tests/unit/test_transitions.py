@@ -26,6 +26,7 @@ from tests.unit.jobs import (
 )
 from video_jobs import transitions
 from video_jobs.errors import TransitionRefused
+from video_jobs.estimate import Forecast
 from video_jobs.job import MOST_EVENTS, Event, Job, JobError, Output, Status
 from video_jobs.ports import BackendState
 from video_jobs.webhooks.webhook import MOST_DELIVERIES, Delivery, Webhook, WebhookStatus
@@ -415,6 +416,57 @@ def test_progress_never_falls(told: list[int | None]):
             assert job.progress <= 100
     assert shown == sorted(shown)
     assert (job.progress is None) == all(progress is None for progress in told)
+
+
+FORECAST = Forecast((50.0, 60.0, 70.0), 0.25)
+
+
+def looked_after(seconds: float, job: Job, **told: object) -> Job:
+    look = a_look(BackendState.RUNNING, **told)
+    return transitions.looked(job, NOW + timedelta(seconds=seconds), look)
+
+
+def test_a_job_that_is_foreseen_begins_at_0_percent_and_is_expected_when_half_of_them_have_ended():
+    begun = transitions.begin_submit(a_job(), NOW, "attempt-1", a_job().backend, FORECAST)
+    job = transitions.submitted(begun, NOW, a_look(BackendState.QUEUED), DAY)
+    assert (job.progress, job.expected_at) == (0, NOW + timedelta(seconds=60))
+
+
+def test_where_the_backend_tells_no_progress_it_is_estimated_up_to_95_until_the_job_is_generated():
+    job = a_job_in(Status.RUNNING, forecast=FORECAST)
+    shown = []
+    for seconds in (10, 30, 60, 65, 80, 600):
+        job = looked_after(seconds, job)
+        shown.append(job.progress)
+    assert shown == [13, 40, 80, 87, 95, 95]
+    assert (
+        transitions.looked(job, LATER, a_look(BackendState.SUCCEEDED, generation_ids=("g",))).progress == 100
+    )
+
+
+def test_what_the_backend_tells_of_its_progress_goes_before_an_estimate():
+    job = looked_after(30, a_job_in(Status.RUNNING, forecast=FORECAST), progress=20)
+    assert job.progress == 20
+    assert looked_after(40, job).progress == 53, "it tells nothing for once"
+    assert looked_after(50, looked_after(40, job), progress=21).progress == 53
+
+
+def test_when_a_job_is_expected_is_put_off_by_looks_that_find_it_unfinished_and_never_by_time_alone():
+    job = a_job_in(Status.RUNNING, forecast=FORECAST)
+    expected = [looked_after(seconds, job).expected_at for seconds in (10, 49, 65, 71)]
+    assert expected == [
+        NOW + timedelta(seconds=60),
+        NOW + timedelta(seconds=60),
+        NOW + timedelta(seconds=70),
+        None,
+    ]
+
+
+def test_nothing_is_expected_any_more_once_it_is_generated_or_has_ended():
+    job = looked_after(10, a_job_in(Status.RUNNING, forecast=FORECAST))
+    generated = transitions.looked(job, LATER, a_look(BackendState.SUCCEEDED, generation_ids=("g",)))
+    assert generated.expected_at is None
+    assert transitions.failed(job, LATER, ERROR).expected_at is None
 
 
 def test_what_was_told_of_another_backend_job_is_refused():

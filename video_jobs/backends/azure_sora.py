@@ -127,6 +127,7 @@ def _job(body: dict[str, Any], headers: Mapping[str, str], job_id: str) -> Backe
         state=_STATES.get((status or "").lower(), BackendState.UNKNOWN),
         status=status,
         created_at=moment(body.get("created_at")),
+        finished_at=moment(body.get("finished_at")),
         expires_at=moment(body.get("expires_at")),
         generation_ids=tuple(name for name in map(identifier, named) if name),
         failure_code=text(body.get("failure_reason")),

@@ -159,6 +159,7 @@ def _video(body: dict[str, Any], headers: Mapping[str, str], video_id: str) -> B
         status=status,
         progress=percent(body.get("progress")),
         created_at=moment(body.get("created_at")),
+        finished_at=moment(body.get("completed_at")),
         expires_at=moment(body.get("expires_at")),
         generation_ids=(video_id,) if state is BackendState.SUCCEEDED else (),
         prompt=words(body.get("prompt")),

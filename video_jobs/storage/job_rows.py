@@ -13,7 +13,7 @@ from video_jobs.job import Job
 SCHEMA = 1
 """Grows when a row can't be read by the version before; new fields with a default don't need it."""
 
-_NESTED = {"request", "metadata", "backend", "outputs", "error", "history", "webhook"}
+_NESTED = {"request", "metadata", "backend", "outputs", "error", "history", "webhook", "forecast"}
 _PROMPT = "prompt"  # on its own: with the rest of the request it would not fit into one property
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from video_jobs.errors import Conflict, InputMissing, JobNotFound
+from video_jobs.estimate import Estimate, Kind
 from video_jobs.gate import Gate
 from video_jobs.job import InputImage, Job, Status
 from video_jobs.messages import (
@@ -26,6 +27,7 @@ from video_jobs.ports import (
     JobPage,
     LiveJob,
     SignedUrl,
+    StoredEstimate,
     StoredGate,
     StoredJob,
     StoredQuota,
@@ -239,6 +241,33 @@ class MemoryGates:
     def all(self) -> list[Gate]:
         with self._lock:
             return [self.gates[backend] for backend in sorted(self.gates)]
+
+
+class MemoryEstimates:
+    """See `ports.Estimates`."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._writes = 0
+        self._estimates: dict[Kind, StoredEstimate] = {}
+
+    def get(self, kind: Kind) -> StoredEstimate:
+        with self._lock:
+            return self._estimates.get(kind, StoredEstimate(Estimate(kind), None))
+
+    def save(self, stored: StoredEstimate, estimate: Estimate) -> StoredEstimate:
+        with self._lock:
+            current = self._estimates.get(estimate.kind)
+            if (current and current.etag) != stored.etag:
+                raise Conflict("the estimate was changed by somebody else")
+            self._writes += 1
+            self._estimates[estimate.kind] = StoredEstimate(estimate, str(self._writes))
+            return self._estimates[estimate.kind]
+
+    def of_backend(self, backend: str, most: int) -> list[Estimate]:
+        with self._lock:
+            found = [one.estimate for kind, one in self._estimates.items() if kind.backend == backend]
+        return found[:most]
 
 
 @dataclass(frozen=True)

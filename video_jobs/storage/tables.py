@@ -26,6 +26,7 @@ from video_jobs.ports import Allowance, IdempotencyEntry, JobPage, StoredJob, St
 from video_jobs.quota import Quota
 from video_jobs.storage.claims import CLAIMS_TABLE
 from video_jobs.storage.connection import error_code, translated
+from video_jobs.storage.estimates import ESTIMATES_TABLE
 from video_jobs.storage.gates import GATES_TABLE
 from video_jobs.storage.guarded_rows import GuardedRows, RowGone, with_write_id
 from video_jobs.storage.hooks import HOOKS_TABLE
@@ -225,7 +226,7 @@ class TableJobs:
 
 def create_tables(service: TableServiceClient) -> None:
     with translated("creating the tables"):
-        for name in (JOBS_TABLE, LIVE_TABLE, CLAIMS_TABLE, GATES_TABLE, HOOKS_TABLE):
+        for name in (JOBS_TABLE, LIVE_TABLE, CLAIMS_TABLE, GATES_TABLE, ESTIMATES_TABLE, HOOKS_TABLE):
             service.create_table_if_not_exists(name)
 
 

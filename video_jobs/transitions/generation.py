@@ -8,7 +8,7 @@ from video_jobs.errors import TransitionRefused
 from video_jobs.job import Job, JobError, Output, Status
 from video_jobs.ports import BackendJob, BackendState
 from video_jobs.transitions.download import MOST_OUTPUTS
-from video_jobs.transitions.pieces import ended, expired, require
+from video_jobs.transitions.pieces import ended, expecting, expired, require
 
 LOST_JOB_GRACE = timedelta(minutes=5)
 """How long a backend may not know a job before we believe it."""
@@ -30,11 +30,11 @@ def looked(job: Job, now: datetime, backend_job: BackendJob) -> Job:
         backend_status=backend_job.status,
         backend_request_id=backend_job.request_id or job.backend_request_id,
         expires_at=backend_job.expires_at or job.expires_at,
-        progress=_risen(job.progress, backend_job.progress),
         not_found_since=None,
         no_output_since=None,
         reason=None,
     )
+    job = expecting(job, now, backend_job.progress)
     match backend_job.state:
         case BackendState.SUCCEEDED if backend_job.generation_ids:
             return _generated(job, now, backend_job)
@@ -92,18 +92,14 @@ def is_moderation(code: str | None, message: str | None) -> bool:
     return any(word in text for word in _MODERATION_WORDS)
 
 
-def _risen(before: int | None, now: int | None) -> int | None:
-    """Progress never falls, whatever the backend says."""
-    known = [value for value in (before, now) if value is not None]
-    return min(max(known), 100) if known else None
-
-
 def _generated(job: Job, now: datetime, backend_job: BackendJob) -> Job:
     asked, given = job.request.variants, len(backend_job.generation_ids)
     notice = f"The video API generated {given} of the {asked} videos asked for." if given < asked else None
     named = backend_job.generation_ids[:MOST_OUTPUTS]
     outputs = tuple(Output(index, name, due_at=now) for index, name in enumerate(named))
-    job = job.evolve(now, status=Status.FETCHING, outputs=outputs, progress=100, notice=notice)
+    job = job.evolve(
+        now, status=Status.FETCHING, outputs=outputs, progress=100, expected_at=None, notice=notice
+    )
     return job.noting(now, "generated", notice, backend_job.request_id)
 
 

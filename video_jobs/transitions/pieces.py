@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 from video_jobs.errors import TransitionRefused
 from video_jobs.job import Job, JobError, Status
@@ -24,10 +25,33 @@ def refuse_terminal(job: Job) -> None:
         raise TransitionRefused(f"{job.id} is {job.status}, and that is final")
 
 
+def expecting(job: Job, now: datetime, told: int | None) -> Job:
+    """How far the job is, and when its videos may be expected: by what the video API told of its progress, and
+    by how long others of its kind took. Progress never falls, whatever anybody says.
+    """
+    began, forecast = job.submitted_at, job.forecast
+    if began is None or forecast is None:
+        return replace(job, progress=_risen(job.progress, told))
+    passed = (now - began).total_seconds()
+    expected = forecast.expected(passed)
+    return replace(
+        job,
+        progress=_risen(job.progress, forecast.progress(passed) if told is None else told),
+        expected_at=None if expected is None else began + timedelta(seconds=expected),
+    )
+
+
+def _risen(before: int | None, now: int | None) -> int | None:
+    known = [value for value in (before, now) if value is not None]
+    return min(max(known), 100) if known else None
+
+
 def ended(job: Job, now: datetime, status: Status, error: JobError | None = None) -> Job:
     """The one way to an end."""
     refuse_terminal(job)
-    job = job.evolve(now, status=status, finished_at=now, error=error, reason=None, alarm=None)
+    job = job.evolve(
+        now, status=status, finished_at=now, error=error, reason=None, alarm=None, expected_at=None
+    )
     said, request_id = (error.message, error.backend_request_id) if error else (None, None)
     return job.noting(now, status.value, said, request_id)
 

@@ -6,9 +6,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from video_jobs.errors import TransitionRefused
+from video_jobs.estimate import Forecast
 from video_jobs.job import BackendRef, Job, JobError, Status
 from video_jobs.ports import BackendJob
-from video_jobs.transitions.pieces import ended, require, require_attempt
+from video_jobs.transitions.pieces import ended, expecting, require, require_attempt
 
 
 def waits(job: Job, now: datetime, reason: str | None) -> Job:
@@ -19,12 +20,14 @@ def waits(job: Job, now: datetime, reason: str | None) -> Job:
     return job.evolve(now, reason=reason).noting(now, "waits", reason)
 
 
-def begin_submit(job: Job, now: datetime, attempt: str, backend: BackendRef) -> Job:
+def begin_submit(
+    job: Job, now: datetime, attempt: str, backend: BackendRef, forecast: Forecast | None = None
+) -> Job:
     """waiting → submitting: to be stored before the paid call is made.
 
     Who gets this stored under its own `attempt` has the right to make the call, once. Found stored already,
     it was a save whose reply was lost. `backend` is as the settings name it now: nothing was made at the
-    old address, and an operator may have mended it since.
+    old address, and an operator may have mended it since. `forecast`: how long such jobs have taken lately.
     """
     if job.status is Status.SUBMITTING and job.attempt == attempt:
         return job
@@ -35,6 +38,7 @@ def begin_submit(job: Job, now: datetime, attempt: str, backend: BackendRef) -> 
         backend=backend,
         attempt=attempt,
         submitting_since=now,
+        forecast=forecast,
         reason=None,
     )
     return begun.noting(now, "submitting")
@@ -102,7 +106,7 @@ def submitted(
         reason=None,
     ).noting(now, what, backend_job.id, backend_job.request_id)
     if job.status in (Status.WAITING, Status.SUBMITTING):
-        return known.evolve(now, status=Status.QUEUED)
+        return expecting(known.evolve(now, status=Status.QUEUED), now, backend_job.progress)
     return known
 
 

@@ -1,0 +1,171 @@
+"""How long jobs take is learned from those that were generated, and told of the next one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from job_api.options import list_options
+from tests.pipeline import Pipeline
+from tests.unit.jobs import LATER, NOW, a_job_in, a_look
+from video_jobs.errors import Conflict, StorageUnavailable
+from video_jobs.estimate import FEWEST, Estimate
+from video_jobs.job import Job, Status
+from video_jobs.learning import duration_of, kind_of
+from video_jobs.ports import BackendState
+
+RUN_SECONDS = 60
+
+
+@pytest.fixture(autouse=True)
+def a_minute(simulator: Any) -> None:
+    simulator.world.change({"queue_seconds": 0, "run_seconds": RUN_SECONDS})
+
+
+def known(pipeline: Pipeline, job: Job) -> Estimate:
+    return pipeline.estimates.get(kind_of(job)).estimate
+
+
+def taught(pipeline: Pipeline, jobs: int = FEWEST) -> Job:
+    """The last of so many jobs that were generated one after another."""
+    for _ in range(jobs):
+        job = pipeline.run(pipeline.submit())
+        pipeline.drain()
+    return job
+
+
+def broken(*args: Any, **kwargs: Any) -> Any:
+    raise StorageUnavailable("The storage is away.")
+
+
+def test_each_job_teaches_how_long_the_video_api_took_by_its_own_clock(pipeline: Pipeline) -> None:
+    job = taught(pipeline, 2)
+    assert known(pipeline, job).jobs == 2
+    assert all(abs(duration - RUN_SECONDS) <= 1 for duration in known(pipeline, job).durations)
+
+
+def test_where_the_video_api_tells_no_times_the_middle_between_two_looks_counts(videos: Pipeline) -> None:
+    job = videos.submit()
+    client = videos.services.backends.client(job.backend)
+    real = client.get
+
+    def timeless(backend_job_id: str) -> Any:
+        return replace(real(backend_job_id), created_at=None, finished_at=None)
+
+    client.get = timeless  # type: ignore[method-assign]
+    videos.run_until(job, Status.FETCHING)
+    [duration] = known(videos, job).durations
+    assert abs(duration - RUN_SECONDS) < 10
+
+
+def test_a_job_that_fails_teaches_nothing(pipeline: Pipeline) -> None:
+    job = pipeline.run(pipeline.submit(prompt="blocked-output"))
+    assert job.status is Status.FAILED
+    assert known(pipeline, job).jobs == 0
+
+
+def test_a_job_teaches_once_however_often_its_messages_come(pipeline: Pipeline) -> None:
+    job = pipeline.submit()
+    while pipeline.job(job).status is not Status.FETCHING:
+        message = pipeline.take_next()
+        pipeline.deliver(message)
+    pipeline.deliver(message)
+    pipeline.run(job)
+    pipeline.drain()
+    assert known(pipeline, job).jobs == 1
+
+
+def test_the_next_job_is_expected_when_the_ones_before_it_had_ended(sora: Pipeline) -> None:
+    assert taught(sora).expected_at is None
+    job = sora.submit()
+    assert job.progress == 0
+    assert job.submitted_at is not None
+    assert job.expected_at is not None
+    assert abs((job.expected_at - job.submitted_at).total_seconds() - RUN_SECONDS) <= 1
+    looked_at = sora.run(job, lambda seen: (seen.progress or 0) > 0)
+    assert looked_at.status in (Status.QUEUED, Status.RUNNING)
+    assert (looked_at.progress or 0) < 95
+
+
+def test_jobs_of_another_kind_learn_nothing_from_it(sora: Pipeline) -> None:
+    taught(sora)
+    assert sora.submit(seconds=2).expected_at is None
+    assert sora.submit(size="854x480").expected_at is None
+
+
+def test_a_job_that_waits_is_not_expected_yet(sora: Pipeline) -> None:
+    taught(sora)
+    jobs = [sora.submit() for _ in range(3)]
+    assert jobs[2].status is Status.WAITING
+    assert jobs[2].expected_at is None
+
+
+def test_few_looks_are_enough_for_a_job_that_is_foreseen(sora: Pipeline) -> None:
+    taught(sora, 10)
+    before = len(sora.calls("get"))
+    sora.run(sora.submit())
+    assert len(sora.calls("get")) - before <= 7
+
+
+def test_options_tell_how_long_jobs_take(pipeline: Pipeline) -> None:
+    assert list_options(pipeline.services)[0]["estimates"] == []
+    job = taught(pipeline)
+    [estimate] = list_options(pipeline.services)[0]["estimates"]
+    assert (estimate["size"], estimate["seconds"]) == (job.request.size, job.request.seconds)
+    assert estimate["jobs"] == FEWEST
+    assert abs(estimate["typical_seconds"] - RUN_SECONDS) <= 1
+    assert estimate["late_seconds"] >= estimate["typical_seconds"]
+
+
+def test_options_tell_nothing_of_a_model_that_the_backend_has_no_more(sora: Pipeline) -> None:
+    kind = replace(kind_of(taught(sora)), model="sora-1")
+    stored = sora.estimates.get(kind)
+    sora.estimates.save(stored, Estimate(kind, (1.0, 2.0, 3.0), 3))
+    assert [estimate["jobs"] for estimate in list_options(sora.services)[0]["estimates"]] == [FEWEST]
+
+
+@pytest.mark.parametrize("call", ["get", "save"])
+def test_a_job_goes_its_way_though_nothing_can_be_learned(
+    sora: Pipeline, call: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sora.estimates, call, broken)
+    job = sora.run(sora.submit())
+    assert job.status is Status.SUCCEEDED
+    sora.drain()
+
+
+def test_who_loses_the_race_for_an_estimate_every_time_gives_up(
+    sora: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries = []
+
+    def lost(*args: Any) -> Any:
+        tries.append(args)
+        raise Conflict("somebody else was faster")
+
+    monkeypatch.setattr(sora.estimates, "save", lost)
+    assert sora.run(sora.submit()).status is Status.SUCCEEDED
+    assert len(tries) == 3
+
+
+RUNNING = a_job_in(Status.RUNNING, updated_at=NOW + timedelta(seconds=40))
+DONE = a_look(BackendState.SUCCEEDED)
+
+
+def test_what_nobody_watched_teaches_nothing_where_the_video_api_tells_no_times() -> None:
+    assert duration_of(RUNNING, DONE, NOW + timedelta(seconds=50)) == 45
+    assert duration_of(RUNNING, DONE, NOW + timedelta(hours=1)) is None
+
+
+@pytest.mark.parametrize(("told", "believed"), [(5, 40), (44, 44), (3600, 60)])
+def test_a_clock_is_believed_within_what_two_looks_have_seen(told: int, believed: int) -> None:
+    seen = replace(DONE, created_at=NOW, finished_at=NOW + timedelta(seconds=told))
+    assert duration_of(RUNNING, seen, LATER) == believed
+
+
+def test_what_was_made_elsewhere_teaches_nothing() -> None:
+    seen = replace(DONE, created_at=NOW, finished_at=LATER)
+    assert duration_of(replace(RUNNING, submitting_since=None, adopts="task_01"), seen, LATER) is None

@@ -1,0 +1,121 @@
+"""How long a video API takes over a job, from how long the last ones of its kind took. Pure; `learning.py` has
+the effects.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+FEWEST = 3
+"""Jobs that must have been timed before anything is said of the next one."""
+
+MOST_KEPT = 50
+"""Durations; older ones go, so that a video API that has become faster or slower is soon known for it."""
+
+_LONGEST = 86_400.0  # seconds; longer is no duration, but a clock that is wrong
+_MOST_QUANTILES = 21  # the shortest, the longest, and every twentieth between them
+_NARROWEST = 1.0  # seconds; video APIs tell time in whole ones
+_LATE = 0.9
+_TYPICAL_PERCENT, _LATE_PERCENT = 80, 95
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Jobs that take about as long as each other."""
+
+    backend: str  #: name
+    model: str
+    size: str  #: WIDTHxHEIGHT, pixels
+    seconds: int  #: of video
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What is known of one kind; kept in one row, guarded by its ETag."""
+
+    kind: Kind
+    durations: tuple[
+        float, ...
+    ] = ()  #: seconds from the video API's taking a job to its end, the oldest first
+    jobs: int = 0  #: that were ever timed
+
+    def with_one_more(self, duration: float) -> Estimate:
+        """What is no duration teaches nothing."""
+        if not 0 < duration <= _LONGEST:
+            return self
+        kept = (*self.durations, round(duration, 1))[-MOST_KEPT:]
+        return replace(self, durations=kept, jobs=self.jobs + 1)
+
+    def forecast(self) -> Forecast | None:
+        """For the next job of the kind; None while too little is known."""
+        count = len(self.durations)
+        if count < FEWEST:
+            return None
+        ordered = sorted(self.durations)
+        steps = min(count, _MOST_QUANTILES) - 1
+        quantiles = tuple(ordered[round(step * (count - 1) / steps)] for step in range(steps + 1))
+        return Forecast(quantiles, 1 / (count + 1))
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A part of the time for which a job may take, in which it is as likely to end at any moment as at another."""
+
+    begins: float  #: seconds from the submission
+    ends: float
+    hazard: float  #: chance, a second, that a job ends that has not ended before
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """When a job is likely to be generated, in seconds from its submission. Small: each job's row holds one.
+
+    Between two neighbouring `quantiles` lie equally many of the durations that it was learned from.
+    """
+
+    quantiles: tuple[float, ...]  #: in order; the first is the shortest duration, the last the longest
+    unseen: float  #: chance that a job is faster than all of them, and that it is slower
+
+    @property
+    def typical(self) -> float:
+        """Half of the jobs take no longer."""
+        return statistics.median(self.quantiles)
+
+    @property
+    def late(self) -> float:
+        """Nine in ten take no longer."""
+        return self.quantiles[math.ceil(_LATE * (len(self.quantiles) - 1))]
+
+    @property
+    def longest(self) -> float:
+        return self.quantiles[-1]
+
+    def expected(self, passed: float) -> float | None:
+        """When a job that is not generated after `passed` seconds will be; None where none took so long."""
+        left = [quantile for quantile in self.quantiles if quantile > passed]
+        return statistics.median(left) if left else None
+
+    def progress(self, passed: float) -> int:
+        """Percent, from 0 to 95: slower and slower once a job takes longer than most."""
+        typical, late = self.typical, max(self.late, self.typical + _NARROWEST)
+        if passed <= typical:
+            return int(_TYPICAL_PERCENT * max(passed, 0.0) / typical)
+        share = min((passed - typical) / (late - typical), 1.0)
+        return int(_TYPICAL_PERCENT + (_LATE_PERCENT - _TYPICAL_PERCENT) * share)
+
+    def stretches(self) -> Iterator[Stretch]:
+        """From the submission to the longest duration. Quantiles that are close together share one."""
+        first, *others = self.quantiles
+        if first > 0:
+            yield Stretch(0.0, first, self.unseen / first)
+        each = (1 - 2 * self.unseen) / len(others)
+        begins, chance, left = first, 0.0, 1 - self.unseen
+        for left_over, quantile in zip(reversed(range(len(others))), others, strict=True):
+            chance += each
+            if quantile - begins >= _NARROWEST or left_over == 0:
+                ends = max(quantile, begins + _NARROWEST)
+                yield Stretch(begins, ends, chance / (ends - begins) / (left - chance / 2))
+                begins, chance, left = ends, 0.0, left - chance
