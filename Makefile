@@ -56,7 +56,7 @@ format: $(VENV)/.dev-ready  ## rewrite the code as ruff wants it
 	@$(VENV)/bin/ruff check --fix .
 	@$(VENV)/bin/ruff format .
 
-lock: $(VENV)/.dev-ready  ## renew constraints.txt and Azurite's lock file
+lock: $(VENV)/.dev-ready  ## renew constraints.txt and npm's lock files
 	@$(VENV)/bin/python -m pip install --quiet uv
 	@echo "==> resolving for Python 3.11 and newer"
 	@mv constraints.txt constraints.old && touch constraints.txt
@@ -65,10 +65,11 @@ lock: $(VENV)/.dev-ready  ## renew constraints.txt and Azurite's lock file
 			tests/requirements.txt; } > constraints.new \
 		&& mv constraints.new constraints.txt && rm constraints.old \
 		|| { rm -f constraints.new; mv constraints.old constraints.txt; exit 1; }
-	@PATH="$(abspath $(VENV))/bin:$$PATH" npm install --prefix local/azurite --package-lock-only --silent
+	@for lock in local/azurite examples/nextjs; do \
+		PATH="$(abspath $(VENV))/bin:$$PATH" npm install --prefix $$lock --package-lock-only --silent || exit 1; done
 
 clean:  ## remove the virtual environment, Azurite and everything the stack wrote
-	rm -rf $(VENV) local/azurite/node_modules .reelkeep build
+	rm -rf $(VENV) local/azurite/node_modules examples/nextjs/node_modules examples/nextjs/build .reelkeep build
 
 setup: $(VENV)/.local-ready  ## only set up
 
@@ -88,9 +89,12 @@ $(VENV)/.local-ready: $(VENV)/bin/python requirements.txt constraints.txt local/
 	$(VENV)/bin/python -m pip install --quiet -r local/requirements.txt && wait $$npm
 	@touch $@
 
-$(VENV)/.dev-ready: $(VENV)/.local-ready tests/requirements.txt
+$(VENV)/.dev-ready: $(VENV)/.local-ready tests/requirements.txt examples/nextjs/package-lock.json
 	@echo "==> installing what the tests need"
-	@$(VENV)/bin/python -m pip install --quiet -r tests/requirements.txt
+	@export PATH="$(abspath $(VENV))/bin:$$PATH"; npm=; trap 'kill $$npm 2>/dev/null; exit 130' INT TERM HUP; \
+	if [ ! examples/nextjs/node_modules/.package-lock.json -nt examples/nextjs/package-lock.json ]; then \
+		npm ci --prefix examples/nextjs --loglevel=error --no-audit --no-fund >/dev/null & npm=$$!; fi; \
+	$(VENV)/bin/python -m pip install --quiet -r tests/requirements.txt && wait $$npm
 	@$(MAKE) --no-print-directory chromium
 	@touch $@
 

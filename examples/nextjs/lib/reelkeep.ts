@@ -1,0 +1,81 @@
+/** As much of Reelkeep's API as an app needs that submits videos and is told of their end. */
+
+export interface VideoRequest {
+  prompt: string;
+  size?: string;
+  seconds?: number;
+  metadata?: Record<string, string>;
+  webhook_url?: string;
+}
+
+export interface Video {
+  index: number;
+  status: "pending" | "stored" | "expired";
+  length: number | null;
+  sha256: string | null;
+  /** Signed, and valid for an hour; null in a webhook, which may come later than that. */
+  url: string | null;
+}
+
+export interface Job {
+  id: string;
+  status: string;
+  metadata: Record<string, string>;
+  error: { code: string; message: string } | null;
+  videos: Video[];
+}
+
+/** What the app refused, or could not do right now, as its problem+json says. */
+export class ReelkeepProblem extends Error {
+  constructor(
+    readonly status: number,
+    readonly code: string,
+    detail: string,
+    /** Seconds. */
+    readonly retryAfter: number | null,
+  ) {
+    super(detail);
+  }
+}
+
+export class Reelkeep {
+  constructor(
+    private readonly api: string,
+    private readonly key: string | undefined,
+  ) {}
+
+  /** Under the same idempotency key a request may be sent again: there is one job, whatever became of the first. */
+  submit(request: VideoRequest, idempotencyKey: string): Promise<Job> {
+    return this.ask("/jobs", {
+      method: "POST",
+      headers: { "Content-Type": "application/json", "Idempotency-Key": idempotencyKey },
+      body: JSON.stringify(request),
+    });
+  }
+
+  /** With fresh URLs of its videos. */
+  job(id: string): Promise<Job> {
+    return this.ask(`/jobs/${encodeURIComponent(id)}`, {});
+  }
+
+  private async ask(path: string, init: RequestInit): Promise<Job> {
+    const headers = new Headers(init.headers);
+    if (this.key) headers.set("x-functions-key", this.key);
+    const uncached = { ...init, headers, cache: "no-store" }; // or Next.js may keep what it fetched once
+    const answer = await fetch(this.api + path, uncached as RequestInit);
+    if (answer.ok) return (await answer.json()) as Job;
+    const problem = (await answer.json().catch(() => ({}))) as { code?: string; detail?: string };
+    const after = Number(answer.headers.get("Retry-After"));
+    throw new ReelkeepProblem(
+      answer.status,
+      problem.code ?? "unknown",
+      problem.detail ?? answer.statusText,
+      after > 0 ? after : null,
+    );
+  }
+}
+
+/** On the server only: the key must never reach a browser. */
+export function reelkeep(): Reelkeep {
+  return new Reelkeep(process.env.REELKEEP_API ?? "http://localhost:7071/api", process.env.REELKEEP_KEY);
+}

@@ -1,0 +1,154 @@
+"""Submit a prompt, show how far it is, download the video and check it. Needs `requests`, and nothing else.
+
+REELKEEP_API=https://YOUR-APP.azurewebsites.net/api REELKEEP_KEY=… python generate.py "A paper boat" boat.mp4
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import requests
+
+ENDED = {"succeeded", "failed", "cancelled", "expired"}
+LONGEST_WAIT = 25  # seconds that the app keeps a request open
+BAR = 30  # characters
+
+Job = dict[str, Any]
+
+
+class Reelkeep:
+    """As much of the API as one video needs."""
+
+    def __init__(self, api: str, key: str | None = None) -> None:
+        self._api = api.rstrip("/")
+        self._session = requests.Session()
+        if key:
+            self._session.headers["x-functions-key"] = key
+
+    def submit(self, prompt: str, **options: Any) -> Job:
+        """Raises requests.HTTPError where it is refused; str() of it says why."""
+        # Under the same key a request may be sent again: whatever became of the first, there is one job.
+        headers = {"Idempotency-Key": str(uuid.uuid4())}
+        job: Job = self._ask("POST", "/jobs", json={"prompt": prompt, **options}, headers=headers).json()
+        return job
+
+    def follow(self, job_id: str) -> Iterator[Job]:
+        """The job each time that it has changed, until it has ended."""
+        etag = ""
+        while True:
+            answer = self._ask(
+                "GET",
+                f"/jobs/{job_id}",
+                params={"wait": LONGEST_WAIT if etag else 0},
+                headers={"If-None-Match": etag} if etag else {},
+            )
+            etag = answer.headers["ETag"]
+            if answer.status_code == 304:  # as it was: the time is over, or too many wait
+                time.sleep(1)
+                continue
+            job: Job = answer.json()
+            yield job
+            if job["status"] in ENDED:
+                return
+
+    def _ask(self, method: str, path: str, **arguments: Any) -> requests.Response:
+        for pause in (1, 2, 4, 8, None):
+            try:
+                answer = self._session.request(
+                    method, self._api + path, timeout=LONGEST_WAIT + 215, allow_redirects=False, **arguments
+                )
+            except (requests.ConnectionError, requests.Timeout):
+                if pause is None:
+                    raise
+            else:
+                if answer.status_code not in (502, 503, 504) or pause is None:
+                    break
+                pause = int(answer.headers.get("Retry-After", pause))
+            time.sleep(pause)
+        if answer.status_code >= 400:
+            told = answer.json() if "json" in answer.headers.get("Content-Type", "") else {}
+            later = answer.headers.get("Retry-After")
+            again = f" Try again in {later} seconds." if later else ""
+            raise requests.HTTPError(f"{told.get('detail', answer.reason)}{again}", response=answer)
+        return answer
+
+
+def download(video: dict[str, Any], file: Path) -> Iterator[int]:
+    """Write the video, giving after each piece how many bytes are there. Raises OSError where they are not those
+    that were stored."""
+    part, digest, length = file.with_name(file.name + ".part"), hashlib.sha256(), 0
+    # The URL is signed: no key is sent with it, which would be nothing for the storage to see.
+    with requests.get(video["url"], stream=True, timeout=60) as answer, part.open("wb") as out:
+        answer.raise_for_status()
+        for piece in answer.iter_content(1 << 18):
+            out.write(piece)
+            digest.update(piece)
+            length += len(piece)
+            yield length
+    if digest.hexdigest() != video["sha256"]:
+        raise OSError(f"{part} has other bytes than were stored: {length} of {video['length']}")
+    part.replace(file)
+
+
+def how_far(job: Job) -> float:
+    """From 0 to 1: what the video API says, or else what is likely."""
+    if job["progress"] is not None:
+        return float(job["progress"]) / 100
+    if job["expected_at"] is None:
+        return 0.0
+    created, expected = (datetime.fromisoformat(job[name]) for name in ("created_at", "expected_at"))
+    passed = (datetime.now(UTC) - created) / max(expected - created, (expected - created).resolution)
+    return min(passed, 0.99)
+
+
+def show(part: float, words: str) -> None:
+    """One line that is written over on a terminal; a line each time where it goes to a file."""
+    bar = ("█" * round(part * BAR)).ljust(BAR, "░")
+    line = f"{bar} {part:4.0%}  {words}"
+    print(f"\r\x1b[K{line}" if sys.stderr.isatty() else line, end="", file=sys.stderr, flush=True)
+    if not sys.stderr.isatty():
+        print(file=sys.stderr)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="From a prompt to a checked MP4.")
+    parser.add_argument("prompt")
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--size", help="WIDTHxHEIGHT in pixels")
+    parser.add_argument("--seconds", type=int)
+    asked = parser.parse_args()
+    options = {name: getattr(asked, name) for name in ("size", "seconds") if getattr(asked, name)}
+    reelkeep = Reelkeep(
+        os.environ.get("REELKEEP_API", "http://localhost:7071/api"), os.environ.get("REELKEEP_KEY")
+    )
+    try:
+        job = reelkeep.submit(asked.prompt, **options)
+        print(job["id"])
+        for seen in reelkeep.follow(job["id"]):
+            job = seen
+            show(how_far(job), job["status"])
+        if job["status"] != "succeeded":
+            error = job["error"] or {"message": f"It is {job['status']}."}
+            print(f"\n{error['message']}", file=sys.stderr)
+            return 1
+        [video, *_] = job["videos"]
+        for length in download(video, asked.file):
+            show(length / video["length"], f"{length / 1e6:.1f} MB")
+    except (requests.RequestException, OSError) as error:
+        print(f"\n{error}", file=sys.stderr)
+        return 1
+    print(f"\n{asked.file}, sha256 {video['sha256']}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

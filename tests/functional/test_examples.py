@@ -1,0 +1,238 @@
+"""The small clients under `examples/`, run as a person runs them: against the whole app."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import itertools
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from standardwebhooks.webhooks import Webhook
+
+from local.azurite_process import Azurite, find_node
+from local.simulator.server import Simulator
+from tests.leaks import SECRETS
+from tests.pipeline import API_KEY
+from tests.whole_app import running_app
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+NEXTJS = EXAMPLES / "nextjs"
+SECRET = "whsec_" + base64.b64encode(b"the secret of the examples").decode()
+SECRETS[SECRET] = "the webhook secret of the examples"
+PROGRAMS = {"curl": ["bash", "curl.sh"], "python": [sys.executable, "python/generate.py"]}
+
+
+@pytest.fixture(scope="module")
+def simulator() -> Iterator[Simulator]:
+    with Simulator(api_key=API_KEY, speed=30, running_limit=None) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def api(azurite: Azurite, simulator: Simulator) -> Iterator[str]:
+    with running_app(
+        azurite,
+        simulator,
+        VIDEO_RUNNING_LIMIT="0",
+        WEBHOOK_SECRETS=SECRET,
+        WEBHOOK_ALLOW_HTTP_LOOPBACK="true",
+    ) as host:
+        yield f"{host.url}/api"
+
+
+@dataclass
+class Run:
+    """A program, and the folder that it was to leave its video in."""
+
+    process: subprocess.Popen[str]
+    folder: Path
+
+    def finish(self) -> tuple[int, str, str]:
+        out, err = self.process.communicate(timeout=100)
+        return self.process.returncode, out, err
+
+
+Runs = dict[tuple[str, str], Run]
+PROMPTS = {"made": "a paper boat", "failing": "a paper boat, internal-failure", "refused": "\x1b"}
+
+
+@pytest.fixture(scope="module")
+def runs(api: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
+    """All at once: most of it is waiting."""
+    environment = {**os.environ, "REELKEEP_API": api, "REELKEEP_KEY": "key-of-a-function"}
+    started: Runs = {}
+    for program, what in itertools.product(PROGRAMS, PROMPTS):
+        folder = tmp_path_factory.mktemp(program)
+        process = subprocess.Popen(
+            [*PROGRAMS[program], PROMPTS[what], str(folder / "boat.mp4")],
+            cwd=EXAMPLES,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started[program, what] = Run(process, folder)
+    yield started
+    for run in started.values():
+        run.process.kill()
+        run.process.wait()
+
+
+# --- from a prompt to a file ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_it_leaves_the_video_that_was_stored(api: str, runs: Runs, program: str) -> None:
+    status, out, err = runs[program, "made"].finish()
+    assert status == 0, out + err
+    job = requests.get(f"{api}/jobs/{out.split()[0]}", timeout=10).json()
+    [file] = runs[program, "made"].folder.iterdir()
+    content = file.read_bytes()
+    assert (file.name, content[4:8]) == ("boat.mp4", b"ftyp")
+    assert hashlib.sha256(content).hexdigest() == job["videos"][0]["sha256"] == out.split()[-1]
+    assert "queued" in out + err
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_a_job_that_fails_ends_it_with_the_reason(api: str, runs: Runs, program: str) -> None:
+    status, out, err = runs[program, "failing"].finish()
+    assert status == 1
+    job = requests.get(f"{api}/jobs/{out.split()[0]}", timeout=10).json()
+    assert job["error"]["message"] in err
+    assert list(runs[program, "failing"].folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_what_is_refused_is_said_in_the_apps_words(runs: Runs, program: str) -> None:
+    status, _, err = runs[program, "refused"].finish()
+    assert status != 0
+    assert "it holds control characters" in err
+    assert "Traceback" not in err
+
+
+# --- route handlers ------------------------------------------------------------------------------
+
+
+class Server:
+    def __init__(self, url: str, log: Path) -> None:
+        self.url, self._log = url, log
+
+    @property
+    def said(self) -> str:
+        return self._log.read_text()
+
+    def says(self, line: str) -> re.Match[str]:
+        """Waits for a line that this matches."""
+        deadline = time.monotonic() + 60
+        while (found := re.search(line, self.said)) is None:
+            assert time.monotonic() < deadline, self.said
+            time.sleep(0.02)
+        return found
+
+    def post(self, path: str, **arguments: Any) -> requests.Response:
+        return requests.post(f"{self.url}/api/{path}", timeout=30, **arguments)
+
+    def receive(
+        self, secret: str, body: str = '{"type": "job.succeeded"}', at: datetime | None = None
+    ) -> int:
+        """An event, signed by whoever has the secret."""
+        at = at or datetime.now(UTC)
+        signed = Webhook(secret).sign("evt_1", at, body)
+        headers = {
+            "webhook-id": "evt_1",
+            "webhook-timestamp": str(int(at.timestamp())),
+            "webhook-signature": signed,
+        }
+        return self.post("webhooks/reelkeep", data=body, headers=headers).status_code
+
+
+@pytest.fixture(scope="module")
+def server(api: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The route handlers, checked by the compiler, on Node's own server."""
+    compiler = NEXTJS / "node_modules" / "typescript" / "bin" / "tsc"
+    assert compiler.exists(), "make .venv/.dev-ready, or: npm ci --prefix examples/nextjs"
+    built = subprocess.run([find_node(), compiler], cwd=NEXTJS, capture_output=True, text=True, timeout=110)
+    assert built.returncode == 0, built.stdout
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    environment = {
+        **os.environ,
+        "PORT": str(port),
+        "REELKEEP_API": api,
+        "REELKEEP_WEBHOOK_URL": f"http://127.0.0.1:{port}/api/webhooks/reelkeep",
+        "REELKEEP_WEBHOOK_SECRET": SECRET,
+    }
+    running = Server(f"http://127.0.0.1:{port}", tmp_path_factory.mktemp("nextjs") / "server.log")
+    with running._log.open("w") as log:
+        process = subprocess.Popen(
+            [find_node(), "build/server.js"], cwd=NEXTJS, env=environment, stdout=log, stderr=log
+        )
+    try:
+        running.says("Ready on")
+        yield running
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_a_video_is_submitted_and_its_end_received_and_verified(server: Server, api: str) -> None:
+    answer = server.post("videos", json={"prompt": "a paper boat"})
+    assert answer.status_code == 202, answer.text
+    server.says(f"job.succeeded {answer.json()['id']} 1 videos")
+    deadline = time.monotonic() + 60
+    while (told := hook_of(api, answer.json()["id"]))["status"] != "delivered":
+        assert time.monotonic() < deadline, told
+        time.sleep(0.05)
+    assert [delivery["status_code"] for delivery in told["deliveries"]] == [204]
+    assert requests.post(f"{api}/jobs/{answer.json()['id']}/webhook", timeout=10).status_code == 202
+    while len(hook_of(api, answer.json()["id"])["deliveries"]) < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert server.said.count(answer.json()["id"]) == 1, "what came twice was taken twice"
+
+
+def hook_of(api: str, job_id: str) -> Any:
+    return requests.get(f"{api}/jobs/{job_id}", timeout=10).json()["webhook"]
+
+
+def test_a_click_that_is_sent_twice_makes_one_video(server: Server) -> None:
+    key = {"Idempotency-Key": "one-click"}
+    first, second = (server.post("videos", json={"prompt": "a paper boat"}, headers=key) for _ in range(2))
+    assert first.json()["id"] == second.json()["id"]
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "says"),
+    [
+        ("", 400, "Send JSON"),
+        ('{"prompt": 7}', 400, "Send JSON"),
+        ('{"prompt": ""}', 400, "prompt: it is empty"),
+    ],
+)
+def test_what_a_visitor_may_not_ask_is_refused_in_words(
+    server: Server, body: str, status: int, says: str
+) -> None:
+    answer = server.post("videos", data=body)
+    assert answer.status_code == status
+    assert says in answer.json()["error"]
+
+
+def test_only_what_is_signed_and_fresh_is_received(server: Server) -> None:
+    another = "whsec_" + base64.b64encode(b"somebody else's secret!!").decode()
+    before = server.said
+    assert server.receive(another) == 401
+    assert server.receive(SECRET, at=datetime.now(UTC) - timedelta(minutes=6)) == 401
+    assert server.post("webhooks/reelkeep", data="{}").status_code == 401
+    assert server.said == before
