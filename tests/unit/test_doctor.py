@@ -15,6 +15,7 @@ import pytest
 from video_jobs.backend_settings import BackendSettings
 from video_jobs.doctor.__main__ import APP, _without_secrets, run
 from video_jobs.doctor.access_check import check_access
+from video_jobs.doctor.backend_check import check_backend
 from video_jobs.doctor.configuration import read_configuration
 from video_jobs.doctor.download_forms import forms_of
 from video_jobs.doctor.environment import read_environment
@@ -70,6 +71,11 @@ def test_fine_settings_have_nothing_odd(tmp_path: Path) -> None:
             "the example's address",
         ),
         ({"AZURE_OPENAI_ENDPOINT": "https://api.openai.com"}, Mark.WARNING, "set the dialect openai-videos"),
+        (
+            {"AZURE_OPENAI_ENDPOINT": "https://api.openai.com"},
+            Mark.WRONG,
+            "https://api.openai.com/v1 in VIDEO",
+        ),
         ({"AZURE_OPENAI_DEPLOYMENT": "sora-2"}, Mark.WARNING, "set the dialect openai-videos"),
         ({"AZURE_OPENAI_KEY": "x"}, Mark.WARNING, "Did you mean AZURE_OPENAI_API_KEY?"),
         ({"WEBHOOK_SECRET": "x"}, Mark.WARNING, "Did you mean WEBHOOK_SECRETS?"),
@@ -249,6 +255,14 @@ def test_before_the_day_it_is_a_warning_too_and_of_others_nothing_is_known() -> 
     assert "is announced to end on 2026-10-15" in finding.words
     (finding,) = check_retirement(backend("http://vllm:8000/v1"), None, None, NOW)
     assert finding.mark is Mark.RIGHT
+
+
+def test_a_known_end_is_told_where_nothing_answers_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    away = [wrong("host", "api.openai.com can't be resolved.")]
+    monkeypatch.setattr("video_jobs.doctor.backend_check.check_way", lambda *_: away)
+    found = list(check_backend(backend("https://api.openai.com/v1"), "a-key", NOW))
+    assert [finding.subject for finding in found] == ["host", "retirement", "API"]
+    assert "2026-09-24" in found[1].words
 
 
 def test_what_the_resource_says_comes_first() -> None:

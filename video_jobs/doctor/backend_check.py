@@ -14,7 +14,7 @@ from video_jobs.backend_settings import BackendSettings
 from video_jobs.backends.credentials import Sign, signer
 from video_jobs.doctor.findings import Finding, Mark, right, unknown, warning, wrong
 from video_jobs.doctor.network import check_way
-from video_jobs.doctor.retirement import WHAT_NOW, check_retirement, is_azure
+from video_jobs.doctor.retirement import WHAT_NOW, check_known_end, check_retirement, is_azure
 from video_jobs.doctor.wire import Look, Wire
 from video_jobs.errors import NotSent
 
@@ -31,9 +31,11 @@ def check_backend(backend: BackendSettings, api_key: str | None, now: datetime) 
     way = check_way(backend.base_url, setting)
     yield from way
     if any(finding.mark is Mark.WRONG for finding in way):
+        yield from check_known_end(backend, now)
         yield unknown("API", "nothing more can be told before that is mended.")
         return
     if api_key == "":
+        yield from check_known_end(backend, now)
         yield unknown("key", f"{backend.api_key_setting} is missing, so nothing more can be asked.")
         return
     try:
@@ -41,6 +43,7 @@ def check_backend(backend: BackendSettings, api_key: str | None, now: datetime) 
         sign()
     except NotSent as error:
         yield wrong("identity", str(error), "On your own machine: az login.")
+        yield from check_known_end(backend, now)
         return
     yield from check_api(backend, sign, now)
 
@@ -53,6 +56,7 @@ def check_api(backend: BackendSettings, sign: Sign, now: datetime) -> Iterator[F
         findings = list(_judge_unknown_id(look, wire.look(_job_url(backend, f"/{_NOWHERE}")), backend))
     yield from findings
     if any(finding.mark is Mark.WRONG for finding in findings):
+        yield from check_known_end(backend, now)
         return
     models = None
     model = None

@@ -63,18 +63,21 @@ def check_retirement(
         else:
             yield right("retirement", f"the resource says that the model is served until {told:%Y-%m-%d}")
         return
+    known = list(check_known_end(backend, now))
+    yield from known or [right("retirement", f"nothing is known of an end (looked up in {LOOKED_UP})")]
+
+
+def check_known_end(backend: BackendSettings, now: datetime) -> Iterator[Finding]:
+    """What is known without asking, and may be why nothing answers any more; nothing where nothing is."""
     known = known_retirement(backend)
     if known is None:
-        yield right("retirement", f"nothing is known of an end (looked up in {LOOKED_UP})")
-    elif known.ends <= now:
-        words = (
-            f"{known.what} has been announced to end on {known.ends:%Y-%m-%d} (looked up in {LOOKED_UP}): creates answer "
-            f"410 or 404 from then on."
-        )
-        yield warning("retirement", words, WHAT_NOW)
-    else:
-        words = f"{known.what} is announced to end on {known.ends:%Y-%m-%d} (looked up in {LOOKED_UP})."
-        yield warning("retirement", words, WHAT_NOW)
+        return
+    over = known.ends <= now
+    words = (
+        f"{known.what} {'has been' if over else 'is'} announced to end on {known.ends:%Y-%m-%d} (looked up in "
+        f"{LOOKED_UP}){': creates answer 410 or 404 from then on' if over else ''}."
+    )
+    yield warning("retirement", words, WHAT_NOW)
 
 
 def _told(models: Mapping[str, Any] | None, model: str) -> datetime | None:

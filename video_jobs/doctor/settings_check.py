@@ -114,6 +114,13 @@ def _odd_about(backend: BackendSettings, configuration: Configuration) -> Iterat
             f"'{backend.name}' names a key, {backend.api_key_setting}, and auth 'none', so it is never sent."
         )
         yield warning("backend", words, "Leave one of the two out.")
+    if host == "api.openai.com" and "/openai/" in parts.path:
+        words = f"'{backend.name}' is Azure's path at OpenAI's host, which has no such path."
+        yield wrong(
+            "backend",
+            words,
+            "Name https://api.openai.com/v1 in VIDEO_BACKENDS, not in AZURE_OPENAI_ENDPOINT.",
+        )
     if backend.dialect == "azure-sora" and (host == "api.openai.com" or re.search(r"sora-?2", backend.model)):
         words = f"'{backend.name}' speaks azure-sora, the protocol of Azure's first Sora only."
         yield warning("backend", words, f"For '{backend.model}' at {host} set the dialect openai-videos.")
