@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 
 from video_jobs.doctor.findings import Finding, right, warning
@@ -10,8 +9,7 @@ from video_jobs.door_keys import SETTING as DOOR_KEYS
 from video_jobs.quota import OwnerLimits
 from video_jobs.settings import Settings
 from video_jobs.sign_in import SignIn
-
-_SECRETS, _URL, _LOOPBACK = "WEBHOOK_SECRETS", "WEBHOOK_URL", "WEBHOOK_ALLOW_HTTP_LOOPBACK"
+from video_jobs.webhooks.settings import LOOPBACK, SECRETS, WebhookSettings
 
 
 def check_access(environment: Mapping[str, str], settings: Settings) -> Iterator[Finding]:
@@ -19,7 +17,7 @@ def check_access(environment: Mapping[str, str], settings: Settings) -> Iterator
     yield _door(settings)
     yield _sign_in(settings.sign_in)
     yield _limits(settings.owner_limits)
-    yield from _webhooks(environment)
+    yield from _webhooks(settings.webhooks, "WEBSITE_SITE_NAME" in environment)
 
 
 def _door(settings: Settings) -> Finding:
@@ -54,17 +52,14 @@ def _limits(limits: OwnerLimits) -> Finding:
     )
 
 
-def _webhooks(environment: Mapping[str, str]) -> Iterator[Finding]:
-    secrets = re.findall(r"[^\s,]+", environment.get(_SECRETS, ""))
-    if secrets:
-        whose = (
-            "each job's own, else the app's" if environment.get(_URL, "").strip() else "those that jobs name"
-        )
-        yield right("webhooks", f"{whose}, signed with {_count(len(secrets), 'secret')}")
+def _webhooks(webhooks: WebhookSettings, hosted: bool) -> Iterator[Finding]:
+    if webhooks.secrets:
+        whose = "each job's own, else the app's" if webhooks.url else "those that jobs name"
+        yield right("webhooks", f"{whose}, signed with {_count(len(webhooks.secrets), 'secret')}")
     else:
-        yield right("webhooks", f"none, since {_SECRETS} is not set: there is nothing to sign with")
-    if environment.get(_LOOPBACK, "").strip().lower() in ("true", "1") and "WEBSITE_SITE_NAME" in environment:
-        words = f"{_LOOPBACK} is on in Azure: a webhook may then reach what listens on the app's own machine."
+        yield right("webhooks", f"none, since {SECRETS} is not set: there is nothing to sign with")
+    if webhooks.allow_http_loopback and hosted:
+        words = f"{LOOPBACK} is on in Azure: a webhook may then reach what listens on the app's own machine."
         yield warning("webhooks", words, "Take it away; it is for work on one's own machine.")
 
 
