@@ -1,0 +1,30 @@
+/** `POST /api/videos {"prompt": "…"}`: 202 and the job's id. Keep it; the webhook says when its video is there. */
+
+import { randomUUID } from "node:crypto";
+
+import { reelkeep, ReelkeepProblem } from "../../../lib/reelkeep";
+
+export async function POST(request: Request): Promise<Response> {
+  const asked: unknown = await request.json().catch(() => null);
+  const prompt = typeof asked === "object" && asked !== null && "prompt" in asked ? asked.prompt : null;
+  if (typeof prompt !== "string") return refusal(400, 'Send JSON like {"prompt": "A paper boat"}.');
+  // From the browser, made once for a click: then a click that is sent twice makes one video.
+  const key = request.headers.get("Idempotency-Key") ?? randomUUID();
+  const hook = process.env.REELKEEP_WEBHOOK_URL;
+  try {
+    const job = await reelkeep().submit({ prompt, ...(hook ? { webhook_url: hook } : {}) }, key);
+    return Response.json({ id: job.id, status: job.status }, { status: 202 });
+  } catch (error) {
+    if (error instanceof ReelkeepProblem) return refusal(error.status, error.message, error.retryAfter);
+    console.error("Reelkeep can't be reached:", error);
+    return refusal(502, "Videos can't be made right now. Try again: with the same Idempotency-Key it is safe.");
+  }
+}
+
+function refusal(status: number, error: string, retryAfter: number | null = null): Response {
+  // What is wrong between this app and Reelkeep is not the visitor's to mend, nor to see.
+  const ours = status === 401 || status === 403;
+  const headers = retryAfter === null ? {} : { "Retry-After": String(retryAfter) };
+  const told = { error: ours ? "Videos can't be made right now." : error };
+  return Response.json(told, { status: ours ? 502 : status, headers });
+}
