@@ -7,10 +7,12 @@ import hashlib
 import io
 import json
 import os
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -25,11 +27,13 @@ from azure.storage.queue import (
     TextBase64EncodePolicy,
 )
 from PIL import Image
+from standardwebhooks.webhooks import Webhook as Verifier
 
 from local.azurite_process import Azurite
 from local.function_host.host import FunctionHost
 from local.simulator.faults import Fault
 from local.simulator.server import Simulator
+from tests.receiver import SECRET
 from tests.unit.test_principal import header
 from tests.whole_app import running_app
 from video_jobs import services
@@ -83,6 +87,7 @@ def client(azurite: Azurite) -> Iterator[Client]:
             "VIDEO_RUNNING_LIMIT": "0",
             "VIDEO_BACKENDS": json.dumps([second]),
             "SECOND_KEY": "sim-key",
+            "WEBHOOK_ALLOW_HTTP_LOOPBACK": "true",
         }
         with running_app(azurite, simulator, **changes) as host:
             yield Client(host, simulator, azurite)
@@ -537,6 +542,7 @@ def test_delete_answers_202_and_nobody_sees_the_job_any_more(client: Client) -> 
         ("POST", "/cancel"),
         ("POST", "/retry"),
         ("POST", "/repair"),
+        ("POST", "/webhook"),
     )
     for method, door in doors:
         answer = client.send(method, path + door)
@@ -599,6 +605,7 @@ DOORS = (
     ("POST", "/cancel"),
     ("POST", "/retry"),
     ("POST", "/repair"),
+    ("POST", "/webhook"),
     ("GET", "/videos/0"),
 )
 
@@ -846,3 +853,62 @@ def test_a_signed_url_stands_nowhere_but_in_answers(client: Client, done: dict[s
     )
     assert b"sig=" not in summary
     assert b"sim-key" not in summary
+
+
+# --- webhooks ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def receiver() -> Iterator[HTTPServer]:
+    """A client's own server: 503 at first, then 204; what came is in `received`."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            received.append((dict(self.headers), body))
+            self.send_response(503 if len(received) == 1 else 204)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    received: list[tuple[dict[str, str], bytes]] = []
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.received = received  # type: ignore[attr-defined]
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+def test_a_webhook_is_told_over_http_tried_again_and_sent_again(client: Client, receiver: Any) -> None:
+    url = f"http://localhost:{receiver.server_port}/hooks?token=1"
+    job = client.post({**SMALL, "webhook_url": url}).json()
+    assert (job["webhook"]["url"], job["webhook"]["status"]) == (url.partition("?")[0], "pending")
+
+    def told(times: int) -> dict[str, Any]:
+        deadline = time.monotonic() + 60
+        while True:
+            webhook: dict[str, Any] = client.get(f"jobs/{job['id']}").json()["webhook"]
+            if len(webhook["deliveries"]) >= times:
+                return webhook
+            assert time.monotonic() < deadline, webhook
+            time.sleep(0.1)  # as a client polls
+
+    webhook = told(1)
+    assert (webhook["status"], webhook["deliveries"][0]["status_code"]) == ("pending", 503)
+    again = client.send("POST", f"jobs/{job['id']}/webhook")
+    assert again.status_code == 202
+    assert told(2)["status"] == "delivered"
+    events = [Verifier(SECRET).verify(body, headers) for headers, body in receiver.received]
+    assert [event["type"] for event in events] == ["job.succeeded"] * len(events)
+    assert all(event == events[0] for event in events)
+    assert {headers["webhook-id"] for headers, _ in receiver.received} == {webhook["event_id"]}
+
+
+def test_what_is_no_webhook_is_said_by_field_and_nothing_to_send_is_409(
+    client: Client, done: dict[str, Any]
+) -> None:
+    answer = client.post({**SMALL, "webhook_url": "https://169.254.169.254/"})
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, "webhook_url")
+    answer = client.send("POST", f"jobs/{done['id']}/webhook")
+    assert (answer.status_code, answer.json()["code"]) == (409, "nothing_to_send")

@@ -86,6 +86,14 @@ def test_loopback_is_allowed_by_one_word(word: str, allowed: bool):
             webhooks.check("http://localhost:9000/hooks")
 
 
+@pytest.mark.parametrize("name", ["WEBSITE_INSTANCE_ID", "WEBSITE_SITE_NAME"])
+def test_loopback_is_not_allowed_in_azure(name: str):
+    changes = {"WEBHOOK_SECRETS": written(FIRST), name: "1"}
+    [problem] = problems_of(WEBHOOK_ALLOW_HTTP_LOOPBACK="true", **changes)
+    assert "Azure" in problem
+    assert not read(**changes).webhooks.allow_http_loopback
+
+
 def test_another_word_is_refused():
     assert problems_of(WEBHOOK_ALLOW_HTTP_LOOPBACK="maybe") == [
         "WEBHOOK_ALLOW_HTTP_LOOPBACK must be true or false."

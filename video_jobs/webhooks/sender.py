@@ -113,17 +113,16 @@ class HttpWebhookSender:
             "Connection": "close",
             **headers,
         }
+        trouble = ""
         with deadline.watching():
-            for left, address in zip(range(len(addresses) - 1, -1, -1), addresses, strict=True):
+            for address in addresses:
                 try:
                     return self._post_to(address, hook, complete, body, deadline)
-                except (NewConnectionError, ConnectTimeoutError) as error:
-                    if left and deadline.left:
-                        continue
-                    raise Undelivered(_in_words(error, deadline)) from None
                 except (HTTPError, HTTPException, OSError, ValueError) as error:
-                    raise Undelivered(_in_words(error, deadline)) from None
-        raise Undelivered("Its host name has no address.")
+                    trouble = _in_words(error, deadline)
+                    if not isinstance(error, NewConnectionError | ConnectTimeoutError):
+                        break  # it may have read what we sent
+        raise Undelivered(trouble)
 
     def _post_to(
         self, address: Address, hook: HookUrl, headers: Mapping[str, str], body: bytes, deadline: Deadline

@@ -17,6 +17,7 @@ SECRETS, URL, LOOPBACK = "WEBHOOK_SECRETS", "WEBHOOK_URL", "WEBHOOK_ALLOW_HTTP_L
 _PREFIX = "whsec_"
 _SHORTEST, _LONGEST = 24, 64  # bytes, says Standard Webhooks
 _HOW = 'Make one with: echo "whsec_$(openssl rand -base64 32)"'
+_IN_AZURE = ("WEBSITE_INSTANCE_ID", "WEBSITE_SITE_NAME")  # which the platform sets, and no other machine does
 _WORDS = {"": False, "false": False, "0": False, "true": True, "1": True}
 
 
@@ -33,6 +34,11 @@ class WebhookSettings:
         if word not in _WORDS:
             problems.append(f"{LOOPBACK} must be true or false.")
         allowed = _WORDS.get(word, False)
+        if allowed and any(environment.get(name) for name in _IN_AZURE):
+            problems.append(
+                f"{LOOPBACK} is on, and this is Azure, where what listens on the loopback gives out the app's "
+                f"own tokens. Leave it out."
+            )
         secrets = _secrets(environment.get(SECRETS, ""), problems)
         url = environment.get(URL, "").strip() or None
         if url is not None:
