@@ -41,6 +41,10 @@ faults: $(VENV)/.dev-ready  ## a crash at every effect of every scenario, slots 
 bench: $(VENV)/.dev-ready  ## speed, memory, import time and storage transactions, as ratios of one run
 	@$(run) -m tests.bench
 
+.PHONY: contract
+contract: $(VENV)/.dev-ready  ## schemathesis against the whole app, some minutes (EXAMPLES of each operation, SEED)
+	@$(run) -m tests.contract.fuzzing $(if $(EXAMPLES),--max-examples $(EXAMPLES)) $(if $(SEED),--seed $(SEED))
+
 .PHONY: soak
 soak: $(VENV)/.dev-ready  ## the promise under random kills of real processes, some minutes (SHORT=1 for two, SEED)
 	@$(run) -m tests.faults.soak $(if $(SHORT),--short) $(if $(SEED),--seed $(SEED))

@@ -247,15 +247,20 @@ class _Schemas:
         schema = self.of(body.shape, "validation")
         if not body.files:
             return schema
-        # A form has the same fields, but for its files.
+        # A form has the same fields, but for its files, and no word for nothing.
         name = schema["$ref"].rpartition("/")[2]
         form = deepcopy(self.components[name])
+        form["properties"] = {field: _without_null(part) for field, part in form["properties"].items()}
         for file in body.files:
-            text = form["properties"][file].get("description")
-            form["properties"][file] = {"type": "string", "format": "binary"} | (
-                {"description": text} if text else {}
-            )
+            described = {key: text for key, text in form["properties"][file].items() if key == "description"}
+            form["properties"][file] = {"type": "string", "format": "binary", **described}
         return dict(form)
+
+
+def _without_null(schema: Mapping[str, Any]) -> dict[str, Any]:
+    rest = {key: part for key, part in schema.items() if key not in ("anyOf", "default")}
+    choices = [choice for choice in schema.get("anyOf", ()) if choice != {"type": "null"}]
+    return {**choices[0], **rest} if len(choices) == 1 else rest | ({"anyOf": choices} if choices else {})
 
 
 Key = tuple[Shape, Literal["validation", "serialization"]]

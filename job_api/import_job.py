@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic.config import JsonDict
 
 from http_edge.fields import BackendName, Metadata, WebhookUrl, json_object, refuse_beyond, validated
 from video_jobs.accept import accept, begin, key_of
@@ -27,8 +28,16 @@ def _identifier(text: str) -> str:
 
 
 Identifier = Annotated[
-    str, AfterValidator(_identifier), Field(json_schema_extra={"minLength": 1, "maxLength": _LONGEST_ID})
+    str,
+    AfterValidator(_identifier),
+    Field(json_schema_extra={"minLength": 1, "maxLength": _LONGEST_ID, "pattern": r"^\S+$"}),
 ]
+_ONE_ID: JsonDict = {
+    "oneOf": [
+        {"required": [name], "properties": {name: {"type": "string"}}}
+        for name in ("backend_job_id", "generation_id")
+    ]
+}
 _JOB = Field(description="The video API's id of the job: `task_…`, `video_…`.")
 _GENERATION = Field(
     description="Or, for Azure Sora, of one of its generations: `gen_…`. All videos of its job are fetched."
@@ -38,7 +47,7 @@ _GENERATION = Field(
 class ImportRequest(BaseModel):
     """The body of `POST /api/jobs/import`: one of the two ids."""
 
-    model_config = ConfigDict(extra="forbid", defer_build=True)
+    model_config = ConfigDict(extra="forbid", defer_build=True, json_schema_extra=_ONE_ID)
 
     backend_job_id: Annotated[Identifier | None, _JOB] = None
     generation_id: Annotated[Identifier | None, _GENERATION] = None

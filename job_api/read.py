@@ -24,7 +24,7 @@ LARGEST_LIMIT = 100
 
 Limit = Annotated[int, Field(ge=1, le=LARGEST_LIMIT, json_schema_extra={"default": DEFAULT_LIMIT})]
 Index = Annotated[int, Field(ge=0, le=999)]
-Cursor = Annotated[str, Field(pattern="^[A-Za-z0-9_-]+$")]
+Cursor = Annotated[str, Field(pattern="^[A-Za-z0-9_-]*$")]
 
 
 @with_config(use_attribute_docstrings=True)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import azure.functions as func
+from pydantic import Field
 
 from http_edge.answers import json_answer
-from http_edge.operations import FORM, Answer, Body, Header, JobId, Operation, Parameter
+from http_edge.operations import FORM, Answer, Body, Header, Operation, Parameter
 from http_edge.submissions import IdempotencyKey
 from openai_api.caller import caller_of
 from openai_api.create import create_video
@@ -15,6 +18,7 @@ from openai_api.read import Limit, Order, Variant, content_url, find_video, list
 from openai_api.request import CreateVideo, is_repeat, read_create
 from openai_api.video import DeletedVideo, Video, VideoList, video_of
 from video_jobs.ask_again import ask_again_in
+from video_jobs.ids import JOB_ID_PATTERN
 from video_jobs.job import Job
 from video_jobs.job_view import Url
 from video_jobs.repair import bury
@@ -23,6 +27,7 @@ from video_jobs.services import Services, get_services
 blueprint = func.Blueprint()
 
 _TAG = "OpenAI videos"
+_After = Annotated[str, Field(pattern=f"^({JOB_ID_PATTERN})?$")]  # empty: from the beginning
 _LONGEST_POLL = 5  # seconds: OpenAI's package keeps to the first hint that it gets
 _VIDEO_ID = Parameter("id", "path", "A video's id, which is its job's.")
 _POLL_AFTER = Header(
@@ -109,7 +114,7 @@ def retrieve_video_content_function(req: func.HttpRequest) -> func.HttpResponse:
     security="door_key",
     parameters=[
         Parameter("limit", "query", "How many at most.", Limit),
-        Parameter("after", "query", "The `last_id` of the page before, in the same order.", JobId),
+        Parameter("after", "query", "The `last_id` of the page before, in the same order.", _After),
         Parameter("order", "query", "By when they were created; newest first by default.", Order),
     ],
     answers={200: Answer("A page", VideoList), **error_answers(400)},

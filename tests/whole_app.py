@@ -15,6 +15,7 @@ import function_app
 from local.azurite_process import Azurite
 from local.function_host.host import FunctionHost
 from local.function_host.host_json import HostJson
+from local.function_host.keys import AccessKeys
 from local.simulator.server import Simulator
 from tests.pipeline import environment_for
 from video_jobs import services
@@ -32,11 +33,13 @@ def fresh_app() -> func.FunctionApp:
 
 
 @contextmanager
-def running_app(azurite: Azurite, simulator: Simulator, **changes: str) -> Iterator[FunctionHost]:
+def running_app(
+    azurite: Azurite, simulator: Simulator, keys: AccessKeys | None = None, **changes: str
+) -> Iterator[FunctionHost]:
     """With the settings for the simulator and these changes; what other tests left in the queues is gone."""
     with pytest.MonkeyPatch.context() as patch:
         for name in list(os.environ):
-            if name.startswith(("AZURE_OPENAI_", "VIDEO_", "AzureWebJobsStorage")):
+            if name.startswith(("AZURE_OPENAI_", "OPENAI_", "VIDEO_", "AzureWebJobsStorage")):
                 patch.delenv(name)
         environment = environment_for(
             simulator, "azure-sora", AzureWebJobsStorage=azurite.connection_string, **changes
@@ -50,5 +53,5 @@ def running_app(azurite: Azurite, simulator: Simulator, **changes: str) -> Itera
         options = json.loads((ROOT / "host.json").read_text())
         # Between the tries of a message that fails lies half a minute, for which tests have no time.
         options["extensions"]["queues"]["visibilityTimeout"] = "00:00:00"
-        with FunctionHost(fresh_app(), host_json=HostJson.parse(options)) as host:
+        with FunctionHost(fresh_app(), host_json=HostJson.parse(options), keys=keys) as host:
             yield host

@@ -2,16 +2,7 @@
 
 from __future__ import annotations
 
-POLICY_HEADERS = {
-    "Content-Security-Policy": "Scripts and styles of the app only, videos and stills of its storage only.",
-    "Cross-Origin-Opener-Policy": "No other page gets hold of this one's window.",
-    "Cross-Origin-Resource-Policy": "No other page takes the file in.",
-    "Permissions-Policy": "The page needs nothing of the machine.",
-    "Referrer-Policy": "Nobody is told where a request comes from.",
-    "X-Content-Type-Options": "The type is what it says.",
-    "X-Frame-Options": "No other page shows this one, for browsers that don't know `frame-ancestors`.",
-}
-"""What the headers below are for."""
+from http_edge.static_files import policy
 
 
 def security_headers(storage_origin: str | None) -> dict[str, str]:
@@ -21,7 +12,7 @@ def security_headers(storage_origin: str | None) -> dict[str, str]:
     """
     stored = f" {storage_origin}" if storage_origin else ""
     media = stored or " 'none'"
-    directives = (
+    return policy(
         "default-src 'none'",
         "script-src 'self'",
         "style-src 'self'",
@@ -34,12 +25,3 @@ def security_headers(storage_origin: str | None) -> dict[str, str]:
         "require-trusted-types-for 'script'",
         "trusted-types 'none'",
     )
-    return {
-        "Content-Security-Policy": "; ".join(directives),
-        "Cross-Origin-Opener-Policy": "same-origin",
-        "Cross-Origin-Resource-Policy": "same-origin",
-        "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
-        "Referrer-Policy": "no-referrer",
-        "X-Content-Type-Options": "nosniff",
-        "X-Frame-Options": "DENY",
-    }

@@ -254,8 +254,11 @@ class _Handler(BaseHTTPRequestHandler):
                     return
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """The base class calls this for requests that it cannot read."""
-        self._refuse(code)
+        """The base class calls this for requests that it cannot read, and for methods that it does not know.
+
+        The real host takes any method, and finds no function that lists it.
+        """
+        self._refuse(404 if code == 501 else code)
 
     def log_message(self, format: str, *args: Any) -> None:
         log.debug("%s", format % args)

@@ -6,35 +6,21 @@ import base64
 import io
 import itertools
 import re
-import shutil
 from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Locator, Page, Route, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from local.azurite_process import Azurite
 from tests.browser.studio import KEYS, PHONE, Studio, refuse_barriers, running_studio, shot
 from video_jobs import services
 from video_jobs.storage import signing
 
-CHROMIUM = shutil.which("chromium")
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="no chromium on this machine: apt-get install chromium"
-)
-
 expect.set_options(timeout=20_000)  # milliseconds: only a failure lasts so long
 
 HOSTILE = "<img src=x onerror=\"alert(1)\"><script>alert(2)</script> ${7*7} 'quoted' \u202eright to left"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield running
-        running.close()
 
 
 @pytest.fixture(scope="module")

@@ -73,7 +73,6 @@ BINDINGS = {
         "httpTrigger",
         {"route": "studio/{name}", "methods": ["GET"], "authLevel": "ANONYMOUS"},
     ),
-    "openapi": ("httpTrigger", {"route": "openapi.json", "methods": ["GET"], "authLevel": "ANONYMOUS"}),
     "create_video": ("httpTrigger", {"route": "v1/videos", "methods": ["POST"], "authLevel": "ANONYMOUS"}),
     "list_videos": ("httpTrigger", {"route": "v1/videos", "methods": ["GET"], "authLevel": "ANONYMOUS"}),
     "retrieve_video": (
@@ -90,6 +89,9 @@ BINDINGS = {
     ),
     "list_models": ("httpTrigger", {"route": "v1/models", "methods": ["GET"], "authLevel": "ANONYMOUS"}),
     "unknown_openai_path": ("httpTrigger", {"route": "v1/{*path}", "authLevel": "ANONYMOUS"}),
+    "get_openapi": ("httpTrigger", {"route": "openapi.json", "methods": ["GET"], "authLevel": "ANONYMOUS"}),
+    "get_reference": ("httpTrigger", {"route": "reference", "authLevel": "ANONYMOUS"}),
+    "get_reference_file": ("httpTrigger", {"route": "reference/{name}", "authLevel": "ANONYMOUS"}),
     "sweep_jobs": ("timerTrigger", {"schedule": "0 * * * * *"}),
     "apply_retention": ("timerTrigger", {"schedule": "0 7 * * * *"}),
     "note_poisoned_poll": ("queueTrigger", {"queueName": "video-poll-poison"}),

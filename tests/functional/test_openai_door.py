@@ -24,7 +24,6 @@ from openai._resource import SyncAPIResource
 from openai.types import Video
 from PIL import Image
 
-import function_app
 from local.azurite_process import Azurite
 from local.function_host.host import FunctionHost
 from local.simulator.faults import Fault
@@ -33,6 +32,7 @@ from tests.functional.storage_adapters import a_name
 from tests.leaks import SECRETS
 from tests.pipeline import API_KEY, environment_for
 from tests.unit.test_principal import header
+from tests.whole_app import fresh_app
 from video_jobs import services
 from video_jobs.door_keys import DoorKeys
 from video_jobs.quota import OwnerLimits
@@ -94,7 +94,7 @@ def door(azurite: Azurite) -> Iterator[Door]:
             queues.get_queue_client(queue.name).clear_messages()
         for name in ("httpx2", "httpcore2", "openai"):  # the client's own, not the app's: they log URLs
             logging.getLogger(name).setLevel(logging.WARNING)
-        with FunctionHost(function_app.app) as host:
+        with FunctionHost(fresh_app()) as host:
             yield Door(host, simulator)
 
 

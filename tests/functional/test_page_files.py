@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 import requests
 
+from http_edge.static_files import takes_gzip
 from local.azurite_process import Azurite
 from local.function_host.host import FunctionHost
 from local.function_host.host_json import HostJson
 from tests.whole_app import fresh_app
-from web.files import page_files, takes_gzip
+from web.files import FILES
 from web.policy import security_headers
 
 STATIC = Path(__file__).resolve().parents[2] / "web" / "static"
@@ -129,4 +130,4 @@ def test_what_is_compressed_is_what_the_client_takes(header: str, taken: bool) -
 
 
 def test_every_file_in_the_folder_is_known() -> None:
-    assert set(page_files()) == set(SOURCES)
+    assert FILES.names == set(SOURCES)

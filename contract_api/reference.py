@@ -1,0 +1,46 @@
+"""The reference page: a viewer for the contract, served by the app itself, and nothing from anywhere else.
+
+The viewer is Swagger UI as the package `flask-swagger-ui` brings it; only its files are used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from importlib.util import find_spec
+from pathlib import Path
+
+import azure.functions as func
+
+from http_edge.static_files import ASKED_ABOUT, FOR_A_DAY, StaticFiles, policy
+
+PAGE = "reference.html"
+
+_OWN = Path(__file__).parent / "static"
+_VIEWER = ("swagger-ui-bundle.js", "swagger-ui.css", "favicon-32x32.png")
+_POLICY = policy(
+    "default-src 'none'",
+    "script-src 'self'",
+    "style-src 'self'",
+    "connect-src 'self'",
+    "img-src 'self' data:",  # the viewer's style sheet has its drawings in it
+    "form-action 'none'",
+    "base-uri 'none'",
+    "frame-ancestors 'none'",
+)
+
+
+def answer_file(req: func.HttpRequest, name: str) -> func.HttpResponse:
+    """Raises HttpProblem for a file that does not belong to the page."""
+    return _FILES.answer(req, name, _POLICY, FOR_A_DAY if name in _VIEWER else ASKED_ABOUT)
+
+
+def _find() -> Iterable[Path]:
+    # Found and not imported: the package would bring a web framework along.
+    found = find_spec("flask_swagger_ui")
+    if found is None or not found.submodule_search_locations:
+        raise ModuleNotFoundError("flask-swagger-ui, of requirements.txt, is not installed")
+    viewer = Path(found.submodule_search_locations[0]) / "dist"
+    return [*_OWN.iterdir(), *(viewer / name for name in _VIEWER)]
+
+
+_FILES = StaticFiles(_find)
