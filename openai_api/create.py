@@ -25,6 +25,7 @@ what is meant.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -34,9 +35,11 @@ from video_jobs.door_keys import DoorKey
 from video_jobs.errors import JobNotFound, StorageUnavailable
 from video_jobs.ids import made_at
 from video_jobs.job import Job
-from video_jobs.ports import IdempotencyEntry
+from video_jobs.ports import IdempotencyEntry, StoredJob
 from video_jobs.services import Services
 from video_jobs.submit import Submission, new_job, submit_job
+
+log = logging.getLogger("reelkeep.door")
 
 _RECENT = timedelta(hours=1)  # the package gives up after twenty minutes, if its time limits are left alone
 _PRECISION = timedelta(milliseconds=1)  # of the time in a job's id
@@ -72,11 +75,19 @@ def create_video(
         mine = IdempotencyEntry(key.owner, numbered(last), _REPEAT if repeat else _CREATE, job.id)
         stored = accept(services, job, mine, submission.image_bytes)
         if not isinstance(stored, IdempotencyEntry):
-            return begin(services, stored)
+            return _begun(services, stored)
         if repeat or stored.request_hash == _REPEAT:
             found = _job_of(services, stored, job)
             if found is not None:
                 return found
+
+
+def _begun(services: Services, stored: StoredJob) -> Job:
+    try:
+        return begin(services, stored)
+    except Exception:
+        log.exception("%s is accepted, and then came an error that nobody expected", stored.job.id)
+        return stored.job
 
 
 def last_number(find: Find) -> tuple[int, IdempotencyEntry | None]:

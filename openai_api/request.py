@@ -30,8 +30,7 @@ _IMAGE = "input_reference"
 _IMAGE_URL, _FILE_ID = "image_url", "file_id"
 _EXAMPLE = '{"image_url": "data:image/png;base64,…"}'
 
-
-Model = Annotated[
+ModelName = Annotated[
     str,
     Field(
         min_length=1,
@@ -58,7 +57,7 @@ class CreateVideo(BaseModel):
     model_config = ConfigDict(extra="ignore", defer_build=True)
 
     prompt: Prompt
-    model: Model | None = None
+    model: ModelName | None = None
     size: Size | None = None
     seconds: WholeNumber | None = None
     input_reference: ImageReference = None
@@ -95,7 +94,7 @@ def is_repeat(headers: Mapping[str, str]) -> bool:
 
 def _fingerprint(fields: dict[str, Any], image: InputImage | None) -> str:
     """Of all that was sent, what isn't known too; of the image its bytes, however they came."""
-    sent = {name: value for name, value in fields.items() if not name.startswith(_IMAGE)}
+    sent = {name: value for name, value in fields.items() if name.partition("[")[0] != _IMAGE}
     try:
         whole = json.dumps([sent, image.sha256 if image else None], sort_keys=True)
     except RecursionError as error:

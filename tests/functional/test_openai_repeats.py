@@ -223,6 +223,13 @@ def test_once_there_is_a_job_a_storage_fault_is_no_error(client: Client) -> None
     assert abs(again.created_at - first.created_at) <= timedelta(milliseconds=1)
 
 
+def test_once_there_is_a_job_not_even_a_bug_is_an_error(client: Client) -> None:
+    with patch("video_jobs.accept.start", side_effect=KeyError("a bug")):
+        first = client.send()
+    assert client.jobs == {first.id}
+    assert client.send(1).id == first.id
+
+
 def test_while_there_is_no_job_a_storage_fault_leaves_room_for_the_repeat(client: Client) -> None:
     with (
         patch.object(client.pipeline.jobs, "insert", side_effect=StorageUnavailable("no")),

@@ -143,6 +143,7 @@ def test_a_fingerprint_is_of_the_whole_request(pictures: dict[str, bytes]):
         {"prompt": "b"},
         {"prompt": "a", "seconds": "4"},
         {"prompt": "a", "seed": 1},
+        {"prompt": "a", "input_reference_strength": 1},
         {"prompt": "a", "input_reference": data_url(pictures["image/png"])},
     ]
     assert len({send(body).fingerprint for body in bodies}) == len(bodies)
