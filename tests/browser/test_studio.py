@@ -16,6 +16,8 @@ from playwright.sync_api import Browser, Locator, Page, Route, expect
 from local.azurite_process import Azurite
 from tests.browser.studio import KEYS, PHONE, Studio, refuse_barriers, running_studio, shot
 from video_jobs import services
+from video_jobs.job import Status
+from video_jobs.job_view import time_text
 from video_jobs.storage import signing
 
 expect.set_options(timeout=20_000)  # milliseconds: only a failure lasts so long
@@ -151,6 +153,48 @@ def test_a_job_is_deleted_after_one_more_question(studio: Studio) -> None:
     expect(page.get_by_role("article")).to_have_count(1)
     assert [job["id"] for job in studio.jobs()] == [second.id]
     assert first.id != second.id
+
+
+def test_progress_goes_on_between_two_looks(studio: Studio) -> None:
+    studio.store(status=Status.RUNNING, finished_at=None, error=None)
+    expected = time_text(services.utc_now() + timedelta(seconds=60))
+
+    def tell(route: Route) -> None:
+        answer = route.fetch()
+        body = answer.json()
+        for job in body.get("jobs", [body]):
+            job.update(progress=10, expected_at=expected)
+        route.fulfill(response=answer, json=body)
+
+    page = studio.visit()
+    page.route(re.compile(r"/api/jobs[?/]"), tell)
+    page.reload()
+    running = page.get_by_role("article")
+    expect(running).to_contain_text("Generating")
+    expect(running).to_contain_text(re.compile("about .* left"))
+    expect(running.get_by_role("progressbar")).to_have_attribute(
+        "aria-valuenow", re.compile("^1[2-9]$|^[2-9].$")
+    )
+
+
+def test_the_form_says_how_long_it_usually_takes(studio: Studio) -> None:
+    def tell(route: Route) -> None:
+        answer = route.fetch()
+        body = answer.json()
+        body["backends"][0]["estimates"] = [
+            {"size": "480x480", "seconds": 5, "typical_seconds": 41.0, "late_seconds": 85.0, "jobs": 12}
+        ]
+        route.fulfill(response=answer, json=body)
+
+    page = studio.visit()
+    page.route("**/api/options", tell)
+    page.reload()
+    words = page.locator("#estimate-words")
+    expect(words).to_have_text(
+        "Usually about 40 seconds, seldom more than a minute and a half (12 earlier jobs)."
+    )
+    page.get_by_label("Seconds").fill("6")
+    expect(words).to_have_text("No estimate yet for videos like this.")
 
 
 # --- what the app says against it -----------------------------------------------------------------

@@ -77,7 +77,9 @@ export class Card {
     setText(prompt, job.prompt || "Imported video");
     more.hidden = job.prompt.length <= LONG_PROMPT && job.prompt.split("\n").length <= 3;
     setText(facts, factsOf(job).join(" · "));
-    notes.replaceChildren(...notesOf(job));
+    const said = notesOf(job);
+    // What is the same stays: somebody may be reading it, or copying from it.
+    if (said.map((note) => note.textContent).join("\n") !== [...notes.children].map((note) => note.textContent).join("\n")) notes.replaceChildren(...said);
     this.#media.update(job, now());
     status.hidden = !this.#media.hasVideo;
     setText(status, statusWords(job));
@@ -155,10 +157,10 @@ export class Card {
   #ask() {
     this.#confirming = true;
     const words = isLive(this.job)
-      ? "Stop this job and delete it? What it cost is not given back."
+      ? "Stop this job and delete it? That can’t be undone, and what it cost is not given back."
       : this.job.videos.length
-        ? `Delete this job and its ${this.job.videos.length === 1 ? "video" : "videos"}? They are gone for good.`
-        : "Delete this job?";
+        ? `Delete this job and its ${this.job.videos.length === 1 ? "video" : "videos"}? That can’t be undone.`
+        : "Delete this job? That can’t be undone.";
     const keep = el("button", { type: "button", class: "button small", text: "Keep", on: { click: () => this.#settle() } });
     const gone = el("button", { type: "button", class: "button small danger", on: { click: () => this.#delete(gone) } }, icon("trash"), "Delete");
     const panel = el("div", { class: "confirm", role: "group", "aria-label": words }, el("p", { text: words }), el("div", { class: "confirm-choices" }, keep, gone));
@@ -205,6 +207,9 @@ export class Card {
       });
       return;
     }
+    const known = `${job.updated_at} ${job.history.length}`;
+    if (details.dataset.known === known) return;
+    details.dataset.known = known;
     const rows = detailsOf(job).flatMap(([name, value]) => [el("dt", { text: name }), el("dd", { text: value })]);
     const steps = job.history.map((entry) =>
       el(

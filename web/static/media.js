@@ -105,6 +105,7 @@ export class Media {
       "div",
       { class: "way" },
       el("div", { class: "shimmer", "aria-hidden": "true" }),
+      el("span", { class: "way-icon" }, icon("queue")),
       el("div", { class: "way-line" }, words, percent),
       bar,
       el("div", { class: "way-line quiet" }, left),
