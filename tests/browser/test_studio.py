@@ -328,12 +328,22 @@ def test_everything_can_be_done_by_keyboard(studio: Studio) -> None:
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to your videos")).to_be_focused()
     reached = []
-    for _ in range(8):
+    for _ in range(9):
         page.keyboard.press("Tab")
         reached.append(page.evaluate("document.activeElement.name || document.activeElement.id"))
         if reached[-1] == "prompt":
             page.keyboard.type("by keyboard")
-    assert reached == ["theme", "prompt", "image-pick", "backend", "size", "seconds", "variants", "send"]
+    assert reached == [
+        "reference",
+        "theme",
+        "prompt",
+        "image-pick",
+        "backend",
+        "size",
+        "seconds",
+        "variants",
+        "send",
+    ]
     page.keyboard.press("Enter")
     expect(card(page, "by keyboard")).to_be_visible()
 
