@@ -11,6 +11,7 @@ from video_jobs.errors import FieldProblem, InvalidRequest, RequestTooLarge
 from video_jobs.webhooks.url import LONGEST_URL
 
 _LARGEST_METADATA = 16_000  # UTF-16 units as JSON; a table property holds 32K
+_MOST_PROBLEMS = 50  # that are told at once
 _LONGEST_NAME = 100  # characters of a field's name that are repeated
 
 M = TypeVar("M", bound=BaseModel)
@@ -85,11 +86,15 @@ def json_object(body: bytes, example: str) -> dict[str, Any]:
 
 
 def validated(model: type[M], raw: dict[str, Any]) -> M:
-    """Raises InvalidRequest with every problem at once, by the name of its field."""
+    """Raises InvalidRequest with every problem at once, by the name of its field; the first fifty of very many."""
     try:
         return model.model_validate(raw)
     except ValidationError as error:
-        raise InvalidRequest([_field_problem(model, e) for e in error.errors()]) from error
+        found = error.errors()
+        problems = [_field_problem(model, each) for each in found[:_MOST_PROBLEMS]]
+        if len(found) > _MOST_PROBLEMS:
+            problems.append(FieldProblem("body", f"and {len(found) - _MOST_PROBLEMS} problems more"))
+        raise InvalidRequest(problems) from error
 
 
 def _field_problem(model: type[BaseModel], error: Any) -> FieldProblem:

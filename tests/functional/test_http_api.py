@@ -90,6 +90,7 @@ def client(azurite: Azurite) -> Iterator[Client]:
             "WEBHOOK_ALLOW_HTTP_LOOPBACK": "true",
         }
         with running_app(azurite, simulator, **changes) as host:
+            requests.get(f"{host.url}/api/health", timeout=30)  # which makes tables and containers
             yield Client(host, simulator, azurite)
 
 
@@ -389,6 +390,112 @@ def test_a_request_that_is_malformed_is_refused_and_leaves_nothing(client: Clien
     assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
     assert answer.json()["detail"]
     assert not everything_stored(client) - before
+
+
+def part(name: str, content: bytes, extra: str = "") -> bytes:
+    return f'--x\r\nContent-Disposition: form-data; name="{name}"{extra}\r\n\r\n'.encode() + content + b"\r\n"
+
+
+FORM = "multipart/form-data; boundary=x"
+END = b"--x--\r\n"
+
+HOSTILE_FORMS: dict[str, tuple[bytes, str]] = {
+    "no parts": (END, "prompt"),
+    "an unended form": (part("prompt", b"x")[:-2], "prompt"),
+    "a thousand parts": (b"".join(part(f"f{n}", b"x") for n in range(1000)) + END, "prompt"),
+    "a field of a megabyte": (part("prompt", b"x" * (1 << 20)) + END, "prompt"),
+    "a name of a megabyte": (part("n" * (1 << 20), b"x") + END, "prompt"),
+    "a name with quotes and breaks": (part('a%22%0d%0aX-Evil: 1"; b="', b"x") + END, "prompt"),
+    "bytes that are no text": (part("prompt", b"\xff\xfe\x00") + END, "prompt"),
+    "a file where a field belongs": (part("prompt", b"x", '; filename="a.txt"') + END, "prompt"),
+    "a field where a file belongs": (part("prompt", b"x") + part("input_image", b"x") + END, "input_image"),
+    "a path as a file name": (
+        part("prompt", b"x") + part("input_image", b"x", '; filename="../../etc/passwd"') + END,
+        "input_image",
+    ),
+    "metadata that is no JSON": (part("prompt", b"x") + part("metadata", b"{") + END, "metadata"),
+    "metadata that is deep": (part("prompt", b"x") + part("metadata", b"[" * 100_000) + END, "metadata"),
+}
+
+
+@pytest.mark.parametrize("what", HOSTILE_FORMS)
+def test_a_hostile_form_is_refused_and_leaves_nothing(client: Client, what: str) -> None:
+    body, field = HOSTILE_FORMS[what]
+    before = everything_stored(client)
+    answer = client.post(data=body, headers={"Content-Type": FORM})
+    assert (answer.status_code, answer.headers["content-type"]) == (400, "application/problem+json")
+    fields = [error["field"] for error in answer.json()["errors"]]
+    assert field in fields, answer.text[:500]
+    assert len(answer.content) < 100_000, "what came in does not go out again"
+    assert not everything_stored(client) - before
+
+
+HOSTILE_HEADERS: dict[str, tuple[dict[str, str], int]] = {
+    "a content type of 60 KB": ({"Content-Type": "application/json" + ";a=b" * 15_000}, 400),
+    "a content type of nonsense": ({"Content-Type": "\xff/\xff"}, 415),
+    "a boundary of 60 KB": ({"Content-Type": "multipart/form-data; boundary=" + "x" * 60_000}, 400),
+    "a boundary of nothing": ({"Content-Type": "multipart/form-data; boundary="}, 400),
+    "an idempotency key of 60 KB": ({"Idempotency-Key": "k" * 60_000}, 400),
+    "an idempotency key beyond ASCII": ({"Idempotency-Key": "\xe4"}, 400),
+    "an idempotency key with a space": ({"Idempotency-Key": "a b"}, 400),
+}
+
+
+@pytest.mark.parametrize("what", HOSTILE_HEADERS)
+def test_a_hostile_header_is_refused_and_leaves_nothing(client: Client, what: str) -> None:
+    headers, status = HOSTILE_HEADERS[what]
+    before = everything_stored(client)
+    encoded = {name: value.encode("latin-1") for name, value in headers.items()}
+    answer = client.post(data=b"{}", headers={b"Content-Type": b"application/json"} | encoded)
+    assert answer.status_code == status, answer.text[:500]
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert not everything_stored(client) - before
+
+
+@pytest.mark.parametrize(
+    "named",
+    ['"' * 60_000, "W/" * 30_000, '"a",' * 15_000, "\xff", '"\xe4"'],
+    ids=["quotes", "weak", "list", "byte", "tag"],
+)
+def test_a_hostile_if_none_match_names_nothing(client: Client, done: dict[str, Any], named: str) -> None:
+    answer = client.get(f"jobs/{done['id']}", headers={"If-None-Match": named.encode("latin-1")})
+    assert (answer.status_code, answer.json()["id"]) == (200, done["id"])
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("jobs?cursor=" + "A" * 60_000, 400),
+        ("jobs?cursor=" + "%F0%9F%8E%AC" * 1000, 400),
+        ("jobs?cursor=" + "%00", 400),
+        ("jobs?cursor=a&cursor=b", 400),
+        ("jobs?status=" + "queued," * 5000, 200),
+        ("jobs?status=queued%00", 400),
+        ("jobs?limit=1&limit=2", 400),
+        ("jobs?limit=%D9%A3", 400),
+        ("jobs?limit=1e1", 400),
+        ("jobs?" + "&".join(f"a{n}=b" for n in range(1000)), 200),
+        ("jobs/" + "x" * 60_000, 400),
+        ("jobs/%2e%2e%2fbackends", 400),
+        ("jobs/job_" + "0" * 26 + "/videos/" + "9" * 60_000, 404),
+        ("jobs/job_" + "0" * 26 + "?wait=" + "9" * 60_000, 400),
+        ("jobs/job_" + "0" * 26 + "?wait=1&wait=1", 400),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_a_hostile_url_is_answered_with_words(client: Client, path: str, status: int) -> None:
+    answer = client.get(path)
+    assert answer.status_code == status, answer.text[:500]
+    assert len(answer.content) < 100_000
+    if status != 200:
+        assert answer.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "OPTIONS", "HEAD", "TRACE", "QUERY", "NONSENSE"])
+def test_a_method_that_no_function_has_is_404_from_the_host_itself(client: Client, method: str) -> None:
+    for path in ("jobs", "jobs/import", "health", "openapi.json", "reference"):
+        answer = client.send(method, path)
+        assert (answer.status_code, answer.content) == (404, b"")
 
 
 @pytest.mark.parametrize(
