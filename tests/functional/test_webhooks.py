@@ -271,6 +271,16 @@ def test_a_message_that_comes_twice_or_late_tells_nobody_twice(sora: Pipeline) -
     assert hooked(sora, job).status is WebhookStatus.DELIVERED
 
 
+def test_a_message_whose_turn_is_over_neither_tells_nor_chains_on(sora: Pipeline) -> None:
+    job = failed(sora)
+    sora.receiver.answers = [500, 500]
+    [first] = notices(sora)
+    sora.run(job, lambda seen: len(hooked(sora, seen).deliveries) == 2)
+    sora.deliver(first)
+    assert len(sora.receiver.received) == 2
+    assert len(notices(sora)) == 1
+
+
 def test_what_another_program_enqueues_is_one_try_and_no_chain(sora: Pipeline) -> None:
     job = failed(sora)
     sora.messages.queued.clear()
