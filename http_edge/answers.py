@@ -13,6 +13,7 @@ import azure.functions as func
 
 from http_edge.etags import etag_of
 from http_edge.problems import JSON, dump
+from video_jobs.admission import why_closed
 from video_jobs.ask_again import ask_again_in
 from video_jobs.errors import ReelkeepError
 from video_jobs.gate import opens_at
@@ -59,7 +60,7 @@ def see_job(services: Services, job: Job) -> SeenJob:
         with contextlib.suppress(ReelkeepError, ValueError):
             gate = services.gates.get(job.backend.name).gate
             open_at = opens_at(gate, services.backends.gate_limits(job.backend.name), now)
-            body["reason"] = gate.reason() or body["reason"]
+            body["reason"] = why_closed(services, gate, job) or body["reason"]
             ahead = services.live_jobs.ahead_of(LiveJob.of(job), _MOST_COUNTED)
             body["queue_position"] = ahead + 1
     return SeenJob(body, ask_again_in(job, now, ahead=ahead, opens_at=open_at))

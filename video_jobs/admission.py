@@ -102,6 +102,15 @@ def reopen(services: Services, job: Job) -> None:
         )
 
 
+def why_closed(services: Services, gate: Gate, job: Job) -> str | None:
+    """Why nobody is let in before this job, in words; None where the gate is open.
+
+    What the backend said to another job is another owner's, where there are several.
+    """
+    anothers = gate.closure is not None and gate.closure.job_id != job.id
+    return gate.reason_in_our_words() if anothers and services.has_several_owners else gate.reason()
+
+
 def others_wait(services: Services, job: Job) -> bool:
     """Whether somebody needs the slot that the job holds. Costs nothing where slots are not counted."""
     if services.backends.gate_limits(job.backend.name).running is None:

@@ -34,6 +34,12 @@ class Why(StrEnum):
     MISCONFIGURED = "misconfigured"
 
 
+_WHY_IN_OUR_WORDS = {
+    Why.BUSY: "The video API takes nothing right now. Jobs wait and go ahead by themselves.",
+    Why.MISCONFIGURED: "The video API does not let the app in. Jobs wait until the operator has mended that.",
+}
+
+
 @dataclass(frozen=True)
 class GateLimits:
     """None means: as many as one likes."""
@@ -90,6 +96,12 @@ class Gate:
         if self.paused_since is not None:
             return "The operator has paused this video API. Jobs wait, and nothing is lost."
         return self.closure.reason if self.closure is not None else None
+
+    def reason_in_our_words(self) -> str | None:
+        """The same without the backend's own, which may repeat something of the job that met them."""
+        if self.paused_since is not None or self.closure is None:
+            return self.reason()
+        return _WHY_IN_OUR_WORDS[self.closure.why]
 
 
 def opens_at(gate: Gate, limits: GateLimits, now: datetime) -> datetime | None:

@@ -49,7 +49,7 @@ def start(services: Services, stored: StoredJob, send_next: SendNext) -> Job:
         return _refuse(services, stored, "input_image_missing", str(missing))
     if not admission.enter(services, job):
         turn = send_next(waiting_delay())
-        reason = services.gates.get(job.backend.name).gate.reason() or _IN_LINE
+        reason = admission.why_closed(services, services.gates.get(job.backend.name).gate, job) or _IN_LINE
         return update(services.jobs, stored, lambda job: transitions.waits(turn(job), now, reason)).job
     return _submit(services, stored, image, send_next)
 

@@ -235,6 +235,17 @@ def test_what_an_unconfirmed_job_may_be_is_told_to_the_operator_and_to_no_owner(
     assert job.id in line
 
 
+def test_what_the_video_api_said_of_one_owners_job_is_shown_to_that_owner_alone(app: Pipeline) -> None:
+    told = {"error": {"code": "401", "message": "Denied: 'a secret boat' by this key"}}
+    app.fault("create", status=401, body=told)
+    mine = submit(app, "ada", prompt="a secret boat")
+    other = submit(app, "bob")
+    assert "a secret boat" in ask("ada", "get_job", id=mine.id)[1]["reason"]
+    seen = ask("bob", "get_job", id=other.id)[1]
+    assert (seen["status"], "does not let the app in" in seen["reason"]) == ("waiting", True)
+    assert "a secret boat" not in json.dumps(seen)
+
+
 def test_logs_name_an_owner_by_the_hash_alone(app: Pipeline, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     app.run(submit(app, "ada"))
