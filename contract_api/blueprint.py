@@ -8,7 +8,6 @@ from functools import cache
 import azure.functions as func
 
 from contract_api.reference import PAGE, answer_file
-from http_edge.contract import openapi
 from http_edge.etags import etag_of, has_already
 from http_edge.operations import ETAG, IF_NONE_MATCH, JSON, Answer, Operation, Parameter
 from http_edge.problems import answers_problems, dump
@@ -23,6 +22,8 @@ def blueprint_of(others: Iterable[func.Blueprint]) -> func.Blueprint:
 
     @cache
     def document() -> tuple[bytes, str]:
+        from http_edge.contract import openapi  # here, since a cold start has no need of it
+
         content = dump(openapi([*others, blueprint]))
         return content, etag_of(content)
 
