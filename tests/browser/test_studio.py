@@ -256,6 +256,18 @@ def test_a_submit_whose_answer_is_lost_is_paid_for_once(studio: Studio) -> None:
     assert len(studio.jobs()) == 1
 
 
+def test_without_a_connection_it_says_so_and_goes_on_when_there_is_one(studio: Studio) -> None:
+    studio.pause()
+    page = studio.visit()
+    expect(page.get_by_label("Size")).to_be_visible()
+    page.context.set_offline(True)
+    submit(page, "a paper boat")
+    expect(page.get_by_text("No connection, trying again").first).to_be_visible()
+    page.context.set_offline(False)
+    expect(card(page, "a paper boat")).to_be_visible()
+    expect(page.locator("#offline")).to_be_hidden()
+
+
 # --- keys ----------------------------------------------------------------------------------------
 
 
