@@ -62,7 +62,7 @@ def run(
             printer.findings(check_settings(read, configuration, APP))
             if configuration.settings is not None:
                 printer.title("Who comes in, and who is told")
-                printer.findings(check_access(environment, configuration.settings))
+                printer.findings(check_access(configuration.settings))
             doctor.go_through()
             _sum_up(printer)
     except NotSent as error:  # no token: the record may have said so

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from video_jobs.doctor.findings import Finding, right, warning
 from video_jobs.door_keys import SETTING as DOOR_KEYS
 from video_jobs.quota import OwnerLimits
 from video_jobs.settings import Settings
 from video_jobs.sign_in import SignIn
-from video_jobs.webhooks.settings import LOOPBACK, SECRETS, WebhookSettings
+from video_jobs.webhooks.settings import SECRETS, WebhookSettings
 
 
-def check_access(environment: Mapping[str, str], settings: Settings) -> Iterator[Finding]:
+def check_access(settings: Settings) -> Iterator[Finding]:
     """What is malformed is among the problems of the settings already."""
     yield _door(settings)
     yield _sign_in(settings.sign_in)
     yield _limits(settings.owner_limits)
-    yield from _webhooks(settings.webhooks, "WEBSITE_SITE_NAME" in environment)
+    yield _webhooks(settings.webhooks)
 
 
 def _door(settings: Settings) -> Finding:
@@ -52,15 +52,11 @@ def _limits(limits: OwnerLimits) -> Finding:
     )
 
 
-def _webhooks(webhooks: WebhookSettings, hosted: bool) -> Iterator[Finding]:
-    if webhooks.secrets:
-        whose = "each job's own, else the app's" if webhooks.url else "those that jobs name"
-        yield right("webhooks", f"{whose}, signed with {_count(len(webhooks.secrets), 'secret')}")
-    else:
-        yield right("webhooks", f"none, since {SECRETS} is not set: there is nothing to sign with")
-    if webhooks.allow_http_loopback and hosted:
-        words = f"{LOOPBACK} is on in Azure: a webhook may then reach what listens on the app's own machine."
-        yield warning("webhooks", words, "Take it away; it is for work on one's own machine.")
+def _webhooks(webhooks: WebhookSettings) -> Finding:
+    if not webhooks.secrets:
+        return right("webhooks", f"none, since {SECRETS} is not set: there is nothing to sign with")
+    whose = "each job's own, else the app's" if webhooks.url else "those that jobs name"
+    return right("webhooks", f"{whose}, signed with {_count(len(webhooks.secrets), 'secret')}")
 
 
 def _count(number: int, noun: str) -> str:
