@@ -21,12 +21,13 @@ from http_edge.operations import (
     Parameter,
 )
 from http_edge.owner import owner_of
+from http_edge.pages import Limit
 from http_edge.problems import HttpProblem, answers_problems, problem
 from job_api.act import Deleted, cancel_job, delete_job, repair_job, send_webhook
 from job_api.health import Health, check_health
 from job_api.import_job import ImportRequest, import_job, read_import
 from job_api.options import OptionsView, list_options
-from job_api.read import Cursor, Index, JobPageView, Limit, list_jobs, read_output
+from job_api.read import Cursor, Index, JobPageView, list_jobs, read_output
 from job_api.retry import retry_job
 from job_api.wait import Wait, follow_job, read_wait
 from video_jobs.job import Status

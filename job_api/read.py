@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import re
 from collections.abc import Mapping
 from typing import Annotated
 
 from pydantic import Field, with_config
 from typing_extensions import TypedDict
 
+from http_edge.pages import read_limit
 from video_jobs.errors import InvalidRequest, JobNotFound
 from video_jobs.ids import is_job_id
 from video_jobs.job import Job, Output, Status
@@ -19,10 +19,6 @@ from video_jobs.job_view import JobView
 from video_jobs.lookup import find_job
 from video_jobs.services import Services
 
-DEFAULT_LIMIT = 20
-LARGEST_LIMIT = 100
-
-Limit = Annotated[int, Field(ge=1, le=LARGEST_LIMIT, json_schema_extra={"default": DEFAULT_LIMIT})]
 Index = Annotated[int, Field(ge=0, le=999)]
 Cursor = Annotated[str, Field(pattern="^[A-Za-z0-9_-]*$")]
 
@@ -57,7 +53,7 @@ def list_jobs(services: Services, owner: str, query: Mapping[str, str]) -> tuple
     Raises InvalidRequest for an unusable `status`, `limit` or `cursor`.
     """
     statuses = _statuses(query.get("status", ""))
-    limit = _limit(query.get("limit", ""))
+    limit = read_limit(query.get("limit", ""))
     list_id = hashlib.sha256(json.dumps([owner, sorted(statuses)]).encode()).hexdigest()[:16]
     after = _decode_cursor(query["cursor"], list_id) if query.get("cursor") else None
     page = services.jobs.page(owner, limit=limit, after=after, statuses=statuses)
@@ -71,14 +67,6 @@ def _statuses(text: str) -> frozenset[Status]:
         raise InvalidRequest.of(
             "status", f"must be one or more, with commas, of: {', '.join(Status)}"
         ) from error
-
-
-def _limit(text: str) -> int:
-    if not text:
-        return DEFAULT_LIMIT
-    if not (re.fullmatch("[0-9]{1,3}", text) and 1 <= int(text) <= LARGEST_LIMIT):
-        raise InvalidRequest.of("limit", f"must be a whole number from 1 to {LARGEST_LIMIT}")
-    return int(text)
 
 
 def _encode_cursor(after: str, list_id: str) -> str:

@@ -9,12 +9,13 @@ from pydantic import Field
 
 from http_edge.answers import json_answer
 from http_edge.operations import FORM, Answer, Body, Header, Operation, Parameter
+from http_edge.pages import Limit
 from http_edge.submissions import IdempotencyKey
 from openai_api.caller import caller_of
 from openai_api.create import create_video
 from openai_api.errors import DoorError, answers_openai, error_answer, error_answers
 from openai_api.models import ModelList, list_models
-from openai_api.read import Limit, Order, Variant, content_url, find_video, list_videos
+from openai_api.read import Order, Variant, content_url, find_video, list_videos
 from openai_api.request import CreateVideo, is_repeat, read_create
 from openai_api.video import DeletedVideo, Video, VideoList, video_of
 from video_jobs.ask_again import ask_again_in

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field
-
+from http_edge.pages import read_limit
 from openai_api.errors import DoorError
 from openai_api.video import VideoList, video_of
 from video_jobs.errors import InvalidRequest, JobNotFound
@@ -17,10 +15,6 @@ from video_jobs.lookup import find_job
 from video_jobs.ports import StoredJob, VideoPlace
 from video_jobs.services import Services
 
-DEFAULT_LIMIT = 20
-LARGEST_LIMIT = 100
-
-Limit = Annotated[int, Field(ge=1, le=LARGEST_LIMIT, json_schema_extra={"default": DEFAULT_LIMIT})]
 Order = Literal["asc", "desc"]
 Variant = Literal["video", "thumbnail"]
 
@@ -34,7 +28,7 @@ def find_video(services: Services, owner: str, video_id: str, *, deleted_too: bo
 
 def list_videos(services: Services, owner: str, query: Mapping[str, str]) -> VideoList:
     """Raises InvalidRequest for an unusable `limit`, `after` or `order`."""
-    limit, after, order = _limit(query.get("limit", "")), query.get("after"), query.get("order", "desc")
+    limit, after, order = read_limit(query.get("limit", "")), query.get("after"), query.get("order", "desc")
     if order not in ("asc", "desc"):
         raise InvalidRequest.of("order", "must be asc or desc")
     if after is not None and not is_job_id(after):
@@ -82,11 +76,3 @@ def _not_there(job: Job) -> DoorError:
         return DoorError(404, "video_not_available", f"The video {job.id} can't be had: {why}", "video_id")
     message = f"The video {job.id} is not ready yet. Ask for its content once its status is completed."
     return DoorError(404, "video_not_ready", message, "video_id")
-
-
-def _limit(text: str) -> int:
-    if not text:
-        return DEFAULT_LIMIT
-    if not (re.fullmatch("[0-9]{1,3}", text) and 1 <= int(text) <= LARGEST_LIMIT):
-        raise InvalidRequest.of("limit", f"must be a whole number from 1 to {LARGEST_LIMIT}")
-    return int(text)
