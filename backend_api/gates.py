@@ -10,7 +10,8 @@ from typing_extensions import TypedDict
 from video_jobs import admission, gate
 from video_jobs.errors import BackendNotFound
 from video_jobs.gate import Closure, Gate, Why
-from video_jobs.job_view import Time, time_text
+from video_jobs.job_shapes import Time
+from video_jobs.job_view import time_text
 from video_jobs.ports import LiveJob
 from video_jobs.services import Services
 

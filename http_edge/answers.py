@@ -18,7 +18,8 @@ from video_jobs.ask_again import ask_again_in
 from video_jobs.errors import ReelkeepError
 from video_jobs.gate import opens_at
 from video_jobs.job import Job, Status
-from video_jobs.job_view import JobWithHistory, history_view, job_view
+from video_jobs.job_shapes import JobWithHistory
+from video_jobs.job_view import history_view, job_view
 from video_jobs.ports import LiveJob
 from video_jobs.services import Services
 

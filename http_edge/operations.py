@@ -27,7 +27,7 @@ from pydantic import Field, with_config
 from typing_extensions import TypedDict
 
 from video_jobs.ids import JOB_ID_PATTERN
-from video_jobs.job_view import JobView
+from video_jobs.job_shapes import JobView
 
 JSON = "application/json"
 FORM = "multipart/form-data"

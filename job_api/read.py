@@ -15,7 +15,7 @@ from http_edge.pages import read_limit
 from video_jobs.errors import InvalidRequest, JobNotFound
 from video_jobs.ids import is_job_id
 from video_jobs.job import Job, Output, Status
-from video_jobs.job_view import JobView
+from video_jobs.job_shapes import JobView
 from video_jobs.lookup import find_job
 from video_jobs.services import Services
 

@@ -21,7 +21,7 @@ from openai_api.video import DeletedVideo, Video, VideoList, video_of
 from video_jobs.ask_again import ask_again_in
 from video_jobs.ids import JOB_ID_PATTERN
 from video_jobs.job import Job
-from video_jobs.job_view import Url
+from video_jobs.job_shapes import Url
 from video_jobs.repair import bury
 from video_jobs.services import Services, get_services
 

@@ -10,7 +10,8 @@ from http_edge.owner import owner_of
 from http_edge.problems import answers_problems, problem
 from http_edge.submissions import IdempotencyKey
 from submit_job.request import SubmitRequest, read_submission
-from video_jobs.job_view import JobWithHistory, job_view
+from video_jobs.job_shapes import JobWithHistory
+from video_jobs.job_view import job_view
 from video_jobs.services import get_services
 from video_jobs.submit import submit_job
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from video_jobs.backend_settings import BackendSettings
 from video_jobs.errors import InvalidSettings
-from video_jobs.settings import Settings, StorageSettings, read_api_keys, read_backends, read_storage
+from video_jobs.settings import Settings, read_api_keys, read_backends
+from video_jobs.storage_settings import StorageSettings, read_storage
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ from video_jobs.doctor.configuration import Configuration
 from video_jobs.doctor.environment import Environment
 from video_jobs.doctor.findings import Finding, right, warning, wrong
 from video_jobs.doctor.network import is_local
-from video_jobs.settings import Settings, StorageSettings
+from video_jobs.settings import Settings
+from video_jobs.storage_settings import StorageSettings
 
 NAMES = (
     "AZURE_OPENAI_ENDPOINT",

@@ -15,7 +15,7 @@ from azure.storage.blob import BlobServiceClient
 from azure.storage.queue import QueueServiceClient
 
 from video_jobs.errors import InvalidSettings, StorageUnavailable
-from video_jobs.settings import StorageSettings
+from video_jobs.storage_settings import StorageSettings
 
 # Seconds; the SDKs' own read timeout of a minute would let one dead connection eat a function's time, and
 # those of blobs and queues would wait fifteen seconds before they repeat a call.
