@@ -28,12 +28,12 @@ from video_jobs.storage.memory import (
     MemoryClaims,
     MemoryEstimates,
     MemoryGates,
+    MemoryHooks,
     MemoryJobs,
     MemoryLiveJobs,
     MemoryMessages,
     QueuedMessage,
 )
-from video_jobs.storage.memory_hooks import MemoryHooks
 from video_jobs.submit import submit_job
 
 DIALECTS = ("azure-sora", "openai-videos")

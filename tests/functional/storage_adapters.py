@@ -22,11 +22,11 @@ from video_jobs.storage.memory import (
     MemoryClaims,
     MemoryEstimates,
     MemoryGates,
+    MemoryHooks,
     MemoryJobs,
     MemoryLiveJobs,
     MemoryMessages,
 )
-from video_jobs.storage.memory_hooks import MemoryHooks
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""The in-memory twin of `hooks`; held to the same tests."""
+"""The twin of `storage/hooks.py`."""
 
 from __future__ import annotations
 

@@ -1,0 +1,46 @@
+"""What the use cases need of the outside world, as Protocols, and the values that cross the border.
+
+Each port has one real adapter (`storage/`, `backends/`, `webhooks/sender.py`); those of storage have an in-memory
+twin as well (`storage/memory/`), held to the same tests.
+"""
+
+from video_jobs.ports.backend import Backend, BackendJob, BackendState, ContentStream
+from video_jobs.ports.blobs import BlobFacts, Blobs, SignedUrl, VideoPlace
+from video_jobs.ports.claims import Claim, Claims
+from video_jobs.ports.clock import Clock
+from video_jobs.ports.estimates import Estimates, StoredEstimate
+from video_jobs.ports.gates import Gates, StoredGate
+from video_jobs.ports.jobs import Allowance, IdempotencyEntry, JobPage, JobStore, StoredJob, StoredQuota
+from video_jobs.ports.live_jobs import LiveJob, LiveJobs
+from video_jobs.ports.messages import Messages
+from video_jobs.ports.webhooks import Hook, Hooks, WebhookSender
+
+__all__ = [
+    "Allowance",
+    "Backend",
+    "BackendJob",
+    "BackendState",
+    "BlobFacts",
+    "Blobs",
+    "Claim",
+    "Claims",
+    "Clock",
+    "ContentStream",
+    "Estimates",
+    "Gates",
+    "Hook",
+    "Hooks",
+    "IdempotencyEntry",
+    "JobPage",
+    "JobStore",
+    "LiveJob",
+    "LiveJobs",
+    "Messages",
+    "SignedUrl",
+    "StoredEstimate",
+    "StoredGate",
+    "StoredJob",
+    "StoredQuota",
+    "VideoPlace",
+    "WebhookSender",
+]

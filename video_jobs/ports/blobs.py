@@ -1,0 +1,73 @@
+"""Videos, their stills, and what they start from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from video_jobs.job import InputImage
+
+
+@dataclass(frozen=True)
+class VideoPlace:
+    """Where one output of a job lies: `{owner}/{job_id}/{index}.mp4`."""
+
+    owner: str
+    job_id: str
+    index: int
+
+
+@dataclass(frozen=True)
+class BlobFacts:
+    """What a committed video blob says of itself."""
+
+    length: int  #: bytes
+    metadata: dict[str, str]
+
+
+@dataclass(frozen=True)
+class SignedUrl:
+    """A read-only URL and when it ends. The URL is a secret: it may stand in an answer, nowhere else."""
+
+    url: str
+    expires_at: datetime
+
+
+class Blobs(Protocol):
+    def put_video(
+        self, place: VideoPlace, chunks: Iterator[bytes], metadata: Callable[[], Mapping[str, str]]
+    ) -> bool:
+        """Stage the chunks and commit them under `metadata()`, unless there is a blob already: then False.
+
+        Nothing is committed when `chunks` raises, and `metadata` is asked after the last chunk.
+        """
+
+    def find_video(self, place: VideoPlace) -> BlobFacts | None: ...
+
+    def put_thumbnail(self, place: VideoPlace, ending: str, content_type: str, content: bytes) -> None: ...
+
+    def put_summary(self, owner: str, job_id: str, content: bytes) -> None:
+        """Write `job.json` beside the videos."""
+
+    def put_input(self, owner: str, job_id: str, image: InputImage, content: bytes) -> None: ...
+
+    def get_input(self, owner: str, job_id: str) -> bytes:
+        """Raises InputMissing."""
+
+    def delete_input(self, owner: str, job_id: str) -> None:
+        """No error where there is none."""
+
+    def delete_job(self, owner: str, job_id: str) -> None:
+        """All that lies there of a job: videos, stills, summary, input image. May be repeated."""
+
+    def sign_video(self, place: VideoPlace) -> SignedUrl: ...
+
+    def sign_download(self, place: VideoPlace) -> SignedUrl:
+        """The video again; a browser saves what lies at this URL, and shows what lies at the other one."""
+
+    def sign_thumbnail(self, place: VideoPlace, ending: str) -> SignedUrl: ...
+
+    def ping(self) -> None:
+        """Raises StorageUnavailable where it can't be used."""

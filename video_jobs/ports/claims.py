@@ -1,0 +1,32 @@
+"""Whose a video API's jobs are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Whose a backend's job is, however we came by it. Ids belong to one address."""
+
+    base_url: str
+    backend_job_id: str
+    owner: str
+    job_id: str
+
+
+class Claims(Protocol):
+    def claim(self, claim: Claim) -> Claim:
+        """Take it where nobody has it. Gives the claim that holds: this one, or the other's who was first."""
+
+    def find(self, base_url: str, backend_job_id: str) -> Claim | None: ...
+
+    def of_job(self, job_id: str) -> list[Claim]:
+        """What this job has claimed: an id that a crash kept from its row is still known."""
+
+    def hand_over(self, claim: Claim, from_job_id: str) -> Claim:
+        """Take it from another job of the same owner, or where nobody has it. Gives the claim that holds."""
+
+    def release(self, claim: Claim) -> None:
+        """Give it up where it is this job's; no error where it is not."""

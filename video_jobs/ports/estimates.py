@@ -1,0 +1,29 @@
+"""How long jobs took."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from video_jobs.estimate import Estimate, Kind
+
+
+@dataclass(frozen=True)
+class StoredEstimate:
+    """An estimate as it was read; `etag` is None where there is no row yet."""
+
+    estimate: Estimate
+    etag: str | None
+
+
+class Estimates(Protocol):
+    """How long jobs of each kind took."""
+
+    def get(self, kind: Kind) -> StoredEstimate:
+        """One without durations where nothing is known yet."""
+
+    def save(self, stored: StoredEstimate, estimate: Estimate) -> StoredEstimate:
+        """Raises Conflict when the row has changed since `stored` was read."""
+
+    def of_backend(self, backend: str, most: int) -> list[Estimate]:
+        """Up to so many of those that there are."""

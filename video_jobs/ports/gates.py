@@ -1,0 +1,26 @@
+"""Who may submit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from video_jobs.gate import Gate
+
+
+@dataclass(frozen=True)
+class StoredGate:
+    """A gate as it was read; `etag` is None where there is no row yet."""
+
+    gate: Gate
+    etag: str | None
+
+
+class Gates(Protocol):
+    def get(self, backend: str) -> StoredGate:
+        """An open gate where there is none yet."""
+
+    def save(self, stored: StoredGate, gate: Gate) -> StoredGate:
+        """Raises Conflict when the row has changed since `stored` was read."""
+
+    def all(self) -> list[Gate]: ...

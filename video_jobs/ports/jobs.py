@@ -1,0 +1,91 @@
+"""Jobs, and what is stored in one transaction with them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from video_jobs.job import Job, Status
+from video_jobs.quota import Quota
+
+
+@dataclass(frozen=True)
+class StoredJob:
+    """A job as it was read, with the ETag that the next write is conditional on."""
+
+    job: Job
+    etag: str
+
+
+@dataclass(frozen=True)
+class IdempotencyEntry:
+    """Which job a client's key stands for, and of which request."""
+
+    owner: str
+    key_hash: str
+    request_hash: str
+    job_id: str
+
+
+@dataclass(frozen=True)
+class JobPage:
+    jobs: list[Job]
+    after: str | None  #: the job id to go on after; None on the last page
+
+
+@dataclass(frozen=True)
+class StoredQuota:
+    """An owner's quota as it was read; `etag` is None where there is no row yet."""
+
+    owner: str
+    quota: Quota
+    etag: str | None
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """The owner's quota as it was read, and as it is with one more job."""
+
+    read: StoredQuota
+    quota: Quota
+
+
+class JobStore(Protocol):
+    def insert(
+        self, job: Job, entry: IdempotencyEntry | None, allowance: Allowance | None = None
+    ) -> StoredJob | IdempotencyEntry:
+        """Store a new job, with its idempotency entry and its owner's quota in the same transaction.
+
+        Gives the winner's entry, and stores nothing, where the key is taken. Raises Conflict, and stores nothing,
+        when the quota has changed since it was read.
+        """
+
+    def get(self, owner: str, job_id: str) -> StoredJob:
+        """Raises JobNotFound."""
+
+    def save(self, stored: StoredJob, job: Job) -> StoredJob:
+        """Raises Conflict when the row has changed since `stored` was read, JobNotFound when it is gone."""
+
+    def delete(self, stored: StoredJob) -> None:
+        """Raises Conflict when the row has changed since `stored` was read; no error where it is gone."""
+
+    def find_entry(self, owner: str, key_hash: str) -> IdempotencyEntry | None: ...
+
+    def quota(self, owner: str) -> StoredQuota:
+        """An unused one where there is none yet."""
+
+    def save_quota(self, stored: StoredQuota, quota: Quota) -> None:
+        """Raises Conflict when the row has changed since `stored` was read."""
+
+    def page(self, owner: str, *, limit: int, after: str | None, statuses: frozenset[Status]) -> JobPage:
+        """The owner's jobs, newest first, without those being deleted; an empty `statuses` means all."""
+
+    def page_oldest_first(self, owner: str, *, limit: int, after: str | None) -> JobPage:
+        """The same from the other end; `after` names a job, and newer ones follow."""
+
+    def ended_before(self, moment: datetime, limit: int) -> list[StoredJob]:
+        """Up to `limit` jobs of any owner that ended before then and are not being deleted."""
+
+    def ping(self) -> None:
+        """Raises StorageUnavailable where it can't be used."""

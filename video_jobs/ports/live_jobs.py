@@ -1,0 +1,48 @@
+"""Jobs that have not ended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Protocol
+
+from video_jobs.job import Job
+
+
+@dataclass(frozen=True)
+class LiveJob:
+    """A job that has not ended, as the sweeper and the line before a gate know it."""
+
+    backend: str
+    key: str  #: arrival time in milliseconds, then the id: in order of arrival
+    owner: str
+    job_id: str
+    waiting: bool = False  #: for a slot at the gate
+
+    @classmethod
+    def of(cls, job: Job, *, waiting: bool = False) -> LiveJob:
+        return cls(job.backend.name, job.live_key, job.owner, job.id, waiting)
+
+    @property
+    def arrived_at(self) -> datetime:
+        return datetime.fromtimestamp(int(self.key.partition("_")[0]) / 1000, UTC)
+
+
+class LiveJobs(Protocol):
+    """One row for each job that has not ended: what a sweeper has to look at. Every call may be repeated."""
+
+    def add(self, live: LiveJob) -> None:
+        """Insert or replace."""
+
+    def remove(self, live: LiveJob) -> None:
+        """No error where it is gone."""
+
+    def all(self) -> Iterator[LiveJob]:
+        """Of every backend, in order of arrival within each."""
+
+    def line(self, backend: str, most: int) -> list[LiveJob]:
+        """The first of those that wait before this backend, in order of arrival."""
+
+    def ahead_of(self, live: LiveJob, most: int) -> int:
+        """How many wait before the same backend and came earlier; counts no further than `most`."""

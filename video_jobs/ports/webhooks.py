@@ -1,0 +1,35 @@
+"""Who is told of an end: which hooks are off, and the way to a receiver."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class Hook:
+    """Where webhooks go, as that which may be turned off."""
+
+    owner: str | None  #: who named it; None: the app's settings
+    url: str
+
+
+class Hooks(Protocol):
+    """Which hooks have been turned off by their receiver. Every call may be repeated."""
+
+    def is_off(self, hook: Hook) -> bool: ...
+
+    def turn_off(self, hook: Hook, job_id: str) -> None:
+        """`job_id`: the job whose end the receiver did not want to know."""
+
+    def turn_on(self, hook: Hook) -> None:
+        """No error where it is on."""
+
+
+class WebhookSender(Protocol):
+    def send(self, url: str, headers: Mapping[str, str], body: bytes) -> int:
+        """One POST, to an address that is checked now; gives the HTTP status of a success.
+
+        Raises Undelivered for everything else.
+        """

@@ -1,0 +1,76 @@
+"""The twin of `storage/blobs.py`."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from video_jobs.errors import InputMissing
+from video_jobs.job import InputImage
+from video_jobs.ports import BlobFacts, SignedUrl, VideoPlace
+from video_jobs.storage.blobs import missing_input, thumbnail_name, video_name
+from video_jobs.storage.signing import good_until
+
+
+@dataclass(frozen=True)
+class MemoryBlob:
+    content: bytes
+    metadata: dict[str, str]
+
+
+class MemoryBlobs:
+    """See `ports.Blobs`."""
+
+    def __init__(self, clock: Callable[[], datetime]) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self.videos: dict[str, MemoryBlob] = {}
+        self.inputs: dict[str, bytes] = {}
+
+    def put_video(
+        self, place: VideoPlace, chunks: Iterator[bytes], metadata: Callable[[], Mapping[str, str]]
+    ) -> bool:
+        blob = MemoryBlob(b"".join(chunks), dict(metadata()))
+        with self._lock:
+            return self.videos.setdefault(video_name(place), blob) is blob
+
+    def find_video(self, place: VideoPlace) -> BlobFacts | None:
+        blob = self.videos.get(video_name(place))
+        return BlobFacts(len(blob.content), dict(blob.metadata)) if blob else None
+
+    def put_thumbnail(self, place: VideoPlace, ending: str, content_type: str, content: bytes) -> None:
+        self.videos[thumbnail_name(place, ending)] = MemoryBlob(content, {})
+
+    def put_summary(self, owner: str, job_id: str, content: bytes) -> None:
+        self.videos[f"{owner}/{job_id}/job.json"] = MemoryBlob(content, {})
+
+    def put_input(self, owner: str, job_id: str, image: InputImage, content: bytes) -> None:
+        self.inputs[f"{owner}/{job_id}"] = content
+
+    def get_input(self, owner: str, job_id: str) -> bytes:
+        if f"{owner}/{job_id}" not in self.inputs:
+            raise InputMissing(missing_input(job_id))
+        return self.inputs[f"{owner}/{job_id}"]
+
+    def delete_input(self, owner: str, job_id: str) -> None:
+        self.inputs.pop(f"{owner}/{job_id}", None)
+
+    def delete_job(self, owner: str, job_id: str) -> None:
+        with self._lock:
+            for name in [name for name in self.videos if name.startswith(f"{owner}/{job_id}/")]:
+                del self.videos[name]
+        self.delete_input(owner, job_id)
+
+    def sign_video(self, place: VideoPlace) -> SignedUrl:
+        return SignedUrl(f"memory:{video_name(place)}", good_until(self._clock()))
+
+    def sign_download(self, place: VideoPlace) -> SignedUrl:
+        return SignedUrl(f"memory:{video_name(place)}?download", good_until(self._clock()))
+
+    def sign_thumbnail(self, place: VideoPlace, ending: str) -> SignedUrl:
+        return SignedUrl(f"memory:{thumbnail_name(place, ending)}", good_until(self._clock()))
+
+    def ping(self) -> None:
+        pass
