@@ -27,6 +27,7 @@ from video_jobs.job import Job, Status
 from video_jobs.job_view import event_id, job_view
 from video_jobs.messages import NOTIFY_QUEUE, NotifyMessage
 from video_jobs.ports import Hook, LiveJob
+from video_jobs.quota import OwnerLimits
 from video_jobs.storage.memory import QueuedMessage
 from video_jobs.webhooks.webhook import Webhook, WebhookStatus
 
@@ -361,6 +362,27 @@ def test_ten_clicks_tell_once(sora: Pipeline) -> None:
         send_webhook(sora.services, OWNER, job.id)
     sora.drain()
     assert len(sora.receiver.received) == 2
+    assert sora.live_jobs.keys == set()
+
+
+def test_sending_again_hides_nothing_that_a_crash_at_the_end_left_undone(
+    sora: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sora.services = replace(sora.services, owner_limits=OwnerLimits(at_once=1))
+    job = sora.submit(webhook_url=HOOK)
+
+    def broken(*_: Any) -> None:
+        raise StorageUnavailable("not now")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sora.blobs, "put_summary", broken)  # the first thing that follows the end
+        with pytest.raises(StorageUnavailable):
+            sora.run(job, lambda _: False)
+    send_webhook(sora.services, OWNER, job.id)
+    sora.drain()
+    assert hooked(sora, job).status is WebhookStatus.DELIVERED
+    assert sora.jobs.quota(OWNER).quota.alive == ()
+    assert f"{OWNER}/{job.id}/job.json" in sora.blobs.videos
     assert sora.live_jobs.keys == set()
 
 
