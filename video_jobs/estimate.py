@@ -15,7 +15,7 @@ FEWEST = 3
 MOST_KEPT = 50
 """Durations; older ones go, so that a video API that has become faster or slower is soon known for it."""
 
-_LONGEST = 86_400.0  # seconds; longer is no duration, but a clock that is wrong
+_SHORTEST, _LONGEST = 0.1, 86_400.0  # seconds; anything else is no duration, but a clock that is wrong
 _MOST_QUANTILES = 21  # the shortest, the longest, and every twentieth between them
 _NARROWEST = 1.0  # seconds; video APIs tell time in whole ones
 _LATE = 0.9
@@ -44,7 +44,7 @@ class Estimate:
 
     def with_one_more(self, duration: float) -> Estimate:
         """What is no duration teaches nothing."""
-        if not 0 < duration <= _LONGEST:
+        if not _SHORTEST <= duration <= _LONGEST:
             return self
         kept = (*self.durations, round(duration, 1))[-MOST_KEPT:]
         return replace(self, durations=kept, jobs=self.jobs + 1)

@@ -192,6 +192,7 @@ class Job:
     backend_status: str | None = None  #: the backend's own word, for people
     backend_request_id: str | None = None
     expires_at: datetime | None = None  #: when the backend deletes job and bytes
+    looked_at: datetime | None = None  #: when the video API last told how far it is
     not_found_since: datetime | None = None
     no_output_since: datetime | None = None
     progress: int | None = None  #: percent; None where nothing tells

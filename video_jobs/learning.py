@@ -14,7 +14,7 @@ from video_jobs.services import Services
 log = logging.getLogger("reelkeep.estimates")
 
 _MOST_TRIES = 3  # a sample that is lost to a race does no harm: whoever won it learned as much
-_LONGEST_UNWATCHED = timedelta(minutes=1)  # between two looks, for the middle of it to say when a job ended
+_LONGEST_UNWATCHED = timedelta(minutes=1)  # in which a job may have ended, for the middle of it to say when
 
 
 def forecast(services: Services, job: Job) -> Forecast | None:
@@ -63,10 +63,11 @@ def duration_of(job: Job, seen: BackendJob, now: datetime) -> float | None:
     """
     if job.submitting_since is None or job.submitted_at is None:
         return None  # made elsewhere, or for a job before this one
-    shortest, longest = job.updated_at - job.submitted_at, now - job.submitting_since
+    # From the last look that told something: others may have told nothing, or nobody may have looked.
+    shortest, longest = (job.looked_at or job.submitted_at) - job.submitted_at, now - job.submitting_since
     if seen.created_at is not None and seen.finished_at is not None:
         told = seen.finished_at - seen.created_at
-    elif now - job.updated_at <= _LONGEST_UNWATCHED:
+    elif longest - shortest <= _LONGEST_UNWATCHED:
         told = (shortest + longest) / 2
     else:
         return None

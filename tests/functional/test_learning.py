@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from job_api.options import list_options
+from sweep_jobs.sweep import sweep_jobs
 from tests.pipeline import Pipeline
 from tests.unit.jobs import LATER, NOW, a_job_in, a_look
 from video_jobs.errors import Conflict, StorageUnavailable
@@ -59,6 +60,22 @@ def test_where_the_video_api_tells_no_times_the_middle_between_two_looks_counts(
     videos.run_until(job, Status.FETCHING)
     [duration] = known(videos, job).durations
     assert abs(duration - RUN_SECONDS) < 10
+
+
+@pytest.mark.parametrize("trouble", ["looks fail", "the app stands still"])
+def test_what_nobody_could_see_does_not_count_as_work(pipeline: Pipeline, trouble: str) -> None:
+    job = pipeline.run_until(pipeline.submit(), Status.RUNNING)
+    if trouble == "looks fail":
+        pipeline.fault("get", status=500, times=1000)
+        pipeline.run(job, lambda _: pipeline.now() > job.created_at + timedelta(minutes=10))
+        pipeline.simulator.faults.clear()
+    else:
+        pipeline.messages.queued.clear()
+        pipeline.advance(600)
+        sweep_jobs(pipeline.services)
+    pipeline.run_until(job, Status.FETCHING)
+    [duration] = known(pipeline, job).durations
+    assert abs(duration - RUN_SECONDS) <= 1
 
 
 def test_a_job_that_fails_teaches_nothing(pipeline: Pipeline) -> None:
@@ -151,7 +168,7 @@ def test_who_loses_the_race_for_an_estimate_every_time_gives_up(
     assert len(tries) == 3
 
 
-RUNNING = a_job_in(Status.RUNNING, updated_at=NOW + timedelta(seconds=40))
+RUNNING = a_job_in(Status.RUNNING, looked_at=NOW + timedelta(seconds=40))
 DONE = a_look(BackendState.SUCCEEDED)
 
 
@@ -164,6 +181,12 @@ def test_what_nobody_watched_teaches_nothing_where_the_video_api_tells_no_times(
 def test_a_clock_is_believed_within_what_two_looks_have_seen(told: int, believed: int) -> None:
     seen = replace(DONE, created_at=NOW, finished_at=NOW + timedelta(seconds=told))
     assert duration_of(RUNNING, seen, LATER) == believed
+
+
+def test_what_was_adopted_after_its_end_teaches_nothing_where_the_video_api_tells_no_times() -> None:
+    at = NOW + timedelta(minutes=4)
+    adopted = replace(RUNNING, submitted_at=at, updated_at=at, looked_at=None)
+    assert duration_of(adopted, DONE, at + timedelta(seconds=3)) is None
 
 
 def test_what_was_made_elsewhere_teaches_nothing() -> None:

@@ -39,7 +39,7 @@ def test_the_last_fifty_durations_are_kept_and_all_are_counted():
     assert estimate.jobs == MOST_KEPT + 10
 
 
-@pytest.mark.parametrize("duration", [0.0, -1.0, 86_401.0, math.inf, -math.inf, math.nan])
+@pytest.mark.parametrize("duration", [0.0, 0.04, -1.0, 86_401.0, math.inf, -math.inf, math.nan])
 def test_what_is_no_duration_teaches_nothing(duration: float):
     assert learned(60.0).with_one_more(duration) == learned(60.0)
 

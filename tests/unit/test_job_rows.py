@@ -120,6 +120,7 @@ FULL = a_job(
     backend_status="failed",
     backend_request_id="req_1",
     expires_at=NOW + DAY,
+    looked_at=NOW,
     not_found_since=NOW,
     no_output_since=NOW,
     progress=99,

@@ -30,6 +30,7 @@ def looked(job: Job, now: datetime, backend_job: BackendJob) -> Job:
         backend_status=backend_job.status,
         backend_request_id=backend_job.request_id or job.backend_request_id,
         expires_at=backend_job.expires_at or job.expires_at,
+        looked_at=now,
         not_found_since=None,
         no_output_since=None,
         reason=None,
