@@ -19,7 +19,7 @@ def simulator() -> Iterator[Simulator]:
 
 @pytest.mark.parametrize(
     ("dialect", "jobs", "spread", "used"),
-    [("azure-sora", 120, 15.0, 0.94), ("azure-sora", 60, 0.0, 0.90), ("openai-videos", 60, 15.0, 0.90)],
+    [("azure-sora", 120, 15.0, 0.94), ("azure-sora", 60, 0.0, 0.95), ("openai-videos", 60, 15.0, 0.90)],
 )
 def test_slots_are_used_and_never_overdrawn_and_nobody_overtakes(
     simulator: Simulator, dialect: str, jobs: int, spread: float, used: float

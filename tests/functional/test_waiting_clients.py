@@ -18,7 +18,7 @@ from job_api import wait
 from job_api.act import cancel_job, delete_job
 from job_api.wait import follow_job, read_wait
 from tests.pipeline import OWNER, Pipeline
-from video_jobs.errors import InvalidRequest, JobNotFound
+from video_jobs.errors import InvalidRequest, JobNotFound, StorageUnavailable
 from video_jobs.job import Job, Status
 from video_jobs.storage.memory import MemoryBlobs
 from video_jobs.storage.signing import WINDOW
@@ -202,6 +202,34 @@ def test_who_comes_when_too_many_wait_is_answered_at_once(
         return [places.acquire(blocking=False) for _ in range(3)]
 
     assert asyncio.run(three()) == [True, True, False], "the places are free again"
+
+
+def test_who_goes_away_or_gets_an_error_while_waiting_leaves_the_place(
+    sora: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places = places_for(2)
+    monkeypatch.setattr(wait, "_places", places)
+    job = sora.submit()
+
+    async def two() -> None:
+        gone, refused = (
+            asyncio.create_task(follow_job(sora.services, OWNER, job.id, named=None, seconds=25))
+            for _ in range(2)
+        )
+        while places.acquire(blocking=False):
+            places.release()
+            await asyncio.sleep(0.005)
+        gone.cancel()
+        await asyncio.gather(gone, return_exceptions=True)
+        monkeypatch.setattr(sora.jobs, "get", unreadable)
+        with pytest.raises(StorageUnavailable):
+            await refused
+
+    def unreadable(*_: Any) -> Any:
+        raise StorageUnavailable("not now")
+
+    asyncio.run(two())
+    assert [places.acquire(blocking=False) for _ in range(3)] == [True, True, False]
 
 
 def places_for(count: int) -> threading.BoundedSemaphore:
