@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from video_jobs.accept import accept, begin, retry_key
-from video_jobs.errors import JobNotFound, NotRetriable
+from video_jobs.errors import InputMissing, JobNotFound, NotRetriable
 from video_jobs.ids import new_job_id
 from video_jobs.job import Job, Status
 from video_jobs.lookup import find_job
@@ -33,7 +33,6 @@ def retry_job(services: Services, owner: str, job_id: str) -> Job:
     earlier = services.jobs.find_entry(owner, key)
     if earlier is None:
         now = services.clock()
-        image = services.blobs.get_input(owner, old.id) if old.request.input_image else None
         job = Job(
             id=new_job_id(now),
             owner=owner,
@@ -46,7 +45,7 @@ def retry_job(services: Services, owner: str, job_id: str) -> Job:
             adopts=old.adopts,
             webhook=services.webhooks.hook_for(old.webhook.url if old.webhook else None),
         )
-        accepted = accept(services, job, IdempotencyEntry(owner, key, key, job.id), image)
+        accepted = accept(services, job, IdempotencyEntry(owner, key, key, job.id), _image_of(services, old))
         if not isinstance(accepted, IdempotencyEntry):
             return begin(services, accepted)
         earlier = accepted
@@ -56,3 +55,15 @@ def retry_job(services: Services, owner: str, job_id: str) -> Job:
         raise NotRetriable(
             f"{old.id} was tried again as {earlier.job_id}, which has been deleted. Submit a new job."
         ) from None
+
+
+def _image_of(services: Services, old: Job) -> bytes | None:
+    """None also where it is gone: what the video API has can be taken up without it, and a job that would have to be
+    made anew says that it is missing.
+    """
+    if old.request.input_image is None:
+        return None
+    try:
+        return services.blobs.get_input(old.owner, old.id)
+    except InputMissing:
+        return None

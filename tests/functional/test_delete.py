@@ -380,9 +380,9 @@ def test_a_backend_that_is_away_is_asked_when_it_is_back(pipeline: Pipeline) -> 
 # --- a job and the one that tries it again -------------------------------------------------------
 
 
-def lost_and_back(pipeline: Pipeline) -> Job:
+def lost_and_back(pipeline: Pipeline, **changes: Any) -> Job:
     """Given up because the backend had forgotten it; and now the backend knows it again, with its video."""
-    job = pipeline.submit()
+    job = pipeline.submit(**changes)
     [made] = pipeline.simulator.world.everything()
     pipeline.simulator.world.delete(made)
     lost = pipeline.run(job)

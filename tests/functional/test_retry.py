@@ -151,6 +151,27 @@ def test_the_input_image_is_carried_over(pipeline: Pipeline) -> None:
         assert made_for(pipeline, pipeline.job(new)).order.inpaint_items
 
 
+def test_a_retry_whose_image_is_gone_says_so_and_pays_for_nothing(pipeline: Pipeline) -> None:
+    pipeline.fault("create", status=400)
+    old = pipeline.submit(input_image=picture(pipeline))
+    pipeline.blobs.inputs.clear()
+    new = retry(pipeline, old)
+    assert new.status is Status.FAILED
+    assert new.error is not None
+    assert new.error.code == "input_image_missing"
+    assert names_each_other(pipeline, old, new)
+    pipeline.drain()
+    assert (pipeline.backend_jobs(), pipeline.live_jobs.keys) == (0, set())
+
+
+def test_a_retry_takes_up_what_was_generated_though_the_image_is_gone(sora: Pipeline) -> None:
+    old = lost_and_back(sora, input_image=picture(sora))
+    made = sora.backend_jobs()
+    sora.blobs.inputs.clear()
+    assert sora.run(retry(sora, old)).status is Status.SUCCEEDED
+    assert sora.backend_jobs() == made
+
+
 def test_nothing_of_a_second_click_stays_behind(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
     pipeline.fault("create", status=400)
     old = pipeline.submit(input_image=picture(pipeline))
