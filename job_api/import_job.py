@@ -61,6 +61,11 @@ class ImportRequest(BaseModel):
             raise ValueError("give either backend_job_id or, for Azure Sora, generation_id")
         return self
 
+    @property
+    def named(self) -> str:
+        """The id that was asked for."""
+        return self.backend_job_id or self.generation_id or ""
+
 
 def read_import(body: bytes) -> ImportRequest:
     """Raises InvalidRequest or a kind of it; nothing was written then."""
@@ -80,7 +85,7 @@ def import_job(services: Services, owner: str, request: ImportRequest) -> Job:
     found = _look(services, backend, request)
     claim = services.claims.find(backend.base_url, found.id)
     if claim is not None:
-        return _holders_job(services, owner, claim)
+        return _holders_job(services, owner, claim, request.named)
     key = key_of("import", backend.base_url, found.id)
     earlier = services.jobs.find_entry(owner, key)
     if earlier is None:
@@ -100,22 +105,22 @@ def import_job(services: Services, owner: str, request: ImportRequest) -> Job:
         if not isinstance(accepted, IdempotencyEntry):
             return begin(services, accepted)
         earlier = accepted
-    return _visible(services, owner, earlier.job_id, found.id)
+    return _visible(services, owner, earlier.job_id, request.named)
 
 
 def _look(services: Services, backend: BackendRef, request: ImportRequest) -> BackendJob:
-    named = request.backend_job_id or request.generation_id or ""
     try:
         client = services.backends.client(backend)
-        return client.get(request.backend_job_id or client.job_of(named))
+        return client.get(request.backend_job_id or client.job_of(request.named))
     except (NotFound, Gone, Rejected):
-        raise BackendJobNotFound(named) from None
+        raise BackendJobNotFound(request.named) from None
 
 
-def _holders_job(services: Services, owner: str, claim: Claim) -> Job:
+def _holders_job(services: Services, owner: str, claim: Claim, named: str) -> Job:
+    """`named` is the id that was asked for: to name the job that a generation is of would tell that it is there."""
     if claim.owner != owner:
-        raise BackendJobNotFound(claim.backend_job_id)
-    return _visible(services, owner, claim.job_id, claim.backend_job_id)
+        raise BackendJobNotFound(named)
+    return _visible(services, owner, claim.job_id, named)
 
 
 def _visible(services: Services, owner: str, job_id: str, named: str) -> Job:

@@ -152,7 +152,7 @@ def test_an_idempotency_key_of_one_owner_is_nothing_to_another(app: Pipeline) ->
 
 def test_what_one_owner_has_another_can_not_import(app: Pipeline) -> None:
     for holder in EVERYBODY:
-        made = submit(app, holder)
+        made = app.run(submit(app, holder))
         elsewhere = made_elsewhere(app)
         assert ask(holder, "import_job", {"backend_job_id": elsewhere.id})[0] == 202
         before = stored(app)
@@ -160,6 +160,9 @@ def test_what_one_owner_has_another_can_not_import(app: Pipeline) -> None:
             for backend_job_id in (made.backend_job_id, elsewhere.id):
                 status, problem, _ = ask(who, "import_job", {"backend_job_id": backend_job_id})
                 assert (status, problem["code"]) == (404, "backend_job_not_found")
+            there, never_was = made.outputs[0].generation_id, "gen_never0was"
+            answers = [ask(who, "import_job", {"generation_id": name})[:2] for name in (there, never_was)]
+            assert json.dumps(answers[0]).replace(there, never_was) == json.dumps(answers[1])
         assert stored(app) == before
 
 
