@@ -107,5 +107,9 @@ def _field_problem(model: type[BaseModel], error: Any) -> FieldProblem:
             message = f"is not known; known are {', '.join(model.model_fields)}"
         case _:
             message = str(error["msg"]).removeprefix("Value error, ")
-    # The field's own name is the client's input too.
-    return FieldProblem("".join(c if c.isprintable() else "?" for c in field[:_LONGEST_NAME]), message)
+    return FieldProblem(shown_name(field), message)
+
+
+def shown_name(name: str) -> str:
+    """A field's own name, which is the client's input too: short and printable."""
+    return "".join(c if c.isprintable() else "?" for c in name[:_LONGEST_NAME])

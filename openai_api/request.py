@@ -15,6 +15,7 @@ from http_edge.submissions import (
     Prompt,
     Size,
     WholeNumber,
+    file_in,
     from_data_url,
     idempotency_key,
     image_in,
@@ -69,7 +70,7 @@ def read_create(
     """Raises InvalidRequest or a kind of it; nothing was written then."""
     key = idempotency_key(headers)
     fields, files = read_fields(headers, body, read_form)
-    content = _file_in(files) if files is not None else None
+    content = file_in(files, _IMAGE) if files is not None else None
     request = validated(CreateVideo, fields)
     if content is None:
         content = _referenced(_reference_in(fields))
@@ -100,13 +101,6 @@ def _fingerprint(fields: dict[str, Any], image: InputImage | None) -> str:
     except RecursionError as error:
         raise InvalidRequest.of("body", "is nested too deeply", code="invalid_json") from error
     return hashlib.sha256(whole.encode("ascii")).hexdigest()
-
-
-def _file_in(files: dict[str, Any]) -> bytes | None:
-    strange = sorted(set(files) - {_IMAGE})
-    if strange:
-        raise InvalidRequest.of(strange[0], f"is no file that is taken; send the image as {_IMAGE}")
-    return files[_IMAGE].read() if _IMAGE in files else None
 
 
 def _reference_in(fields: dict[str, Any]) -> Any:

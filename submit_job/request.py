@@ -16,6 +16,7 @@ from http_edge.submissions import (
     Prompt,
     Size,
     WholeNumber,
+    file_in,
     from_data_url,
     idempotency_key,
     image_in,
@@ -63,9 +64,7 @@ def read_submission(headers: Mapping[str, str], body: bytes, read_form: FormRead
 
 
 def _from_form(fields: dict[str, Any], files: dict[str, Any]) -> tuple[SubmitRequest, bytes | None]:
-    strange = sorted(set(files) - {"input_image"})
-    if strange:
-        raise InvalidRequest.of(strange[0], "is no file that is taken; send the image as input_image")
+    content = file_in(files, "input_image")
     if "input_image" in fields:
         raise InvalidRequest.of("input_image", "must be a file part with a file name, in multipart")
     if "metadata" in fields:
@@ -73,5 +72,4 @@ def _from_form(fields: dict[str, Any], files: dict[str, Any]) -> tuple[SubmitReq
             fields["metadata"] = json.loads(fields["metadata"])
         except (ValueError, RecursionError) as error:
             raise InvalidRequest.of("metadata", f"must be a JSON object in a form: {error}") from error
-    content: bytes | None = files["input_image"].read() if "input_image" in files else None
     return validated(SubmitRequest, fields), content

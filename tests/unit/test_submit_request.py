@@ -4,16 +4,21 @@ import base64
 import hashlib
 import io
 import json
+import tracemalloc
 from collections.abc import Mapping
 from typing import Any
+from unittest.mock import patch
 
+import azure.functions as func
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from http_edge.submissions import LARGEST_BODY, LONGEST_PROMPT
+from http_edge.submissions import LARGEST_BODY, LONGEST_PROMPT, from_data_url
+from openai_api.request import read_create
 from submit_job.request import read_submission
 from tests.unit.examples import moderately_many
+from tests.unit.test_openai_videos_door import BACKENDS
 from video_jobs.errors import InvalidRequest, RequestTooLarge, UnsupportedContentType
 from video_jobs.images import LARGEST_IMAGE
 from video_jobs.job import InputImage
@@ -496,3 +501,64 @@ def test_every_part_of_a_request_is_in_its_fingerprint(pictures: dict[str, bytes
         *(fingerprint(input_image=data_url(content)) for content in pictures.values()),
     ]
     assert len(set(prints)) == len(prints)
+
+
+# --- forms as hostile clients write them ---------------------------------------------------------
+
+FIELD = b'--xyz\r\nContent-Disposition: form-data; name="prompt"\r\n\r\na boat\r\n'
+NAMELESS = b"--xyz\r\nContent-Disposition: form-data\r\n\r\n?\r\n"
+NAMELESS_FILE = b"--xyz\r\nContent-Disposition: form-data; filename=a\r\n\r\n?\r\n"
+OTHER_FILE = b"--xyz\r\nContent-Disposition: form-data; name=z; filename=a\r\n\r\n?\r\n"
+
+
+def send_body(door: str, body: bytes) -> Submission:
+    """As the Functions worker reads a form."""
+    request = func.HttpRequest(
+        "POST", "/api", headers={**FORM, "content-length": str(len(body))}, body=body + b"--xyz--\r\n"
+    )
+    read = request.get_body(), lambda: (request.form, request.files)
+    if door == "openai":
+        return read_create(request.headers, *read, BACKENDS)
+    return read_submission(request.headers, *read)
+
+
+@pytest.mark.parametrize("door", ["jobs", "openai"])
+@pytest.mark.parametrize("parts", [NAMELESS, NAMELESS_FILE, NAMELESS_FILE + OTHER_FILE])
+def test_a_form_with_a_nameless_part_is_refused(door: str, parts: bytes):
+    assert send_body(door, FIELD).prompt == "a boat"
+    with pytest.raises(InvalidRequest, match="a part without a name"):
+        send_body(door, FIELD + parts)
+
+
+@pytest.mark.parametrize("door", ["jobs", "openai"])
+def test_a_form_of_very_many_parts_is_refused_unread(door: str):
+    part = b'--xyz\r\nContent-Disposition: form-data; name="a"\r\n\r\n?\r\n'
+    with (
+        patch.object(func.HttpRequest, "form", property(lambda _: pytest.fail("it was read"))),
+        pytest.raises(InvalidRequest, match="more than 1000 parts"),
+    ):
+        send_body(door, part * 1002)
+
+
+@pytest.mark.parametrize("name", [b"a\x1b[31m", b"n" * 10_000])
+@pytest.mark.parametrize("door", ["jobs", "openai"])
+def test_a_strange_files_name_comes_back_short_and_printable(door: str, name: bytes):
+    part = b'--xyz\r\nContent-Disposition: form-data; name="' + name + b'"; filename=a\r\n\r\n?\r\n'
+    with pytest.raises(InvalidRequest, match="is no file that is taken") as error:
+        send_body(door, FIELD + part)
+    [said] = fields_refused(error.value)
+    assert said.isprintable()
+    assert len(said) <= 100
+
+
+@pytest.mark.parametrize(
+    "text", ["data:" + ";" * 500_000, "data:" + ";a" * 250_000, "data:;base64,!" + "," * 500_000]
+)
+def test_a_data_url_that_is_none_takes_no_memory_to_refuse(text: str):
+    tracemalloc.start()
+    try:
+        with pytest.raises(InvalidRequest):
+            from_data_url("input_image", text)
+        assert tracemalloc.get_traced_memory()[1] < 4 * len(text)
+    finally:
+        tracemalloc.stop()
