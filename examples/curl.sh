@@ -47,8 +47,9 @@ done
 [ "$status" = succeeded ] || { field error message <<< "$job" >&2; exit 1; }
 
 # The URL is signed: no key is sent with it, which would be nothing for the storage to see.
-curl -sS --fail --retry 5 "$(field videos 0 url <<< "$job")" -o "$FILE"
+curl -sS --fail --retry 5 "$(field videos 0 url <<< "$job")" -o "$FILE.part"
 expected=$(field videos 0 sha256 <<< "$job")
-actual=$(python3 -c 'import hashlib, sys; print(hashlib.sha256(open(sys.argv[1], "rb").read()).hexdigest())' "$FILE")
-[ "$actual" = "$expected" ] || { echo "$FILE is not what was stored: sha256 $actual, not $expected" >&2; exit 1; }
+actual=$(python3 -c 'import hashlib, sys; print(hashlib.sha256(open(sys.argv[1], "rb").read()).hexdigest())' "$FILE.part")
+[ "$actual" = "$expected" ] || { echo "$FILE.part is not what was stored: sha256 $actual, not $expected" >&2; exit 1; }
+mv "$FILE.part" "$FILE"
 echo "$FILE, sha256 $actual"

@@ -229,6 +229,24 @@ def test_what_a_visitor_may_not_ask_is_refused_in_words(
     assert says in answer.json()["error"]
 
 
+ASK = """
+globalThis.fetch = async () => Response.json({detail: "the operator's", code: "x"}, {status: STATUS});
+console.error = () => {};
+const {POST} = require("./build/app/api/videos/route");
+const body = JSON.stringify({prompt: "a paper boat"});
+POST(new Request("http://x", {method: "POST", body})).then(
+  async (answer) => console.log(answer.status, (await answer.json()).error));
+"""
+
+
+@pytest.mark.usefixtures("server")  # which builds
+def test_what_is_the_operators_to_mend_is_not_shown_to_a_visitor() -> None:
+    for status in (401, 403, 404, 500, 503):
+        asked = [find_node(), "-e", ASK.replace("STATUS", str(status))]
+        said = subprocess.run(asked, cwd=NEXTJS, capture_output=True, text=True, timeout=30)
+        assert said.stdout.startswith("502 Videos can't be made right now"), said
+
+
 def test_only_what_is_signed_and_fresh_is_received(server: Server) -> None:
     another = "whsec_" + base64.b64encode(b"somebody else's secret!!").decode()
     before = server.said

@@ -4,6 +4,9 @@ import { randomUUID } from "node:crypto";
 
 import { reelkeep, ReelkeepProblem } from "../../../lib/reelkeep";
 
+/** The statuses that say something of what the visitor asked for. */
+const VISITORS = new Set([400, 409, 413, 422, 429]);
+
 export async function POST(request: Request): Promise<Response> {
   const asked: unknown = await request.json().catch(() => null);
   const prompt = typeof asked === "object" && asked !== null && "prompt" in asked ? asked.prompt : null;
@@ -15,16 +18,16 @@ export async function POST(request: Request): Promise<Response> {
     const job = await reelkeep().submit({ prompt, ...(hook ? { webhook_url: hook } : {}) }, key);
     return Response.json({ id: job.id, status: job.status }, { status: 202 });
   } catch (error) {
-    if (error instanceof ReelkeepProblem) return refusal(error.status, error.message, error.retryAfter);
-    console.error("Reelkeep can't be reached:", error);
-    return refusal(502, "Videos can't be made right now. Try again: with the same Idempotency-Key it is safe.");
+    if (error instanceof ReelkeepProblem && VISITORS.has(error.status))
+      return refusal(error.status, error.message, error.retryAfter);
+    // What is wrong between this app and Reelkeep is not the visitor's to mend, nor to see.
+    console.error("No video from Reelkeep:", error);
+    const later = error instanceof ReelkeepProblem ? error.retryAfter : null;
+    return refusal(502, "Videos can't be made right now. Try again: with the same Idempotency-Key it is safe.", later);
   }
 }
 
 function refusal(status: number, error: string, retryAfter: number | null = null): Response {
-  // What is wrong between this app and Reelkeep is not the visitor's to mend, nor to see.
-  const ours = status === 401 || status === 403;
   const headers = retryAfter === null ? {} : { "Retry-After": String(retryAfter) };
-  const told = { error: ours ? "Videos can't be made right now." : error };
-  return Response.json(told, { status: ours ? 502 : status, headers });
+  return Response.json({ error }, { status, headers });
 }
