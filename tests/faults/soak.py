@@ -170,6 +170,7 @@ def _report(machine: SoakMachine, books: Books) -> None:
     doubts = [seconds for job in jobs if (seconds := _seconds_in_doubt(job)) is not None]
     ended = [job for job in jobs if job.finished_at is not None]
     took = [_seconds_of(job) for job in ended]
+    told = machine.receiver.told
     slowest = f"; the slowest is {max(ended, key=_seconds_of).id}" if ended else ""
     print(
         f"""
@@ -178,11 +179,13 @@ def _report(machine: SoakMachine, books: Books) -> None:
     deleted             {sum(c.delete_asked for c in clients)}, of which {len(rows.tombstones)} tombstones wait for their time
     befell              {len(machine.kills)} kills of the function host, {len(machine.azurite_stops)} restarts of Azurite
     clients heard       {_counted(answers)}
+    the webhook heard   {len(told)} ends, {sum(map(len, told.values()))} times
 
     lost                {len(verdict.lost)}
     paid twice          {len(verdict.paid_twice)}
     paid and not had    {len(verdict.not_had)}
     left unfinished     {len(verdict.unfinished)}
+    ends not told       {len(verdict.untold)}
     otherwise broken    {len(verdict.other)}
     unconfirmed         {len(books.unconfirmed)}{_doubts(books)}
 

@@ -16,13 +16,15 @@ from tests.faults.soak_machine import SoakMachine
 from video_jobs.accept import key_of
 from video_jobs.gate import Gate
 from video_jobs.job import Job, Status
-from video_jobs.messages import FETCH_QUEUE, POLL_QUEUE
+from video_jobs.job_view import event_id
+from video_jobs.messages import FETCH_QUEUE, NOTIFY_QUEUE, POLL_QUEUE
 from video_jobs.storage.blobs import VIDEOS
 from video_jobs.storage.claims import CLAIMS_TABLE
 from video_jobs.storage.connection import StorageServices, connect
 from video_jobs.storage.gates import TableGates
 from video_jobs.storage.job_rows import from_row
 from video_jobs.storage.live_jobs import LIVE_TABLE
+from video_jobs.storage.quota_rows import QUOTA_KEY, from_quota_row
 from video_jobs.storage.tables import JOBS_TABLE
 
 OWNER = "default"
@@ -37,6 +39,7 @@ class Rows:
     live: list[str]  #: job ids
     claims: dict[str, str]  #: backend job id → job id
     gates: list[Gate]
+    places: list[str]  #: ids of the jobs that count as alive for their owner
 
     @classmethod
     def read(cls, storage: StorageServices) -> Rows:
@@ -56,6 +59,9 @@ class Rows:
                 if "job_id" in row  # the others are notes of what a job claims
             },
             gates=TableGates(storage.tables).all(),
+            places=[
+                job_id for row in rows if row["RowKey"] == QUOTA_KEY for job_id in from_quota_row(row).alive
+            ],
         )
 
     def unfinished(self) -> list[str]:
@@ -73,6 +79,7 @@ class Rows:
             for job_id in self.live
             if job_id in self.jobs and self.jobs[job_id].is_over
         ]
+        words += [f"{job_id} takes one of its owner's places" for job_id in self.places]
         for gate in self.gates:
             words += [f"{slot.job_id} holds a slot at {gate.backend}" for slot in gate.slots]
             if gate.contended:
@@ -117,11 +124,19 @@ class Verdict:
     paid_twice: list[str] = field(default_factory=list)
     not_had: list[str] = field(default_factory=list)  #: paid for, and no job has it
     unfinished: list[str] = field(default_factory=list)
+    untold: list[str] = field(default_factory=list)  #: ends that the webhook was not told as promised
     other: list[str] = field(default_factory=list)
 
     @property
     def broken(self) -> list[str]:
-        return [*self.lost, *self.paid_twice, *self.not_had, *self.unfinished, *self.other]
+        return [
+            *self.lost,
+            *self.paid_twice,
+            *self.not_had,
+            *self.unfinished,
+            *self.untold,
+            *self.other,
+        ]
 
 
 class Books:
@@ -171,6 +186,8 @@ class Books:
             ]
         for job in self.rows.jobs.values():
             self._check_videos(job)
+            self._check_what_was_told(job)
+        self.verdict.untold += [f"the receiver refused: {words}" for words in self._machine.receiver.refused]
         self._check_what_is_gone()
         for client in self.clients:
             self.verdict.other += [f"client {client.plan.number}: {problem}" for problem in client.problems]
@@ -280,6 +297,15 @@ class Books:
                 if made.id == job.backend_job_id and not made.deleted
             ]
 
+    def _check_what_was_told(self, job: Job) -> None:
+        """Its end, at least once, under one id, and nothing else."""
+        told = set(self._machine.receiver.told.get(job.id, ()))
+        if job.deleted_at is None and job.is_terminal and not told:
+            self.verdict.untold.append(f"the end of {job.id} ({job.status}) was never told")
+        strange = told - {(event_id(job), f"job.{job.status}")}
+        if strange and job.deleted_at is None:
+            self.verdict.untold.append(f"of {job.id}, which is {job.status}, was told: {sorted(strange)}")
+
     def _check_what_is_gone(self) -> None:
         # A tombstone's may be there: the last download is deleted when the time for it is over.
         self.verdict.other += [
@@ -316,7 +342,7 @@ class Books:
 
 
 def _queues() -> list[str]:
-    return [name + ending for name in (POLL_QUEUE, FETCH_QUEUE) for ending in ("", "-poison")]
+    return [name + ending for name in (POLL_QUEUE, FETCH_QUEUE, NOTIFY_QUEUE) for ending in ("", "-poison")]
 
 
 def _is_unconfirmed(job: Job) -> bool:

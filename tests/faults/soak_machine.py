@@ -1,5 +1,5 @@
-"""Azurite with its data on disk, the simulated video API and the function host with the app: real processes,
-some of which are killed."""
+"""Azurite with its data on disk, the simulated video API, a receiver of webhooks and the function host with the
+app: real processes, some of which are killed."""
 
 from __future__ import annotations
 
@@ -19,13 +19,15 @@ from typing import Any, Self
 import requests
 
 from local.azurite_process import HOST, Azurite
-from local.stack import BACKEND_SETTINGS, Service, storage_environment
+from local.stack import BACKEND_SETTINGS, WEBHOOK_SETTINGS, Service, storage_environment
+from tests.faults.soak_receiver import SoakReceiver
 from video_jobs.settings import Settings
 
 LEASE_SECONDS = 5
 CREATE_DEADLINE = 5  # seconds; the least that the app takes
 FETCH_DEADLINE = 20
 RUNNING_LIMIT = 4  # of the azure-sora backend, so that jobs wait in line
+MOST_AT_ONCE = 1000  # jobs of one owner: nobody is refused, and every place is taken and given back
 
 AZURE_SORA, OPENAI_VIDEOS = "azure-sora", "openai-videos"
 _PATHS = {AZURE_SORA: "/openai/v1/video/generations", OPENAI_VIDEOS: "/openai/v1"}
@@ -63,6 +65,7 @@ class SoakMachine:
         self._lives = 0
         self._port = _free_port()
         self.azurite = Azurite(folder / "azurite")
+        self.receiver = SoakReceiver(WEBHOOK_SETTINGS["WEBHOOK_SECRETS"])
         self.environment: dict[str, str] = {}
         self.kills: list[Kill] = []
         self.azurite_stops: list[float] = []  #: seconds that each took
@@ -98,6 +101,7 @@ class SoakMachine:
         return Settings.from_environment(self.environment)
 
     def _start(self) -> None:
+        self._parts.enter_context(self.receiver)
         self._parts.callback(self.azurite.stop)
         self.azurite.start()
         self.environment = storage_environment(self.azurite) | dict.fromkeys(BACKEND_SETTINGS, "")
@@ -114,6 +118,9 @@ class SoakMachine:
             "SOAK_API_KEY": self._key,
             "VIDEO_CREATE_DEADLINE_SECONDS": str(CREATE_DEADLINE),
             "VIDEO_FETCH_DEADLINE_SECONDS": str(FETCH_DEADLINE),
+            **WEBHOOK_SETTINGS,
+            "WEBHOOK_URL": self.receiver.url,
+            "OWNER_JOBS_AT_ONCE": str(MOST_AT_ONCE),
         }
         self._start_host()
         self._parts.callback(self.stop_host)
