@@ -67,10 +67,6 @@ def see_job(services: Services, job: Job) -> SeenJob:
     return SeenJob(body, ask_again_in(job, now, ahead=ahead, opens_at=open_at))
 
 
-def job_body(services: Services, job: Job) -> JobWithHistory:
-    return see_job(services, job).body
-
-
 def job_answer(services: Services, job: Job, status: int = 200) -> func.HttpResponse:
     """The job, where to find it again, and, while it is not finished, when to ask again."""
     seen = see_job(services, job)

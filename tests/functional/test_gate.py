@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from backend_api.gates import list_backends, pause_backend, resume_backend
-from http_edge.answers import job_body
+from http_edge.answers import see_job
 from job_api.act import cancel_job
 from local.simulator.server import Simulator
 from sweep_jobs.sweep import sweep_jobs
@@ -78,7 +78,7 @@ def waiting(pipeline: Pipeline, jobs: Iterable[Job]) -> int:
 
 
 def answer(pipeline: Pipeline, job: Job) -> dict[str, Any]:
-    return job_body(pipeline.services, pipeline.job(job))
+    return see_job(pipeline.services, pipeline.job(job)).body
 
 
 def create_times(pipeline: Pipeline, status: int | None = None) -> list[float]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from http_edge.answers import job_body
+from http_edge.answers import see_job
 from tests.pipeline import OWNER, Pipeline
 from video_jobs.errors import Conflict
 from video_jobs.job import Event, Job, Status
@@ -71,7 +71,7 @@ def test_each_of_several_videos_is_told(sora: Pipeline) -> None:
 
 def test_the_history_is_answered_with_the_job_and_stands_in_job_json(numbered: Pipeline) -> None:
     ended = numbered.run(numbered.submit())
-    told = job_body(numbered.services, ended)["history"]
+    told = see_job(numbered.services, ended).body["history"]
     assert [event["event"] for event in told] == WHOLE
     assert told[2] == {
         "at": f"{event_of(ended, 'submitted').at:%Y-%m-%dT%H:%M:%S.%f}"[:-3] + "Z",
@@ -101,7 +101,7 @@ def test_the_same_trouble_again_and_again_is_one_event_with_its_count(pipeline: 
     assert failed.times == 5
     assert failed.first_at is not None
     assert failed.first_at < failed.at
-    [told] = [e for e in job_body(pipeline.services, ended)["history"] if e["event"] == "look_failed"]
+    [told] = [e for e in see_job(pipeline.services, ended).body["history"] if e["event"] == "look_failed"]
     assert (told["times"], told["first_at"] < told["at"]) == (5, True)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
-import os
 import re
 import socket
 import time
@@ -30,14 +29,13 @@ from local.simulator.faults import Fault
 from local.simulator.server import Simulator
 from tests.functional.storage_adapters import a_name
 from tests.leaks import SECRETS
-from tests.pipeline import API_KEY, environment_for
+from tests.pipeline import API_KEY
 from tests.unit.test_principal import header
-from tests.whole_app import fresh_app
+from tests.whole_app import running_app
 from video_jobs import services
 from video_jobs.door_keys import DoorKeys
 from video_jobs.quota import OwnerLimits
 from video_jobs.sign_in import SignIn
-from video_jobs.storage.connection import connect
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -72,30 +70,14 @@ class Door:
 
 @pytest.fixture(scope="module")
 def door(azurite: Azurite) -> Iterator[Door]:
+    for name in ("httpx2", "httpcore2", "openai"):  # the client's own, not the app's: they log URLs
+        logging.getLogger(name).setLevel(logging.WARNING)
+    keys = f"alice:{ALICE}, bob:{BOB} {PLAIN}"
     with (
         Simulator(api_key=API_KEY, speed=60, running_limit=None) as simulator,
-        pytest.MonkeyPatch.context() as settings,
+        running_app(azurite, simulator, VIDEO_RUNNING_LIMIT="0", OPENAI_DOOR_KEYS=keys) as host,
     ):
-        for name in list(os.environ):
-            if name.startswith(("AZURE_OPENAI_", "VIDEO_", "AzureWebJobsStorage")):
-                settings.delenv(name)
-        environment = environment_for(
-            simulator,
-            "azure-sora",
-            AzureWebJobsStorage=azurite.connection_string,
-            VIDEO_RUNNING_LIMIT="0",
-            OPENAI_DOOR_KEYS=f"alice:{ALICE}, bob:{BOB} {PLAIN}",
-        )
-        for name, value in environment.items():
-            settings.setenv(name, value)
-        settings.setattr(services, "_services", None)
-        queues = connect(services.Settings.from_environment(environment).storage).queues
-        for queue in queues.list_queues():
-            queues.get_queue_client(queue.name).clear_messages()
-        for name in ("httpx2", "httpcore2", "openai"):  # the client's own, not the app's: they log URLs
-            logging.getLogger(name).setLevel(logging.WARNING)
-        with FunctionHost(fresh_app()) as host:
-            yield Door(host, simulator)
+        yield Door(host, simulator)
 
 
 @pytest.fixture(scope="module")
