@@ -7,7 +7,7 @@ from functools import cache
 
 import azure.functions as func
 
-from contract_api.reference import PAGE, answer_file
+from contract_api.reference import FILES, HEADERS, PAGE, cache_control
 from http_edge.etags import etag_of, has_already
 from http_edge.operations import ETAG, IF_NONE_MATCH, JSON, Answer, Operation, Parameter
 from http_edge.problems import answers_problems, dump
@@ -56,7 +56,7 @@ def blueprint_of(others: Iterable[func.Blueprint]) -> func.Blueprint:
     )
     @answers_problems
     def get_reference_function(req: func.HttpRequest) -> func.HttpResponse:
-        return answer_file(req, PAGE)
+        return _file(req, PAGE)
 
     @blueprint.function_name("get_reference_file")
     @blueprint.route("reference/{name}", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
@@ -69,6 +69,10 @@ def blueprint_of(others: Iterable[func.Blueprint]) -> func.Blueprint:
     )
     @answers_problems
     def get_reference_file_function(req: func.HttpRequest) -> func.HttpResponse:
-        return answer_file(req, req.route_params["name"])
+        return _file(req, req.route_params["name"])
 
     return blueprint
+
+
+def _file(req: func.HttpRequest, name: str) -> func.HttpResponse:
+    return FILES.answer(req, name, HEADERS, cache_control(name))

@@ -9,15 +9,10 @@ from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
 
-import azure.functions as func
-
 from http_edge.static_files import ASKED_ABOUT, FOR_A_DAY, StaticFiles, policy
 
 PAGE = "reference.html"
-
-_OWN = Path(__file__).parent / "static"
-_VIEWER = ("swagger-ui-bundle.js", "swagger-ui.css", "favicon-32x32.png")
-_POLICY = policy(
+HEADERS = policy(
     "default-src 'none'",
     "script-src 'self'",
     "style-src 'self'",
@@ -28,10 +23,13 @@ _POLICY = policy(
     "frame-ancestors 'none'",
 )
 
+_OWN = Path(__file__).parent / "static"
+_VIEWER = ("swagger-ui-bundle.js", "swagger-ui.css", "favicon-32x32.png")
 
-def answer_file(req: func.HttpRequest, name: str) -> func.HttpResponse:
-    """Raises HttpProblem for a file that does not belong to the page."""
-    return _FILES.answer(req, name, _POLICY, FOR_A_DAY if name in _VIEWER else ASKED_ABOUT)
+
+def cache_control(name: str) -> str:
+    """How long a browser may keep a file of the page."""
+    return FOR_A_DAY if name in _VIEWER else ASKED_ABOUT
 
 
 def _find() -> Iterable[Path]:
@@ -43,4 +41,4 @@ def _find() -> Iterable[Path]:
     return [*_OWN.iterdir(), *(viewer / name for name in _VIEWER)]
 
 
-_FILES = StaticFiles(_find)
+FILES = StaticFiles(_find)
