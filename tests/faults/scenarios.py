@@ -356,6 +356,18 @@ def told_again(machine: Machine) -> Story:
     return story
 
 
+def told_again_at_once(machine: Machine) -> Story:
+    """A client asks for it as soon as it sees the end, whatever of that end is still to be done."""
+    story = Story()
+    machine.services = replace(machine.services, owner_limits=OwnerLimits(at_once=1))
+    job = submit(machine, "at-once", webhook_url=HOOK)
+    story.expect(job, Status.SUCCEEDED)
+    machine.run(lambda: machine.pipeline.job(job).is_over)
+    machine.ask(lambda services: send_webhook(services, OWNER, job.id))
+    machine.run_to_the_end()
+    return story
+
+
 def deleted_before_it_was_told(machine: Machine) -> Story:
     story = Story()
     machine.pipeline.receiver.answers = [500] * 20
@@ -393,7 +405,7 @@ SCENARIOS: tuple[Play, ...] = (
     one_alive_at_once,
 )
 
-HOOKED: tuple[Play, ...] = (told_at_last, told_again, deleted_before_it_was_told)
+HOOKED: tuple[Play, ...] = (told_at_last, told_again, told_again_at_once, deleted_before_it_was_told)
 
 LIVES = [
     *((play, dialect, 1) for play in SCENARIOS for dialect in DIALECTS),

@@ -85,3 +85,13 @@ def test_the_largest_quota_fits_into_its_row_and_comes_back():
     assert max(len(value) for value in row.values() if isinstance(value, str)) < LARGEST_PROPERTY
     assert from_quota_row(row) == quota
     assert from_quota_row(to_quota_row("default", Quota())) == Quota()
+
+
+@pytest.mark.parametrize(
+    "broken", [{"alive": None}, {"accepted": None}, {"accepted": "many"}, {"day": "today"}]
+)
+def test_a_row_that_is_no_quota_is_told_as_one(broken: dict[str, object]):
+    """Anything but a ValueError would end the sweep over everybody's jobs."""
+    row = {**to_quota_row("default", Quota((), NOON.date(), 1)), **broken}
+    with pytest.raises(ValueError, match=r"quota|int|isoformat"):
+        from_quota_row({name: value for name, value in row.items() if value is not None})

@@ -11,7 +11,8 @@ from pydantic import TypeAdapter
 from video_jobs.job import Job
 
 SCHEMA = 1
-"""Grows when a row can't be read by the version before; new fields with a default don't need it."""
+"""Grows when a row must not be touched by the version before: new fields with a default don't need it where they may be
+lost, since that version leaves out what it doesn't know when it saves a row."""
 
 _NESTED = {"request", "metadata", "backend", "outputs", "error", "history", "webhook", "forecast"}
 _PROMPT = "prompt"  # on its own: with the rest of the request it would not fit into one property

@@ -19,5 +19,10 @@ def to_quota_row(owner: str, quota: Quota) -> dict[str, Any]:
 
 
 def from_quota_row(row: Mapping[str, Any]) -> Quota:
+    """Raises ValueError for a row that is no quota."""
     day = row.get("day")
-    return Quota(tuple(row["alive"].split()), date.fromisoformat(day) if day else None, row["accepted"])
+    try:
+        alive, accepted = tuple(str(row["alive"]).split()), int(row["accepted"])
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"The row is no quota: its {error} is missing or of the wrong kind.") from error
+    return Quota(alive, date.fromisoformat(day) if day else None, accepted)
