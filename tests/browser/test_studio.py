@@ -78,7 +78,7 @@ def test_a_prompt_becomes_videos_that_play_in_place(studio: Studio, monkeypatch:
     page.get_by_role("radio", name="2").check()
     page.get_by_role("button", name="Generate").click()
     made = card(page, "a paper boat")
-    expect(made).to_contain_text(re.compile("Handing over|about to start|Generating"))
+    expect(made).to_contain_text(re.compile("Handing over|At the video API|Generating"))
     expect(prompt_of(page)).to_have_value("")
     shot(page, "busy-desktop-light")
     expect(made.get_by_text("Ready")).to_be_visible()

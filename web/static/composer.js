@@ -9,7 +9,7 @@ import { attemptAnswered, attemptKey, keepDraft, readDraft } from "./draft.js";
 import { byId, el, icon, setText } from "./dom.js";
 import { estimateOf, readBackends } from "./options.js";
 import { Picture } from "./picture.js";
-import { counted, roughly, sentence, shapeOf, sizeWords } from "./words.js";
+import { counted, roughly, sentence, shapeOf, sizeWords, span } from "./words.js";
 
 /** @typedef {import("./options.js").Backend} Backend */
 /** @typedef {import("./jobs.js").Job} Job */
@@ -121,7 +121,7 @@ export class Composer {
     if (!backend) return "";
     const estimate = estimateOf(backend, values.size, Number(values.seconds));
     if (!estimate) return "No estimate yet for videos like this.";
-    return `Usually about ${roughly(estimate.typical_seconds)}, seldom more than ${roughly(estimate.late_seconds)} (${counted(estimate.jobs, "earlier job")}).`;
+    return `Usually ${roughly(estimate.typical_seconds)}, seldom more than ${span(estimate.late_seconds)} (${counted(estimate.jobs, "earlier job")}).`;
   }
 
   // --- sending ---

@@ -46,6 +46,6 @@ export class Progress {
   left(now) {
     if (this.#expectedAt === null) return "";
     const seconds = (this.#expectedAt - now) / 1000;
-    return seconds > 1 ? `about ${roughly(seconds)} left` : seconds > -20 ? "any moment now" : "taking longer than usual";
+    return seconds > 1 ? `${roughly(seconds)} left` : seconds > -20 ? "any moment now" : "taking longer than usual";
   }
 }

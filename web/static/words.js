@@ -23,7 +23,8 @@ export function statusWords(job) {
     case "submitting":
       return "Handing over";
     case "queued":
-      return "Accepted, about to start";
+      // Looked at seldom, so it may be generating by now.
+      return "At the video API";
     case "running":
       return "Generating";
     case "fetching":
@@ -85,8 +86,8 @@ export function bytesWords(bytes) {
   return `${value < 10 ? value.toFixed(1) : Math.round(value)} ${unit}`;
 }
 
-/** A length of time, roughly. @param {number} seconds */
-export function roughly(seconds) {
+/** A length of time, as one says it. @param {number} seconds */
+export function span(seconds) {
   if (seconds < 8) return "a few seconds";
   if (seconds < 55) return `${Math.round(seconds / 5) * 5} seconds`;
   if (seconds < 100) return seconds < 75 ? "a minute" : "a minute and a half";
@@ -94,6 +95,9 @@ export function roughly(seconds) {
   const hours = Math.round(seconds / 3600);
   return hours === 1 ? "an hour" : `${hours} hours`;
 }
+
+/** The same, as a guess. @param {number} seconds */
+export const roughly = (seconds) => (seconds < 8 ? span(seconds) : `about ${span(seconds)}`);
 
 /** A moment, as one says it. @param {string} time RFC 3339 @param {number} now */
 export function ago(time, now) {
