@@ -308,6 +308,18 @@ def test_a_proxy_is_named_and_the_way_behind_it_is_not_guessed_at(monkeypatch: p
     assert host == Finding(Mark.RIGHT, "host", "reached through the proxy proxy.example:3128")
 
 
+@pytest.mark.parametrize(
+    "proxy", ["http://somebody:s3/cret@proxy.example:3128", "somebody:s3/cret@proxy.example:1", "http://[::1"]
+)
+def test_of_a_proxy_that_can_not_be_read_nothing_is_shown(
+    monkeypatch: pytest.MonkeyPatch, proxy: str
+) -> None:
+    monkeypatch.setenv("https_proxy", proxy)
+    [host] = check_way("https://api.example/v1", "VIDEO_BACKENDS")
+    assert host.mark is Mark.WRONG
+    assert "s3" not in repr(host)
+
+
 # --- what the video API answers ---
 
 WRONG_HTML = {"body": "<html><title>Please sign in</title></html>"}

@@ -27,8 +27,7 @@ def check_way(url: str, setting: str) -> list[Finding]:
     """Whether a connection to the host of the URL comes about. `setting` names what the URL was set by."""
     proxy = select_proxy(url, get_environ_proxies(url))
     if proxy:
-        address = urlsplit(proxy)
-        return [right("host", f"reached through the proxy {address.hostname}:{address.port or 80}")]
+        return [_proxy(proxy)]
     parts = urlsplit(url)
     host = parts.hostname or ""
     port = parts.port or (443 if parts.scheme == "https" else 80)
@@ -57,6 +56,21 @@ def check_way(url: str, setting: str) -> list[Finding]:
     with connection:
         reached = right("host", f"{named}{_kind(addresses[0])}, port {port} is open")
         return [reached] if parts.scheme != "https" else [reached, _check_tls(connection, host, setting)]
+
+
+def _proxy(address: str) -> Finding:
+    """Its address may hold a password, which no part of it that can't be read may show."""
+    try:
+        parts = urlsplit(address)
+        host, port = parts.hostname, parts.port or 80
+    except ValueError:
+        host, port = None, 0
+    if host is None:
+        words = "the proxy that the environment names has no address that can be read."
+        return wrong(
+            "host", words, "Write it as http://HOST:PORT; in a password, what is no letter or digit as %XX."
+        )
+    return right("host", f"reached through the proxy {host}:{port}")
 
 
 def is_local(url: str) -> bool:
