@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError
 
 from video_jobs.errors import FieldProblem, InvalidRequest, RequestTooLarge
 from video_jobs.webhooks.url import LONGEST_URL
 
 _LARGEST_METADATA = 16_000  # UTF-16 units as JSON; a table property holds 32K
+_MOST_ENTRIES = 16  # of metadata
+_MOST_FIELDS = 1000  # of a body: each that is wrong costs the validation a kilobyte
 _MOST_PROBLEMS = 50  # that are told at once
 _LONGEST_NAME = 100  # characters of a field's name that are repeated
 
@@ -33,6 +35,13 @@ def utf16_units(text: str) -> int:
     return len(text.encode("utf-16-le")) // 2
 
 
+def _few_enough(metadata: Any) -> Any:
+    """Before each of them is looked at."""
+    if isinstance(metadata, dict) and len(metadata) > _MOST_ENTRIES:
+        raise ValueError(f"has {len(metadata)} entries; at most {_MOST_ENTRIES} are taken")
+    return metadata
+
+
 def _short_enough(metadata: dict[str, str]) -> dict[str, str]:
     if utf16_units(json.dumps(metadata, ensure_ascii=False)) > _LARGEST_METADATA:
         raise ValueError(f"is longer than {_LARGEST_METADATA} characters as JSON")
@@ -44,8 +53,9 @@ Metadata = Annotated[
         Annotated[str, Field(min_length=1, max_length=64), AfterValidator(plain_words)],
         Annotated[str, Field(max_length=512), AfterValidator(plain_words)],
     ],
-    Field(max_length=16, description="Your own words about the job; they come back with it."),
+    Field(max_length=_MOST_ENTRIES, description="Your own words about the job; they come back with it."),
     AfterValidator(_short_enough),
+    BeforeValidator(_few_enough),
 ]
 
 BackendName = Annotated[
@@ -87,6 +97,9 @@ def json_object(body: bytes, example: str) -> dict[str, Any]:
 
 def validated(model: type[M], raw: dict[str, Any]) -> M:
     """Raises InvalidRequest with every problem at once, by the name of its field; the first fifty of very many."""
+    if len(raw) > _MOST_FIELDS:
+        known = ", ".join(model.model_fields)
+        raise InvalidRequest.of("body", f"has {len(raw)} fields; known are {known}")
     try:
         return model.model_validate(raw)
     except ValidationError as error:

@@ -14,9 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from http_edge.fields import validated
 from http_edge.submissions import LARGEST_BODY, LONGEST_PROMPT, from_data_url
 from openai_api.request import read_create
-from submit_job.request import read_submission
+from submit_job.request import SubmitRequest, read_submission
 from tests.unit.examples import moderately_many
 from tests.unit.test_openai_videos_door import BACKENDS
 from video_jobs.errors import InvalidRequest, RequestTooLarge, UnsupportedContentType
@@ -562,3 +563,17 @@ def test_a_data_url_that_is_none_takes_no_memory_to_refuse(text: str):
         assert tracemalloc.get_traced_memory()[1] < 4 * len(text)
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize("where", ["body", "metadata"])
+def test_very_many_fields_take_no_memory_to_refuse(where: str):
+    many = {f"{number:x}": 1 for number in range(20_000)}
+    raw = {"prompt": "a boat", **(many if where == "body" else {"metadata": many})}
+    tracemalloc.start()
+    try:
+        with pytest.raises(InvalidRequest, match=f"{where}: has 200") as error:
+            validated(SubmitRequest, raw)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
+    assert len(error.value.problems) == 1
