@@ -18,7 +18,7 @@ from video_jobs.finish import finish
 from video_jobs.job import Job
 from video_jobs.job_view import event_id
 from video_jobs.messages import NotifyMessage, refuse_far_ahead
-from video_jobs.ports import Hook, LiveJob, StoredJob
+from video_jobs.ports import Hook, StoredJob
 from video_jobs.schedule import notify_delay
 from video_jobs.services import Services
 from video_jobs.update import update
@@ -47,9 +47,6 @@ def notify_client(services: Services, message: NotifyMessage) -> None:
     if message.turn is not None and message.turn < hook.turn:
         log.info("%s: turn %s of its webhook is over; dropped", job.id, message.turn)
         return
-    if hook.by_hand:
-        # Whoever settled the round before just now may have taken its live row away since.
-        services.live_jobs.add(LiveJob.of(job))
     try:
         saved = _tell(services, message, stored, hook).job
     except TransitionRefused as refused:

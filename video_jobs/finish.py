@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from video_jobs import admission, places
+from video_jobs.errors import JobNotFound
 from video_jobs.job import Job
 from video_jobs.job_view import history_view, job_summary
 from video_jobs.ports import LiveJob
@@ -26,4 +27,15 @@ def finish(services: Services, job: Job) -> None:
     if is_untold(job):
         keep_telling(services, job)
         return
-    services.live_jobs.remove(LiveJob.of(job))
+    live = LiveJob.of(job)
+    services.live_jobs.remove(live)
+    if job.webhook is not None and _is_asked_again(services, job):
+        services.live_jobs.add(live)
+
+
+def _is_asked_again(services: Services, job: Job) -> bool:
+    """Whether a new round was begun while the one before ended, whose live row this was too."""
+    try:
+        return is_untold(services.jobs.get(job.owner, job.id).job)
+    except JobNotFound:
+        return False

@@ -26,7 +26,7 @@ from video_jobs.finish import finish
 from video_jobs.job import Job, Status
 from video_jobs.job_view import event_id, job_view
 from video_jobs.messages import NOTIFY_QUEUE, NotifyMessage
-from video_jobs.ports import Hook, LiveJob
+from video_jobs.ports import Hook, LiveJob, StoredJob
 from video_jobs.quota import OwnerLimits
 from video_jobs.storage.memory import QueuedMessage
 from video_jobs.webhooks.webhook import Webhook, WebhookStatus
@@ -397,15 +397,44 @@ def test_sending_again_before_the_next_try_is_due_takes_its_place(sora: Pipeline
     assert len(sora.receiver.received) == 3
 
 
-def test_a_live_row_that_a_settled_round_took_away_is_back_for_the_next_one(sora: Pipeline) -> None:
+@pytest.mark.parametrize("stored_first", [True, False])
+def test_a_round_that_is_asked_for_while_the_one_before_ends_is_found_by_the_sweeper(
+    sora: Pipeline, monkeypatch: pytest.MonkeyPatch, stored_first: bool
+) -> None:
+    """Its message is never sent, and whoever ends the round before takes away the live row that was both's."""
     job = failed(sora)
+    save, send = sora.jobs.save, sora.messages.send_notify
+
+    def unsent(message: NotifyMessage, delay: timedelta) -> None:
+        monkeypatch.setattr(sora.messages, "send_notify", send)
+        raise StorageUnavailable("The queue is away.")
+
+    def ask_again() -> None:
+        monkeypatch.setattr(sora.messages, "send_notify", unsent)
+        with pytest.raises(StorageUnavailable):
+            send_webhook(sora.services, OWNER, job.id)
+
+    def saving(stored: StoredJob, changed: Job) -> StoredJob:
+        monkeypatch.setattr(sora.jobs, "save", save)
+        if not stored_first:
+            sora.live_jobs.remove(LiveJob.of(job))
+            return save(stored, changed)
+        saved = save(stored, changed)
+        ask_again()
+        return saved
+
+    if stored_first:
+        monkeypatch.setattr(sora.jobs, "save", saving)
+        sora.drain()
+    else:
+        sora.drain()
+        monkeypatch.setattr(sora.jobs, "save", saving)
+        ask_again()
+    assert hooked(sora, job).status is WebhookStatus.PENDING
+    sora.advance(180)
+    sweep_jobs(sora.services)
     sora.drain()
-    send_webhook(sora.services, OWNER, job.id)
-    sora.live_jobs.remove(LiveJob.of(job))  # by whoever settled the round before
-    sora.receiver.answers = [500]
-    sora.deliver(sora.take_next())
-    assert len(sora.live_jobs.keys) == 1
-    sora.drain()
+    assert hooked(sora, job).status is WebhookStatus.DELIVERED
     assert sora.live_jobs.keys == set()
 
 

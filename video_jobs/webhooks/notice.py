@@ -50,6 +50,7 @@ def tell_again(services: Services, stored: StoredJob) -> Job:
     transitions.notice_again(stored.job, now)
     services.live_jobs.add(LiveJob.of(stored.job))
     job = update(services.jobs, stored, partial(transitions.notice_again, now=now)).job
+    services.live_jobs.add(LiveJob.of(job))  # whoever ended the round before may have removed it
     assert job.webhook is not None
     message = NotifyMessage(owner=job.owner, job_id=job.id, turn=job.webhook.turn)
     services.messages.send_notify(message, _AT_ONCE)
