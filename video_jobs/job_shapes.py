@@ -120,7 +120,7 @@ class WebhookView(TypedDict):
     """Who is told of a job's end, and how far that has come."""
 
     url: Url | None
-    """Without its query, which may hold a secret; null for the app's own."""
+    """Scheme and host: the rest may hold a secret. Null for the app's own."""
     event_id: str | None
     """The header `webhook-id` of every attempt; null until the job has ended."""
     status: WebhookStatus

@@ -121,7 +121,7 @@ def _webhook(job: Job) -> WebhookView | None:
         return None
     waits = job.is_terminal and hook.status is WebhookStatus.PENDING
     return {
-        "url": hook.url.partition("?")[0] if hook.url is not None else None,
+        "url": "/".join(hook.url.split("/")[:3]) if hook.url is not None else None,
         "event_id": event_id(job) if job.is_terminal else None,
         "status": hook.status,
         "next_try_at": time_text(hook.due_at or job.finished_at) if waits else None,

@@ -75,7 +75,7 @@ def test_the_end_of_a_job_is_told_once_its_videos_are_there(pipeline: Pipeline) 
     assert (told.event["data"]["id"], told.event["data"]["status"]) == (job.id, "succeeded")
     assert told.event["data"]["videos"][0]["sha256"]
     assert view(pipeline, job) == {
-        "url": "https://hooks.example.test/reelkeep",
+        "url": "https://hooks.example.test",
         "event_id": told.id,
         "status": "delivered",
         "next_try_at": None,

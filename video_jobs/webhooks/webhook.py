@@ -36,7 +36,7 @@ class Delivery:
 
 @dataclass(frozen=True)
 class Webhook:
-    """Where and how far. The URL may hold a secret in its query: it is for the row and the call, nothing else."""
+    """Where and how far. The URL may hold a secret in its path or query: it is for the row and the call, nothing else."""
 
     url: str | None = None  #: None: the app's own, from its settings
     status: WebhookStatus = WebhookStatus.PENDING
