@@ -176,6 +176,23 @@ def test_unlisted_methods_and_unknown_routes_are_not_found(app: func.FunctionApp
         assert requests.patch(f"{host.url}/api/any", timeout=10).text == "any"
 
 
+def test_what_another_site_has_a_browser_send_changes_nothing_here(app: func.FunctionApp) -> None:
+    called: list[str] = []
+
+    @app.route(route="things", methods=["GET", "POST"])
+    def things(req: func.HttpRequest) -> str:
+        called.append(req.method)
+        return "done"
+
+    with web(app) as host:
+        url = f"{host.url}/api/things"
+        assert requests.post(url, headers={"Sec-Fetch-Site": "cross-site"}, timeout=10).status_code == 403
+        assert called == []
+        for site in ("same-origin", "none"):
+            assert requests.post(url, headers={"Sec-Fetch-Site": site}, timeout=10).status_code == 200
+        assert requests.get(url, headers={"Sec-Fetch-Site": "cross-site"}, timeout=10).status_code == 200
+
+
 def test_the_route_prefix_comes_from_host_json(app: func.FunctionApp, tmp_path: Path) -> None:
     answer_with_its_name(app, "root", "v1/videos")
     (tmp_path / "host.json").write_text('{"extensions": {"http": {"routePrefix": ""}}}')
