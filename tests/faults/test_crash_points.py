@@ -35,7 +35,7 @@ def simulator(shared_simulator: Simulator) -> Iterator[Simulator]:
 LONG = (three_for_two_places, tried_again_what_was_generated, one_alive_at_once, through_the_openai_door)
 """Of these, and of each scenario's further lives, a sample is explored here; `make faults` explores all."""
 
-_SAMPLE = 4
+_SAMPLE = 7
 
 
 def _every(play: Play, dialect: str, variants: int) -> int:
