@@ -27,17 +27,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from video_jobs.accept import accept, begin, key_of
 from video_jobs.door_keys import DoorKey
-from video_jobs.errors import JobNotFound, StorageUnavailable
 from video_jobs.ids import made_at
 from video_jobs.job import Job
 from video_jobs.ports import IdempotencyEntry, StoredJob
 from video_jobs.services import Services
-from video_jobs.submit import Submission, new_job, submit_job
+from video_jobs.submit import Submission, job_of, new_job, submit_job
 
 log = logging.getLogger("reelkeep.door")
 
@@ -67,7 +65,7 @@ def create_video(
 
     last, entry = last_number(find)
     for earlier in _perhaps_its_own(find, last, entry, arrived_at, repeat=repeat):
-        found = _job_of(services, earlier, job)
+        found = job_of(services, earlier, job)
         if found is not None:
             return found
     while True:
@@ -77,7 +75,7 @@ def create_video(
         if not isinstance(stored, IdempotencyEntry):
             return _begun(services, stored)
         if repeat or stored.request_hash == _REPEAT:
-            found = _job_of(services, stored, job)
+            found = job_of(services, stored, job)
             if found is not None:
                 return found
 
@@ -118,15 +116,3 @@ def _perhaps_its_own(
             yield entry
         last -= 1
         entry = find(last) if last else None
-
-
-def _job_of(services: Services, entry: IdempotencyEntry, asked: Job) -> Job | None:
-    """None where it has been deleted. A storage fault is no reason to have it sent again: there is a job."""
-    try:
-        job = services.jobs.get(entry.owner, entry.job_id).job
-    except JobNotFound:
-        return None
-    except StorageUnavailable:
-        made = made_at(entry.job_id)
-        return replace(asked, id=entry.job_id, created_at=made, updated_at=made)
-    return None if job.deleted_at is not None else job

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from video_jobs.accept import accept, begin, key_of
-from video_jobs.errors import IdempotencyKeyReused, JobNotFound
-from video_jobs.ids import new_job_id
+from video_jobs.errors import IdempotencyKeyReused, JobNotFound, StorageUnavailable
+from video_jobs.ids import made_at, new_job_id
 from video_jobs.job import InputImage, Job
 from video_jobs.ports import IdempotencyEntry
 from video_jobs.services import Services
@@ -43,11 +43,11 @@ def submit_job(services: Services, owner: str, submission: Submission) -> Job:
         key = key_of(submission.idempotency_key)
         earlier = services.jobs.find_entry(owner, key)
         if earlier is not None:
-            return _earlier_job(services, earlier, submission)
+            return _earlier_job(services, earlier, submission, job)
         entry = IdempotencyEntry(owner, key, submission.fingerprint, job.id)
     stored = accept(services, job, entry, submission.image_bytes)
     if isinstance(stored, IdempotencyEntry):
-        return _earlier_job(services, stored, submission)
+        return _earlier_job(services, stored, submission, job)
     return begin(services, stored)
 
 
@@ -72,17 +72,26 @@ def new_job(services: Services, owner: str, submission: Submission) -> Job:
     )
 
 
-def _earlier_job(services: Services, entry: IdempotencyEntry, submission: Submission) -> Job:
+def job_of(services: Services, entry: IdempotencyEntry, asked: Job) -> Job | None:
+    """None where it has been deleted. A storage fault is no reason to have it sent again: there is a job."""
+    try:
+        job = services.jobs.get(entry.owner, entry.job_id).job
+    except JobNotFound:
+        return None
+    except StorageUnavailable:
+        made = made_at(entry.job_id)
+        return replace(asked, id=entry.job_id, created_at=made, updated_at=made)
+    return None if job.deleted_at is not None else job
+
+
+def _earlier_job(services: Services, entry: IdempotencyEntry, submission: Submission, asked: Job) -> Job:
     if entry.request_hash != submission.fingerprint:
         raise IdempotencyKeyReused(
             "This Idempotency-Key came before with another request. Use a new key for a new request, and the "
             "same body for the same key."
         )
-    try:
-        job = services.jobs.get(entry.owner, entry.job_id).job
-    except JobNotFound:
-        job = None
-    if job is None or job.deleted_at is not None:
+    job = job_of(services, entry, asked)
+    if job is None:
         raise IdempotencyKeyReused(
             "The job that this Idempotency-Key stands for has been deleted. Use a new key for a new job."
         )

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from unittest.mock import patch
 
 import pytest
 import requests
@@ -460,3 +461,11 @@ def test_the_librarys_warnings_do_not_name_signed_urls(
     quieten_libraries()
     logging.getLogger("urllib3.connection").warning("Failed to parse headers (url=http://x?sig=SECRET)")
     assert "SECRET" not in caplog.text
+
+
+def test_a_key_that_has_a_job_gives_it_though_its_row_can_not_be_read_just_then(pipeline: Pipeline) -> None:
+    first = pipeline.submit(key="k")
+    with patch.object(pipeline.jobs, "get", side_effect=StorageUnavailable("no")):
+        again = pipeline.submit(key="k")
+    assert (again.id, again.request) == (first.id, first.request)
+    assert pipeline.backend_jobs() == 1
