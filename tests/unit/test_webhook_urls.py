@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.examples import moderately_many
-from video_jobs.webhooks.addresses import is_loopback, is_public
+from video_jobs.net.addresses import is_loopback, is_public
 from video_jobs.webhooks.url import LONGEST_URL, HookUrl, read_hook_url
 
 HOSTILE = [

@@ -8,41 +8,26 @@ is read.
 from __future__ import annotations
 
 import contextlib
-import socket
-import ssl
-import threading
 from collections.abc import Callable, Mapping
 from http.client import HTTPException
 
-from certifi import where
-from urllib3 import BaseHTTPResponse, HTTPConnectionPool, HTTPSConnectionPool, Timeout
+from urllib3 import BaseHTTPResponse
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 from urllib3.exceptions import SSLError as CertificateError
 from urllib3.exceptions import TimeoutError as TimedOut
 
 from video_jobs.backends.answers import wait_hint
-from video_jobs.deadline import Deadline, WatchedHTTPConnection, WatchedHTTPSConnection
 from video_jobs.errors import Undelivered
-from video_jobs.webhooks.addresses import Address, is_loopback, is_public
-from video_jobs.webhooks.url import HookUrl, addresses_of, read_hook_url
+from video_jobs.net.addresses import Address, is_loopback, is_public
+from video_jobs.net.deadline import Deadline
+from video_jobs.net.pinned import NotReachable, Resolve, checked_addresses, pool_to, resolve
+from video_jobs.webhooks.url import HookUrl, read_hook_url
 
 DEADLINE = 20.0
 """Seconds for the whole of one delivery; Standard Webhooks says 15 to 30."""
 
-_CONNECT_TIMEOUT = 10.0  # seconds
-_MOST_ADDRESSES = 3  # of one name that are tried, while none of them takes the connection
-
-Resolve = Callable[[str, int], list[str]]
-"""Gives the addresses of a name. Raises OSError where it has none."""
-
-
 Answer = tuple[int, float | None]
 """A status, and the seconds that the receiver wants us to wait."""
-
-
-def resolve(host: str, port: int) -> list[str]:
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
 class HttpWebhookSender:
@@ -84,18 +69,12 @@ class HttpWebhookSender:
         return status
 
     def _addresses(self, hook: HookUrl, deadline: Deadline) -> list[Address]:
-        """Raises Undelivered where there is none, or one that is not allowed: then the others are no better."""
-        answers = _within(deadline, lambda: self._resolve(hook.host, hook.port))
-        try:
-            addresses = addresses_of(answers)
-        except ValueError:
-            addresses = []
-        if not addresses:
-            raise Undelivered("Its host name has no address.")
+        """Raises Undelivered."""
         allowed = self._is_public if hook.scheme == "https" else is_loopback
-        if not all(allowed(address) for address in addresses):
-            raise Undelivered("Its host name leads to a private or reserved address, where nothing is sent.")
-        return addresses[:_MOST_ADDRESSES]
+        try:
+            return checked_addresses(hook.host, hook.port, deadline, self._resolve, allowed)
+        except NotReachable as error:
+            raise Undelivered(str(error)) from None
 
     def _post(
         self,
@@ -127,20 +106,7 @@ class HttpWebhookSender:
     def _post_to(
         self, address: Address, hook: HookUrl, headers: Mapping[str, str], body: bytes, deadline: Deadline
     ) -> Answer:
-        host = f"[{address}]" if address.version == 6 else str(address)
-        connecting = max(min(_CONNECT_TIMEOUT, deadline.left), 0.001)
-        timeout = Timeout(connect=connecting, read=max(deadline.left, 0.001))
-        pool: HTTPConnectionPool
-        if hook.scheme == "https":
-            # The same roots that the video APIs' certificates are checked with.
-            trusted = ssl.create_default_context(cafile=self._ca_file or where())
-            pool = HTTPSConnectionPool(
-                host, hook.port, timeout=timeout, ssl_context=trusted, server_hostname=hook.host
-            )
-            pool.ConnectionCls = WatchedHTTPSConnection
-        else:
-            pool = HTTPConnectionPool(host, hook.port, timeout=timeout)
-            pool.ConnectionCls = WatchedHTTPConnection
+        pool = pool_to(address, hook.scheme, hook.host, hook.port, deadline, self._ca_file)
         with contextlib.closing(pool):
             response: BaseHTTPResponse = pool.urlopen(
                 "POST",
@@ -156,27 +122,6 @@ class HttpWebhookSender:
                 if deadline.expired:  # which looks to the library like the end of the headers
                     raise TimeoutError
                 return response.status, wait_hint(response.headers)
-
-
-def _within(deadline: Deadline, look_up: Callable[[], list[str]]) -> list[str]:
-    """The system's resolver has no deadline: one that hangs is left behind in its thread. Raises Undelivered."""
-    answers: list[str] = []
-    errors: list[Exception] = []
-
-    def run() -> None:
-        try:
-            answers.extend(look_up())
-        except (OSError, UnicodeError) as error:
-            errors.append(error)
-
-    thread = threading.Thread(target=run, name="resolve-webhook", daemon=True)
-    thread.start()
-    thread.join(deadline.left)
-    if thread.is_alive():
-        raise Undelivered("Its host name could not be looked up in time.")
-    if errors:
-        raise Undelivered("Its host name can't be looked up.")
-    return answers
 
 
 def _in_words(error: BaseException, deadline: Deadline) -> str:

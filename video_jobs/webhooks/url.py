@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address
 
-from video_jobs.webhooks.addresses import is_loopback, is_public
+from video_jobs.net.addresses import is_loopback, is_public
 
 LONGEST_URL = 2000
 """Characters."""
 
-_URL = re.compile(r"(?P<scheme>[a-z]+)://(?P<authority>[^/?]*)(?P<path>/[^?]*)?(?P<query>\?.*)?")
-_AUTHORITY = re.compile(r"(?P<host>\[[^\]]*\]|[^:\[\]]*)(?::(?P<port>[0-9]{1,5}))?")
+_URL = re.compile(r"^(?P<scheme>[a-z]+)://(?P<authority>[^/?]*)(?P<path>/[^?]*)?(?P<query>\?.*)?")
+_AUTHORITY = re.compile(r"^(?P<host>\[[^\]]*\]|[^:\[\]]*)(?::(?P<port>[0-9]{1,5}))?")
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _HERE = "localhost"
@@ -102,8 +102,3 @@ def _literal(text: str) -> tuple[str, bool]:
     if not is_public(address):
         raise ValueError("must lead to the public internet, not to a private or reserved address")
     return str(address), False
-
-
-def addresses_of(answers: list[str]) -> list[IPv4Address | IPv6Address]:
-    """What a resolver answered. Raises ValueError for what is no address."""
-    return [ip_address(answer) for answer in answers]

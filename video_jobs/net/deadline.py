@@ -51,12 +51,14 @@ class Deadline:
             with self._lock:
                 self._socket = None
 
-    def _watch(self, sock: socket.socket | None) -> None:
+    def _watch(self, sock: socket.socket | None, *, is_new: bool = False) -> None:
         with self._lock:
-            self.connected = True
             self._socket = sock
             if self.expired:
                 self._shut_down()
+            if self.expired and is_new:
+                raise TimeoutError  # nothing has been sent over it, and nothing will be
+            self.connected = True
 
     def _expire(self) -> None:
         with self._lock:
@@ -79,7 +81,7 @@ class _Watched:
         super().connect()  # type: ignore[misc]
         deadline = getattr(_current, "deadline", None)
         if deadline is not None:
-            deadline._watch(self.sock)
+            deadline._watch(self.sock, is_new=True)
 
     def getresponse(self) -> Any:
         deadline = getattr(_current, "deadline", None)

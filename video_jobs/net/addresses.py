@@ -1,4 +1,4 @@
-"""Which addresses a webhook may lead to: those of the public internet, and of nothing that stands closer to us.
+"""Which IP addresses count as public: a webhook, and a video at another host, may be nowhere else.
 
 From IANA's special-purpose registries, and stricter. Python's own `is_global` is not used: it takes NAT64 and
 6to4, which lead to any IPv4 address there is, and it differs between versions.

@@ -1,0 +1,103 @@
+"""Connections to an address that was checked, and to no other.
+
+A name is resolved once, each of its addresses is checked, and the connection goes to one of them, while TLS proves the
+name: a name server that answers differently the second time changes nothing. No proxy is asked.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import threading
+from collections.abc import Callable
+from functools import cache
+from ipaddress import ip_address
+
+from certifi import where
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, Timeout
+
+from video_jobs.net.addresses import Address
+from video_jobs.net.deadline import Deadline, WatchedHTTPConnection, WatchedHTTPSConnection
+
+CONNECT_TIMEOUT = 10.0  # seconds
+_MOST_ADDRESSES = 3  # of one name that are tried, while none of them takes the connection
+
+Resolve = Callable[[str, int], list[str]]
+"""Gives the addresses of a name. Raises OSError where it has none."""
+
+
+class NotReachable(Exception):
+    """The name has no address, or one that is not allowed. The message is in our words and does not name the host."""
+
+
+class NotAllowed(NotReachable):
+    """The name leads to an address that may not be connected to."""
+
+
+def resolve(host: str, port: int) -> list[str]:
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+def checked_addresses(
+    host: str, port: int, deadline: Deadline, look_up: Resolve, allowed: Callable[[Address], bool]
+) -> list[Address]:
+    """The first few addresses of a name. Raises NotReachable, also where only one of them is not allowed."""
+    try:
+        addresses = [ip_address(answer) for answer in _within(deadline, lambda: look_up(host, port))]
+    except ValueError:
+        addresses = []
+    if not addresses:
+        raise NotReachable("Its host name has no address.")
+    if not all(allowed(address) for address in addresses):
+        raise NotAllowed("Its host name leads to a private or reserved address, where nothing is sent.")
+    return addresses[:_MOST_ADDRESSES]
+
+
+def pool_to(
+    address: Address, scheme: str, host: str, port: int, deadline: Deadline, ca_file: str | None = None
+) -> HTTPConnectionPool:
+    """A pool of one connection to `address`, whose certificate, with https, must be for `host`.
+
+    It can be ended by the deadline that is `watching`. Close it after use.
+    """
+    to = f"[{address}]" if address.version == 6 else str(address)
+    connecting = max(min(CONNECT_TIMEOUT, deadline.left), 0.001)
+    timeout = Timeout(connect=connecting, read=max(deadline.left, 0.001))
+    pool: HTTPConnectionPool
+    if scheme == "https":
+        pool = HTTPSConnectionPool(
+            to, port, timeout=timeout, ssl_context=_trusted(ca_file or where()), server_hostname=host
+        )
+        pool.ConnectionCls = WatchedHTTPSConnection
+    else:
+        pool = HTTPConnectionPool(to, port, timeout=timeout)
+        pool.ConnectionCls = WatchedHTTPConnection
+    return pool
+
+
+@cache
+def _trusted(ca_file: str) -> ssl.SSLContext:
+    """The same roots that the video APIs' certificates are checked with. To read them costs some milliseconds."""
+    return ssl.create_default_context(cafile=ca_file)
+
+
+def _within(deadline: Deadline, look_up: Callable[[], list[str]]) -> list[str]:
+    """The system's resolver has no deadline: one that hangs is left behind in its thread. Raises NotReachable."""
+    answers: list[str] = []
+    errors: list[Exception] = []
+
+    def run() -> None:
+        try:
+            answers.extend(look_up())
+        except (OSError, UnicodeError) as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=run, name="resolve", daemon=True)
+    thread.start()
+    thread.join(deadline.left)
+    if thread.is_alive():
+        raise NotReachable("Its host name could not be looked up in time.")
+    if errors:
+        raise NotReachable("Its host name can't be looked up.")
+    return answers

@@ -1,0 +1,65 @@
+"""Web addresses that another server names: read once, strictly, as the HTTP library itself parses them.
+
+Two readers of one address that disagree about its host are how a key reaches a stranger: `urlsplit` takes the host
+of `http://a\\@b` to be `b`, and urllib3, which makes the connection, takes it to be `a`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from urllib.parse import urljoin
+
+from urllib3.exceptions import LocationParseError
+from urllib3.util import parse_url
+
+LONGEST = 8000
+"""Characters of an address. Signed ones are long; a request line of more than 8 KiB is refused by most servers."""
+
+_FORBIDDEN = re.compile(r"[\x00-\x1f\x7f\\]")
+_PORTS = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True)
+class WebAddress:
+    """An absolute http or https address without credentials."""
+
+    scheme: str
+    host: str  #: a name or an IP address, without brackets; lower case
+    port: int
+    target: str  #: path and query, percent-encoded
+
+    @property
+    def origin(self) -> tuple[str, str, int]:
+        return self.scheme, self.host, self.port
+
+    @property
+    def netloc(self) -> str:
+        """For the Host header."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
+
+    def __str__(self) -> str:
+        return f"{self.scheme}://{self.netloc}{self.target}"
+
+
+def read_address(text: str, base: str | None = None) -> WebAddress:
+    """`base`: the address that a relative one is relative to. Raises ValueError, whose words repeat nothing of it."""
+    text = text.strip(" ")
+    if len(text) > LONGEST:
+        raise ValueError(f"it is longer than {LONGEST} characters")
+    if _FORBIDDEN.search(text):
+        raise ValueError("it holds a backslash or a control character")
+    try:
+        parts = parse_url(urljoin(base, text) if base is not None else text)
+        host = (parts.host or "").strip("[]").lower()
+        scheme = (parts.scheme or "").lower()
+    except (LocationParseError, ValueError):
+        raise ValueError("it is no web address") from None
+    if scheme not in _PORTS or not host or not host.isascii() or "%" in host:
+        raise ValueError("it is no http or https address")
+    if parts.auth is not None or "@" in host:
+        raise ValueError("it holds a user name")
+    if parts.port == 0:
+        raise ValueError("it has the port 0")
+    return WebAddress(scheme, host, parts.port or _PORTS[scheme], parts.request_uri)
