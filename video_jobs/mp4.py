@@ -2,43 +2,71 @@
 
 An MP4 is a sequence of boxes (ISO/IEC 14496-12, 4.2): 32 bits of length, four letters of type. Length 1
 means that 64 bits of length follow, length 0 that the box reaches to the end of the file.
+
+Encoders and gateways leave bytes behind the last box: padding, a new line, a tag. Every player opens such a file,
+so they are counted and no fault, once the movie and its data are whole.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
-from dataclasses import dataclass
 
-_LARGEST_MOOV = 4 << 20  # enough for hours of video; of a larger one only the facts stay unread
+from video_jobs.media.mp4_facts import FactsReader, Mp4Facts
+
+__all__ = ["InvalidMp4", "Mp4Check", "Mp4Facts"]
+
+_LARGEST_MOOV = 4 << 20  # bytes; enough for hours of video; of a larger one only the facts stay unread
+_LARGEST_MOOF = 256 << 10
+_MOST_BOXES = 200_000  # hours of video in fragments of a second have a tenth
+_LARGEST_TAIL = 64 << 10  # bytes behind the last box, but for zeros
+_READ = {"moov": _LARGEST_MOOV, "moof": _LARGEST_MOOF}
+_NEEDED = ("moov", "mdat", "moof")
+_KNOWN = frozenset(
+    (
+        *_NEEDED,
+        "ftyp",
+        "mfra",
+        "free",
+        "skip",
+        "uuid",
+        "meta",
+        "udta",
+        "sidx",
+        "ssix",
+        "styp",
+        "emsg",
+        "prft",
+        "wide",
+    )
+)
 
 
 class InvalidMp4(ValueError):
     """The bytes are no whole MP4; the message says where they break off or go wrong."""
 
 
-@dataclass(frozen=True)
-class Mp4Facts:
-    """What the movie header tells; None where it could not be read."""
-
-    width: int | None = None  #: pixels, of the first track that has a picture
-    height: int | None = None
-    duration_ms: int | None = None
-
-
 class Mp4Check:
-    """Feed it the file piece by piece, then call `finish`."""
+    """Feed it the file piece by piece, then call `finish`. What it keeps does not grow with the file."""
 
     def __init__(self) -> None:
         self._header = bytearray()  # of the box that begins here, as far as it has come
         self._left: int | None = 0  # bytes of the open box still to come; None: all that comes
-        self._kinds: list[str] = []
-        self._moov = bytearray()
+        self._kind = ""  # of the open box, or the last one
+        self._box_bytes = 0  # of it, as far as it has come
+        self._boxes = 0
+        self._whole: set[str] = set()  # of those in _NEEDED that have come whole
+        self._body = bytearray()  # of the open box, where it is one that is read
+        self._facts = FactsReader()
+        self._tail: int | None = None  # bytes behind the last box, once that is known to be the last
+        self._tail_is_zero = True
 
     def feed(self, chunk: bytes) -> None:
         """Raises InvalidMp4 as soon as the bytes can't be boxes."""
         view = memoryview(chunk)
-        while view:
+        while view and self._boxes <= _MOST_BOXES:
+            if self._tail is not None:
+                self._take_tail(view)
+                return
             if self._left == 0:
                 taken = view[: self._header_size() - len(self._header)]
                 self._header += taken
@@ -46,30 +74,45 @@ class Mp4Check:
                     self._open_box()
             else:
                 taken = view[: self._left]
-                if self._kinds[-1] == "moov" and len(self._moov) < _LARGEST_MOOV:
-                    self._moov += taken
+                if len(self._body) < _READ.get(self._kind, 0):
+                    self._body += taken[: _READ[self._kind] - len(self._body)]
+                self._box_bytes += len(taken)
                 if self._left is not None:
                     self._left -= len(taken)
+                    if self._left == 0:
+                        self._close_box()
             view = view[len(taken) :]
 
     def finish(self) -> Mp4Facts:
-        """Raises InvalidMp4 unless the last box ends here and there was a movie among them."""
-        if self._header:
+        """Raises InvalidMp4 unless there was a whole movie, and whatever is behind it may be there."""
+        if self._boxes > _MOST_BOXES:
+            raise InvalidMp4(f"it has more than {_MOST_BOXES} boxes")
+        if self._header and not self._is_playable:
             raise InvalidMp4("it breaks off inside a box header")
-        if self._left:
-            raise InvalidMp4(
-                f"it breaks off {self._left} bytes before the end of its '{self._kinds[-1]}' box"
-            )
-        if "moov" not in self._kinds:
+        if self._left and (not self._is_playable or self._kind in _NEEDED):
+            raise InvalidMp4(f"it breaks off {self._left} bytes before the end of its '{self._kind}' box")
+        if self._left is None:
+            self._close_box()  # it reached to the end, which is here
+        if self._kind == "moof":
+            raise InvalidMp4("it breaks off behind a 'moof' box, whose pictures are missing")
+        if "moov" not in self._whole:
             raise InvalidMp4("it has no 'moov' box, so no player can open it")
-        if "mdat" not in self._kinds:
+        if "mdat" not in self._whole:
             raise InvalidMp4("it has no 'mdat' box, so there is no picture in it")
-        return _facts(memoryview(self._moov))
+        behind = self._tail or len(self._header) or (self._box_bytes if self._left else 0)
+        return self._facts.facts(behind)
 
     @property
-    def is_open_ended(self) -> bool:
-        """Whether the last box reaches to the end of the file, wherever that is."""
-        return self._left is None
+    def may_be_cut(self) -> bool:
+        """Whether the file may go on where these bytes end, so that only the transfer can tell that it is whole."""
+        in_box = self._left is None or (self._left > 0 and self._kind in _KNOWN)
+        # Fragments follow one another without a sign which is the last, but for an index behind it.
+        goes_on = "moof" in self._whole and self._kind != "mfra"
+        return self._tail is None and (in_box or goes_on)
+
+    @property
+    def _is_playable(self) -> bool:
+        return "moov" in self._whole and "mdat" in self._whole
 
     def _header_size(self) -> int:
         return 16 if self._header[:4] == b"\0\0\0\1" else 8
@@ -79,42 +122,39 @@ class Mp4Check:
         to_the_end = size == 0
         if size == 1:
             (size,) = struct.unpack_from(">Q", self._header, 8)
-        if not self._kinds and kind != b"ftyp":
+        if not self._boxes and kind != b"ftyp":
             raise InvalidMp4("it does not begin with an 'ftyp' box")
-        if (size < len(self._header) and not to_the_end) or not (
-            kind.isascii() and kind.decode().isprintable()
-        ):
-            before = self._kinds[-1] if self._kinds else "ftyp"
-            raise InvalidMp4(f"after the '{before}' box comes no other box")
-        self._kinds.append(kind.decode("ascii"))
-        self._left = None if to_the_end else size - len(self._header)
-        self._header.clear()
-
-
-def _facts(moov: memoryview) -> Mp4Facts:
-    """Never raises: a header that we can't read does not make the file a bad one."""
-    facts: dict[str, int] = {}
-    try:
-        for kind, body in _boxes(moov):
-            if kind == b"mvhd":
-                form, at, unknown = (">IQ", 20, 2**64 - 1) if body[0] else (">II", 12, 2**32 - 1)
-                timescale, duration = struct.unpack_from(form, body, at)
-                if timescale and duration != unknown:
-                    facts["duration_ms"] = duration * 1000 // timescale
-            elif kind == b"trak" and "width" not in facts:
-                track = dict(_boxes(body))
-                width, height = struct.unpack_from(">II", track[b"tkhd"], len(track[b"tkhd"]) - 8)
-                if width and height:  # 16.16 fixed point; an audio track has none
-                    facts |= {"width": width >> 16, "height": height >> 16}
-    except (struct.error, KeyError, IndexError):
-        pass
-    return Mp4Facts(**facts)
-
-
-def _boxes(data: memoryview) -> Iterator[tuple[bytes, memoryview]]:
-    while len(data) >= 8:
-        size, kind = struct.unpack_from(">I4s", data)
-        if size < 8:
+        is_box = kind.isascii() and kind.decode().isprintable() and (to_the_end or size >= len(self._header))
+        if not is_box:
+            if not self._is_playable:
+                raise InvalidMp4(f"after the '{self._kind}' box comes no other box")
+            tail = bytes(self._header)
+            self._header.clear()
+            self._tail = 0
+            self._take_tail(memoryview(tail))
             return
-        yield kind, data[8:size]
-        data = data[size:]
+        self._boxes += 1
+        self._kind = kind.decode("ascii")
+        self._left = None if to_the_end else size - len(self._header)
+        self._box_bytes = len(self._header)
+        self._header.clear()
+        if self._left == 0:
+            self._close_box()
+
+    def _close_box(self) -> None:
+        if self._kind in _NEEDED:
+            self._whole.add(self._kind)
+        if self._kind == "moov":
+            self._facts.moov(memoryview(bytes(self._body)))
+        elif self._kind == "moof" and len(self._body) < _LARGEST_MOOF:
+            self._facts.moof(memoryview(bytes(self._body)))
+        elif self._kind == "moof":
+            self._facts.skipped()
+        self._body.clear()
+
+    def _take_tail(self, tail: memoryview) -> None:
+        assert self._tail is not None
+        self._tail += len(tail)
+        self._tail_is_zero = self._tail_is_zero and not any(tail)
+        if self._tail > _LARGEST_TAIL and not self._tail_is_zero:
+            raise InvalidMp4(f"after the '{self._kind}' box come bytes that are no box")

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from video_jobs.backends.answers import error_message
 from video_jobs.errors import NotAVideo, ReelkeepError, Unavailable
-from video_jobs.job import StoredVideo
+from video_jobs.job import StoredVideo, Suspect
+from video_jobs.media.body_kind import is_no_video
 from video_jobs.mp4 import InvalidMp4, Mp4Check, Mp4Facts
 from video_jobs.ports import ContentStream
 
 CHUNK = 4 << 20
 """Bytes held, hashed and staged at once."""
 
-_TEXT_STARTS = (b"{", b"[", b"<")
-_NEVER_IN_TEXT = frozenset(range(32)) - frozenset(b"\t\n\f\r")
-_SAMPLE = 512  # bytes; in any media file one of those stands much earlier
+
+_COMPLETE_TIMES = 2  # that the same bytes have to come, where the transfer tells that they are complete
+_UNMARKED_TIMES = 6  # where it does not: they may have been cut off at the same place
 
 
 class SuspectVideo(ReelkeepError):
-    """The bytes came complete, and are no well-formed MP4."""
+    """The bytes came, and can't be told to be a whole MP4."""
 
     def __init__(self, sha256: str, why: str) -> None:
         super().__init__(f"The video API delivered {why}.")
@@ -32,13 +32,13 @@ class VerifiedStream:
 
     Args:
         content: the body as it comes.
-        known_suspect: the hash of complete bytes that came before and were no well-formed MP4. Should the
-            same ones come again, they are let through, marked unverified: better kept than lost.
+        suspects: what came before and could not be told to be a whole video. The same bytes often enough are let
+            through: better kept than lost.
     """
 
-    def __init__(self, content: ContentStream, known_suspect: str | None = None) -> None:
+    def __init__(self, content: ContentStream, suspects: Iterable[Suspect] = ()) -> None:
         self._content = content
-        self._known_suspect = known_suspect
+        self._times = {known.sha256: known.times for known in suspects}
         self.video: StoredVideo | None = None
 
     def __iter__(self) -> Iterator[bytes]:
@@ -47,7 +47,7 @@ class VerifiedStream:
         wrong: InvalidMp4 | None = None
         for chunk in self._content.chunks(CHUNK):
             if length == 0:
-                _refuse_text(self._content.content_type, chunk)
+                _refuse_other(self._content, chunk)
             length += len(chunk)
             digest.update(chunk)
             if wrong is None:
@@ -61,28 +61,32 @@ class VerifiedStream:
             raise Unavailable(f"The download broke off after {length} of {announced} bytes.")
         if length == 0:
             raise NotAVideo("The video API sent an empty body in place of a video.")
-        facts = Mp4Facts()
+        facts, is_marked = Mp4Facts(), self._content.has_marked_end
         if wrong is None:
             try:
                 facts = check.finish()
             except InvalidMp4 as error:
+                if not is_marked:
+                    raise Unavailable(
+                        f"The download broke off, it seems, after {length} bytes: {error}."
+                    ) from None
                 wrong = error
         sha256 = digest.hexdigest()
-        if wrong is None and check.is_open_ended and not self._content.has_marked_end:
-            raise Unavailable("Neither the download nor the MP4 in it says where it ends, so it may be cut.")
-        if wrong is not None and not self._content.has_marked_end:
-            raise Unavailable(f"The download broke off, it seems, after {length} bytes: {wrong}.")
-        if wrong is not None and sha256 != self._known_suspect:
-            raise SuspectVideo(sha256, f"{length} bytes that are no whole MP4: {wrong}")
-        self.video = StoredVideo(length, sha256, wrong is None, facts.width, facts.height, facts.duration_ms)
+        if wrong is not None or (check.may_be_cut and not is_marked):
+            why = f"are no whole MP4: {wrong}" if wrong else "may be cut: nothing tells where they end"
+            if self._times.get(sha256, 0) + 1 < (_COMPLETE_TIMES if is_marked else _UNMARKED_TIMES):
+                raise SuspectVideo(sha256, f"{length} bytes that {why}")
+        self.video = StoredVideo(
+            length,
+            sha256,
+            wrong is None,
+            facts.width,
+            facts.height,
+            facts.duration_ms,
+            facts.trailing_bytes,
+        )
 
 
-def _refuse_text(content_type: str, beginning: bytes) -> None:
-    if beginning[4:8] == b"ftyp":
-        return  # the bytes are to be believed, not the label
-    kind, _, subtype = content_type.partition("/")
-    labelled = kind == "text" or subtype.endswith(("json", "xml", "html"))
-    reads_as_text = _NEVER_IN_TEXT.isdisjoint(beginning[:_SAMPLE])
-    if labelled or reads_as_text or beginning.lstrip()[:1] in _TEXT_STARTS:
-        said = error_message(beginning[: 64 << 10])
-        raise NotAVideo(f"The video API sent {content_type or 'text'} in place of a video{said.in_words}.")
+def _refuse_other(content: ContentStream, beginning: bytes) -> None:
+    if is_no_video(content.content_type, beginning):
+        raise NotAVideo(f"The video API sent {content.quotation(beginning)} in place of a video.")

@@ -2,6 +2,7 @@
 
 import io
 import struct
+from dataclasses import replace
 
 import av
 import pytest
@@ -88,8 +89,60 @@ def test_a_cut_file_in_any_pieces_is_no_whole_mp4(mp4: bytes, data: st.DataObjec
     assert said == verdict(cut)
 
 
-def test_bytes_behind_the_end_are_no_whole_mp4(mp4: bytes):
-    assert isinstance(verdict(mp4 + b"<html>too much</html>"), str)
+TAILS = [
+    bytes(4),
+    bytes(8),
+    bytes(512),
+    b"\n",
+    b"TAG" + bytes(125),
+    b"<!-- from a gateway -->",
+    bytes(1 << 20),
+]
+
+
+@pytest.mark.parametrize("tail", TAILS, ids=lambda tail: f"{tail[:4]!r} {len(tail)}")
+def test_bytes_behind_the_last_box_of_a_whole_movie_are_counted_and_no_fault(mp4: bytes, tail: bytes):
+    whole = checked(mp4)
+    step = 1 << 14 if len(tail) > 1000 else 3
+    assert checked(mp4 + tail, step) == replace(whole, trailing_bytes=len(tail))
+
+
+def test_much_behind_the_last_box_that_is_not_padding_is_a_fault(mp4: bytes):
+    assert isinstance(verdict(mp4 + b"\0\0\0\1\xff" * 20_000), str)
+
+
+@pytest.mark.parametrize(
+    ("tail", "cut"),
+    [
+        (b"", False),
+        (b"\n", False),
+        (bytes(8), False),
+        (struct.pack(">I4s", 100, b"free") + b"cut", True),
+        (struct.pack(">I4s", 100, b"l>!!") + b"no box", False),
+        (open_box(b"free", b"cut?"), True),
+    ],
+)
+def test_only_what_may_be_the_beginning_of_another_box_leaves_a_doubt_about_the_end(tail: bytes, cut: bool):
+    check = Mp4Check()
+    check.feed(FTYP + MOOV + MDAT + tail)
+    check.finish()
+    assert check.may_be_cut is cut
+
+
+def test_half_a_header_behind_a_fragment_may_be_the_next_fragment():
+    check = Mp4Check()
+    check.feed(FTYP + MOOV + box(b"moof") + MDAT + b"\0\0\0")
+    check.finish()
+    assert check.may_be_cut
+
+
+def test_a_file_of_endless_boxes_costs_no_memory_and_is_given_up():
+    check = Mp4Check()
+    check.feed(FTYP)
+    for _ in range(100):
+        check.feed(box(b"free") * 10_000)
+    with pytest.raises(InvalidMp4, match="boxes"):
+        check.finish()
 
 
 def test_the_error_says_how_much_is_missing(mp4: bytes):
@@ -126,7 +179,6 @@ def test_every_order_and_length_form_that_the_format_allows_is_whole(content: by
         (MOOV + MDAT, "'ftyp'"),
         (b'{"error":{"code":"404","message":"Resource not found"}}', "'ftyp'"),
         (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "'ftyp'"),
-        (FTYP + MOOV + MDAT + b"\0\0\0", "inside a box header"),
         (FTYP + MOOV + long_box(b"mdat", b"pictures")[:12], "inside a box header"),
         (FTYP + struct.pack(">I4s", 7, b"moov"), "after the 'ftyp' box"),
         (FTYP + struct.pack(">I4sQ", 1, b"moov", 15), "after the 'ftyp' box"),
@@ -150,8 +202,12 @@ def test_a_64_bit_length_of_zero_is_no_box():
     assert isinstance(verdict(FTYP + MOOV + struct.pack(">I4sQ", 1, b"mdat", 0) + b"anything"), str)
 
 
-def test_a_tail_of_zeros_is_no_box():
-    assert isinstance(verdict(FTYP + MOOV + MDAT + bytes(20)), str)
+def test_zeros_before_the_movie_is_whole_are_no_box():
+    assert isinstance(verdict(FTYP + MOOV + bytes(20) + MDAT), str)
+
+
+def test_a_second_part_of_the_movie_that_breaks_off_is_a_fault():
+    assert "before the end of its 'mdat'" in str(verdict(FTYP + MOOV + MDAT + MDAT[:-1]))
 
 
 @moderately_many
@@ -221,3 +277,94 @@ def test_no_header_makes_a_whole_file_a_bad_one(inside: list[bytes]):
 @pytest.mark.parametrize(("version", "unknown"), [(0, 0xFFFF_FFFF), (1, 0xFFFF_FFFF_FFFF_FFFF)])
 def test_an_unknown_duration_is_no_number(version: int, unknown: int):
     assert facts_of(movie_header(1000, unknown, version=version)).duration_ms is None
+
+
+# --- fragments -----------------------------------------------------------------------------------
+
+
+def media_header(timescale: int, before: int) -> bytes:
+    """`before`: frames of the track that stand in no fragment, each of 512 units."""
+    times = box(b"stts", bytes(4) + struct.pack(">III", 1, before, 512) if before else bytes(8))
+    table = box(b"minf", box(b"stbl", times))
+    return box(b"mdia", box(b"mdhd", bytes(12) + struct.pack(">II", timescale, 512 * before)) + table)
+
+
+def fragmented(*extends: bytes, number: int = 1, timescale: int = 12_288, before: int = 0) -> bytes:
+    header = box(
+        b"tkhd", bytes(12) + struct.pack(">I", number) + bytes(60) + struct.pack(">II", 64 << 16, 48 << 16)
+    )
+    movie = movie_header(1000, before * 512 * 1000 // timescale) + box(
+        b"trak", header + media_header(timescale, before)
+    )
+    return FTYP + box(b"moov", movie + box(b"mvex", b"".join(extends)))
+
+
+def trex(number: int, duration: int) -> bytes:
+    return box(b"trex", bytes(4) + struct.pack(">III", number, 1, duration) + bytes(8))
+
+
+def fragment(run: bytes, *, number: int = 1, default: int | None = None) -> bytes:
+    flags = 0x8 if default is not None else 0
+    header = box(
+        b"tfhd",
+        struct.pack(">II", flags, number) + (struct.pack(">I", default) if default is not None else b""),
+    )
+    return box(b"moof", box(b"mfhd", bytes(8)) + box(b"traf", header + run)) + MDAT
+
+
+def even_run(samples: int) -> bytes:
+    return box(b"trun", struct.pack(">II", 0, samples))
+
+
+def uneven_run(*durations: int) -> bytes:
+    entries = b"".join(struct.pack(">II", duration, 10) for duration in durations)
+    return box(b"trun", struct.pack(">III", 0x301, len(durations), 0) + entries)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        fragmented() + fragment(even_run(96), default=512) * 2,
+        fragmented(trex(1, 512)) + fragment(even_run(96)) * 2,
+        fragmented() + fragment(uneven_run(*[512] * 96)) * 2,
+        fragmented(box(b"mehd", bytes(4) + struct.pack(">I", 8000))) + fragment(even_run(1)),
+        fragmented(box(b"mehd", b"\1\0\0\0" + struct.pack(">Q", 8000))) + fragment(even_run(1)),
+        fragmented(number=0) + fragment(even_run(96), default=512) * 2,
+        fragmented(before=96) + MDAT + fragment(even_run(96), default=512),
+    ],
+    ids=[
+        "in-the-fragment",
+        "in-the-movie",
+        "sample-by-sample",
+        "told",
+        "told-in-64-bits",
+        "one-track-of-another-number",
+        "begun-in-the-movie",
+    ],
+)
+def test_a_fragmented_file_has_a_duration(content: bytes):
+    assert checked(content) == Mp4Facts(64, 48, 8000)
+
+
+@pytest.mark.parametrize("body", [b"", b"short", box(b"traf"), box(b"traf", box(b"tfhd")), bytes(300_000)])
+def test_a_fragment_that_can_not_be_read_leaves_the_duration_unknown_and_the_file_whole(body: bytes):
+    facts = checked(fragmented() + box(b"moof", body) + MDAT + fragment(even_run(96), default=512))
+    assert (facts.width, facts.duration_ms) in [(64, None), (64, 4000)]
+
+
+def test_a_fragment_without_its_pictures_is_no_whole_file():
+    with pytest.raises(InvalidMp4, match="whose pictures are missing"):
+        checked(fragmented() + fragment(even_run(96)) + fragment(even_run(96))[: -len(MDAT)])
+
+
+def test_where_fragments_end_is_known_only_by_an_index_behind_them():
+    whole = fragmented() + fragment(even_run(96), default=512) * 2
+    for content, may_be_cut in ((whole, True), (whole + box(b"mfra"), False)):
+        check = Mp4Check()
+        check.feed(content)
+        check.finish()
+        assert check.may_be_cut is may_be_cut
+
+
+def test_a_duration_beyond_all_reason_is_not_believed():
+    assert checked(fragmented() + fragment(even_run(2**32 - 1), default=2**32 - 1)).duration_ms is None

@@ -1,0 +1,1 @@
+"""What the bytes of videos and images say of themselves."""

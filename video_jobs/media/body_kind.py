@@ -1,0 +1,36 @@
+"""Is a body media, or text in its place? Told from its label and its first bytes."""
+
+from __future__ import annotations
+
+from video_jobs.images import sniff
+
+SAMPLE = 512
+"""Bytes that tell it: in any media file, one that no text holds stands much earlier."""
+
+_TEXT_STARTS = (b"{", b"[", b"<")
+_NEVER_IN_TEXT = frozenset(range(32)) - frozenset(b"\t\n\f\r")
+
+
+_WEBM = b"\x1a\x45\xdf\xa3"
+_FIRST_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")  # of MP4 and its kin
+
+
+def is_video(beginning: bytes) -> bool:
+    """Whether the first bytes are those of a video."""
+    return beginning[4:8] in _FIRST_BOXES or beginning.startswith(_WEBM)
+
+
+def is_no_video(content_type: str, beginning: bytes) -> bool:
+    """Whether a body is plainly something else: text or a picture."""
+    picture = sniff(beginning) is not None or beginning.startswith(b"GIF8")
+    return picture or is_text(content_type, beginning)
+
+
+def is_text(content_type: str, beginning: bytes) -> bool:
+    """Whether a body is text, JSON or HTML: its first bytes count for more than its label."""
+    if beginning[4:8] == b"ftyp":
+        return False
+    kind, _, subtype = content_type.partition("/")
+    labelled = kind == "text" or subtype.endswith(("json", "xml", "html"))
+    reads_as_text = _NEVER_IN_TEXT.isdisjoint(beginning[:SAMPLE])
+    return labelled or reads_as_text or beginning.lstrip()[:1] in _TEXT_STARTS
