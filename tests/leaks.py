@@ -16,8 +16,9 @@ from unittest.mock import patch
 import azure.functions as func
 from azure.core.exceptions import ResourceNotFoundError
 
-from tests.pipeline import API_KEY, Pipeline
+from tests.pipeline import API_KEY, MemoryApp
 from tests.receiver import SECRET
+from tests.strange_api import KEY
 from video_jobs.logs import quieten_libraries
 from video_jobs.settings import Settings
 from video_jobs.storage.connection import StorageServices, connect
@@ -29,6 +30,7 @@ _SIGNATURE = re.compile(r"\bsig=[\w%+/=.~-]{6,}")
 _EMULATOR_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 SECRETS = {
     API_KEY: "the video API's key",
+    KEY: "the strange video API's key",
     _EMULATOR_KEY: "the storage account's key",
     SECRET.removeprefix("whsec_"): "the webhooks' secret",
 }
@@ -46,7 +48,7 @@ class Leaks(logging.Handler):
     def __init__(self) -> None:
         super().__init__(logging.DEBUG)
         self.found: list[str] = []
-        self._pipelines: list[Pipeline] = []
+        self._pipelines: list[MemoryApp] = []
         self._stack = ExitStack()
 
     def begin(self) -> None:
@@ -56,9 +58,9 @@ class Leaks(logging.Handler):
         self._stack.callback(root.removeHandler, self)
         root.setLevel(logging.DEBUG)
         root.addHandler(self)
-        build, answer = Pipeline.__init__, func.HttpResponse.__init__
+        build, answer = MemoryApp.__init__, func.HttpResponse.__init__
 
-        def build_and_note(pipeline: Pipeline, *args: Any, **kwargs: Any) -> None:
+        def build_and_note(pipeline: MemoryApp, *args: Any, **kwargs: Any) -> None:
             build(pipeline, *args, **kwargs)
             self._pipelines.append(pipeline)
             if len(self._pipelines) > _MOST_PIPELINES:
@@ -68,7 +70,7 @@ class Leaks(logging.Handler):
             answer(response, *args, **kwargs)
             self.look_at_answer(response)
 
-        self._stack.enter_context(patch.object(Pipeline, "__init__", build_and_note))
+        self._stack.enter_context(patch.object(MemoryApp, "__init__", build_and_note))
         self._stack.enter_context(patch.object(func.HttpResponse, "__init__", answer_and_look))
 
     def end(self) -> None:
@@ -90,7 +92,7 @@ class Leaks(logging.Handler):
 
     # --- storage ---
 
-    def _look_into(self, pipeline: Pipeline) -> None:
+    def _look_into(self, pipeline: MemoryApp) -> None:
         rows = [pipeline.jobs.everything(), pipeline.live_jobs.rows, pipeline.claims.claims]
         self.look_at("a row", repr([*rows, pipeline.gates.gates, pipeline.hooks.off]))
         self.look_at("a message", repr(pipeline.messages.queued))

@@ -61,22 +61,22 @@ def environment_for(simulator: Simulator, dialect: str, **changes: str) -> dict[
     }
 
 
-class Pipeline:
-    def __init__(self, simulator: Simulator, dialect: str, **environment: str) -> None:
-        self.simulator = simulator
-        self.dialect = dialect
-        settings = Settings.from_environment(environment_for(simulator, dialect, **environment))
+class MemoryApp:
+    """The app without a host on in-memory storage: its handlers, its backends over a socket, a clock that tests move."""
+
+    def __init__(self, settings: Settings, clock: Callable[[], datetime]) -> None:
+        self.clock = clock
         self.jobs = MemoryJobs()
         self.live_jobs = MemoryLiveJobs()
         self.claims = MemoryClaims()
         self.gates = MemoryGates()
         self.estimates = MemoryEstimates()
-        self.messages = MemoryMessages(self.now)
-        self.blobs = MemoryBlobs(self.now)
+        self.messages = MemoryMessages(clock)
+        self.blobs = MemoryBlobs(clock)
         self.hooks = MemoryHooks()
         self.receiver = Receiver()
         self.services = Services(
-            clock=self.now,
+            clock=clock,
             jobs=self.jobs,
             live_jobs=self.live_jobs,
             claims=self.claims,
@@ -95,23 +95,15 @@ class Pipeline:
             owner_limits=settings.owner_limits,
         )
 
-    # --- time and faults ---
-
     def now(self) -> datetime:
-        return datetime.fromtimestamp(self.simulator.world.clock.now(), UTC)
+        return self.clock()
 
     def advance(self, seconds: float) -> None:
-        # What is being rendered takes real time, in which simulated hours would pass.
-        wait([output.rendering for made in self.simulator.world.everything() for output in made.outputs])
-        self.simulator.world.clock.advance(seconds)
+        """Move the clock on."""
+        raise AssertionError("a clock that can't be moved")
 
-    def fault(self, operation: str, **effects: Any) -> None:
-        self.simulator.faults.add([Fault.read({"operation": operation, **effects})])
-
-    # --- what a client does ---
-
-    def submit(self, *, key: str | None = None, owner: str = OWNER, **changes: Any) -> Job:
-        body = {**SMALL[self.dialect], **changes}
+    def send(self, body: Mapping[str, Any], *, key: str | None = None, owner: str = OWNER) -> Job:
+        """Submit, as a client does with JSON."""
         headers = {"content-type": "application/json"}
         if key is not None:
             headers["idempotency-key"] = key
@@ -157,6 +149,34 @@ class Pipeline:
                 return
             self.deliver(self.take_next())
         raise AssertionError(f"the queues never become empty: {self.messages.queued[:3]}")
+
+
+class Pipeline(MemoryApp):
+    """That, on the simulated API and its clock."""
+
+    def __init__(self, simulator: Simulator, dialect: str, **environment: str) -> None:
+        self.simulator = simulator
+        self.dialect = dialect
+        settings = Settings.from_environment(environment_for(simulator, dialect, **environment))
+        super().__init__(settings, self._simulated_now)
+
+    # --- time and faults ---
+
+    def _simulated_now(self) -> datetime:
+        return datetime.fromtimestamp(self.simulator.world.clock.now(), UTC)
+
+    def advance(self, seconds: float) -> None:
+        # What is being rendered takes real time, in which simulated hours would pass.
+        wait([output.rendering for made in self.simulator.world.everything() for output in made.outputs])
+        self.simulator.world.clock.advance(seconds)
+
+    def fault(self, operation: str, **effects: Any) -> None:
+        self.simulator.faults.add([Fault.read({"operation": operation, **effects})])
+
+    # --- what a client does ---
+
+    def submit(self, *, key: str | None = None, owner: str = OWNER, **changes: Any) -> Job:
+        return self.send({**SMALL[self.dialect], **changes}, key=key, owner=owner)
 
     # --- what the other side saw ---
 

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from video_jobs.gate import GateLimits
+from video_jobs.net.web_address import read_address
 
 Dialect = Literal["azure-sora", "openai-videos"]
 
@@ -35,6 +36,10 @@ def base_url(text: str) -> str:
         raise wrong
     if parts.query or parts.fragment or parts.username or parts.password:
         raise ValueError("it must hold no query, fragment or credentials")
+    try:
+        read_address(text)  # as the HTTP library reads it
+    except ValueError:
+        raise wrong from None
     return text.rstrip("/")
 
 
@@ -44,6 +49,16 @@ def _setting_name(text: str) -> str:
             "it must be the name of another app setting, in capitals, like OPENAI_API_KEY: never the key itself"
         )
     return text
+
+
+def _origin(text: str) -> str:
+    try:
+        address = read_address(text)
+    except ValueError as error:
+        raise ValueError(f"it must be an origin, like https://files.example.internal: {error}") from None
+    if address.target != "/":
+        raise ValueError("it must be an origin without a path, like https://files.example.internal")
+    return text.rstrip("/")
 
 
 class BackendSettings(BaseModel):
@@ -66,7 +81,8 @@ class BackendSettings(BaseModel):
     #: nor does an identity sign in, as for a server of one's own.
     auth: Literal["api-key", "bearer", "none"] | None = None
     token_scope: str = DEFAULT_SCOPE
-    #: How openai-videos' create is sent. Most take both; SGLang wants json, vLLM-Omni multipart.
+    #: How openai-videos' create without an image is sent. Most take both; older SGLang wants json, vLLM-Omni
+    #: multipart. One with an image is always multipart.
     body: Literal["json", "multipart"] = "multipart"
     #: What openai-videos' model can do, where that isn't OpenAI's list; "any" leaves it to the server.
     sizes: tuple[Annotated[str, AfterValidator(_size)], ...] | Literal["any"] | None = None
@@ -77,6 +93,12 @@ class BackendSettings(BaseModel):
     #: azure-sora's default is two at once.
     running_limit: int | None = Field(default=None, ge=0, le=1000)
     creates_per_minute: int | None = Field(default=None, ge=0, le=1000)
+    #: Other origins where its videos may lie although they are not of the public internet: a gateway's own store.
+    download_origins: tuple[Annotated[str, AfterValidator(_origin)], ...] = Field(default=(), max_length=20)
+
+    @property
+    def trusted_origins(self) -> list[tuple[str, str, int]]:
+        return [read_address(text).origin for text in self.download_origins]
 
     @property
     def retention(self) -> timedelta:

@@ -157,6 +157,10 @@ class Rejected(BackendError):
     """400, 413, 415, 422: it will never take this request."""
 
 
+class PaymentRequired(BackendError):
+    """402: the account has no money, or no quota, left."""
+
+
 class Unauthorised(BackendError):
     """401, 403: it does not take our key or identity."""
 
@@ -188,6 +192,10 @@ class UnknownOutcome(BackendError):
 
 class NotAVideo(BackendError):
     """The answer is a success, but its body is text, HTML, JSON or empty."""
+
+
+class VideoTooLarge(BackendError):
+    """The video has more bytes than VIDEO_MAX_BYTES allows."""
 
 
 # --- what a receiver of webhooks answered --------------------------------------------------------

@@ -22,6 +22,11 @@ from video_jobs.sign_in import SignIn
 from video_jobs.storage_settings import StorageSettings, read_storage
 from video_jobs.webhooks.settings import WebhookSettings
 
+DEFAULT_MAX_BYTES = 4 << 30
+"""Of one video; a model that people can use makes a hundredth of that."""
+
+_LARGEST_MAX_BYTES = 190 << 30  # what a block blob holds in the blocks that we stage
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -35,6 +40,7 @@ class Settings:
     sign_in: SignIn
     owner_limits: OwnerLimits
     webhooks: WebhookSettings
+    max_bytes: int = DEFAULT_MAX_BYTES  #: of one video
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
@@ -50,6 +56,9 @@ class Settings:
         sign_in = SignIn.from_environment(environment, problems)
         owner_limits = _owner_limits(environment, problems)
         webhooks = WebhookSettings.read(environment, problems)
+        max_bytes = _number(
+            environment, "VIDEO_MAX_BYTES", DEFAULT_MAX_BYTES, 1 << 20, _LARGEST_MAX_BYTES, problems, "bytes"
+        )
         if problems or storage is None:
             raise InvalidSettings(problems)
         retention = timedelta(days=days) if days else None
@@ -64,6 +73,7 @@ class Settings:
             sign_in,
             owner_limits,
             webhooks,
+            int(max_bytes),
         )
 
     def backend(self, name: str) -> BackendSettings | None:
@@ -135,6 +145,9 @@ def _single_backend(environment: Mapping[str, str], problems: list[str]) -> list
         "token_scope": environment.get("AZURE_OPENAI_TOKEN_SCOPE") or DEFAULT_SCOPE,
         "running_limit": environment.get("VIDEO_RUNNING_LIMIT", "").strip() or None,
         "creates_per_minute": environment.get("VIDEO_CREATES_PER_MINUTE", "").strip() or None,
+        "download_origins": re.split(r"[\s,]+", environment.get("VIDEO_DOWNLOAD_ORIGINS", "").strip())
+        if environment.get("VIDEO_DOWNLOAD_ORIGINS", "").strip()
+        else (),
     }
     names = {
         "running_limit": "VIDEO_RUNNING_LIMIT",
@@ -143,6 +156,7 @@ def _single_backend(environment: Mapping[str, str], problems: list[str]) -> list
         "model": "AZURE_OPENAI_DEPLOYMENT",
         "dialect": "VIDEO_DIALECT",
         "token_scope": "AZURE_OPENAI_TOKEN_SCOPE",
+        "download_origins": "VIDEO_DOWNLOAD_ORIGINS",
     }
     try:
         return [BackendSettings.model_validate(raw)]
@@ -215,7 +229,7 @@ def _number(
     except ValueError:
         value = float("nan")
     if not low <= value <= high:
-        problems.append(f"{name} is '{text}': it must be a number of {unit}, from {low:g} to {high:g}.")
+        problems.append(f"{name} is '{text}': it must be a number of {unit}, from {low:.15g} to {high:.15g}.")
         return default
     return value
 

@@ -73,6 +73,11 @@ class Simulator:
             raise RuntimeError("The simulator is not running.")
         return self._servers[0].origin
 
+    @property
+    def signed_origin(self) -> str:
+        """The other origin, where signed links lead. Empty before the start."""
+        return self._links.origin
+
     def start(self) -> Self:
         """Listen. Raises OSError when the port is taken."""
         self.stopping.clear()
@@ -254,6 +259,12 @@ class _Handler(WSGIRequestHandler):
                 None,
                 threading.Event(),
             )
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        """For the header `Date`: the simulated time, as all other times that are told."""
+        return super().date_time_string(
+            self.server.simulator.world.clock.now() if timestamp is None else timestamp
+        )
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Quiet: the ledger has it all."""

@@ -254,7 +254,7 @@ def test_seconds_are_read_as_a_string_and_as_a_number(pipeline: Pipeline, second
         {},
         dict.fromkeys(("prompt", "size", "seconds", "model", "width", "height", "n_seconds", "n_variants")),
         {"prompt": "", "size": "", "seconds": "", "width": 0, "height": 0, "n_seconds": 0, "n_variants": 0},
-        {"prompt": 7, "size": 720, "seconds": "4 s", "width": "wide", "n_seconds": [], "n_variants": {}},
+        {"prompt": 7, "size": 720, "seconds": "4 min", "width": "wide", "n_seconds": [], "n_variants": {}},
         {"prompt": ["x"], "size": "large", "seconds": "NaN", "width": 1e300, "n_seconds": -4},
         {"size": "720:1280", "seconds": 4.5, "width": 7.2, "n_variants": "none"},
     ],
@@ -267,7 +267,7 @@ def test_what_is_not_said_or_makes_no_sense_is_not_known(pipeline: Pipeline, sai
 
 def test_a_prompt_that_no_row_could_hold_is_never_taken_for_ours(pipeline: Pipeline) -> None:
     ours = "\U0001f6a2" * 16_000  # the longest that we send: two UTF-16 units each
-    for said in (ours + "!", ours + "\U0001f6a2" * 10**5, "x" * 10**6, "half a pair: \ud83d"):
+    for said in (ours + "!", ours + "\U0001f6a2" * 70_000, "x" * 900_000, "half a pair: \ud83d"):
         pipeline.fault("get", replace_body={"id": "i", "prompt": said})
         prompt = client_of(pipeline).get("i").prompt
         assert prompt

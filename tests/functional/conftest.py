@@ -1,6 +1,8 @@
-"""What the tests of the storage adapters share."""
+"""What the tests of storage adapters and of strange video APIs share."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import pytest
 
@@ -14,6 +16,7 @@ from tests.functional.storage_adapters import (
     on_azurite,
     settings_for,
 )
+from tests.strange_api import Clock, StrangeApi
 from video_jobs.storage.connection import StorageServices, connect
 
 
@@ -42,3 +45,9 @@ def backend() -> str:
 @pytest.fixture
 def forgetful(azurite: Azurite) -> Forgetful:
     return forgetful_tables(azurite)
+
+
+@pytest.fixture
+def api() -> Iterator[StrangeApi]:
+    with StrangeApi(Clock()) as running:
+        yield running

@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from email.utils import format_datetime
 from typing import Any
 
@@ -227,8 +228,10 @@ def test_what_stands_around_a_key_is_kept():
         ({"retry-after": "inf"}, None),
         ({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}, 0),
         ({"retry-after": "Wed, 99 Oct 2015 07:28:00 GMT"}, None),
-        ({"retry-after-ms": "250", "retry-after": "7"}, 0.25),
-        ({"openai-poll-after-ms": "5000", "retry-after-ms": "250", "retry-after": "7"}, 5),
+        ({"retry-after-ms": "250", "retry-after": "7"}, 7),
+        ({"openai-poll-after-ms": "0", "retry-after": "60"}, 60),
+        ({"openai-poll-after-ms": "5000", "retry-after-ms": "250", "retry-after": "4"}, 5),
+        ({"retry-after": "Thu, 05 Nov 2026 12:01:00 GMT", "date": "Thu, 05 Nov 2026 12:00:00 GMT"}, 60),
         ({"openai-poll-after-ms": "soon", "retry-after-ms": "-1", "retry-after": "7"}, 7),
         ({"retry-after-ms": "nan"}, None),
         pytest.param(
@@ -238,9 +241,7 @@ def test_what_stands_around_a_key_is_kept():
         ),
     ],
 )
-def test_the_backends_own_hint_comes_first_and_nonsense_is_no_hint(
-    headers: dict[str, str], seconds: float | None
-):
+def test_the_longest_hint_counts_and_nonsense_is_no_hint(headers: dict[str, str], seconds: float | None):
     assert wait_hint(headers) == seconds
 
 
@@ -295,13 +296,39 @@ def test_a_number_is_read_from_a_number_or_a_string(value: Any, read: float):
     assert number(value) == read
 
 
-@pytest.mark.parametrize("value", [1_793_880_000, "1793880000", 1_793_880_000.0])
+@pytest.mark.parametrize(
+    "value",
+    [
+        1_793_880_000,
+        "1793880000",
+        1_793_880_000.0,
+        1_793_880_000_000,
+        "1793880000000",
+        Decimal("1793880000"),
+        "2026-11-05T12:00:00Z",
+        "2026-11-05T13:00:00+01:00",
+        "2026-11-05 12:00:00",
+    ],
+)
 def test_a_moment_is_read_in_utc(value: Any):
     assert moment(value) == datetime(2026, 11, 5, 12, 0, tzinfo=UTC)
 
 
-@pytest.mark.parametrize("value", [0, "0", -1, 4e9, 1_793_880_000_000])
-def test_a_moment_that_is_not_set_or_in_milliseconds_is_none(value: Any):
+@pytest.mark.parametrize(
+    "value",
+    [
+        0,
+        "0",
+        -1,
+        4e9,
+        4e12,
+        "2026-13-05T12:00:00Z",
+        "2019-11-05T12:00:00Z",
+        "0001-01-01T00:00:00+14:00",
+        "9" * 500,
+    ],
+)
+def test_a_moment_that_is_not_set_or_makes_no_sense_is_none(value: Any):
     assert moment(value) is None
 
 

@@ -7,40 +7,39 @@ end. Anything else answers 404. Source: the Azure OpenAI `preview` specification
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from typing import Any
 from urllib.parse import quote
 
 from video_jobs.backends.answers import (
+    ToldHeaders,
     identifier,
+    message_in,
     moment,
-    request_id,
+    state_of,
     text,
-    wait_hint,
     whole_number,
     words,
 )
-from video_jobs.backends.bodies import created_job, every_job
+from video_jobs.backends.bodies import (
+    created_job,
+    delete_job,
+    every_job,
+    job_asked_for,
+    listed_jobs,
+    read_job,
+)
 from video_jobs.backends.http import BackendHttp
 from video_jobs.backends.limits import Limits
 from video_jobs.errors import NotFound
 from video_jobs.job import VideoRequest
-from video_jobs.ports import BackendJob, BackendState, ContentStream
+from video_jobs.ports import BackendJob, BackendState, ContentStream, ListedJobs
 
 # Exactly this, on every call: left out it means `v1`, which lacks these paths, and a dated one is wrong.
 QUERY = {"api-version": "preview"}
 
 _PAGE = "50"
-_STATES = {
-    "queued": BackendState.QUEUED,
-    "preprocessing": BackendState.QUEUED,
-    "running": BackendState.RUNNING,
-    "processing": BackendState.RUNNING,
-    "succeeded": BackendState.SUCCEEDED,
-    "failed": BackendState.FAILED,
-    "cancelled": BackendState.CANCELLED,
-}
 _LANDSCAPE = ("480x480", "854x480", "720x720", "1280x720", "1080x1080", "1920x1080")
 _PORTRAIT = ("480x854", "720x1280", "1080x1920")
 
@@ -89,15 +88,18 @@ class AzureSora:
         return created_job(answer, _job)
 
     def get(self, backend_job_id: str) -> BackendJob:
-        answer = self._http.get(f"/jobs/{quote(backend_job_id, safe='')}")
-        return _job(answer.body, answer.headers, backend_job_id)
+        answer = job_asked_for(self._http, _path(backend_job_id), backend_job_id)
+        return read_job(answer, backend_job_id, _job)
+
+    def list_jobs(self, after: str | None) -> ListedJobs:
+        return listed_jobs(self._http, "/jobs", {"limit": _PAGE}, after, _job)
 
     def recent(self) -> Iterator[BackendJob]:
-        return every_job(self._http, "/jobs", {"limit": _PAGE}, _job)
+        return every_job(self.list_jobs)
 
     def delete(self, backend_job_id: str) -> None:
         """The specification has no cancel: to delete a job is the only way to stop it."""
-        self._http.delete(f"/jobs/{quote(backend_job_id, safe='')}")
+        delete_job(self._http, _path(backend_job_id), backend_job_id)
 
     def job_of(self, generation_id: str) -> str:
         """A generation, read by itself, names its job."""
@@ -106,8 +108,12 @@ class AzureSora:
             raise NotFound(f"The video API does not say which job made {generation_id}.")
         return job_id
 
+    def unnamed_outputs(self, backend_job_id: str) -> tuple[str, ...]:
+        """None: a video is found by its generation's id only, which the job alone tells."""
+        return ()
+
     def open_video(
-        self, backend_job_id: str, generation_id: str, deadline: float
+        self, backend_job_id: str, generation_id: str, deadline: float, attempt: int = 0
     ) -> AbstractContextManager[ContentStream]:
         return self._http.open(f"/{quote(generation_id, safe='')}/content/video", deadline)
 
@@ -117,20 +123,34 @@ class AzureSora:
         return self._http.open(f"/{quote(generation_id, safe='')}/content/thumbnail", deadline)
 
 
-def _job(body: dict[str, Any], headers: Mapping[str, str], job_id: str) -> BackendJob:
+def _path(job_id: str) -> str:
+    return f"/jobs/{quote(job_id, safe='')}"
+
+
+def _named(generations: Any) -> tuple[str, ...]:
+    """The ids of generations: a list of objects, as it is specified, or of ids, or one of either."""
+    entries = generations if isinstance(generations, list) else [generations]
+    found = (identifier(each.get("id") if isinstance(each, dict) else each) for each in entries)
+    return tuple(name for name in found if name)
+
+
+def _job(body: dict[str, Any], told: ToldHeaders, job_id: str) -> BackendJob:
     """`job_id` is the id that was asked for: what a body says of it may be missing, or written otherwise."""
-    generations = body.get("generations")
-    named = [g.get("id") for g in generations if isinstance(g, dict)] if isinstance(generations, list) else []
+    named = _named(body.get("generations"))
     status = text(body.get("status"))
+    failure = message_in({"error": body.get("error")})
+    state = state_of(status)
+    finished_at = moment(body.get("finished_at"))
     return BackendJob(
         id=job_id,
-        state=_STATES.get((status or "").lower(), BackendState.UNKNOWN),
+        state=state,
         status=status,
         created_at=moment(body.get("created_at")),
-        finished_at=moment(body.get("finished_at")),
+        finished_at=finished_at,
         expires_at=moment(body.get("expires_at")),
-        generation_ids=tuple(name for name in map(identifier, named) if name),
-        failure_code=text(body.get("failure_reason")),
+        generation_ids=named,
+        failure_code=text(body.get("failure_reason")) or failure.code,
+        failure_message=failure.text,
         prompt=words(body.get("prompt")),
         width=whole_number(body.get("width")),
         height=whole_number(body.get("height")),
@@ -138,6 +158,8 @@ def _job(body: dict[str, Any], headers: Mapping[str, str], job_id: str) -> Backe
         variants=whole_number(body.get("n_variants")),
         model=text(body.get("model")),
         from_image=bool(body.get("inpaint_items")),
-        poll_after=wait_hint(headers),
-        request_id=request_id(headers),
+        seems_done=state is BackendState.UNKNOWN and (finished_at is not None or bool(named)),
+        poll_after=told.wait,
+        request_id=told.request_id,
+        told_at=told.date,
     )

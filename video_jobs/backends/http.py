@@ -5,42 +5,53 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from http.cookiejar import DefaultCookiePolicy
 from types import MappingProxyType
 from typing import Any
-from urllib.parse import urljoin, urlsplit
 
 import requests
-from requests.structures import CaseInsensitiveDict
+from requests.cookies import RequestsCookieJar
 from urllib3.exceptions import HTTPError, NewConnectionError
 
-from video_jobs.backends.answers import BackendMessage, error_message, request_id, text, wait_hint
-from video_jobs.deadline import Deadline, DeadlineAdapter
+from video_jobs.backends.answers import BackendMessage, ToldHeaders, error_message, message_in
+from video_jobs.backends.content import HttpContent
+from video_jobs.backends.elsewhere import REDIRECTS, Elsewhere, Refused
+from video_jobs.backends.redaction import Redactor
 from video_jobs.errors import (
     BackendError,
     Busy,
     Gone,
-    NotAVideo,
     NotFound,
     NotSent,
+    PaymentRequired,
     Rejected,
     Unauthorised,
     Unavailable,
     UnknownOutcome,
 )
+from video_jobs.net.deadline import Deadline, DeadlineAdapter
+from video_jobs.net.pinned import CONNECT_TIMEOUT
+from video_jobs.net.web_address import WebAddress, read_address
 
-_CONNECT_TIMEOUT = 10.0  # seconds
+_CONNECT_TIMEOUT = CONNECT_TIMEOUT
 _READ_TIMEOUT = 60.0  # seconds of silence
 _CALL_DEADLINE = 60.0  # seconds for a whole call that is no download
-_LARGEST_ANSWER = 8 << 20  # bytes of JSON; nothing that we ask for comes near
-_REDIRECTS = {301, 302, 303, 307, 308}
+LARGEST_ANSWER = 1 << 20
+"""Bytes of an answer that is no video and no list."""
+
+_LARGEST_ERROR = 64 << 10  # bytes that are read of an error, where it can't be a job
 _MOST_REDIRECTS = 5
 _SECRET_HEADERS = ("api-key", "authorization")
 _POOL_SIZE = 32  # as many as there are worker threads
+_NO_LIMIT = 1 << 62  # bytes
+_LEAST_SHARE = 0.1  # of the paid call's deadline that must be left when it begins
 
 _REFUSALS: dict[int, type[BackendError]] = {
     400: Rejected,
     401: Unauthorised,
+    402: PaymentRequired,
     403: Unauthorised,
     404: NotFound,
     410: Gone,
@@ -53,44 +64,16 @@ _REFUSALS: dict[int, type[BackendError]] = {
 _CAN_NOT_BE_DONE = dict.fromkeys((405, 409, 501), Rejected)
 """What these say to a delete. Of a create they would prove nothing."""
 
+Believed = Callable[[dict[str, Any]], bool]
+"""Whether the body of an error is the very thing that was asked for."""
+
 
 @dataclass(frozen=True)
 class Answer:
-    """A success with a JSON object in it."""
+    """A JSON object, without our key wherever it may have stood."""
 
     body: dict[str, Any]
-    headers: CaseInsensitiveDict[str]
-
-
-class HttpContent:
-    """A body on its way; see `ports.ContentStream`."""
-
-    def __init__(self, response: requests.Response, deadline: Deadline) -> None:
-        self._response = response
-        self._deadline = deadline
-        self._announced = response.headers.get("content-length", "")
-
-    @property
-    def content_type(self) -> str:
-        return self._response.headers.get("content-type", "").partition(";")[0].strip().lower()
-
-    @property
-    def length(self) -> int | None:
-        # With an encoding, the announced length is not that of the bytes that we get to see.
-        encoded = "content-encoding" in self._response.headers
-        return int(self._announced) if self._announced.isdecimal() and not encoded else None
-
-    @property
-    def has_marked_end(self) -> bool:
-        return self._announced.isdecimal() or "transfer-encoding" in self._response.headers
-
-    def chunks(self, size: int) -> Iterator[bytes]:
-        with _translated(self._deadline):
-            while chunk := self._response.raw.read(size, decode_content=True):
-                yield chunk
-            # A socket that the deadline has shut down looks like the end of a body without a length.
-            if self._deadline.expired:
-                raise Unavailable("The download took longer than it may.")
+    told: ToldHeaders = field(default_factory=ToldHeaders)
 
 
 class BackendHttp:
@@ -100,32 +83,60 @@ class BackendHttp:
         base_url: everything before the path; the paths given to the methods begin with `/`.
         sign: gives the headers that authenticate, new for each call, since tokens end.
         params: query parameters that every call bears.
+        elsewhere: the way to other origins that the backend names.
+        most_bytes: of one download.
     """
 
     def __init__(
-        self, base_url: str, sign: Callable[[], Mapping[str, str]], params: Mapping[str, str]
+        self,
+        base_url: str,
+        sign: Callable[[], Mapping[str, str]],
+        params: Mapping[str, str],
+        elsewhere: Elsewhere | None = None,
+        most_bytes: int = _NO_LIMIT,
     ) -> None:
         self._base_url = base_url
+        self._origin = read_address(base_url).origin
         self._sign = sign
         self._params = dict(params)
-        self._session = _session(_POOL_SIZE)
+        self._elsewhere = elsewhere or Elsewhere()
+        self._most_bytes = most_bytes
+        self._session = new_session(_POOL_SIZE)
 
-    def get(self, path: str, **params: str) -> Answer:
+    def get(self, path: str, *, even_if_refused: Believed | None = None, **params: str) -> Answer:
+        """`even_if_refused`: some servers answer what was asked for under the status of an error."""
         deadline = Deadline(_CALL_DEADLINE)
-        with deadline.watching(), contextlib.closing(self._send(path, params, deadline)) as response:
+        with deadline.watching(), contextlib.closing(self._ask(path, params, deadline)) as response:
+            if response.status_code >= 400 and even_if_refused is not None:
+                return _believed(response, even_if_refused)
+            _refuse_all_but_success(response)
             return _answer(response, deadline)
 
-    def delete(self, path: str) -> dict[str, Any]:
-        """What a success says: empty where that can't be read, since 204 says nothing and others what they like.
+    @contextlib.contextmanager
+    def stream(self, path: str, **params: str) -> Iterator[tuple[HttpContent, ToldHeaders, Redactor]]:
+        """An answer that may be longer than `LARGEST_ANSWER`, to be read piece by piece."""
+        deadline = Deadline(_CALL_DEADLINE)
+        with deadline.watching(), contextlib.closing(self._ask(path, params, deadline)) as response:
+            _refuse_all_but_success(response)
+            redactor = _redactor_of(response)
+            yield (
+                _content(response, deadline, _NO_LIMIT, redactor),
+                ToldHeaders.read(response.headers, redactor),
+                redactor,
+            )
+
+    def delete(self, path: str) -> dict[str, Any] | None:
+        """What a success says: empty where it says nothing, None where it is no JSON object.
 
         Raises Rejected where this can't be deleted, or nothing can.
         """
         deadline = Deadline(_CALL_DEADLINE)
+        headers = self._headers()
         with deadline.watching(), _translated(deadline):
             response = self._session.delete(
                 self._base_url + path,
                 params=self._params,
-                headers=self._headers(),
+                headers=headers,
                 timeout=(_CONNECT_TIMEOUT, _READ_TIMEOUT),
                 allow_redirects=False,
                 stream=True,
@@ -133,20 +144,26 @@ class BackendHttp:
             with contextlib.closing(response):
                 if not 200 <= response.status_code < 300:
                     raise _refusal(response, _CAN_NOT_BE_DONE)
-                return _object(_beginning(response)) or {}
+                content = _beginning(response)
+                if not content.strip():
+                    return {}
+                body = _object(content)
+                cleaned: dict[str, Any] | None = body if body is None else _redactor_of(response).data(body)
+                return cleaned
 
     @contextlib.contextmanager
     def open(self, path: str, deadline: float, **params: str) -> Iterator[HttpContent]:
-        """A body to stream. `path` may be a full URL, as some gateways name one."""
+        """A body to stream. `path` may be a full URL, as some gateways name one.
+
+        Raises VideoTooLarge where it announces more bytes than are allowed.
+        """
         watch = Deadline(deadline)
-        with watch.watching(), contextlib.closing(self._send(path, params, watch)) as response:
-            if response.status_code == 206:
-                raise Unavailable("The video API sends a part where the whole was asked for.", status=206)
-            try:
-                yield HttpContent(response, watch)
-            except NotAVideo as error:
-                # It quotes the body, which may repeat our key like that of any error.
-                raise NotAVideo(_without_key(response, str(error).encode()).decode()) from None
+        with watch.watching(), contextlib.ExitStack() as stack:
+            yield self._opened(path, params, watch, stack)
+
+    def open_address(self, address: str, deadline: float) -> AbstractContextManager[HttpContent]:
+        """The same for an address that the backend names, which may be relative to its own."""
+        return self.open(str(_address(address, self._base_url)), deadline)
 
     def post_once(self, path: str, deadline: float, **content: Any) -> Answer:
         """The paid call: its own connection, no redirect, no retry, a deadline for the whole.
@@ -156,8 +173,10 @@ class BackendHttp:
         """
         watch = Deadline(deadline)
         headers = self._headers()
+        if watch.left < deadline * _LEAST_SHARE:
+            raise NotSent("To sign the call took so long that it was not made.")
         status: int | None = None
-        with _session(pool_size=1) as session, watch.watching():
+        with new_session(pool_size=1) as session, watch.watching():
             try:
                 response = session.post(
                     self._base_url + path,
@@ -174,7 +193,8 @@ class BackendHttp:
                         raise _refusal(response)
                     if 200 <= status < 300:
                         return _answer(response, watch)
-                    message = error_message(_beginning(response))
+                    redactor = _redactor_of(response)
+                    message = error_message(_beginning(response), redactor)
             except _TROUBLE as error:
                 if _was_never_sent(error, watch):
                     raise NotSent(f"The video API could not be reached: {_reason(error)}.") from None
@@ -188,39 +208,84 @@ class BackendHttp:
                 status=status,
                 code=message.code,
                 detail=message.text,
-                request_id=request_id(response.headers),
+                request_id=ToldHeaders.read(response.headers, redactor).request_id,
             )
 
     def _headers(self) -> dict[str, str]:
-        return {"Accept-Encoding": "identity", "User-Agent": "reelkeep", **self._sign()}
+        """Raises NotSent where the call can't be signed, whatever the library for that says."""
+        try:
+            signed = self._sign()
+        except BackendError:
+            raise
+        except Exception as error:
+            raise NotSent(
+                f"The call could not be signed ({type(error).__name__}), and was not made."
+            ) from error
+        return {"Accept-Encoding": "identity", "User-Agent": "reelkeep", **signed}
 
-    def _send(self, path: str, params: Mapping[str, str], deadline: Deadline) -> requests.Response:
-        """GET, following redirects by hand, since our key goes to no other origin. A success, or an error."""
+    def _ask(self, path: str, params: Mapping[str, str], deadline: Deadline) -> requests.Response:
+        """GET below the base URL; redirects are followed while they stay at its origin. Any answer but those."""
+        url = self._base_url + path
+        query = {**self._params, **params}
+        headers = self._headers()
+        for _ in range(_MOST_REDIRECTS + 1):
+            response = self._get(url, query, headers, deadline)
+            address = _led_to(response, url)
+            if address is None:
+                return response
+            if address.origin != self._origin:
+                raise Unavailable(
+                    "The video API redirects to another host, which is followed for a video only."
+                )
+            url, query = str(address), {}
+        raise _too_many_redirects()
+
+    def _opened(
+        self, path: str, params: Mapping[str, str], watch: Deadline, stack: contextlib.ExitStack
+    ) -> HttpContent:
+        """Follows redirects, our key only as long as they stay at the base URL's origin: coming back does not
+        bring it back."""
         own = path.startswith("/")
         url = self._base_url + path if own else path
+        address = _address(url, None)
+        if address.origin != self._origin:
+            return self._from_elsewhere(address, watch, stack, _MOST_REDIRECTS)
         query = {**self._params, **params} if own else {}
         headers = self._headers()
-        led_to: str | None = None
-        for _ in range(_MOST_REDIRECTS + 1):
-            with _translated(deadline, led_to):
-                if _origin(url) != _origin(self._base_url):
-                    headers = {name: v for name, v in headers.items() if name.lower() not in _SECRET_HEADERS}
-                response = self._session.get(
-                    url,
-                    params=query,
-                    headers=headers,
-                    timeout=(_CONNECT_TIMEOUT, _READ_TIMEOUT),
-                    allow_redirects=False,
-                    stream=True,
-                )
-                if 200 <= response.status_code < 300:
-                    return response
-                with contextlib.closing(response):
-                    if response.status_code not in _REDIRECTS:
-                        raise _refusal(response)
-            url, query = _address(url, response.headers.get("location", "")), {}
-            led_to = text(urlsplit(url).hostname)
-        raise Unavailable(f"The video API redirects more than {_MOST_REDIRECTS} times.")
+        for hop in range(_MOST_REDIRECTS + 1):
+            response = stack.enter_context(contextlib.closing(self._get(url, query, headers, watch)))
+            led_to = _led_to(response, url)
+            if led_to is None:
+                _refuse_all_but_success(response)
+                if response.status_code == 206:
+                    raise Unavailable("The video API sends a part where the whole was asked for.", status=206)
+                return _content(response, watch, self._most_bytes, _redactor_of(response))
+            if led_to.origin != self._origin:
+                return self._from_elsewhere(led_to, watch, stack, _MOST_REDIRECTS - hop - 1)
+            url, query = str(led_to), {}
+        raise _too_many_redirects()
+
+    def _from_elsewhere(
+        self, address: WebAddress, watch: Deadline, stack: contextlib.ExitStack, redirects: int
+    ) -> HttpContent:
+        try:
+            raw = self._elsewhere.open(address, self._origin[0], watch, stack, redirects)
+        except Refused as error:
+            raise Unavailable(str(error), status=error.status) from None
+        return HttpContent(raw, raw.headers, watch, self._most_bytes, None, lambda: _translated(watch))
+
+    def _get(
+        self, url: str, query: Mapping[str, str], headers: Mapping[str, str], deadline: Deadline
+    ) -> requests.Response:
+        with _translated(deadline):
+            return self._session.get(
+                url,
+                params=query,
+                headers=headers,
+                timeout=(_CONNECT_TIMEOUT, _READ_TIMEOUT),
+                allow_redirects=False,
+                stream=True,
+            )
 
 
 class _Session(requests.Session):
@@ -228,13 +293,16 @@ class _Session(requests.Session):
         """None, ever: we follow by hand, and requests would read the address, and the body, all the same."""
 
 
-def _session(pool_size: int) -> requests.Session:
+def new_session(pool_size: int) -> requests.Session:
+    """One that adds nothing of its own: no key, no cookie, and it follows no redirect."""
     session = _Session()
     adapter = DeadlineAdapter(pool_size)
     session.mount("http://", adapter)
     session.mount("https://", adapter)
     # A key from ~/.netrc must not take the place of ours.
     session.auth = _leave_alone
+    # Nor do a server's cookies go back with later calls, which may be another job's or another owner's.
+    session.cookies = RequestsCookieJar(policy=DefaultCookiePolicy(allowed_domains=[]))
     return session
 
 
@@ -242,20 +310,28 @@ def _leave_alone(request: requests.PreparedRequest) -> requests.PreparedRequest:
     return request
 
 
-def _address(url: str, location: str) -> str:
-    """Where a redirect leads. Raises Unavailable."""
+def _address(text: str, base: str | None) -> WebAddress:
+    """An address that the backend names. Raises Unavailable."""
     try:
-        address = urljoin(url, location)
-        if _origin(address)[0] in ("http", "https"):
-            return address
-    except ValueError:
-        pass
-    raise Unavailable("The video API redirects to something that is no web address.")
+        return read_address(text, base)
+    except ValueError as error:
+        raise Unavailable(f"The video API names an address that can't be used: {error}.") from None
 
 
-def _origin(url: str) -> tuple[str, str | None, int | None]:
-    parts = urlsplit(url)
-    return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+def _led_to(response: requests.Response, url: str) -> WebAddress | None:
+    """Where a redirect leads; None where it is none. Closes it. Raises Unavailable."""
+    if response.status_code not in REDIRECTS:
+        return None
+    response.close()
+    # Header bytes are read as Latin-1, and meant as UTF-8.
+    location = response.headers.get("location", "").encode("latin-1", "replace").decode("utf-8", "replace")
+    if not location:
+        raise Unavailable("The video API redirects, and names no address.", status=response.status_code)
+    return _address(location, url)
+
+
+def _too_many_redirects() -> Unavailable:
+    return Unavailable(f"The video API redirects more than {_MOST_REDIRECTS} times.")
 
 
 # What the libraries raise for a connection, an address or an answer that is no good.
@@ -263,25 +339,21 @@ _TROUBLE = (requests.RequestException, HTTPError, OSError, ValueError, Recursion
 
 
 @contextlib.contextmanager
-def _translated(deadline: Deadline, led_to: str | None = None) -> Iterator[None]:
+def _translated(deadline: Deadline) -> Iterator[None]:
     """From the libraries' errors into ours. Their words are left out, of tracebacks too: they repeat URLs,
-    query and all. `led_to` is the host to which a redirect has led.
+    query and all.
     """
     try:
         yield
     except _TROUBLE as error:
         if _was_never_sent(error, deadline):
             raise NotSent(f"The video API could not be reached: {_reason(error)}.") from None
-        if led_to is not None and not deadline.expired and _is_no_connection(error):
-            raise Unavailable(
-                f"The video API redirects to {led_to}, which could not be reached: {_reason(error)}."
-            ) from None
         raise Unavailable(_cut_off(deadline)) from None
 
 
 def _was_never_sent(error: BaseException, deadline: Deadline) -> bool:
-    """Proof, not absence of evidence: the libraries say that no connection came about, and we saw none."""
-    return _is_no_connection(error) and not deadline.connected
+    """Proof, not absence of evidence: we saw no connection, and the libraries say so too, or the time was over."""
+    return not deadline.connected and (deadline.expired or _is_no_connection(error))
 
 
 def _is_no_connection(error: BaseException) -> bool:
@@ -291,16 +363,35 @@ def _is_no_connection(error: BaseException) -> bool:
     ) or isinstance(reason, NewConnectionError)
 
 
+def _content(response: requests.Response, deadline: Deadline, most: int, redactor: Redactor) -> HttpContent:
+    return HttpContent(
+        response.raw, response.headers, deadline, most, redactor, lambda: _translated(deadline)
+    )
+
+
 def _answer(response: requests.Response, deadline: Deadline) -> Answer:
     """Raises Unavailable when the body is cut, huge, or no JSON object."""
     with _translated(deadline):
-        content = response.raw.read(_LARGEST_ANSWER + 1, decode_content=True)
+        content = response.raw.read(LARGEST_ANSWER + 1, decode_content=True)
     if deadline.expired:
         raise Unavailable(_cut_off(deadline))
-    body = _object(content) if len(content) <= _LARGEST_ANSWER else None
+    body = _object(content) if len(content) <= LARGEST_ANSWER else None
     if body is None:
         raise Unavailable("its body is no JSON object", status=response.status_code)
-    return Answer(body, response.headers)
+    redactor = _redactor_of(response)
+    return Answer(redactor.data(body), ToldHeaders.read(response.headers, redactor))
+
+
+def _believed(response: requests.Response, is_it: Believed) -> Answer:
+    """The body of an error, where it is what was asked for. Raises the error where it is not."""
+    content = _beginning(response, LARGEST_ANSWER)
+    redactor = _redactor_of(response)
+    body = _object(content)
+    cleaned: dict[str, Any] | None = None if body is None else redactor.data(body)
+    if cleaned is not None and is_it(cleaned):
+        return Answer(cleaned, ToldHeaders.read(response.headers, redactor))
+    message = error_message(content, redactor) if cleaned is None else message_in(cleaned)
+    raise _refusal_with(response, message, {})
 
 
 def _object(content: bytes) -> dict[str, Any] | None:
@@ -311,38 +402,47 @@ def _object(content: bytes) -> dict[str, Any] | None:
     return body if isinstance(body, dict) else None
 
 
-def _beginning(response: requests.Response) -> bytes:
-    """The first of a body, which may be anything, our own key included; empty if it can't be read."""
+def _beginning(response: requests.Response, most: int = _LARGEST_ERROR) -> bytes:
+    """The first of a body, which may be anything; empty if it can't be read."""
     try:
-        body: bytes = response.raw.read(64 << 10, decode_content=True) or b""
+        body: bytes = response.raw.read(most, decode_content=True) or b""
     except (requests.RequestException, HTTPError, OSError):
         return b""
-    return _without_key(response, body)
+    return body
 
 
-def _without_key(response: requests.Response, content: bytes) -> bytes:
-    for name in _SECRET_HEADERS:
-        secret = response.request.headers.get(name, "").removeprefix("Bearer ")
-        if secret:
-            content = content.replace(secret.encode(), b"[removed]")
-    return content
+def _redactor_of(response: requests.Response) -> Redactor:
+    """Of what the request was signed with."""
+    given = [str(response.request.headers.get(name, "")) for name in _SECRET_HEADERS]
+    return Redactor(secret.rpartition(" ")[2] for secret in given)
+
+
+def _refuse_all_but_success(response: requests.Response) -> None:
+    if not 200 <= response.status_code < 300:
+        raise _refusal(response)
 
 
 def _refusal(
     response: requests.Response, besides: Mapping[int, type[BackendError]] = MappingProxyType({})
 ) -> BackendError:
+    return _refusal_with(response, error_message(_beginning(response), _redactor_of(response)), besides)
+
+
+def _refusal_with(
+    response: requests.Response, message: BackendMessage, besides: Mapping[int, type[BackendError]]
+) -> BackendError:
     status = response.status_code
-    message: BackendMessage = error_message(_beginning(response))
     kind = {**_REFUSALS, **besides}.get(status, Unavailable)
     if kind is Unavailable and message.code == "429":
         kind = Busy  # seen for real: a 429 inside a 502
+    told = ToldHeaders.read(response.headers, _redactor_of(response))
     return kind(
         f"The video API answered {status}{message.in_words}.",
         status=status,
         code=message.code,
         detail=message.text,
-        request_id=request_id(response.headers),
-        retry_after=wait_hint(response.headers),
+        request_id=told.request_id,
+        retry_after=told.wait,
     )
 
 

@@ -4,39 +4,47 @@ speak, each in its own way. Source: OpenAI's published specification; the strays
 
 from __future__ import annotations
 
-import base64
 import contextlib
+import json
+import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from typing import Any
 from urllib.parse import quote
 
 from video_jobs.backend_settings import BackendSettings
 from video_jobs.backends.answers import (
+    ToldHeaders,
+    message_in,
     moment,
     percent,
-    request_id,
+    state_of,
     text,
-    wait_hint,
     whole_number,
     words,
 )
-from video_jobs.backends.bodies import created_job, every_job
-from video_jobs.backends.http import Answer, BackendHttp
+from video_jobs.backends.bodies import (
+    created_job,
+    delete_job,
+    every_job,
+    job_asked_for,
+    listed_jobs,
+    read_job,
+)
+from video_jobs.backends.http import LARGEST_ANSWER, Answer, BackendHttp
 from video_jobs.backends.limits import Limits
-from video_jobs.errors import NotFound, Rejected
+from video_jobs.backends.video_address import addresses_in
+from video_jobs.errors import BackendError, NotAVideo
 from video_jobs.job import VideoRequest
-from video_jobs.ports import BackendJob, BackendState, ContentStream
+from video_jobs.media.body_kind import is_no_video
+from video_jobs.ports import BackendJob, BackendState, ContentStream, ListedJobs
 
-_PAGE = "100"
-_STATES = {
-    "queued": BackendState.QUEUED,
-    "in_progress": BackendState.RUNNING,
-    "completed": BackendState.SUCCEEDED,
-    "failed": BackendState.FAILED,
-    "cancelled": BackendState.CANCELLED,
-}
+_PAGE = "50"
+_BY = re.compile(r"[xX*×]")
+_LONGEST_SIZE = 40  # characters
+_OUTPUT = "#"  # between a video's id and the number of a further output
+_MOST_OUTPUTS = 20  # of one job that are believed
 _SIZES = ("720x1280", "1280x720", "1024x1792", "1792x1024")
 _SECONDS = (4, 8, 12)
 
@@ -56,7 +64,10 @@ def limits(settings: BackendSettings) -> Limits:
 
 
 class OpenAIVideos:
-    """See `ports.Backend`. A video is job and generation in one, so both have the same id."""
+    """See `ports.Backend`. A video is job and generation in one, so both have the same id.
+
+    Some servers make several videos in one job. Those beyond the first get the id of the job and a number.
+    """
 
     def __init__(self, http: BackendHttp, settings: BackendSettings, model: str) -> None:
         self._http = http
@@ -71,68 +82,123 @@ class OpenAIVideos:
             "seconds": str(request.seconds),
             "size": request.size,
         }
-        kind = request.input_image.content_type if request.input_image else ""
-        if self._json:
-            body: dict[str, Any] = dict(fields)
-            if image is not None:
-                data = base64.b64encode(image).decode("ascii")
-                body["input_reference"] = {"image_url": f"data:{kind};base64,{data}"}
-            answer = self._http.post_once("/videos", deadline, json=body)
+        if self._json and image is None:
+            answer = self._http.post_once("/videos", deadline, json=fields)
         else:
-            # Fields without a file name make it multipart even without an image, as OpenAI's own SDK sends it.
+            # With an image always multipart, as OpenAI's own SDK sends it: how an image stands in JSON, no two
+            # servers agree on, and one that passes over it would make, and bill, another video.
+            # Fields without a file name make it multipart even without an image.
             parts: list[tuple[str, Any]] = [(name, (None, value)) for name, value in fields.items()]
-            if image is not None:
+            if image is not None and request.input_image is not None:
+                kind = request.input_image.content_type
                 parts.append(("input_reference", (f"image.{kind.removeprefix('image/')}", image, kind)))
             answer = self._http.post_once("/videos", deadline, files=parts)
         return created_job(answer, _video)
 
     def get(self, backend_job_id: str) -> BackendJob:
-        answer = self._get(backend_job_id)
-        return _video(answer.body, answer.headers, backend_job_id)
+        return read_job(self._get(backend_job_id), backend_job_id, _video)
+
+    def list_jobs(self, after: str | None) -> ListedJobs:
+        return listed_jobs(self._http, "/videos", {"limit": _PAGE, "order": "desc"}, after, _video)
 
     def recent(self) -> Iterator[BackendJob]:
-        query = {"limit": _PAGE, "order": "desc"}
-        return every_job(self._http, "/videos", query, _video)
+        return every_job(self.list_jobs)
 
     def delete(self, backend_job_id: str) -> None:
         """OpenAI's description has this for completed and failed videos only, and no cancel. Many servers stop
         a running one by it, others refuse; some of those say so in the answer and not by its status.
         """
-        if self._http.delete(_path(backend_job_id)).get("deleted") is False:
-            raise Rejected(f"The video API answers that it has not deleted {backend_job_id}.")
+        delete_job(self._http, _path(backend_job_id), backend_job_id)
 
     def job_of(self, generation_id: str) -> str:
         """One and the same; whoever looks at it next learns whether it exists."""
         return generation_id
 
+    def unnamed_outputs(self, backend_job_id: str) -> tuple[str, ...]:
+        return (backend_job_id,)
+
     def open_video(
-        self, backend_job_id: str, generation_id: str, deadline: float
+        self, backend_job_id: str, generation_id: str, deadline: float, attempt: int = 0
     ) -> AbstractContextManager[ContentStream]:
-        return self._open_video(generation_id, deadline)
+        return self._open_video(backend_job_id, _index(backend_job_id, generation_id), deadline, attempt)
 
     def open_thumbnail(
         self, backend_job_id: str, generation_id: str, deadline: float
     ) -> AbstractContextManager[ContentStream]:
-        return self._http.open(_path(generation_id) + "/content", deadline, variant="thumbnail")
+        return self._http.open(_path(backend_job_id) + "/content", deadline, variant="thumbnail")
 
     @contextlib.contextmanager
-    def _open_video(self, video_id: str, deadline: float) -> Iterator[ContentStream]:
-        began = time.monotonic()
+    def _open_video(
+        self, video_id: str, index: int, deadline: float, attempt: int
+    ) -> Iterator[ContentStream]:
+        """From where the API serves it, else from the address that the job names; every second time the other way
+        round, for a server whose own bytes are never whole."""
+        ends_at = time.monotonic() + deadline
+        ways = (self._served, self._named) if attempt % 2 == 0 else (self._named, self._served)
+        trouble: dict[str, BackendError] = {}
         with contextlib.ExitStack() as stack:
+            for way in ways:
+                try:
+                    content = way(stack, video_id, index, max(ends_at - time.monotonic(), 0.001))
+                except _NoAddressError:
+                    continue
+                except BackendError as error:
+                    trouble[way.__name__] = error
+                    continue
+                yield content
+                return
+        # What the API itself answers says most about what became of the video.
+        raise trouble.get(self._served.__name__) or next(iter(trouble.values()))
+
+    def _served(
+        self, stack: contextlib.ExitStack, video_id: str, index: int, deadline: float
+    ) -> ContentStream:
+        """From `/content`, which some servers answer with JSON that names an address."""
+        began = time.monotonic()
+        variant = {"variant": str(index)} if index else {}
+        content = stack.enter_context(self._http.open(_path(video_id) + "/content", deadline, **variant))
+        beginning = content.beginning()
+        if not is_no_video(content.content_type, beginning):
+            return content
+        said = content.quotation(beginning) if beginning else "an empty body"
+        addresses = addresses_in(_json(next(content.chunks(LARGEST_ANSWER), b"")), index)
+        left = max(deadline - (time.monotonic() - began), 0.001)
+        if addresses:
+            return self._at_one_of(stack, addresses, left)
+        raise NotAVideo(f"The video API sent {said} in place of a video.")
+
+    def _named(
+        self, stack: contextlib.ExitStack, video_id: str, index: int, deadline: float
+    ) -> ContentStream:
+        """From the address in the job. Raises _NoAddressError where it names none, or can't be read."""
+        began = time.monotonic()
+        try:
+            addresses = addresses_in(self._get(video_id).body, index)
+        except BackendError:
+            raise _NoAddressError from None
+        if not addresses:
+            raise _NoAddressError
+        return self._at_one_of(stack, addresses, max(deadline - (time.monotonic() - began), 0.001))
+
+    def _at_one_of(self, stack: contextlib.ExitStack, addresses: list[str], deadline: float) -> ContentStream:
+        ends_at = time.monotonic() + deadline
+        trouble: BackendError = NotAVideo("The video API names an address at which there is no video.")
+        for address in addresses:
             try:
-                content = stack.enter_context(self._http.open(_path(video_id) + "/content", deadline))
-            except (NotFound, Rejected):
-                # Some gateways serve no bytes but name an address in the job.
-                body = self._get(video_id).body
-                url = body.get("video_url") or body.get("url")
-                if not isinstance(url, str) or not url.startswith(("https://", "http://")):
-                    raise
-                left = deadline - (time.monotonic() - began)
-                content = stack.enter_context(self._http.open(url, left))
-            yield content
+                left = max(ends_at - time.monotonic(), 0.001)
+                content = stack.enter_context(self._http.open_address(address, left))
+                if not is_no_video(content.content_type, content.beginning()):
+                    return content
+            except BackendError as error:
+                trouble = error
+        raise trouble
 
     def _get(self, video_id: str) -> Answer:
-        return self._http.get(_path(video_id))
+        return job_asked_for(self._http, _path(video_id), video_id)
+
+
+class _NoAddressError(Exception):
+    """The job names no address of its video."""
 
 
 def _path(video_id: str) -> str:
@@ -140,35 +206,57 @@ def _path(video_id: str) -> str:
     return f"/videos/{quote(video_id, safe='')}"
 
 
+def _index(video_id: str, generation_id: str) -> int:
+    number = generation_id.removeprefix(video_id + _OUTPUT)
+    return int(number) if number != generation_id and number.isdecimal() else 0
+
+
+def _json(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+
+
 def _sides(size: Any) -> tuple[int | None, int | None]:
-    """Width and height out of `1280x720`."""
-    width, _, height = size.partition("x") if isinstance(size, str) else ("", "", "")
-    return whole_number(width), whole_number(height)
+    """Width and height out of `1280x720`, also as `1280X720`, `1280*720` or `1280×720`."""
+    sides = _BY.split(size[:_LONGEST_SIZE]) if isinstance(size, str) else []
+    return (whole_number(sides[0]), whole_number(sides[1])) if len(sides) == 2 else (None, None)
 
 
-def _video(body: dict[str, Any], headers: Mapping[str, str], video_id: str) -> BackendJob:
+def _outputs(body: dict[str, Any], video_id: str) -> tuple[str, ...]:
+    """One, but for servers that make several in a job and say so."""
+    lists = [len(body[name]) for name in ("urls", "file_paths") if isinstance(body.get(name), list)]
+    count = min(max(whole_number(body.get("num_outputs")) or 1, *lists, 1), _MOST_OUTPUTS)
+    return (video_id, *(f"{video_id}{_OUTPUT}{number}" for number in range(1, count)))
+
+
+def _video(body: dict[str, Any], told: ToldHeaders, video_id: str) -> BackendJob:
     """`video_id` is the id that was asked for: what a body says of it may be missing, or written otherwise."""
     status = text(body.get("status"))
-    state = _STATES.get((status or "").lower(), BackendState.UNKNOWN)
-    error = body.get("error")
-    failure = error if isinstance(error, dict) else {"message": error}
+    state = state_of(status)
+    failure = message_in({"error": body.get("error")})
+    progress, finished_at = percent(body.get("progress")), moment(body.get("completed_at"))
     width, height = _sides(body.get("size"))
+    done = finished_at is not None or progress == 100 or bool(addresses_in(body))
     return BackendJob(
         id=video_id,
         state=state,
         status=status,
-        progress=percent(body.get("progress")),
+        progress=progress,
         created_at=moment(body.get("created_at")),
-        finished_at=moment(body.get("completed_at")),
+        finished_at=finished_at,
         expires_at=moment(body.get("expires_at")),
-        generation_ids=(video_id,) if state is BackendState.SUCCEEDED else (),
+        generation_ids=_outputs(body, video_id) if state is BackendState.SUCCEEDED else (),
         prompt=words(body.get("prompt")),
         width=width,
         height=height,
         seconds=whole_number(body.get("seconds")),
         model=text(body.get("model")),
-        failure_code=text(failure.get("code")),
-        failure_message=text(failure.get("message") or failure.get("detail")),
-        poll_after=wait_hint(headers),
-        request_id=request_id(headers),
+        failure_code=failure.code,
+        failure_message=failure.text,
+        seems_done=state is BackendState.UNKNOWN and done,
+        poll_after=told.wait,
+        request_id=told.request_id,
+        told_at=told.date,
     )

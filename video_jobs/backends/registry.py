@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 from datetime import timedelta
+from typing import Literal
 
 from video_jobs.backend_settings import BackendSettings
 from video_jobs.backends import azure_sora, openai_videos
 from video_jobs.backends.azure_sora import AzureSora
 from video_jobs.backends.credentials import signer
+from video_jobs.backends.elsewhere import Elsewhere
 from video_jobs.backends.http import BackendHttp
 from video_jobs.backends.limits import Limits
 from video_jobs.backends.openai_videos import OpenAIVideos
@@ -16,7 +18,7 @@ from video_jobs.errors import InvalidRequest, NotSent
 from video_jobs.gate import GateLimits
 from video_jobs.job import BackendRef
 from video_jobs.ports import Backend
-from video_jobs.settings import Settings
+from video_jobs.settings import DEFAULT_MAX_BYTES, Settings
 
 _UNKNOWN_RETENTION = timedelta(hours=24)
 
@@ -64,6 +66,12 @@ class Backends:
         settings = self._settings.backend(name)
         return settings.gate_limits if settings else GateLimits()
 
+    def signs_in_with(self, ref: BackendRef) -> Literal["key", "identity", "nothing"]:
+        settings = self._settings.backend(ref.name)
+        if settings is None or settings.auth == "none":
+            return "nothing"
+        return "key" if self._settings.api_keys.get(ref.name) else "identity"
+
     def retention(self, ref: BackendRef) -> timedelta:
         settings = self._settings.backend(ref.name)
         return settings.retention if settings else _UNKNOWN_RETENTION
@@ -75,12 +83,19 @@ class Backends:
                 f"The job belongs to the backend '{ref.name}' ({ref.dialect}), which the settings don't name any "
                 f"more. Put it back into VIDEO_BACKENDS until its jobs have ended."
             )
-        return client_of(settings, self._settings.api_keys.get(ref.name), ref.base_url, ref.model)
+        api_key, most_bytes = self._settings.api_keys.get(ref.name), self._settings.max_bytes
+        return client_of(settings, api_key, ref.base_url, ref.model, most_bytes)
 
 
-def client_of(settings: BackendSettings, api_key: str | None, base_url: str, model: str) -> Backend:
-    """The dialect's client at that address."""
-    sign = signer(settings, api_key)
+def client_of(
+    settings: BackendSettings,
+    api_key: str | None,
+    base_url: str,
+    model: str,
+    most_bytes: int = DEFAULT_MAX_BYTES,
+) -> Backend:
+    """The dialect's client at that address. `most_bytes`: of one video."""
+    sign, elsewhere = signer(settings, api_key), Elsewhere(settings.trusted_origins)
     if settings.dialect == "azure-sora":
-        return AzureSora(BackendHttp(base_url, sign, azure_sora.QUERY), model)
-    return OpenAIVideos(BackendHttp(base_url, sign, {}), settings, model)
+        return AzureSora(BackendHttp(base_url, sign, azure_sora.QUERY, elsewhere, most_bytes), model)
+    return OpenAIVideos(BackendHttp(base_url, sign, {}, elsewhere, most_bytes), settings, model)

@@ -4,7 +4,7 @@ Each port has one real adapter (`storage/`, `backends/`, `webhooks/sender.py`); 
 twin as well (`storage/memory/`), held to the same tests.
 """
 
-from video_jobs.ports.backend import Backend, BackendJob, BackendState, ContentStream
+from video_jobs.ports.backend import Backend, BackendJob, BackendState, ContentStream, ListedJobs
 from video_jobs.ports.blobs import BlobFacts, Blobs, SignedUrl, VideoPlace
 from video_jobs.ports.claims import Claim, Claims
 from video_jobs.ports.clock import Clock
@@ -33,6 +33,7 @@ __all__ = [
     "IdempotencyEntry",
     "JobPage",
     "JobStore",
+    "ListedJobs",
     "LiveJob",
     "LiveJobs",
     "Messages",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
@@ -20,12 +20,20 @@ class BackendState(StrEnum):
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     CANCELLED = "cancelled"
-    UNKNOWN = "unknown"  #: a word that we don't know: go on looking
+    EXPIRED = "expired"  #: deleted after its time
+    UNKNOWN = "unknown"  #: a word that we don't know: go on polling
+
+    @property
+    def is_final(self) -> bool:
+        return self not in (BackendState.QUEUED, BackendState.RUNNING, BackendState.UNKNOWN)
 
 
 @dataclass(frozen=True, kw_only=True)
 class BackendJob:
-    """One look at a backend's job, in our words. Everything but the id may be missing."""
+    """What a backend told of one of its jobs, in our words. Everything but the id may be missing.
+
+    Times are by the backend's clock, which may be wrong: `told_at` says what it showed.
+    """
 
     id: str
     state: BackendState
@@ -44,8 +52,24 @@ class BackendJob:
     variants: int | None = None
     model: str | None = None
     from_image: bool = False  #: it says that it began with a picture; not all backends do
+    seems_done: bool = False  #: it names a time of completion, all of its progress, or where the bytes are
     poll_after: float | None = None  #: seconds that the backend wants us to wait
     request_id: str | None = None
+    told_at: datetime | None = field(
+        default=None, compare=False
+    )  #: the backend's own clock when it told this
+
+
+@dataclass(frozen=True)
+class ListedJobs:
+    """One page of a backend's list."""
+
+    jobs: tuple[BackendJob, ...]
+    next_after: str | None  #: the id after which the next page begins; None: the list ends here
+    says_more: bool = False  #: that there is another page is said, and not only possible
+    is_full: bool = False  #: it has just as many entries as were asked for
+    passed_over: int = 0  #: entries that can't be read as jobs
+    told_at: datetime | None = None  #: the backend's own clock when it told this
 
 
 class ContentStream(Protocol):
@@ -64,7 +88,11 @@ class ContentStream(Protocol):
         """Whether a body that was cut off could not be taken for a whole one."""
 
     def chunks(self, size: int) -> Iterator[bytes]:
-        """Pieces of `size` bytes, the last one shorter. Raises Unavailable when cut off or out of time."""
+        """Pieces of `size` bytes, the last one shorter. Raises Unavailable when cut off or out of time, and
+        VideoTooLarge."""
+
+    def quotation(self, beginning: bytes) -> str:
+        """What a body that is no video is and says, to stand in a sentence."""
 
 
 class Backend(Protocol):
@@ -73,14 +101,17 @@ class Backend(Protocol):
     def create(self, request: VideoRequest, image: bytes | None, deadline: float) -> BackendJob:
         """The paid call, made once.
 
-        Raises NotSent, Busy, Rejected, Unauthorised, NotFound or Gone: nothing was created. UnknownOutcome:
-        it may have been. `deadline` is in seconds, for the whole call.
+        Raises NotSent, Busy, Rejected, PaymentRequired, Unauthorised, NotFound or Gone: nothing was created.
+        UnknownOutcome: it may have been. `deadline` is in seconds, for the whole call.
         """
 
     def get(self, backend_job_id: str) -> BackendJob: ...
 
+    def list_jobs(self, after: str | None) -> ListedJobs:
+        """A page of the backend's own list, newest first as a rule. NotFound where it keeps none."""
+
     def recent(self) -> Iterator[BackendJob]:
-        """The backend's own list, newest first. NotFound where it keeps none."""
+        """All that the list holds, in its order, page by page."""
 
     def delete(self, backend_job_id: str) -> None:
         """Stop the job if it runs, and forget it and its bytes: the only stop that either dialect has.
@@ -91,10 +122,14 @@ class Backend(Protocol):
     def job_of(self, generation_id: str) -> str:
         """The id of the job that made this generation. Raises NotFound."""
 
+    def unnamed_outputs(self, backend_job_id: str) -> tuple[str, ...]:
+        """Under which ids the bytes of a job can be asked for that has never named an output."""
+
     def open_video(
-        self, backend_job_id: str, generation_id: str, deadline: float
+        self, backend_job_id: str, generation_id: str, deadline: float, attempt: int = 0
     ) -> AbstractContextManager[ContentStream]:
-        """`deadline` is in seconds, for the whole download."""
+        """`deadline` is in seconds, for the whole download. `attempt`: how many have failed before, so that each
+        way to the bytes gets its turn where there are several."""
 
     def open_thumbnail(
         self, backend_job_id: str, generation_id: str, deadline: float

@@ -1,0 +1,111 @@
+"""No text that comes from outside can make a pattern slow: a slow one holds every thread of the process.
+
+Each compiled pattern of the app's modules is tried on texts of two sizes; four times the text may take four times as
+long, give or take, and not sixteen times.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import re
+import time
+from collections.abc import Iterator
+
+import pytest
+
+import http_edge
+import openai_api
+import submit_job
+import video_jobs
+
+SMALL, LARGE = 4_000, 16_000
+MOST = 9.0  # times as long for four times the text: between linear, which is 4, and quadratic, which is 16
+SHORT_ENOUGH = 0.002  # seconds for the large text: then the ratio is noise
+
+#: What makes patterns go back: repeats of what they look for, and of what stands between.
+SEEDS = (
+    "a",
+    " ",
+    "key ",
+    "key:",
+    "token:",
+    "bearer ",
+    "key provided ",
+    "sk-a",
+    "<title",
+    "<html>",
+    "violate the ",
+    "content ",
+    "text flagged",
+    "insufficient a ",
+    "no a ",
+    "balance ",
+    "policy-",
+    "%41",
+    "\\u0041",
+    "&#65;",
+    "A1",
+    "aB",
+    "1x",
+    "/a",
+    "http://a",
+    "a@",
+    ":",
+    "[",
+    '{"a":',
+    "\\",
+    "\r\n",
+    "--",
+)
+
+
+def patterns() -> Iterator[tuple[str, re.Pattern[str]]]:
+    for package in (video_jobs, http_edge, openai_api, submit_job):
+        for module_info in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            if module_info.name.endswith("__main__"):
+                continue
+            module = importlib.import_module(module_info.name)
+            for name, value in vars(module).items():
+                if isinstance(value, re.Pattern) and isinstance(value.pattern, str):
+                    yield f"{module_info.name}.{name}", value
+
+
+PATTERNS = dict(patterns())
+
+
+def seconds(pattern: re.Pattern[str], text: str) -> float:
+    """For a search and a match of the whole; the best of three, in the processor's time."""
+    best = 1e9
+    for _ in range(3):
+        began = time.process_time()
+        pattern.search(text)
+        pattern.fullmatch(text)
+        pattern.sub("", text)
+        best = min(best, time.process_time() - began)
+    return best
+
+
+def test_there_are_patterns_to_try() -> None:
+    assert "video_jobs.backends.answers._SECRET" in PATTERNS
+    assert "video_jobs.refusal_kinds._MODERATION" in PATTERNS
+
+
+@pytest.mark.parametrize("name", PATTERNS)
+def test_a_pattern_takes_as_long_as_the_text_is(name: str) -> None:
+    pattern = PATTERNS[name]
+    for seed in SEEDS:
+        for tail in ("", "!", "1"):
+            large = (seed * LARGE)[:LARGE] + tail
+            took = seconds(pattern, large)
+            if took < SHORT_ENOUGH:
+                continue
+            small = seconds(pattern, (seed * SMALL)[:SMALL] + tail)
+            assert took <= MOST * small, (name, seed, tail, small, took)
+
+
+def test_a_pattern_that_goes_back_and_back_would_be_found() -> None:
+    slow = re.compile(r"(?:[a-z]+[-_ ]?)?key\b")
+    took, before = seconds(slow, "a" * 4_000), seconds(slow, "a" * 1_000)
+    assert took > SHORT_ENOUGH
+    assert took > MOST * before

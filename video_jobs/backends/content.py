@@ -1,0 +1,106 @@
+"""A body on its way: bytes as they come, with what the answer says about them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+
+from urllib3 import BaseHTTPResponse
+
+from video_jobs.backends.answers import error_message
+from video_jobs.backends.redaction import Redactor
+from video_jobs.errors import Unavailable, VideoTooLarge
+from video_jobs.media.body_kind import SAMPLE
+from video_jobs.net.deadline import Deadline
+
+_LONGEST_LABEL = 100  # characters of a content type
+_LONGEST_QUOTED = 64 << 10  # bytes of a body in which an error is looked for
+
+Translated = Callable[[], AbstractContextManager[None]]
+"""Translates the library's errors."""
+
+
+class HttpContent:
+    """See `ports.ContentStream`.
+
+    Args:
+        raw, headers: the answer.
+        most: bytes that are let through.
+        redactor: None where another origin than the backend's sends it, and nothing of it may be quoted.
+    """
+
+    def __init__(
+        self,
+        raw: BaseHTTPResponse,
+        headers: Mapping[str, str],
+        deadline: Deadline,
+        most: int,
+        redactor: Redactor | None,
+        translated: Translated,
+    ) -> None:
+        self._raw = raw
+        self._headers = headers
+        self._deadline = deadline
+        self._most = most
+        self._redactor = redactor
+        self._translated = translated
+        self._announced = headers.get("content-length", "")
+        self._beginning = b""
+        if self.length is not None and self.length > most:
+            raise _too_large(most)
+
+    @property
+    def content_type(self) -> str:
+        label = self._headers.get("content-type", "")[:_LONGEST_LABEL].partition(";")[0].strip()
+        return (label if self._redactor is None else self._redactor.text(label)).lower()
+
+    @property
+    def length(self) -> int | None:
+        # With an encoding, the announced length is not that of the bytes that we get to see.
+        encoded = "content-encoding" in self._headers
+        readable = self._announced.isascii() and self._announced.isdecimal() and len(self._announced) < 20
+        return int(self._announced) if readable and not encoded else None
+
+    @property
+    def has_marked_end(self) -> bool:
+        return self._announced.isdecimal() or "transfer-encoding" in self._headers
+
+    def beginning(self, size: int = SAMPLE) -> bytes:
+        """The first bytes; `chunks` gives them again. Raises what `chunks` raises."""
+        while len(self._beginning) < size and (more := self._read(size - len(self._beginning))):
+            self._beginning += more
+        return self._beginning[:size]
+
+    def chunks(self, size: int) -> Iterator[bytes]:
+        passed = 0
+        held, self._beginning = self._beginning, b""
+        while True:
+            chunk = held + self._read(size - len(held)) if len(held) < size else held[:size]
+            held = held[size:]
+            if not chunk:
+                return
+            passed += len(chunk)
+            if passed > self._most:
+                raise _too_large(self._most)
+            yield chunk
+
+    def quotation(self, beginning: bytes) -> str:
+        """What a body that is no video says, to stand in a sentence; nothing of what another origin sent."""
+        if self._redactor is None:
+            return "something that is no video, from another host,"
+        said = error_message(beginning[:_LONGEST_QUOTED], self._redactor).in_words
+        return f"{self._redactor.text(self.content_type) or 'text'}{said}"
+
+    def _read(self, size: int) -> bytes:
+        with self._translated():
+            chunk: bytes = self._raw.read(size, decode_content=True) if size > 0 else b""
+        # A socket that the deadline has shut down looks like the end of a body without a length.
+        if not chunk and size > 0 and self._deadline.expired:
+            raise Unavailable("The download took longer than it may.")
+        return chunk
+
+
+def _too_large(most: int) -> VideoTooLarge:
+    return VideoTooLarge(
+        f"The video has more than {most:,} bytes, which VIDEO_MAX_BYTES allows. Raise it, and the video is fetched."
+    )

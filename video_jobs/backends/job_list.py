@@ -1,0 +1,168 @@
+"""A page of a backend's list, read entry by entry: what it costs does not depend on what is in it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from video_jobs.backends.content import HttpContent
+from video_jobs.errors import BackendError, Unavailable
+
+_LARGEST_PAGE = 12 << 20  # bytes: fifty jobs whose prompts are as long as may be, each letter escaped
+_LARGEST_REREAD = 1 << 20  # bytes
+_MOST_ENTRIES = 1000  # of one page
+_MOST_VALUES = 3000  # in one entry; of one that has more, only what is not nested is read
+_MOST_EVENTS = 200_000  # of the parser
+_CHUNK = 64 << 10
+
+_T = TypeVar("_T")
+
+
+@dataclass
+class ListPage(Generic[_T]):
+    entries: list[_T] = field(default_factory=list)
+    has_more: bool | None = None  #: None where it is not said
+    passed_over: int = 0  #: entries that were no jobs
+
+
+def read_list(content: HttpContent, read: Callable[[dict[str, Any]], _T | None]) -> ListPage[_T]:
+    """Reads `{"data": [{…}, …], "has_more": …}` and passes over everything else in it, and over entries of which
+    `read` makes nothing.
+
+    Of a page that has more in it than any that was asked for, the beginning is read. Raises Unavailable where it is no
+    such list, or is cut off.
+    """
+    from ijson import JSONError  # only here: most processes never read a list
+
+    source = _Source(content)
+    reader = _Reader(read)
+    try:
+        reader.take(source)
+    except (JSONError, ValueError):
+        if source.error is not None:
+            raise source.error from None
+        if source.is_too_long:
+            reader.page.has_more = True
+        else:
+            reader = _reread(source, read)
+    page = reader.page
+    if not reader.is_list or (page.has_more and not page.entries):
+        raise Unavailable("The video API's list can't be read: it holds no list of jobs.")
+    return page
+
+
+class _Reader(Generic[_T]):
+    """Builds the entries from the parser's events."""
+
+    def __init__(self, read: Callable[[dict[str, Any]], _T | None]) -> None:
+        self.page: ListPage[_T] = ListPage()
+        self.is_list = False
+        self._read = read
+
+    def take(self, source: _Source) -> None:
+        """Raises ValueError."""
+        from ijson.backends.python import basic_parse  # the compiled ones crash over endless numbers
+
+        depth, key = 0, ""
+        entry: _Entry | None = None
+        for number, (event, value) in enumerate(basic_parse(source, buf_size=_CHUNK)):
+            depth += event in ("start_map", "start_array")
+            if entry is not None:
+                entry.take(event, value, depth)
+            elif depth == 1 and event == "map_key":
+                key = value
+            elif depth == 1 and key == "has_more" and event == "boolean":
+                self.page.has_more = value
+            elif depth == 2 and key == "data" and event == "start_array":
+                self.is_list = True
+            elif depth == 3 and key == "data" and self.is_list and event == "start_map":
+                entry = _Entry()
+            depth -= event in ("end_map", "end_array")
+            if entry is not None and depth == 2:
+                self.add(entry.value)
+                entry = None
+            if len(self.page.entries) >= _MOST_ENTRIES or number > _MOST_EVENTS:
+                source.is_too_long = True
+
+    def add(self, entry: dict[str, Any]) -> None:
+        if len(self.page.entries) >= _MOST_ENTRIES:
+            self.page.has_more = True
+            return
+        done = self._read(entry)
+        if done is None:
+            self.page.passed_over += 1
+        else:
+            self.page.entries.append(done)
+
+
+class _Entry:
+    def __init__(self) -> None:
+        from ijson import ObjectBuilder
+
+        self._builder = ObjectBuilder()
+        self._builder.event("start_map", None)
+        self._values = 0
+        self._key = ""
+        self._flat: dict[str, Any] = {}
+
+    def take(self, event: str, value: Any, depth: int) -> None:
+        self._values += 1
+        if self._values <= _MOST_VALUES:
+            self._builder.event(event, value)
+        if depth == 3 and event == "map_key":
+            self._key = value
+        elif depth == 3 and event in ("string", "number", "boolean") and len(self._flat) < _MOST_VALUES:
+            self._flat[self._key] = value
+
+    @property
+    def value(self) -> dict[str, Any]:
+        whole: dict[str, Any] = self._builder.value if self._values <= _MOST_VALUES else self._flat
+        return whole
+
+
+def _reread(source: _Source, read: Callable[[dict[str, Any]], _T | None]) -> _Reader[_T]:
+    """With Python's own parser, which takes what some servers write and the other does not, such as NaN."""
+    reader = _Reader(read)
+    try:
+        body = json.loads(source.all_of_it())
+    except (ValueError, RecursionError):
+        raise Unavailable("The video API's list can't be read: it is no JSON, or was cut off.") from None
+    entries = body.get("data") if isinstance(body, dict) else None
+    reader.is_list = isinstance(entries, list)
+    if isinstance(body, dict) and isinstance(body.get("has_more"), bool):
+        reader.page.has_more = body["has_more"]
+    for entry in entries if isinstance(entries, list) else ():
+        reader.add(entry if isinstance(entry, dict) else {})
+    return reader
+
+
+class _Source:
+    """What ijson reads from."""
+
+    def __init__(self, content: HttpContent) -> None:
+        self._chunks = content.chunks(_CHUNK)
+        self._read = 0
+        self._beginning = bytearray()
+        self.is_too_long = False  #: then it seems to end
+        self.error: BackendError | None = None  #: then, too: the parser does not like to be left
+
+    def read(self, size: int) -> bytes:
+        if not size or self.is_too_long:
+            return b""
+        try:
+            chunk = next(self._chunks, b"")
+        except BackendError as error:
+            self.error, chunk = error, b""
+        self._read += len(chunk)
+        self.is_too_long = self._read > _LARGEST_PAGE
+        if self._read <= _LARGEST_REREAD:
+            self._beginning += chunk
+        return chunk
+
+    def all_of_it(self) -> bytes:
+        """Empty where it is too long to be held."""
+        while len(self._beginning) == self._read and self.read(_CHUNK):
+            pass
+        return bytes(self._beginning) if len(self._beginning) == self._read else b""

@@ -1,0 +1,55 @@
+"""Where the bytes of a video are, as far as a job's record or another answer names an address.
+
+Many servers that speak the videos protocol serve no bytes themselves, and each has its own place for the address.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+_ADDRESSES = ("video_url", "url", "download_url", "output_url", "content_url", "uri")
+_PLACES = (
+    "video",
+    "metadata",
+    "data",
+    "output",
+    "result",
+    "videos",
+    "outputs",
+    "results",
+    "urls",
+    "video_urls",
+    "content",
+    "response",
+)
+_DEEPEST = 4
+_MOST = 5  # addresses of one video
+
+
+def addresses_in(body: Any, index: int = 0) -> list[str]:
+    """The addresses that a JSON value names for the video of that index, the likeliest first; any of them may be wrong.
+
+    What stands alone is the first video's; in a list, each entry is one video's.
+    """
+    found = dict.fromkeys(_addresses(body, index, is_chosen=index == 0, depth=0))
+    return list(found)[:_MOST]
+
+
+def _addresses(value: Any, index: int, *, is_chosen: bool, depth: int) -> Iterator[str]:
+    if depth > _DEEPEST:
+        return
+    if isinstance(value, str):
+        if is_chosen and value[:8].lower().startswith(("http://", "https://")):
+            yield value
+    elif isinstance(value, list):
+        if index < len(value):
+            yield from _addresses(value[index], 0, is_chosen=True, depth=depth + 1)
+    elif isinstance(value, dict):
+        for name in _ADDRESSES:
+            named = value.get(name)
+            if is_chosen and isinstance(named, str) and named.startswith("/"):
+                yield named
+            yield from _addresses(named, index, is_chosen=is_chosen, depth=depth + 1)
+        for name in _PLACES:
+            yield from _addresses(value.get(name), index, is_chosen=is_chosen, depth=depth + 1)
