@@ -8,18 +8,27 @@ from __future__ import annotations
 
 import itertools
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from urllib.parse import quote
 
 from video_jobs import transitions
-from video_jobs.errors import BackendError, ForeignBlob, Gone, JobNotFound, TransitionRefused
+from video_jobs.adoption import is_listed
+from video_jobs.errors import (
+    BackendError,
+    ForeignBlob,
+    Gone,
+    JobNotFound,
+    NotFound,
+    TransitionRefused,
+    VideoTooLarge,
+)
 from video_jobs.finish import finish
 from video_jobs.images import sniff
-from video_jobs.job import Job, Output, StoredVideo
+from video_jobs.job import LOST_JOB_GRACE, MISSING_PAST_GUESS, Job, Output, StoredVideo
 from video_jobs.messages import FetchMessage, refuse_far_ahead
 from video_jobs.ports import BlobFacts, StoredJob, VideoPlace
-from video_jobs.schedule import fetch_delay, suspect_delay
+from video_jobs.schedule import fetch_delay, suspect_delay, too_large_delay
 from video_jobs.services import Services
 from video_jobs.update import update
 from video_jobs.verification import SuspectVideo, VerifiedStream
@@ -63,23 +72,11 @@ def fetch_video(services: Services, message: FetchMessage) -> None:
 
 
 def _fetch(services: Services, message: FetchMessage, stored: StoredJob, output: Output) -> StoredJob:
-    job = stored.job
+    job, began_at = stored.job, services.clock()
     try:
         video = _copy(services, job, output)
-    except SuspectVideo as error:
-        return _try_again(services, message, stored, output, str(error), suspect=error.sha256)
-    except ForeignBlob as error:
-        return _try_again(services, message, stored, output, str(error))
-    except BackendError as error:
-        return _try_again(
-            services,
-            message,
-            stored,
-            output,
-            str(error),
-            hint=error.retry_after,
-            request_id=error.request_id,
-        )
+    except (SuspectVideo, ForeignBlob, BackendError) as error:
+        return _try_again(services, message, stored, output, error, began_at)
     thumbnail = _copy_thumbnail(services, job, output)
     log.info("%s/%s is stored: %s bytes, sha256 %s", job.id, output.index, video.length, video.sha256)
     change = partial(
@@ -93,14 +90,16 @@ def _copy(services: Services, job: Job, output: Output) -> StoredVideo:
     place = VideoPlace(job.owner, job.id, output.index)
     found = services.blobs.find_video(place)
     if found is None:
-        if output.attempts and job.expired_by(services.clock() - _MARGIN):
-            # It was asked for after the expiry; from now on only another download's blob can help.
+        if job.backend_job_gone:
+            raise Gone("The video API has deleted it, as it was asked to.")
+        if _was_asked_after_expiry(job, output):
+            # From now on only another download's blob can help.
             raise Gone("The video API has deleted it.")
         client = services.backends.client(job.backend)
         with client.open_video(
-            job.backend_job_id or "", output.generation_id, services.fetch_deadline
+            job.backend_job_id or "", output.generation_id, services.fetch_deadline, output.attempts
         ) as content:
-            stream = VerifiedStream(content, output.suspect_sha256)
+            stream = VerifiedStream(content, output.suspects)
             if services.blobs.put_video(place, iter(stream), lambda: _metadata(job, output, stream)):
                 assert stream.video is not None
                 return stream.video
@@ -118,7 +117,12 @@ def _metadata(job: Job, output: Output, stream: VerifiedStream) -> dict[str, str
     """What the blob says of itself: enough to write the row from it. ASCII, as header values must be."""
     assert stream.video is not None
     video = stream.video
-    known = {"width": video.width, "height": video.height, "duration_ms": video.duration_ms}
+    known = {
+        "width": video.width,
+        "height": video.height,
+        "duration_ms": video.duration_ms,
+        "trailing_bytes": video.trailing_bytes or None,
+    }
     return {
         "job_id": job.id,
         "generation_id": quote(output.generation_id, safe=""),
@@ -140,9 +144,8 @@ def _recognise(job: Job, output: Output, found: BlobFacts | None) -> StoredVideo
     width, height, duration_ms = (
         int(said[name]) if name in said else None for name in ("width", "height", "duration_ms")
     )
-    return StoredVideo(
-        found.length, said["sha256"], said.get("verified") == "true", width, height, duration_ms
-    )
+    verified, trailing = said.get("verified") == "true", int(said.get("trailing_bytes", 0))
+    return StoredVideo(found.length, said["sha256"], verified, width, height, duration_ms, trailing)
 
 
 def _copy_thumbnail(services: Services, job: Job, output: Output) -> str | None:
@@ -170,34 +173,47 @@ def _grace(services: Services) -> timedelta:
     return timedelta(seconds=services.fetch_deadline) + _MARGIN
 
 
+def _is_lost(services: Services, job: Job, output: Output, error: Exception) -> bool:
+    """Whether the video can't be had any more, and it was asked for once more since.
+
+    An expiry that the backend told is proof. After one that we guessed, a 410 is, and so is a 404 that lasts where the
+    backend's list lacks the job, or that lasts for another day. Before, either may pass.
+    """
+    now = services.clock()
+    if job.backend_job_gone or job.expired_by(now - _grace(services)):
+        return True
+    if output.missing_since is None or not job.is_past_guess(now):
+        return False
+    if isinstance(error, NotFound) and now - output.missing_since >= LOST_JOB_GRACE:
+        return job.is_past_guess(now, by=MISSING_PAST_GUESS) or is_listed(services, job)[0] is False
+    return isinstance(error, Gone)
+
+
+def _was_asked_after_expiry(job: Job, output: Output) -> bool:
+    return output.began_at is not None and job.expired_by(output.began_at)
+
+
 def _try_again(
     services: Services,
     message: FetchMessage,
     stored: StoredJob,
     output: Output,
-    problem: str,
-    *,
-    hint: float | None = None,
-    suspect: str | None = None,
-    request_id: str | None = None,
+    error: SuspectVideo | ForeignBlob | BackendError,
+    began_at: datetime,
 ) -> StoredJob:
     """Until the backend deletes it. The next message first, then the row with its turn."""
-    job, now = stored.job, services.clock()
+    job, now, problem = stored.job, services.clock(), str(error)
     log.warning("%s/%s could not be fetched: %s", job.id, output.index, problem)
-    if job.expired_by(now):
+    if job.expired_by(now) or job.backend_job_gone:
         # Why there was no video before the deletion is what a person wants to know.
         problem = output.problem or problem
-    if job.expired_by(now - _grace(services)):
+    if _is_lost(services, job, output, error):
         lost = partial(transitions.output_lost, now=now, which=output, problem=problem)
         return update(services.jobs, stored, lost)
     if message.turn is None:
         return stored
     turn = message.turn + 1
-    if job.expired_by(now):
-        # Another download, which began before the expiry, may be about to end: its blob counts.
-        hint = _grace(services).total_seconds()
-    first_sight = suspect is not None and output.suspect_sha256 is None
-    delay = suspect_delay(job, now) if first_sight else fetch_delay(job, output.attempts + 1, hint, now)
+    delay = _until_next(services, job, output, error)
     services.messages.send_fetch(message.model_copy(update={"turn": turn}), delay)
     delayed = partial(
         transitions.output_delayed,
@@ -206,7 +222,24 @@ def _try_again(
         problem=problem,
         turn=turn,
         due_at=now + delay,
-        suspect_sha256=suspect,
-        request_id=request_id,
+        began_at=None if isinstance(error, ForeignBlob) else began_at,
+        suspect_sha256=error.sha256 if isinstance(error, SuspectVideo) else None,
+        request_id=error.request_id if isinstance(error, BackendError) else None,
+        missing=isinstance(error, NotFound | Gone),
     )
     return update(services.jobs, stored, delayed)
+
+
+def _until_next(
+    services: Services, job: Job, output: Output, error: SuspectVideo | ForeignBlob | BackendError
+) -> timedelta:
+    now = services.clock()
+    if isinstance(error, SuspectVideo) and not output.suspects:
+        return suspect_delay(job, now)
+    if job.expired_by(now):
+        # Another download, which began before the expiry, may be about to end: its blob counts.
+        return _grace(services)
+    if isinstance(error, VideoTooLarge):
+        return too_large_delay(job, now)
+    hint = error.retry_after if isinstance(error, BackendError) else None
+    return fetch_delay(job, output.attempts + 1, hint, now)

@@ -13,16 +13,19 @@ from functools import partial
 
 from poll_job.purge import purge
 from video_jobs import admission, transitions
-from video_jobs.adoption import ListUnavailable, adopt, is_listed, search
+from video_jobs.adoption import adopt, is_listed, search
 from video_jobs.chain import fetch_now, send_next
 from video_jobs.errors import BackendError, Conflict, Gone, JobNotFound, NotFound, Rejected, TransitionRefused
 from video_jobs.finish import finish
-from video_jobs.job import Job, Status
+from video_jobs.job import Job, ListSearch, Status
 from video_jobs.learning import learn
+from video_jobs.list_reading import ListUnavailable, NoList
 from video_jobs.messages import FetchMessage, PollMessage, refuse_far_ahead
-from video_jobs.paid_call import outcome_known_after, unconfirmed
+from video_jobs.paid_call import outcome_known_after
 from video_jobs.ports import Backend, BackendJob, BackendState, StoredJob
-from video_jobs.schedule import AFTER_SUBMIT, UNDECIDED_AGAIN, guard_delay, poll_delay
+from video_jobs.refusals import unconfirmed
+from video_jobs.rescue import rescued
+from video_jobs.schedule import AFTER_SUBMIT, SEARCH_ON, guard_delay, poll_delay, search_delay
 from video_jobs.services import Services
 from video_jobs.start import start
 from video_jobs.update import update
@@ -32,7 +35,12 @@ log = logging.getLogger("reelkeep.poll")
 _RELOADS = 5
 _AT_ONCE = timedelta()
 _FETCH_MARGIN = timedelta(minutes=1)  # beyond a download's deadline, its message counts as lost
-_LONGEST_SEARCH = timedelta(hours=1)  # for a job whose outcome is unknown, while the list can't be read
+_NO_LIST_AFTER = timedelta(hours=1)  # a list that is answered 404 for so long is none
+_UNREADABLE = "The video API did not answer, and its list can't be read right now: {} It is asked again."
+_NOT_READ = {
+    NoList: "It keeps no list in which the job could be looked for.",
+    ListUnavailable: "Its list could not be read back to the time of the call.",
+}
 
 Change = Callable[[Job], Job]
 
@@ -80,35 +88,78 @@ def _step(services: Services, message: PollMessage, stored: StoredJob) -> None:
 
 
 def _await_outcome(services: Services, message: PollMessage, stored: StoredJob) -> None:
-    """The paid call is in flight, or whoever made it is gone: then the backend's list may tell."""
+    """The paid call is in flight, or no answer tells what came of it: then the backend's list may.
+
+    What is listed is taken up as soon as whoever made the call has noted that the answer is lost. That nothing is
+    listed counts only when nobody can hold an answer any more.
+    """
     job, now = stored.job, services.clock()
     since = job.submitting_since or now
     left = since + outcome_known_after(services) - now
-    if left > timedelta():
+    undecided = left > timedelta()
+    if undecided and job.outcome_lost_at is None:
         delay = min(poll_delay(job, None, now), left)
         _advance(services, message, stored, delay, partial(_still, status=Status.SUBMITTING))
         return
-    candidates: tuple[str, ...] = ()
     try:
         listed = search(services, job)
-        candidates = listed.candidates
-        if listed.found is not None and adopt(services, job, listed.found.id):
-            _adopted(services, message, stored, listed.found)
-            return
-        if listed.found is not None:
-            raise TransitionRefused(f"another job has taken {listed.found.id} up")
-    except ListUnavailable as error:
-        if now < since + _LONGEST_SEARCH:
+    except (ListUnavailable, NoList) as error:
+        if undecided or now < _search_until(services, job, error):
             log.warning("%s: the backend's list can't be read: %s", job.id, error)
-            _advance(services, message, stored, UNDECIDED_AGAIN, partial(_still, status=Status.SUBMITTING))
+            _search_again(services, message, stored, None, None if undecided else _UNREADABLE.format(error))
             return
+        candidates = job.list_search.candidates if job.list_search else ()
+        if isinstance(error, ListUnavailable):
+            candidates = tuple(dict.fromkeys((*candidates, *error.candidates)))
+        _unconfirmed(services, stored, candidates, _NOT_READ[type(error)])
+        return
+    if listed.found is not None:
+        if not adopt(services, job, listed.found.id):
+            raise TransitionRefused(f"another job has taken {listed.found.id} up")
+        _adopted(services, message, stored, listed.found)
+    elif listed.rest is not None or undecided:
+        _search_again(services, message, stored, listed.rest, None)
+    else:
+        read = f"Its list was read back to the time of the call ({listed.read} jobs)"
+        words = (
+            "and this one can't be told from others in it."
+            if listed.candidates
+            else "and it was not among them."
+        )
+        _unconfirmed(services, stored, listed.candidates, f"{read}, {words}")
+
+
+def _search_until(services: Services, job: Job, error: ListUnavailable | NoList) -> datetime:
+    """Until when a list that can't be read is asked for again: for as long as the backend keeps the job. Where it
+    keeps no list, that is pointless; but a 404 may come from something that stands before it, for a while."""
+    since = job.submitting_since or job.created_at
+    if isinstance(error, NoList):
+        return since if error.is_certain else since + _NO_LIST_AFTER
+    return since + services.backends.retention(job.backend)
+
+
+def _search_again(
+    services: Services, message: PollMessage, stored: StoredJob, rest: ListSearch | None, reason: str | None
+) -> None:
+    """It may take hours; meanwhile the job holds no slot."""
+    job, now = stored.job, services.clock()
+    delay = SEARCH_ON if rest is not None else search_delay(job, now)
+    change = partial(transitions.searched, now=now, attempt=job.attempt or "", search=rest, reason=reason)
+    saved = _advance(services, message, stored, delay, change).job
+    if reason is not None:
+        admission.leave(services, saved)
+
+
+def _unconfirmed(services: Services, stored: StoredJob, candidates: tuple[str, ...], list_told: str) -> None:
+    job = stored.job
     if candidates and services.has_several_owners:
         # They may be other owners' jobs, of which this one must not learn: for the operator alone.
         log.error("%s of %s may be any of %s: its submission is not confirmed", job.id, job.owner, candidates)
         candidates = ()
+    error = unconfirmed(job, candidates, list_told)
     attempt = job.attempt or ""
-    unknown = unconfirmed(job, candidates)
-    _end(services, stored, partial(transitions.submission_failed, now=now, attempt=attempt, error=unknown))
+    end = partial(transitions.submission_failed, now=services.clock(), attempt=attempt, error=error)
+    _end(services, stored, end)
 
 
 def _adopted(services: Services, message: PollMessage, stored: StoredJob, found: BackendJob) -> None:
@@ -122,27 +173,31 @@ def _look(services: Services, message: PollMessage, stored: StoredJob) -> None:
     job = stored.job
     hint: float | None = None
     backend_job: BackendJob | None = None
+    client: Backend | None = None
     change: Change
     try:
         client = services.backends.client(job.backend)
         backend_job = client.get(_backend_job_id(job))
         hint = backend_job.poll_after
-        change = partial(transitions.looked, now=services.clock(), backend_job=backend_job)
+        change = _told(services, job, backend_job)
         if job.cancel_requested_at is not None and job.cancel_refused is None:
             change = _stopping(services, client, job, backend_job) or change
     except (NotFound, Gone) as error:
         log.warning("%s: %s", job.id, error)
-        asked = transitions.is_missing_too_long(job, services.clock())
-        listed = is_listed(services, job) if asked else None
-        change = partial(transitions.not_found, now=services.clock(), listed=listed)
+        change = _not_found(services, job, isinstance(error, Gone))
     except BackendError as error:
         hint = error.retry_after
-        log.warning("%s could not be looked at: %s", job.id, error)
+        log.warning("%s could not be polled: %s", job.id, error)
         change = partial(
             transitions.look_failed, now=services.clock(), reason=str(error), request_id=error.request_id
         )
     now = services.clock()
     seen = change(job)
+    if client is not None and _is_worth_a_rescue(seen, backend_job, now):
+        found = rescued(client, job, backend_job)
+        if found is not None:
+            backend_job, change = None, _told(services, job, found)
+            seen = change(job)
     if seen.is_terminal:
         _end(services, stored, change)
         return
@@ -157,16 +212,50 @@ def _look(services: Services, message: PollMessage, stored: StoredJob) -> None:
     # Where it is known when jobs end, that says enough: the gate need not be read.
     unknown = hint is None and seen.forecast is None
     waiting = unknown and admission.others_wait(services, job)
-    _advance(services, message, stored, poll_delay(seen, hint, now, others_wait=waiting), change)
+    delay = poll_delay(seen, hint, now, others_wait=waiting)
+    if seen.list_search is not None:
+        delay = SEARCH_ON
+    saved = _advance(services, message, stored, delay, change).job
+    if saved.is_in_doubt(now):
+        admission.leave(services, saved)
+
+
+def _told(services: Services, job: Job, backend_job: BackendJob) -> Change:
+    retention = services.backends.retention(job.backend)
+    return partial(transitions.looked, now=services.clock(), backend_job=backend_job, retention=retention)
+
+
+def _not_found(services: Services, job: Job, is_gone: bool) -> Change:
+    """A list is read only when the backend has not known the job for a while."""
+    listed, rest = None, None
+    if not is_gone and transitions.is_missing_too_long(job, services.clock()):
+        listed, rest = is_listed(services, job)
+    return partial(
+        transitions.not_found, now=services.clock(), listed=listed, is_gone=is_gone, list_search=rest
+    )
+
+
+def _is_worth_a_rescue(seen: Job, told: BackendJob | None, now: datetime) -> bool:
+    """Before an end that nobody can take back, and where an unknown word may mean that the job is done."""
+    if seen.is_terminal:
+        if told is not None and told.state.is_final and told.state is not BackendState.SUCCEEDED:
+            return False  # its own word
+        lost = seen.error is not None and seen.error.code in ("expired", "backend_lost_job", "no_output")
+        return lost and seen.backend_job_id is not None
+    if told is None or told.state is not BackendState.UNKNOWN:
+        return False
+    kept_for = (seen.expires_at or now) - (seen.submitted_at or seen.created_at)
+    left = seen.time_left(now)
+    return told.seems_done or (left is not None and left <= kept_for / 4)
 
 
 def _stopping(services: Services, client: Backend, job: Job, seen: BackendJob) -> Change | None:
     """Ask the backend to stop a job that is not generated yet; None where that told nothing new."""
-    if seen.state in (BackendState.SUCCEEDED, BackendState.FAILED, BackendState.CANCELLED):
+    if seen.state.is_final:
         return None  # too late
     current = services.jobs.get(job.owner, job.id).job
     if current.status not in (Status.QUEUED, Status.RUNNING):
-        raise TransitionRefused(f"{job.id} is {current.status} by now")  # another look saw it generated
+        raise TransitionRefused(f"{job.id} is {current.status} by now")  # another poll saw it generated
     try:
         client.delete(seen.id)
     except Rejected as error:
@@ -202,6 +291,8 @@ def _end(services: Services, stored: StoredJob, change: Change) -> None:
     """Save a terminal status, then do what follows. No next message: this one comes again after a crash."""
     saved = update(services.jobs, stored, change).job
     if not saved.is_over:
+        if saved.backend_job_gone and saved.deleted_at is None:
+            fetch_now(services, saved)  # stopped, though another poll saw it generated: they end it at once
         raise TransitionRefused(f"{saved.id} is {saved.status}, and not over")
     finish(services, saved)
 

@@ -51,6 +51,15 @@ class Status(StrEnum):
 MOST_EVENTS = 50
 """Of a job's history that are kept."""
 
+LOST_JOB_GRACE = timedelta(minutes=5)
+"""How long a backend may not know a job before its slot is given back and it is polled rarely."""
+
+LONGEST_PAST_GUESS = timedelta(days=7)
+"""After an expiry that we guessed, for how long a backend that says nothing of the job is still asked."""
+
+MISSING_PAST_GUESS = timedelta(days=1)
+"""The same for one that answers 404 to everything, as a gateway without its server does."""
+
 _LONGEST_DETAIL = 300  # characters
 _LARGEST_HISTORY = 24_000  # UTF-16 units; a table property holds 32K
 _NO_REFUSALS = ("submission_unconfirmed", "backend_job_not_found", "input_image_missing")
@@ -117,6 +126,7 @@ class StoredVideo:
     width: int | None = None  #: pixels, from the file's own track header
     height: int | None = None
     duration_ms: int | None = None
+    trailing_bytes: int = 0  #: behind the MP4's last box; players pass over them
 
 
 @dataclass(frozen=True)
@@ -132,6 +142,14 @@ class Event:
 
 
 @dataclass(frozen=True)
+class Suspect:
+    """Bytes that may be a whole video and can't be told to be one."""
+
+    sha256: str
+    times: int = 1  #: that they came
+
+
+@dataclass(frozen=True)
 class Output:
     """One generated video of a job, and how far its copy has come."""
 
@@ -142,13 +160,37 @@ class Output:
     due_at: datetime | None = None  #: when its current fetch message becomes visible
     stored: StoredVideo | None = None
     thumbnail: str | None = None  #: file ending of the stored still: jpg or webp
-    suspect_sha256: str | None = None  #: of complete bytes that came once and are no well-formed MP4
+    suspects: tuple[Suspect, ...] = ()  #: what came, the latest last
     lost: bool = False  #: the backend deleted it first
     problem: str | None = None  #: why the last download failed
+    missing_since: datetime | None = None  #: since when each download was answered 404 or 410
+    began_at: datetime | None = None  #: when its last download began
 
     @property
     def is_settled(self) -> bool:
         return self.stored is not None or self.lost
+
+
+@dataclass(frozen=True)
+class EqualEntry:
+    """An entry of a backend's list that says the same as the job."""
+
+    id: str
+    model: str | None
+    apart: float  #: seconds between its creation and the call
+
+
+@dataclass(frozen=True)
+class ListSearch:
+    """How far a backend's list has been read, newest first as a rule, to be gone on with by the next poll."""
+
+    after: str | None  #: the id after which to go on
+    read: int  #: entries so far
+    is_newest_first: bool | None = None  #: None until two entries tell
+    more_was_said: bool = False  #: by the backend
+    has_unreadable: bool = False  #: entries
+    candidates: tuple[str, ...] = ()  #: ids seen so far that may be the job
+    equal: tuple[EqualEntry, ...] = ()  #: of each model the nearest so far
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,20 +222,28 @@ class Job:
     cancel_requested_at: datetime | None = None
     cancel_refused: str | None = None  #: why the backend goes on all the same
     deleted_at: datetime | None = None  #: a tombstone: readers don't see the job any more
-    backend_job_gone: bool = False  #: while deleting: the backend has forgotten it too
+    backend_job_gone: bool = False  #: by a delete of ours the backend has nothing of it any more
     alarm: str | None = None  #: what will be lost unless somebody acts
     trouble: str | None = None  #: why the last look or download broke down
 
     attempt: str | None = None  #: a random name of the latest attempt at the paid call
     refused_at: datetime | None = None  #: when the backend refused our key, or knew no deployment, over it
     submitting_since: datetime | None = None
+    outcome_lost_at: datetime | None = (
+        None  #: when whoever made the paid call noted that no answer tells its outcome
+    )
+    list_search: ListSearch | None = None  #: how far the backend's list has been read for it
     submitted_at: datetime | None = None
     backend_job_id: str | None = None
     backend_status: str | None = None  #: the backend's own word, for people
     backend_request_id: str | None = None
-    expires_at: datetime | None = None  #: when the backend deletes job and bytes
+    expires_at: datetime | None = None  #: when the backend deletes job and bytes, by our clock
+    told_expires_at: datetime | None = (
+        None  #: the same as the backend told it; None: `expires_at` is our guess
+    )
     looked_at: datetime | None = None  #: when the video API last told how far it is
     not_found_since: datetime | None = None
+    unknown_since: datetime | None = None  #: since when its status is a word that we don't know
     no_output_since: datetime | None = None
     progress: int | None = None  #: percent; None where nothing tells
     expected_at: datetime | None = None  #: when its videos are likely to be generated
@@ -252,7 +302,25 @@ class Job:
         return next((output for output in self.outputs if output.index == index), None)
 
     def expired_by(self, now: datetime) -> bool:
-        return self.expires_at is not None and now >= self.expires_at
+        """Whether the backend has surely deleted it: it told when, or our guess is long over."""
+        if self.expires_at is None:
+            return False
+        margin = timedelta() if self.told_expires_at is not None else LONGEST_PAST_GUESS
+        return now >= self.expires_at + margin
+
+    def is_past_guess(self, now: datetime, by: timedelta = timedelta()) -> bool:
+        """Whether an expiry that the backend never told is over, for as long as that: it proves nothing."""
+        return self.told_expires_at is None and self.expires_at is not None and now >= self.expires_at + by
+
+    def is_in_doubt(self, now: datetime) -> bool:
+        """Whether the backend says so little of a job that it should have, that it may not have it any more.
+
+        Such a job holds no slot and is polled rarely.
+        """
+        if self.not_found_since is not None and now - self.not_found_since >= LOST_JOB_GRACE:
+            return True
+        silent = self.looked_at is None or now - self.looked_at >= LOST_JOB_GRACE
+        return self.is_past_guess(now) and (silent or self.unknown_since is not None)
 
     def time_left(self, now: datetime) -> timedelta | None:
         """Until the backend deletes the bytes; None where nothing is known of it yet."""

@@ -77,7 +77,7 @@ class VideoView(TypedDict):
     """Pixels."""
     duration_seconds: float | None
     verified: bool | None
-    """False for bytes that came complete and the same twice, and are no well-formed MP4."""
+    """False for bytes that came again and again the same, and are no well-formed MP4."""
     problem: str | None
     """Why the last download failed."""
     url: Url | None

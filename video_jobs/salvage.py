@@ -6,20 +6,28 @@ A retry generates anew only what can't be had any more.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from video_jobs.adoption import ListUnavailable, search
+from video_jobs.adoption import search
 from video_jobs.errors import BackendError, Gone, JobNotFound, NotFound, Rejected, Unauthorised
-from video_jobs.job import BackendRef, Job
+from video_jobs.job import LOST_JOB_GRACE, BackendRef, Job, ListSearch, Status
+from video_jobs.list_reading import ListUnavailable, NoList
 from video_jobs.ports import BackendJob, BackendState
+from video_jobs.rescue import serves_video
 from video_jobs.services import Services
 
-_PROBE_DEADLINE = 20.0  # seconds
-_NOTHING_CAME = (BackendState.FAILED, BackendState.CANCELLED)
+_NOTHING_CAME = (BackendState.FAILED, BackendState.CANCELLED, BackendState.EXPIRED)
 
 
 class Undecided(Exception):
-    """The backend can't tell right now; look again before anything is paid for."""
+    """The backend can't tell right now, or not all of it yet; ask again before anything is paid for.
+
+    `rest`: where its list is to be read on.
+    """
+
+    def __init__(self, message: str, rest: ListSearch | None = None) -> None:
+        super().__init__(message)
+        self.rest = rest
 
 
 class NothingToAdopt(Exception):
@@ -43,14 +51,16 @@ def salvage(services: Services, job: Job) -> Existing | None:
     before = [*_jobs_before(services, job)]
     family = {job.id, *(old.id for old in before)}
     if job.adopts is not None:
-        existing = _unless_anothers(services, family, job.backend, _look(services, job, job.adopts))
+        existing = _unless_anothers(
+            services, family, job.backend, _look(services, job, job.adopts, patient=False)
+        )
         if existing is None:
             raise NothingToAdopt(f"The video API has no job {job.adopts}, or has deleted it.")
         return existing
     source = next((old for old in before if old.backend_job_id or _is_unconfirmed(old)), None)
     if source is None:
         return None
-    return _unless_anothers(services, family, source.backend, _what_is_left(services, source))
+    return _unless_anothers(services, family, source.backend, _what_is_left(services, job, source))
 
 
 def _unless_anothers(
@@ -79,49 +89,67 @@ def _is_unconfirmed(job: Job) -> bool:
     return job.error is not None and job.error.code == "submission_unconfirmed"
 
 
-def _what_is_left(services: Services, before: Job) -> BackendJob | None:
+def _what_is_left(services: Services, job: Job, before: Job) -> BackendJob | None:
+    patient = services.clock() < job.created_at + LOST_JOB_GRACE
     if before.backend_job_id is None:
-        return _search(services, before)
-    found = _look(services, before, before.backend_job_id)
+        return _search(services, replace(before, list_search=job.list_search), patient=patient)
+    found = _look(services, before, before.backend_job_id, patient=patient and not _is_proven_gone(before))
     if found is None or found.state in _NOTHING_CAME:
         return None
     if found.state is BackendState.SUCCEEDED:
-        return found if _can_be_fetched(services, before, found) else None
+        return found if _can_be_fetched(services, before, found, patient=patient) else None
     return None if found.expires_at is not None and found.expires_at <= services.clock() else found
 
 
-def _search(services: Services, before: Job) -> BackendJob | None:
+def _is_proven_gone(before: Job) -> bool:
+    """Whether the backend said so itself when the job before ended."""
+    if before.status is Status.EXPIRED:
+        return before.told_expires_at is not None
+    lost = before.error is not None and before.error.code in ("backend_lost_job", "generation_failed")
+    return lost or before.status is Status.CANCELLED
+
+
+def _search(services: Services, before: Job, *, patient: bool) -> BackendJob | None:
     """For a job whose outcome was never known: it may be in the list by now."""
     try:
-        return search(services, before).found
+        listed = search(services, before)
+    except NoList as error:
+        if patient and not error.is_certain:
+            raise Undecided(f"The video API's list can't be read right now: {error}") from None
+        return None
     except ListUnavailable as error:
         raise Undecided(f"The video API's list can't be read right now: {error}") from None
+    if listed.found is None and listed.rest is not None:
+        raise Undecided(
+            "The video API's list is being read for what the job before this one left.", listed.rest
+        )
+    return listed.found
 
 
-def _look(services: Services, job: Job, backend_job_id: str) -> BackendJob | None:
+def _look(services: Services, job: Job, backend_job_id: str, *, patient: bool) -> BackendJob | None:
+    """`patient`: a 404 may pass."""
     try:
         return services.backends.client(job.backend).get(backend_job_id)
-    except (NotFound, Gone):
-        return None
     except BackendError as error:
+        if isinstance(error, Gone) or (isinstance(error, NotFound) and not patient):
+            return None
         raise Undecided(
             f"The video API can't say right now what became of {backend_job_id}: {error}"
         ) from None
 
 
-def _can_be_fetched(services: Services, job: Job, found: BackendJob) -> bool:
+def _can_be_fetched(services: Services, job: Job, found: BackendJob, *, patient: bool) -> bool:
     """Whether its bytes may still be had. Before its time is over, a refusal is no proof of loss; after that,
-    only handing them out is: some keep the record of a job for longer than its video."""
+    only handing them out is: some keep the record of a job for longer than its video. `patient`: a refusal may pass."""
     if not found.generation_ids:
         return False
     expires_at = found.expires_at or job.expires_at
     if expires_at is not None and services.clock() < expires_at:
         return True
     try:
-        client = services.backends.client(job.backend)
-        with client.open_video(found.id, found.generation_ids[0], _PROBE_DEADLINE):
-            return True
-    except (NotFound, Gone, Rejected, Unauthorised):
-        return False
+        return serves_video(services.backends.client(job.backend), found.id, found.generation_ids[0])
     except BackendError as error:
+        refused = isinstance(error, NotFound | Rejected | Unauthorised)
+        if isinstance(error, Gone) or (refused and not patient):
+            return False
         raise Undecided(f"The video API can't hand its video out right now: {error}") from None

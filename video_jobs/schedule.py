@@ -15,6 +15,9 @@ AFTER_SUBMIT = FIRST_POLL
 UNDECIDED_AGAIN = timedelta(seconds=30)
 """When a backend that could not say what it has is asked again."""
 
+SEARCH_ON = timedelta(seconds=2)
+"""Until a long list is read on."""
+
 _PATIENCE = timedelta(minutes=2)
 """How long a chain's message may be overdue: longer than any look takes, the paid call included."""
 
@@ -33,6 +36,9 @@ _PAST_ALL = 5.0  # when it takes longer than any that is known of; growing
 _CLOSEST = 1.0
 _QUEUE_LAG = 1.5  # by which a message is seen later than asked for: whole seconds, and pauses of the host
 _WAITING = 120.0
+_RARELY, _MOST_RARELY = 300.0, 1800.0  # a job that its backend may not have any more
+_SEARCH_AGAIN, _SEARCH_RARELY = 30.0, 900.0  # a list that could not be read
+_SEARCH_SOON = 10.0  # after a paid call whose answer was lost: what it made may be listed by then
 _JITTER = 0.2
 _LONGEST_HINT = 300.0  # a backend that says "in a day" must not make us miss the end
 _FIRST_FETCH_AGAIN = 5.0
@@ -55,18 +61,30 @@ def is_overdue(due_at: datetime, repairs: int, now: datetime) -> bool:
 
 
 def poll_delay(job: Job, hint: float | None, now: datetime, *, others_wait: bool = False) -> timedelta:
-    """Until the next look: what the backend asks for, else as is likely to find the job generated, with jitter.
+    """Until the next poll: as is likely to find the job generated, with jitter, and no sooner than the backend asks for.
 
     Where nothing is known of jobs like this one, a few seconds growing to 20; while others wait for its slot,
     it is looked at closely. The jitter keeps jobs that were submitted together from looking together for ever.
     """
+    if job.is_in_doubt(now) or job.is_past_guess(now):
+        since = job.not_found_since or job.expires_at or now
+        rarely = min(max((now - since).total_seconds() / 4, _RARELY), _MOST_RARELY)
+        return _not_past_expiry(job, _no_sooner_than(hint, _jittered(rarely)), now)
     # Never negative, though another machine's clock may be ahead of ours.
     passed = max((now - (job.submitted_at or job.submitting_since or now)).total_seconds(), 0.0)
     if job.forecast is not None and job.submitted_at is not None:
         seconds = _until_likely(job.forecast, passed)
     else:
         seconds = min(_growing(passed), _CLOSELY) if others_wait else _growing(passed)
-    return _not_past_expiry(job, _hinted(hint) or _jittered(seconds), now)
+    return _not_past_expiry(job, _no_sooner_than(hint, _jittered(seconds)), now)
+
+
+def search_delay(job: Job, now: datetime) -> timedelta:
+    """Until the backend's list is asked again for a job whose submission got no answer: less and less often."""
+    waited = (now - (job.outcome_lost_at or job.submitting_since or now)).total_seconds()
+    if waited < _SEARCH_SOON:
+        return timedelta(seconds=_SEARCH_SOON - waited)
+    return timedelta(seconds=min(max(waited / 6, _SEARCH_AGAIN), _SEARCH_RARELY))
 
 
 def after_submit(forecast: Forecast | None) -> timedelta:
@@ -93,10 +111,16 @@ def guard_delay(job: Job, now: datetime) -> timedelta:
     return _not_past_expiry(job, _FIRST_GUARD if unstarted else _GUARD_INTERVAL, now)
 
 
+def too_large_delay(job: Job, now: datetime) -> timedelta:
+    """Until a video is asked for again that is larger than the operator allows: they may raise it."""
+    return _not_past_expiry(job, _jittered(_MOST_RARELY), now)
+
+
 def fetch_delay(job: Job, attempts: int, hint: float | None, now: datetime) -> timedelta:
     """Until the next download after `attempts` failed ones; the last one comes just after the expiry."""
-    backed_off = _jittered(min(_FIRST_FETCH_AGAIN * 2.0 ** min(attempts - 1, 10), _SLOWEST_FETCH))
-    return _not_past_expiry(job, _hinted(hint) or backed_off, now)
+    slowest = _MOST_RARELY if job.is_past_guess(now) else _SLOWEST_FETCH
+    backed_off = _jittered(min(_FIRST_FETCH_AGAIN * 2.0 ** min(attempts - 1, 10), slowest))
+    return _not_past_expiry(job, _no_sooner_than(hint, backed_off), now)
 
 
 def suspect_delay(job: Job, now: datetime) -> timedelta:
@@ -114,8 +138,9 @@ def notify_delay(attempts: int, hint: float | None) -> timedelta | None:
     return timedelta(seconds=max(pause, min(hint or 0, _LONGEST_NOTIFY_HINT)))
 
 
-def _hinted(hint: float | None) -> timedelta | None:
-    return None if hint is None else timedelta(seconds=min(max(hint, 0.5), _LONGEST_HINT))
+def _no_sooner_than(hint: float | None, delay: timedelta) -> timedelta:
+    """What a server asks for bounds our own delay from below and never takes its place: many ask for nothing."""
+    return max(delay, timedelta(seconds=min(hint or 0.0, _LONGEST_HINT)))
 
 
 def _growing(passed: float) -> float:

@@ -13,10 +13,10 @@ from video_jobs.errors import InputMissing, JobNotFound, StorageUnavailable, Tra
 from video_jobs.finish import finish
 from video_jobs.job import Job, JobError
 from video_jobs.learning import forecast
-from video_jobs.paid_call import make_paid_call, new_attempt
+from video_jobs.paid_call import make_paid_call, new_attempt, save_attempt
 from video_jobs.ports import Claim, StoredJob
 from video_jobs.salvage import Existing, NothingToAdopt, Undecided, salvage
-from video_jobs.schedule import AFTER_SUBMIT, UNDECIDED_AGAIN, after_submit, waiting_delay
+from video_jobs.schedule import AFTER_SUBMIT, SEARCH_ON, UNDECIDED_AGAIN, after_submit, waiting_delay
 from video_jobs.services import Services
 from video_jobs.update import update
 
@@ -34,9 +34,9 @@ def start(services: Services, stored: StoredJob, send_next: SendNext) -> Job:
         existing = salvage(services, job)
     except Undecided as undecided:
         admission.leave(services, job)  # it may have one from before a crash
-        turn = send_next(UNDECIDED_AGAIN)
-        reason = str(undecided)
-        return update(services.jobs, stored, lambda job: transitions.waits(turn(job), now, reason)).job
+        turn = send_next(UNDECIDED_AGAIN if undecided.rest is None else SEARCH_ON)
+        reason, rest = str(undecided), undecided.rest
+        return update(services.jobs, stored, lambda job: transitions.waits(turn(job), now, reason, rest)).job
     except NothingToAdopt as nothing:
         return _refuse(services, stored, "backend_job_not_found", str(nothing))
     if existing is not None:
@@ -66,7 +66,7 @@ def _submit(services: Services, stored: StoredJob, image: bytes | None, send_nex
         return transitions.begin_submit(job, now, attempt, backend, known)
 
     try:
-        stored = update(services.jobs, stored, begin)
+        stored = save_attempt(services, stored, attempt, begin)
     except TransitionRefused:
         admission.leave_unless_running(services, services.jobs.get(job.owner, job.id).job)
         raise

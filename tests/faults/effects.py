@@ -32,7 +32,7 @@ STORAGE_EFFECTS = {
         "delete_job",
     ),
 }
-BACKEND_CALLS = ("create", "get", "delete", "recent", "job_of", "open_video", "open_thumbnail")
+BACKEND_CALLS = ("create", "get", "delete", "list_jobs", "job_of", "open_video", "open_thumbnail")
 
 
 class ProcessKilled(BaseException):

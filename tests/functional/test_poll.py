@@ -172,10 +172,51 @@ def test_a_list_that_can_not_be_read_ends_no_job(pipeline: Pipeline) -> None:
     assert pipeline.run(job).status is Status.SUCCEEDED
 
 
-def test_a_backend_that_keeps_no_list_is_believed(pipeline: Pipeline) -> None:
+@pytest.mark.parametrize("list_status", [404, 405, 503])
+def test_a_404_that_no_list_bears_out_ends_nothing_before_the_expiry(
+    pipeline: Pipeline, list_status: int
+) -> None:
+    pipeline.simulator.world.change({"run_seconds": 10**6})
     job = pipeline.submit()
     pipeline.fault("get", status=404, times=-1)
-    pipeline.fault("list", status=405, times=-1)
+    pipeline.fault("list", status=list_status, times=-1)
+    ended = pipeline.run(job)
+    assert ended.status is Status.EXPIRED
+    assert ended.finished_at is not None
+    assert ended.expires_at is not None
+    assert timedelta() <= ended.finished_at - ended.expires_at <= timedelta(seconds=30)
+
+
+def test_a_job_that_seems_lost_gives_its_slot_back_and_is_polled_rarely(pipeline: Pipeline) -> None:
+    pipeline.simulator.world.change({"run_seconds": 10**6})
+    app = Pipeline(pipeline.simulator, pipeline.dialect, VIDEO_RUNNING_LIMIT="1")
+    job = app.submit()
+    app.fault("get", status=404, times=-1)
+    app.fault("list", status=404, times=-1)
+    app.run(job, lambda seen: seen.is_in_doubt(app.now()) and not app.gates.gates["default"].slots)
+    asked = len(app.calls("get"))
+    app.run(job, lambda seen: app.now() - seen.created_at > timedelta(hours=12))
+    assert len(app.calls("get")) - asked <= 40
+    app.simulator.faults.clear()
+    app.simulator.world.change({"run_seconds": 5})
+    assert app.run(app.submit()).status is Status.SUCCEEDED, "the slot is another's meanwhile"
+
+
+def test_404_for_everything_for_a_while_loses_nothing(pipeline: Pipeline) -> None:
+    pipeline.simulator.world.change({"run_seconds": 1200})
+    job = pipeline.submit()
+    pipeline.run_until(job, Status.RUNNING)
+    began = pipeline.now()
+    pipeline.fault("*", status=404, times=-1)
+    pipeline.run(job, lambda seen: pipeline.now() - began > timedelta(hours=3))
+    pipeline.simulator.faults.clear()
+    assert pipeline.run(job).status is Status.SUCCEEDED
+
+
+def test_410_is_proof_that_the_job_is_gone(pipeline: Pipeline) -> None:
+    job = pipeline.submit()
+    pipeline.fault("get", status=410, times=-1)
+    pipeline.fault("video", status=410, times=-1)
     ended = pipeline.run(job)
     assert (ended.status, ended.error and ended.error.code) == (Status.FAILED, "backend_lost_job")
 

@@ -69,7 +69,7 @@ def test_a_refusal_of_the_job_ends_it_unpaid(pipeline: Pipeline, status: int) ->
     assert not pipeline.live_jobs.keys
 
 
-@pytest.mark.parametrize("status", [401, 403, 404, 429])
+@pytest.mark.parametrize("status", [401, 402, 403, 404, 429])
 def test_a_refusal_of_everybody_is_waited_out_and_the_job_sent_again(pipeline: Pipeline, status: int) -> None:
     pipeline.fault("create", status=status, times=2)
     job = pipeline.submit()
@@ -125,7 +125,6 @@ def test_where_no_connection_comes_about_the_job_waits_until_the_address_is_mend
 
 #: Answers after which the job may have been made, or not.
 EITHER: dict[str, Effects] = {
-    "402": {"status": 402},
     "405": {"status": 405},
     "408": {"status": 408},
     "409": {"status": 409},
@@ -227,8 +226,33 @@ def test_a_process_that_dies_over_the_paid_call_is_an_unknown_outcome(
     assert len(pipeline.calls("create")) == pipeline.backend_jobs() == int(made)
 
 
-def test_nothing_is_decided_while_somebody_may_still_hold_an_answer(pipeline: Pipeline) -> None:
-    job = in_doubt(pipeline)
+class Killed(BaseException):
+    """The process ends here."""
+
+
+def killed_over_the_call(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, *, made: bool = True) -> Job:
+    """A job whose process ended when the call was made, before anything of it was stored."""
+    backend, _ = pipeline.services.backends.choose(None)
+    client: Any = pipeline.services.backends.client(backend)
+    create = client.create
+
+    def create_and_die(*call: Any) -> Any:
+        if made:
+            create(*call)
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(client, "create", create_and_die)
+        with pytest.raises(Killed):
+            pipeline.submit()
+    [stored] = pipeline.jobs.everything()
+    return stored.job
+
+
+def test_nothing_is_decided_while_somebody_may_still_hold_an_answer(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = killed_over_the_call(pipeline, monkeypatch)
     assert job.submitting_since is not None
     known_at = job.submitting_since + outcome_known_after(pipeline.services)
     while min(message.visible_at for message in pipeline.messages.queued) < known_at:
@@ -240,8 +264,28 @@ def test_nothing_is_decided_while_somebody_may_still_hold_an_answer(pipeline: Pi
     assert timedelta() <= adopted.submitted_at - known_at < timedelta(seconds=5)
 
 
-def test_a_message_without_a_turn_decides_no_earlier(pipeline: Pipeline) -> None:
+def test_what_is_listed_is_taken_up_soon_once_the_caller_has_noted_that_the_answer_is_lost(
+    pipeline: Pipeline,
+) -> None:
     job = in_doubt(pipeline)
+    adopted = pipeline.run_until(job, Status.QUEUED)
+    assert adopted.submitted_at is not None
+    assert job.submitting_since is not None
+    assert adopted.submitted_at - job.submitting_since < timedelta(seconds=30)
+
+
+def test_that_nothing_is_listed_counts_only_when_nobody_can_hold_an_answer(pipeline: Pipeline) -> None:
+    ended = pipeline.run(in_doubt(pipeline, NEVER_MADE))
+    assert ended.finished_at is not None
+    assert ended.submitting_since is not None
+    took = ended.finished_at - ended.submitting_since - outcome_known_after(pipeline.services)
+    assert timedelta() <= took <= timedelta(minutes=1)
+
+
+def test_a_message_without_a_turn_decides_no_earlier(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = killed_over_the_call(pipeline, monkeypatch)
     message = pipeline.take_next()
     fields = {name: value for name, value in json.loads(message.text).items() if name != "turn"}
     pipeline.deliver(dataclasses.replace(message, text=json.dumps(fields)))
@@ -302,7 +346,6 @@ OTHERS: dict[str, tuple[Effects, dict[str, str]]] = {
     "another spelling": ({"prompt": "A paper boat"}, {}),
     "another size": ({"size": {"azure-sora": "480x854", "openai-videos": "1280x720"}}, {}),
     "another length": ({"seconds": {"azure-sora": 2, "openai-videos": 8}}, {}),
-    "another model": ({}, {"AZURE_OPENAI_DEPLOYMENT": "another"}),
 }
 
 
@@ -315,6 +358,58 @@ def test_what_was_asked_for_otherwise_is_never_taken_up_nor_named(pipeline: Pipe
     assert (ended.status, code_of(ended)) == (Status.FAILED, "submission_unconfirmed")
     assert ended.error is not None
     assert ended.error.candidates == ()
+
+
+def elsewhere(pipeline: Pipeline, model: str) -> str:
+    """A job of the same prompt that another program made at the same time; its id."""
+    other = Pipeline(pipeline.simulator, pipeline.dialect, AZURE_OPENAI_DEPLOYMENT=model)
+    return other.submit().backend_job_id or ""
+
+
+def test_what_is_listed_under_the_very_model_comes_before_one_that_is_named_alike_and_that_before_others(
+    pipeline: Pipeline,
+) -> None:
+    no_limit(pipeline)
+    app = Pipeline(pipeline.simulator, pipeline.dialect, VIDEO_RUNNING_LIMIT="0")
+    other, alike = elsewhere(app, "other"), elsewhere(app, "sora-2025-10-06")
+    first, second, third = (in_doubt(app, effects) for effects in (LOST, NEVER_MADE, NEVER_MADE))
+    ours = [made.id for made in app.simulator.world.everything()][-1]
+    found = [app.run(job, lambda seen: seen.backend_job_id is not None) for job in (first, second, third)]
+    assert [job.backend_job_id for job in found] == [ours, alike, other]
+
+
+def test_between_two_other_models_nobody_chooses(pipeline: Pipeline) -> None:
+    no_limit(pipeline)
+    made = {elsewhere(pipeline, "other"), elsewhere(pipeline, "another")}
+    ended = pipeline.run(in_doubt(pipeline, NEVER_MADE))
+    assert (ended.status, code_of(ended)) == (Status.FAILED, "submission_unconfirmed")
+    assert ended.error is not None
+    assert set(ended.error.candidates) == made
+
+
+@pytest.mark.parametrize("prompt", ["a paper boat\n", "  a paper\r\nboat ", "a\tpaper boat"])
+def test_white_space_that_changes_on_its_way_is_no_difference(pipeline: Pipeline, prompt: str) -> None:
+    job = in_doubt(pipeline, prompt=prompt)
+    for made in pipeline.simulator.world.everything():
+        made.order = dataclasses.replace(made.order, prompt=" ".join(prompt.split()))
+    assert pipeline.run(job).status is Status.SUCCEEDED
+    assert pipeline.backend_jobs() == 1
+
+
+@pytest.mark.parametrize("minutes", [-300, -4, 3, 90])
+def test_a_backend_whose_clock_is_wrong_is_judged_by_its_own_clock(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, minutes: int
+) -> None:
+    pipeline.simulator.world.change({"retention_seconds": 10 * 86_400})
+    ours = timedelta(minutes=minutes)
+    theirs = pipeline.clock
+    clock: Any = lambda: theirs() + ours  # noqa: E731
+    pipeline.services = dataclasses.replace(pipeline.services, clock=clock)
+    pipeline.messages._clock = clock
+    monkeypatch.setattr(pipeline, "clock", clock)
+    job = in_doubt(pipeline)
+    assert pipeline.run(job).status is Status.SUCCEEDED
+    assert pipeline.backend_jobs() == 1
 
 
 def test_another_number_of_videos_is_another_job(sora: Pipeline) -> None:
@@ -423,7 +518,7 @@ def test_a_hidden_parameter_contradicts_nothing_and_proves_nothing(videos: Pipel
 # --- a list that is not there, or away -----------------------------------------------------------
 
 
-@pytest.mark.parametrize("status", [404, 405, 501])
+@pytest.mark.parametrize("status", [405, 501])
 def test_where_no_list_is_kept_the_job_is_unconfirmed_as_soon_as_the_time_is_over(
     pipeline: Pipeline, status: int
 ) -> None:
@@ -431,11 +526,23 @@ def test_where_no_list_is_kept_the_job_is_unconfirmed_as_soon_as_the_time_is_ove
     pipeline.fault("list", status=status, times=-1)
     ended = pipeline.run(job)
     assert (ended.status, code_of(ended)) == (Status.FAILED, "submission_unconfirmed")
+    assert ended.error is not None
+    assert "keeps no list" in ended.error.message
     assert ended.finished_at is not None
     assert job.submitting_since is not None
     took = ended.finished_at - job.submitting_since - outcome_known_after(pipeline.services)
-    assert timedelta() <= took < timedelta(seconds=5)
-    assert len(pipeline.calls("list")) == len(pipeline.calls("create")) == 1
+    assert timedelta() <= took < timedelta(minutes=1)
+    assert len(pipeline.calls("create")) == 1
+
+
+def test_a_list_that_is_not_found_is_asked_for_again_for_an_hour(pipeline: Pipeline) -> None:
+    job = in_doubt(pipeline)
+    pipeline.fault("list", status=404, times=-1)
+    ended = pipeline.run(job)
+    assert (ended.status, code_of(ended)) == (Status.FAILED, "submission_unconfirmed")
+    assert ended.finished_at is not None
+    assert job.submitting_since is not None
+    assert timedelta(hours=1) <= ended.finished_at - job.submitting_since < timedelta(hours=1, minutes=15)
 
 
 def test_a_list_that_is_away_for_a_while_is_waited_for(pipeline: Pipeline) -> None:
@@ -446,7 +553,7 @@ def test_a_list_that_is_away_for_a_while_is_waited_for(pipeline: Pipeline) -> No
 
 
 @pytest.mark.parametrize("effects", [{"status": 503}, {"status": 401}, {"drop": True}], ids=str)
-def test_a_list_that_stays_away_is_waited_for_an_hour_and_nothing_is_sent_again(
+def test_a_list_that_stays_away_is_asked_for_rarely_for_as_long_as_the_job_is_kept_and_nothing_is_sent_again(
     pipeline: Pipeline, effects: Effects
 ) -> None:
     job = in_doubt(pipeline)
@@ -456,8 +563,25 @@ def test_a_list_that_stays_away_is_waited_for_an_hour_and_nothing_is_sent_again(
     assert ended.finished_at is not None
     assert job.submitting_since is not None
     took = ended.finished_at - job.submitting_since
-    assert timedelta(hours=1) <= took < timedelta(hours=1, minutes=1)
+    assert timedelta(hours=24) <= took < timedelta(hours=24, minutes=20)
+    assert len(pipeline.calls("list")) < 130
     assert len(pipeline.calls("create")) == 1
+
+
+def test_while_the_list_can_not_be_read_the_job_holds_no_slot_and_says_why_it_waits(
+    pipeline: Pipeline,
+) -> None:
+    app = Pipeline(pipeline.simulator, pipeline.dialect, VIDEO_RUNNING_LIMIT="1")
+    no_limit(app)
+    job = in_doubt(app)
+    app.fault("list", times=-1, status=503)
+    seen = app.run(job, lambda seen: "list can't be read" in (seen.reason or ""))
+    assert seen.status is Status.SUBMITTING
+    assert not app.gates.gates["default"].slots
+    assert app.run(app.submit()).status is Status.SUCCEEDED
+    app.simulator.faults.clear()
+    assert app.run(job).status is Status.SUCCEEDED
+    assert app.backend_jobs() == 2
 
 
 # --- what comes meanwhile ------------------------------------------------------------------------
@@ -536,6 +660,7 @@ def test_a_cancel_that_is_wanted_meanwhile_is_carried_out_once_the_job_is_found(
 
 
 def test_a_cancel_that_comes_too_late_keeps_the_video(pipeline: Pipeline) -> None:
+    pipeline.simulator.world.change({"queue_seconds": 0, "run_seconds": 1})
     job = in_doubt(pipeline)
     cancel_job(pipeline.services, OWNER, job.id)
     assert pipeline.run(job).status is Status.SUCCEEDED

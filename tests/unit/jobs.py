@@ -20,7 +20,7 @@ ATTEMPT = "attempt-1"
 
 
 def a_job(**changes: Any) -> Job:
-    """A job that was just accepted."""
+    """A job that was just accepted. An expiry is one that the backend told, unless that is changed too."""
     job = Job(
         id=JOB_ID,
         owner="default",
@@ -29,7 +29,7 @@ def a_job(**changes: Any) -> Job:
         request=REQUEST,
         backend=BACKEND,
     )
-    return replace(job, **changes)
+    return replace(job, **({"told_expires_at": changes.get("expires_at")} | changes))
 
 
 def a_job_in(status: Status, **changes: Any) -> Job:

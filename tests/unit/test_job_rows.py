@@ -15,7 +15,18 @@ from tests.unit.examples import moderately_many
 from tests.unit.jobs import DAY, LATER, NOW, REQUEST, VIDEO, a_job
 from video_jobs.errors import InvalidRequest
 from video_jobs.estimate import Forecast
-from video_jobs.job import Event, InputImage, Job, JobError, Output, Status, VideoRequest
+from video_jobs.job import (
+    EqualEntry,
+    Event,
+    InputImage,
+    Job,
+    JobError,
+    ListSearch,
+    Output,
+    Status,
+    Suspect,
+    VideoRequest,
+)
 from video_jobs.storage.job_rows import SCHEMA, from_row, to_row
 from video_jobs.webhooks.webhook import Delivery, Webhook, WebhookStatus
 
@@ -74,6 +85,8 @@ jobs = st.builds(
     deleted_at=st.none() | moments,
     backend_job_gone=st.booleans(),
     expires_at=st.none() | moments,
+    told_expires_at=st.none() | moments,
+    list_search=st.none() | st.builds(ListSearch, texts, st.integers(0, 10**6), st.none() | st.booleans()),
     progress=st.none() | st.integers(0, 100),
     forecast=st.none() | st.just(Forecast((50.0, 60.5, 71.0), 0.25)),
     outputs=st.lists(outputs, max_size=4).map(tuple),
@@ -119,15 +132,29 @@ FULL = a_job(
     backend_job_id="task_01",
     backend_status="failed",
     backend_request_id="req_1",
+    outcome_lost_at=NOW,
+    list_search=ListSearch("task_09", 50, True, True, True, ("task_02",), (EqualEntry("task_03", "m", 2.5),)),
     expires_at=NOW + DAY,
+    told_expires_at=NOW + DAY,
     looked_at=NOW,
     not_found_since=NOW,
+    unknown_since=NOW,
     no_output_since=NOW,
     progress=99,
     expected_at=LATER,
     forecast=Forecast((50.0, 60.5, 71.0), 0.25),
     outputs=(
-        Output(0, "gen_0", turn=2, attempts=1, due_at=LATER, suspect_sha256="cd" * 32, problem="Cut."),
+        Output(
+            0,
+            "gen_0",
+            turn=2,
+            attempts=1,
+            due_at=LATER,
+            suspects=(Suspect("cd" * 32, 2),),
+            problem="Cut.",
+            missing_since=NOW,
+            began_at=NOW,
+        ),
         Output(1, "gen_1", stored=VIDEO, thumbnail="jpg"),
         Output(2, "gen_2", lost=True),
     ),

@@ -27,7 +27,7 @@ from tests.unit.jobs import (
 from video_jobs import transitions
 from video_jobs.errors import TransitionRefused
 from video_jobs.estimate import Forecast
-from video_jobs.job import MOST_EVENTS, Event, Job, JobError, Output, Status
+from video_jobs.job import MOST_EVENTS, Event, Job, JobError, ListSearch, Output, Status, Suspect
 from video_jobs.ports import BackendState
 from video_jobs.webhooks.webhook import MOST_DELIVERIES, Delivery, Webhook, WebhookStatus
 
@@ -84,6 +84,10 @@ TRANSITIONS: dict[str, Case] = {
         frozenset({Status.SUBMITTING}),
         lambda job: transitions.note_unknown_outcome(job, LATER, ATTEMPT, "The answer was cut off."),
     ),
+    "searched": Case(
+        frozenset({Status.SUBMITTING}),
+        lambda job: transitions.searched(job, LATER, ATTEMPT, ListSearch("task_9", 50), "It answered 503."),
+    ),
     "submission_failed": Case(
         frozenset({Status.SUBMITTING}),
         lambda job: transitions.submission_failed(job, LATER, ATTEMPT, ERROR),
@@ -115,7 +119,7 @@ TRANSITIONS: dict[str, Case] = {
     "request_cancel": Case(STOPPABLE, lambda job: transitions.request_cancel(job, LATER), ALL - STOPPABLE),
     "cancel_refused": Case(LOOKED_AT, lambda job: transitions.cancel_refused(job, LATER, "It will not.")),
     "cancelled": Case(
-        LOOKED_AT, lambda job: transitions.cancelled(job, LATER), frozenset({Status.CANCELLED})
+        LOOKED_AT | FETCHED, lambda job: transitions.cancelled(job, LATER), frozenset({Status.CANCELLED})
     ),
     "request_delete": Case(ALL, lambda job: transitions.request_delete(replace(job, deleted_at=None), LATER)),
     "backend_job_gone": Case(
@@ -340,6 +344,87 @@ def test_an_attempts_own_writes_are_recognised_when_they_are_found_again():
 def test_a_backend_id_that_is_known_already_changes_nothing(status: Status):
     job = a_job_in(status)
     assert transitions.submitted(job, LATER, a_look(BackendState.QUEUED), DAY) is job
+
+
+def test_a_missing_job_is_given_up_at_once_where_the_backend_says_that_it_is_gone():
+    ended = transitions.not_found(a_job_in(Status.RUNNING), LATER, listed=None, is_gone=True)
+    assert (ended.status, ended.error and ended.error.code) == (Status.FAILED, "backend_lost_job")
+
+
+def test_a_job_that_is_not_known_for_a_while_is_in_doubt():
+    missing = a_job_in(Status.RUNNING, not_found_since=NOW, looked_at=NOW)
+    assert not missing.is_in_doubt(NOW + transitions.LOST_JOB_GRACE - SECOND)
+    assert missing.is_in_doubt(NOW + transitions.LOST_JOB_GRACE)
+
+
+# --- an expiry that we guessed -------------------------------------------------------------------
+
+GUESSED = a_job_in(Status.RUNNING, expires_at=NOW + DAY, told_expires_at=None, outputs=())
+
+
+@pytest.mark.parametrize("told", [BackendState.QUEUED, BackendState.RUNNING, BackendState.UNKNOWN])
+def test_a_guessed_expiry_ends_nothing_that_the_backend_still_names(told: BackendState):
+    job = GUESSED
+    for days in (1, 2, 30):
+        job = transitions.looked(job, NOW + days * DAY, a_look(told))
+        assert not job.is_terminal
+        assert job.is_past_guess(NOW + days * DAY)
+
+
+def test_after_a_guessed_expiry_a_backend_whose_list_lacks_the_job_has_deleted_it():
+    job = transitions.not_found(GUESSED, NOW + DAY, listed=None)
+    later = NOW + DAY + transitions.LOST_JOB_GRACE
+    assert transitions.not_found(job, later, listed=True).status is Status.RUNNING
+    ended = transitions.not_found(job, later, listed=False)
+    assert (ended.status, ended.error and ended.error.code) == (Status.EXPIRED, "expired")
+
+
+def test_after_a_guessed_expiry_a_backend_that_answers_404_to_everything_is_asked_for_another_day():
+    job = transitions.not_found(GUESSED, NOW + DAY, listed=None)
+    job = transitions.not_found(job, NOW + 2 * DAY - SECOND, listed=None)
+    assert job.status is Status.RUNNING
+    ended = transitions.not_found(job, NOW + 2 * DAY, listed=None)
+    assert (ended.status, ended.error and ended.error.code) == (Status.EXPIRED, "expired")
+
+
+def test_a_backend_that_says_nothing_at_all_is_asked_for_a_week_after_a_guessed_expiry():
+    job = transitions.look_failed(GUESSED, NOW + 8 * DAY - SECOND, "It answered 503.")
+    assert job.status is Status.RUNNING
+    assert transitions.look_failed(job, NOW + 8 * DAY, "It answered 503.").status is Status.EXPIRED
+
+
+def test_a_guess_counts_from_the_completion_where_that_is_told():
+    done = replace(DONE, finished_at=NOW + 3 * DAY, created_at=NOW)
+    job = transitions.looked(GUESSED, NOW + 3 * DAY + SECOND, done, DAY)
+    assert (job.expires_at, job.told_expires_at) == (NOW + 4 * DAY, None)
+
+
+def test_what_the_backend_tells_takes_the_place_of_the_guess():
+    told = a_look(BackendState.RUNNING, expires_at=NOW + 2 * DAY)
+    job = transitions.looked(GUESSED, LATER, told)
+    assert (job.expires_at, job.told_expires_at) == (NOW + 2 * DAY, NOW + 2 * DAY)
+
+
+def test_an_expiry_before_the_creation_is_not_believed():
+    told = a_look(BackendState.RUNNING, created_at=NOW, expires_at=NOW - SECOND)
+    assert transitions.looked(GUESSED, LATER, told).told_expires_at is None
+
+
+@pytest.mark.parametrize("wrong", [timedelta(hours=-3), timedelta(minutes=-5), timedelta(hours=7)])
+def test_an_expiry_by_a_clock_that_is_wrong_is_judged_by_that_clock_and_once(wrong: timedelta):
+    told = a_look(BackendState.RUNNING, expires_at=NOW + 2 * DAY + wrong, told_at=LATER + wrong)
+    job = transitions.looked(GUESSED, LATER, told)
+    assert job.expires_at == NOW + 2 * DAY
+    later = replace(told, told_at=LATER + 2 * wrong)
+    assert transitions.looked(job, LATER + SECOND, later).expires_at == NOW + 2 * DAY
+
+
+def test_an_expiry_beyond_all_reason_is_bounded():
+    told = a_look(BackendState.RUNNING, expires_at=NOW + 20_000 * DAY)
+    assert transitions.looked(GUESSED, LATER, told).expires_at == LATER + 400 * DAY
+
+
+# --- a list --------------------------------------------------------------------------------------
 
 
 def test_a_missing_job_is_not_given_up_while_the_list_can_not_tell():
@@ -677,14 +762,14 @@ def test_a_delay_counts_the_attempt_and_remembers_the_next_message():
     )
     assert job.outputs == (
         Output(0, "gen_0", due_at=NOW),
-        Output(1, "gen_1", turn=4, attempts=1, due_at=LATER, suspect_sha256="aa", problem="Cut."),
+        Output(1, "gen_1", turn=4, attempts=1, due_at=LATER, suspects=(Suspect("aa"),), problem="Cut."),
     )
 
 
 def test_a_suspect_hash_outlives_a_failure_of_another_kind():
-    job = a_job_in(Status.FETCHING, outputs=(Output(0, "gen_0", suspect_sha256="aa"),))
+    job = a_job_in(Status.FETCHING, outputs=(Output(0, "gen_0", suspects=(Suspect("aa"),)),))
     job = transitions.output_delayed(job, NOW, Output(0, "gen_0"), "It answered 503.", turn=1, due_at=LATER)
-    assert job.outputs[0].suspect_sha256 == "aa"
+    assert job.outputs[0].suspects == (Suspect("aa"),)
 
 
 @pytest.mark.parametrize("turn", [0, 2, 3])

@@ -14,7 +14,17 @@ SCHEMA = 1
 """Grows when a row must not be touched by the version before: new fields with a default don't need it where they may be
 lost, since that version leaves out what it doesn't know when it saves a row."""
 
-_NESTED = {"request", "metadata", "backend", "outputs", "error", "history", "webhook", "forecast"}
+_NESTED = {
+    "request",
+    "metadata",
+    "backend",
+    "outputs",
+    "error",
+    "history",
+    "webhook",
+    "forecast",
+    "list_search",
+}
 _PROMPT = "prompt"  # on its own: with the rest of the request it would not fit into one property
 
 

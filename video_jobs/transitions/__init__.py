@@ -4,6 +4,7 @@ Storage reloads and applies them again when somebody else was faster, so each de
 it is given and from nothing that was read before.
 """
 
+from video_jobs.job import LOST_JOB_GRACE
 from video_jobs.transitions.download import (
     MOST_OUTPUTS,
     UNSTARTED_OVERDUE,
@@ -13,10 +14,8 @@ from video_jobs.transitions.download import (
     output_stored,
 )
 from video_jobs.transitions.generation import (
-    LOST_JOB_GRACE,
     NO_OUTPUT_GRACE,
     is_missing_too_long,
-    is_moderation,
     look_failed,
     looked,
     not_found,
@@ -47,6 +46,7 @@ from video_jobs.transitions.submission import (
     note_unknown_outcome,
     nothing_to_adopt,
     put_back,
+    searched,
     submission_failed,
     submitted,
     waits,
@@ -66,7 +66,6 @@ __all__ = [
     "failed",
     "fetch_again",
     "is_missing_too_long",
-    "is_moderation",
     "look_failed",
     "looked",
     "next_turn",
@@ -90,6 +89,7 @@ __all__ = [
     "request_cancel",
     "request_delete",
     "retried",
+    "searched",
     "submission_failed",
     "submitted",
     "troubled",

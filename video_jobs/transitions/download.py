@@ -6,12 +6,13 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from video_jobs.errors import TransitionRefused
-from video_jobs.job import Job, JobError, Output, Status, StoredVideo
+from video_jobs.job import Job, JobError, Output, Status, StoredVideo, Suspect
 from video_jobs.transitions.pieces import ended, expired, require
 
 MOST_OUTPUTS = 10
 """Videos of one job that are fetched; more than any model makes, and few enough for one row."""
 
+_MOST_SUSPECTS = 4  # kinds of bytes, which a server with several ways to a video may send by turns
 _LONGEST_PROBLEM = 500  # characters; with all outputs it has to fit into one property
 
 UNSTARTED_OVERDUE = timedelta(minutes=2)
@@ -38,10 +39,17 @@ def output_delayed(
     *,
     turn: int,
     due_at: datetime,
+    began_at: datetime | None = None,
     suspect_sha256: str | None = None,
     request_id: str | None = None,
+    missing: bool = False,
 ) -> Job:
-    """One output could not be fetched; the message `turn`, visible from `due_at`, tries again."""
+    """One output could not be fetched; the message `turn`, visible from `due_at`, tries again.
+
+    Args:
+        began_at: when the backend was asked for it; None where it was not.
+        missing: the backend answered 404 or 410.
+    """
     output = _open_output(job, which)
     if output.turn >= turn:
         raise TransitionRefused(f"{job.id}/{output.index} is at turn {output.turn} already")
@@ -51,10 +59,20 @@ def output_delayed(
         due_at=due_at,
         attempts=output.attempts + 1,
         problem=problem[:_LONGEST_PROBLEM],
-        suspect_sha256=suspect_sha256 or output.suspect_sha256,
+        suspects=_counted(output.suspects, suspect_sha256),
+        began_at=began_at or output.began_at,
+        missing_since=(output.missing_since or now) if missing else None,
     )
     job = _with_output(job, now, delayed).evolve(now, status=Status.PENDING_DOWNLOAD, reason=problem)
     return job.noting(now, "download_failed", f"video {output.index}: {problem}", request_id)
+
+
+def _counted(suspects: tuple[Suspect, ...], sha256: str | None) -> tuple[Suspect, ...]:
+    if sha256 is None:
+        return suspects
+    times = next((known.times for known in suspects if known.sha256 == sha256), 0)
+    others = tuple(known for known in suspects if known.sha256 != sha256)
+    return (*others, Suspect(sha256, times + 1))[-_MOST_SUSPECTS:]
 
 
 def output_lost(job: Job, now: datetime, which: Output, problem: str) -> Job:
@@ -104,13 +122,20 @@ def _settle(job: Job, now: datetime) -> Job:
     if not all(output.is_settled for output in job.outputs):
         return job
     lost = [output for output in job.outputs if output.lost]
+    if lost and job.backend_job_gone:
+        return ended(job, now, Status.CANCELLED)  # at somebody's request
     if lost:
         return expired(job, now, f"Video {lost[0].index} could not be fetched in time: {lost[0].problem}")
     unverified = [o.index for o in job.outputs if o.stored is not None and not o.stored.verified]
     if unverified:
         message = (
-            f"The video API delivered something complete that is no well-formed MP4, twice the same "
+            f"The video API delivered something that is no well-formed MP4, again and again the same "
             f"(video {', '.join(map(str, unverified))}). It is stored all the same."
         )
         return ended(job, now, Status.FAILED, JobError(code="unverified_video", message=message))
+    tails = [o for o in job.outputs if o.stored is not None and o.stored.trailing_bytes]
+    if tails:
+        said = ", ".join(f"video {o.index}: {o.stored.trailing_bytes}" for o in tails if o.stored)
+        notice = f"There are bytes behind the end of the MP4, which players pass over ({said})."
+        job = job.evolve(now, notice=f"{job.notice} {notice}" if job.notice else notice)
     return ended(job, now, Status.SUCCEEDED)

@@ -2,50 +2,56 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from video_jobs.errors import TransitionRefused
-from video_jobs.job import Job, JobError, Output, Status
+from video_jobs.job import LOST_JOB_GRACE, MISSING_PAST_GUESS, Job, JobError, ListSearch, Output, Status
 from video_jobs.ports import BackendJob, BackendState
+from video_jobs.refusal_kinds import is_moderation
 from video_jobs.transitions.download import MOST_OUTPUTS
-from video_jobs.transitions.pieces import ended, expecting, expired, require
-
-LOST_JOB_GRACE = timedelta(minutes=5)
-"""How long a backend may not know a job before we believe it."""
+from video_jobs.transitions.pieces import by_our_clock, ended, expecting, expired, require, with_expiry
 
 NO_OUTPUT_GRACE = timedelta(minutes=5)
 """How long a backend may say 'succeeded' without naming an output."""
 
-_MODERATION_WORDS = ("moderation", "content_policy", "responsibleai", "content_filter")
 
+def looked(job: Job, now: datetime, backend_job: BackendJob, retention: timedelta | None = None) -> Job:
+    """Apply what a poll of the backend told, if the job is still the one that was polled.
 
-def looked(job: Job, now: datetime, backend_job: BackendJob) -> Job:
-    """Apply what a look at the backend told, if the job is still the one that was looked at."""
+    `retention`: for how long the backend keeps what is done, where it never says; an expiry that is our guess counts
+    from the completion.
+    """
     require(job, Status.QUEUED, Status.RUNNING)
     if job.backend_job_id != backend_job.id:
         raise TransitionRefused(f"{job.id} is no longer the backend job {backend_job.id}")
     no_output_since = job.no_output_since or now
+    unknown = backend_job.state is BackendState.UNKNOWN
     job = job.evolve(
         now,
         backend_status=backend_job.status,
         backend_request_id=backend_job.request_id or job.backend_request_id,
-        expires_at=backend_job.expires_at or job.expires_at,
         looked_at=now,
         not_found_since=None,
+        unknown_since=(job.unknown_since or now) if unknown else None,
         no_output_since=None,
+        list_search=None,
         reason=None,
     )
+    job = with_expiry(job, now, backend_job)
     job = expecting(job, now, backend_job.progress)
     match backend_job.state:
         case BackendState.SUCCEEDED if backend_job.generation_ids:
-            return _generated(job, now, backend_job)
+            return _generated(_kept_from_completion(job, now, backend_job, retention), now, backend_job)
         case BackendState.SUCCEEDED:
             return _without_output(job, now, no_output_since)
         case BackendState.FAILED:
-            return ended(job, now, Status.FAILED, _generation_error(backend_job))
+            return ended(job, now, Status.FAILED, _generation_error(job, backend_job))
         case BackendState.CANCELLED:
             return ended(job, now, Status.CANCELLED)
-    if job.expired_by(now):
+        case BackendState.EXPIRED:
+            return expired(job, now, f"It says that the job is '{backend_job.status}'.")
+    if job.told_expires_at is not None and job.expired_by(now):
         return expired(job, now, "The video API did not finish it before its time was over.")
     if backend_job.state is BackendState.RUNNING and job.status is not Status.RUNNING:
         return job.evolve(now, status=Status.RUNNING).noting(now, "running", None, backend_job.request_id)
@@ -60,27 +66,35 @@ def look_failed(job: Job, now: datetime, reason: str, request_id: str | None = N
     return job.evolve(now, reason=reason).noting(now, "look_failed", reason, request_id)
 
 
-def not_found(job: Job, now: datetime, listed: bool | None) -> Job:
+def not_found(
+    job: Job,
+    now: datetime,
+    listed: bool | None,
+    *,
+    is_gone: bool = False,
+    list_search: ListSearch | None = None,
+) -> Job:
     """The backend says that it does not know the job.
 
-    `listed`: whether its own list disagrees; None where it was not asked, or could not tell.
+    Args:
+        listed: whether its own list disagrees; None where it was not asked, or could not tell: a backend that
+            answers 404 to everything proves nothing.
+        is_gone: it says 410, which is proof by itself.
+        list_search: how far its list has been read, where that goes on at the next poll.
     """
     require(job, Status.QUEUED, Status.RUNNING)
-    if job.expired_by(now):
-        return expired(job, now, "The video API has deleted the job.")
-    if listed is False and is_missing_too_long(job, now):
-        if job.cancel_requested_at is not None and job.cancel_refused is None:
-            return ended(
-                job, now, Status.CANCELLED
-            )  # it was asked to forget the job, and its answer got lost
-        message = (
-            f"The video API has not known its job {job.backend_job_id} for "
-            f"{int(LOST_JOB_GRACE.total_seconds() // 60)} minutes. It may have restarted and forgotten it."
-        )
-        return ended(job, now, Status.FAILED, JobError(code="backend_lost_job", message=message))
+    missing = is_missing_too_long(job, now)
+    proven = is_gone or (listed is False and missing)
+    forgotten = missing and listed is None and job.is_past_guess(now, by=MISSING_PAST_GUESS)
+    if job.expired_by(now) or forgotten or (proven and job.is_past_guess(now)):
+        return _given_up(job, now, "The video API has deleted the job.")
+    if proven:
+        return _given_up(job, now, None)
     since = None if listed else job.not_found_since or now
     reason = "The video API does not know the job right now."
-    return job.evolve(now, not_found_since=since, reason=reason).noting(now, "not_found", reason)
+    return job.evolve(now, not_found_since=since, list_search=list_search, reason=reason).noting(
+        now, "not_found", reason
+    )
 
 
 def is_missing_too_long(job: Job, now: datetime) -> bool:
@@ -88,14 +102,31 @@ def is_missing_too_long(job: Job, now: datetime) -> bool:
     return job.not_found_since is not None and now - job.not_found_since >= LOST_JOB_GRACE
 
 
-def is_moderation(code: str | None, message: str | None) -> bool:
-    text = f"{code or ''} {message or ''}".lower()
-    return any(word in text for word in _MODERATION_WORDS)
+def _given_up(job: Job, now: datetime, expired_why: str | None) -> Job:
+    if job.cancel_requested_at is not None and job.cancel_refused is None:
+        # It was asked to forget the job, and its answer got lost.
+        return ended(job, now, Status.CANCELLED)
+    if expired_why is not None:
+        return expired(job, now, expired_why)
+    message = f"The video API does not have its job {job.backend_job_id} any more. It may have restarted and forgotten it."
+    return ended(job, now, Status.FAILED, JobError(code="backend_lost_job", message=message))
+
+
+def _kept_from_completion(
+    job: Job, now: datetime, backend_job: BackendJob, retention: timedelta | None
+) -> Job:
+    if job.told_expires_at is not None or retention is None:
+        return job
+    told = backend_job.finished_at
+    finished_at = now if told is None else min(by_our_clock(told, backend_job.told_at, now), now)
+    return replace(job, expires_at=max(finished_at + retention, job.expires_at or finished_at))
 
 
 def _generated(job: Job, now: datetime, backend_job: BackendJob) -> Job:
     asked, given = job.request.variants, len(backend_job.generation_ids)
     notice = f"The video API generated {given} of the {asked} videos asked for." if given < asked else None
+    if given > MOST_OUTPUTS:
+        notice = f"The video API generated {given} videos. The first {MOST_OUTPUTS} are fetched."
     named = backend_job.generation_ids[:MOST_OUTPUTS]
     outputs = tuple(Output(index, name, due_at=now) for index, name in enumerate(named))
     job = job.evolve(
@@ -115,9 +146,9 @@ def _without_output(job: Job, now: datetime, since: datetime) -> Job:
     return ended(job, now, Status.FAILED, JobError(code="no_output", message=message))
 
 
-def _generation_error(backend_job: BackendJob) -> JobError:
+def _generation_error(job: Job, backend_job: BackendJob) -> JobError:
     code, message = backend_job.failure_code or "", backend_job.failure_message
-    moderated = is_moderation(code, message)
+    moderated = is_moderation(code, message, job.request.prompt)
     words = "The video API refused the content" if moderated else "The video API failed to generate the video"
     return JobError(
         code="moderation_blocked" if moderated else "generation_failed",

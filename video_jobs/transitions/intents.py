@@ -28,11 +28,17 @@ def cancel_refused(job: Job, now: datetime, reason: str) -> Job:
 
 
 def cancelled(job: Job, now: datetime) -> Job:
-    """The backend has stopped it."""
-    if job.status is Status.CANCELLED:
+    """The backend has stopped it, and has nothing of it any more.
+
+    Another poll may have seen it generated meanwhile: then no download begins any more, and one that is under way may
+    still bring the video. The job ends with the last of them.
+    """
+    if job.status is Status.CANCELLED or (job.backend_job_gone and not job.is_terminal):
         return job
-    require(job, Status.QUEUED, Status.RUNNING)
-    return ended(job, now, Status.CANCELLED)
+    require(job, Status.QUEUED, Status.RUNNING, Status.FETCHING, Status.PENDING_DOWNLOAD)
+    if job.status in (Status.QUEUED, Status.RUNNING):
+        return ended(job, now, Status.CANCELLED)
+    return job.evolve(now, backend_job_gone=True)
 
 
 def request_delete(job: Job, now: datetime) -> Job:

@@ -7,6 +7,10 @@ from datetime import datetime, timedelta
 
 from video_jobs.errors import TransitionRefused
 from video_jobs.job import Job, JobError, Status
+from video_jobs.ports import BackendJob
+
+_CLOCKS_APART = timedelta(minutes=1)  # less than that is transit, and the whole seconds of a Date
+_LONGEST_KEPT = timedelta(days=400)
 
 
 def require(job: Job, *statuses: Status) -> None:
@@ -39,6 +43,28 @@ def expecting(job: Job, now: datetime, told: int | None) -> Job:
         progress=_risen(job.progress, forecast.progress(passed) if told is None else told),
         expected_at=None if expected is None else began + timedelta(seconds=expected),
     )
+
+
+def by_our_clock(moment: datetime, told_at: datetime | None, now: datetime) -> datetime:
+    """A time that a backend told, corrected by how wrong its clock is, where it says what it shows."""
+    if told_at is None or abs(told_at - now) < _CLOCKS_APART:
+        return moment
+    return moment - (told_at - now)
+
+
+def with_expiry(job: Job, now: datetime, told: BackendJob) -> Job:
+    """Keep when the backend deletes the job, if it tells. The correction by its clock is made once for each value:
+    made anew at each poll, it would make the end come never."""
+    if told.expires_at is None or told.expires_at == job.told_expires_at:
+        return job
+    if told.created_at is not None and told.expires_at <= told.created_at:
+        return job  # nonsense
+    told_at = told.told_at
+    if told_at is None and told.created_at is not None and job.submitting_since is not None:
+        # Without its clock, the moment at which it says that it made the job shows how wrong that is.
+        told_at = now + (told.created_at - job.submitting_since)
+    expires_at = min(by_our_clock(told.expires_at, told_at, now), now + _LONGEST_KEPT)
+    return replace(job, expires_at=expires_at, told_expires_at=told.expires_at)
 
 
 def _risen(before: int | None, now: int | None) -> int | None:

@@ -7,14 +7,23 @@ from datetime import datetime, timedelta
 
 from video_jobs.errors import TransitionRefused
 from video_jobs.estimate import Forecast
-from video_jobs.job import BackendRef, Job, JobError, Status
+from video_jobs.job import BackendRef, Job, JobError, ListSearch, Status
 from video_jobs.ports import BackendJob
-from video_jobs.transitions.pieces import ended, expecting, require, require_attempt
+from video_jobs.transitions.pieces import (
+    by_our_clock,
+    ended,
+    expecting,
+    require,
+    require_attempt,
+    with_expiry,
+)
 
 
-def waits(job: Job, now: datetime, reason: str | None) -> Job:
-    """waiting → waiting, and why."""
+def waits(job: Job, now: datetime, reason: str | None, search: ListSearch | None = None) -> Job:
+    """waiting → waiting, and why. `search`: how far the backend's list has been read for the job before it."""
     require(job, Status.WAITING)
+    if job.list_search != search:
+        job = job.evolve(now, list_search=search)
     if job.reason == reason:
         return job
     return job.evolve(now, reason=reason).noting(now, "waits", reason)
@@ -38,6 +47,8 @@ def begin_submit(
         backend=backend,
         attempt=attempt,
         submitting_since=now,
+        outcome_lost_at=None,
+        list_search=None,
         forecast=forecast,
         reason=None,
     )
@@ -77,11 +88,21 @@ def submission_failed(job: Job, now: datetime, attempt: str, error: JobError) ->
 def note_unknown_outcome(
     job: Job, now: datetime, attempt: str, reason: str, request_id: str | None = None
 ) -> Job:
-    """Say why the job stays `submitting`."""
+    """Say why the job stays `submitting`: whoever made the call holds no answer any more."""
     require_attempt(job, attempt)
-    if job.reason == reason:
+    if job.reason == reason and job.outcome_lost_at is not None:
         return job
-    return job.evolve(now, reason=reason).noting(now, "outcome_unknown", reason, request_id)
+    lost = job.evolve(now, reason=reason, outcome_lost_at=job.outcome_lost_at or now)
+    return lost.noting(now, "outcome_unknown", reason, request_id)
+
+
+def searched(job: Job, now: datetime, attempt: str, search: ListSearch | None, reason: str | None) -> Job:
+    """The backend's list was read, and did not tell yet; None: it is read from its beginning the next time."""
+    require_attempt(job, attempt)
+    job = job.evolve(now, list_search=search)
+    if reason is None or job.reason == reason:
+        return job
+    return job.evolve(now, reason=reason).noting(now, "list_unreadable", reason)
 
 
 def submitted(
@@ -95,16 +116,22 @@ def submitted(
         return job
     if job.backend_job_id is not None:
         raise TransitionRefused(f"{job.id} already has the backend job {job.backend_job_id}")
-    created_at = backend_job.created_at or job.submitting_since or now
+    created_at = job.submitting_since or now
+    if backend_job.created_at is not None:
+        created_at = min(by_our_clock(backend_job.created_at, backend_job.told_at, now), now)
     known = job.evolve(
         now,
         backend_job_id=backend_job.id,
         backend_status=backend_job.status,
         backend_request_id=backend_job.request_id,
         submitted_at=now,
-        expires_at=backend_job.expires_at or created_at + retention,
+        expires_at=created_at + retention,
+        told_expires_at=None,
+        outcome_lost_at=None,
+        list_search=None,
         reason=None,
     ).noting(now, what, backend_job.id, backend_job.request_id)
+    known = with_expiry(known, now, backend_job)
     if job.status in (Status.WAITING, Status.SUBMITTING):
         return expecting(known.evolve(now, status=Status.QUEUED), now, backend_job.progress)
     return known
@@ -125,4 +152,4 @@ def adopted(job: Job, now: datetime, backend: BackendRef, found: BackendJob, ret
 
 
 def failed(job: Job, now: datetime, error: JobError) -> Job:
-    return ended(job, now, Status.FAILED, error)
+    return ended(replace(job, list_search=None), now, Status.FAILED, error)
