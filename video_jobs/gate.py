@@ -19,8 +19,7 @@ WINDOW = timedelta(seconds=61)
 UNCLAIMED = timedelta(minutes=5)
 """A slot whose job was called and did not come for it goes to the next one."""
 
-_FIRST_CLOSURE = 10.0  # seconds, where the backend doesn't say; doubled each time
-_LONGEST_CLOSURE = 120.0
+_LONGEST_CLOSURE = 120.0  # seconds, but for a backend that asks for more
 _PATIENT_TIMES = 5  # that a backend may say "busy" before another job is the probe
 _LONGEST_HINT = 3600.0  # seconds; a backend that says "in a week" is not believed
 
@@ -30,13 +29,27 @@ class Why(StrEnum):
 
     #: The backend takes nothing right now, or can't be reached.
     BUSY = "busy"
+    #: The last paid call got no answer that tells what became of it.
+    UNKNOWN_OUTCOME = "unknown_outcome"
     #: It does not take our key, or does not know the deployment.
     MISCONFIGURED = "misconfigured"
+    #: The account behind the key has no money or quota left.
+    ACCOUNT = "account"
 
 
+# Seconds of the first closure, and what each one in a row is multiplied by. After an unknown outcome some others go on
+# soon: a backend that loses one answer rarely loses them all, and each that it does lose costs nobody anything.
+_CLOSURES = {
+    Why.BUSY: (10.0, 2.0),
+    Why.UNKNOWN_OUTCOME: (2.0, 1.4),
+    Why.MISCONFIGURED: (_LONGEST_CLOSURE, 1.0),
+    Why.ACCOUNT: (_LONGEST_CLOSURE, 1.0),
+}
 _WHY_IN_OUR_WORDS = {
     Why.BUSY: "The video API takes nothing right now. Jobs wait and go ahead by themselves.",
+    Why.UNKNOWN_OUTCOME: "The video API did not answer the job before this one. Jobs wait and go ahead by themselves.",
     Why.MISCONFIGURED: "The video API does not let the app in. Jobs wait until the operator has mended that.",
+    Why.ACCOUNT: "The app's account at the video API has no money or quota left. Jobs wait until somebody has paid.",
 }
 
 
@@ -136,7 +149,8 @@ def probes(gate: Gate) -> tuple[Slot, ...]:
 def goes_last(gate: Gate) -> str | None:
     """The job that closed the gate, where that may be about this one job: others show whether it is."""
     closure = gate.closure
-    if closure is None or (closure.why is Why.BUSY and closure.times < _PATIENT_TIMES):
+    passing = closure is not None and closure.why in (Why.BUSY, Why.UNKNOWN_OUTCOME)
+    if closure is None or (passing and closure.times < _PATIENT_TIMES):
         return None
     return closure.job_id
 
@@ -178,16 +192,15 @@ def leave(gate: Gate, job_id: str) -> Gate:
 def close(
     gate: Gate, now: datetime, why: Why, reason: str, retry_after: float | None, job_id: str | None = None
 ) -> Gate:
-    """Let nobody in for as long as the backend says, else a while that doubles. Who was called waits again."""
+    """Let nobody in for a while that grows each time, and for no less than the backend asks for. Who was called waits
+    again."""
     times = 1
     if gate.closure is not None:
         # Answers that were under way when it was closed are no further failure.
         times = gate.closure.times + (now >= gate.closure.until)
-    backed_off = min(_FIRST_CLOSURE * 2.0 ** min(times - 1, 10), _LONGEST_CLOSURE)
-    if why is Why.MISCONFIGURED:
-        backed_off = _LONGEST_CLOSURE
-    seconds = backed_off if retry_after is None else min(max(retry_after, 1.0), _LONGEST_HINT)
-    until = now + timedelta(seconds=seconds)
+    first, growth = _CLOSURES[why]
+    backed_off = min(first * growth ** min(times - 1, 20), _LONGEST_CLOSURE)
+    until = now + timedelta(seconds=max(backed_off, min(retry_after or 0.0, _LONGEST_HINT)))
     if gate.closure is not None:
         until = max(until, gate.closure.until)
     slots = tuple(slot for slot in gate.slots if slot.begun_at is not None)

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import secrets
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 
@@ -14,7 +15,6 @@ from video_jobs.adoption import adopt
 from video_jobs.errors import (
     BackendError,
     Busy,
-    Gone,
     JobNotFound,
     NotFound,
     NotSent,
@@ -25,8 +25,10 @@ from video_jobs.errors import (
 )
 from video_jobs.finish import finish
 from video_jobs.gate import Why
-from video_jobs.job import Job, JobError
+from video_jobs.job import Job
 from video_jobs.ports import BackendJob, Claim, StoredJob
+from video_jobs.refusal_kinds import is_account, is_moderation, is_surely_account
+from video_jobs.refusals import misconfiguration, out_of_money, refusal
 from video_jobs.services import Services
 from video_jobs.update import update
 
@@ -34,9 +36,19 @@ log = logging.getLogger("reelkeep.submit")
 
 _MOST_SAVES = 8  # each has seconds of the SDK's own repeats in it
 _LONGEST_SAVE = timedelta(minutes=2)  # with all the repeats of the storage SDK
-_AFTER_UNKNOWN = 60.0  # seconds in which no other job is put at the same risk
 
 Change = Callable[[Job], Job]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a paid call: what changes in the job, what follows at the gate, and the words for a log."""
+
+    change: Change
+    at_the_gate: Callable[[Job], None]
+    told: str  #: for whoever has to find out by hand, should it not be possible to store it
+    level: int = logging.INFO
+    log_line: str | None = None
 
 
 def new_attempt() -> str:
@@ -50,80 +62,139 @@ def make_paid_call(services: Services, stored: StoredJob, image: bytes | None) -
     call. Raises StorageUnavailable when what came of it can't be stored.
     """
     job = stored.job
-    attempt = job.attempt or ""
     with contextlib.suppress(StorageUnavailable):  # tidying only: whoever reads the line sees to it, too
         admission.entered(services, job)
-    told = "nothing was created"
-    change: Change
-    then: Callable[[Job], None]
     try:
         client = services.backends.client(job.backend)
         backend_job = client.create(job.request, image, _time_left(services, job))
-    except (Busy, NotSent, Unauthorised, NotFound) as error:
-        if _is_about_the_job(services, job, error):
-            change = partial(
-                transitions.submission_failed,
-                now=services.clock(),
-                attempt=attempt,
-                error=refusal(job, error),
-            )
-            return _settle(services, stored, change, told, partial(admission.leave, services))
-        why, reason = _closed_by(job, error)
-        change = partial(
-            transitions.put_back,
-            now=services.clock(),
-            attempt=attempt,
-            reason=reason,
-            request_id=error.request_id,
-            refused=why is Why.MISCONFIGURED,
-        )
-        then = partial(
-            admission.close, services, went=job, why=why, reason=reason, retry_after=error.retry_after
-        )
-        log.warning("%s waits: %s", job.id, reason)
-    except UnknownOutcome as error:
-        # Nothing is called again; the poll chain looks for the job, or gives up and says so.
-        change = partial(
-            transitions.note_unknown_outcome,
-            now=services.clock(),
-            attempt=attempt,
-            reason=str(error),
-            request_id=error.request_id,
-        )
-        then = partial(
-            admission.close, services, went=job, why=Why.BUSY, reason=str(error), retry_after=_AFTER_UNKNOWN
-        )
-        told = "its outcome is not known"
-        log.error("%s: the outcome of its submission is not known: %s", job.id, error)
     except BackendError as error:
-        change = partial(
-            transitions.submission_failed, now=services.clock(), attempt=attempt, error=refusal(job, error)
-        )
-        then = partial(admission.reopen, services)
-        log.warning("%s was refused: %s", job.id, error)
+        outcome = _no_success(services, job, error)
     else:
-        change = _taken(services, job, backend_job)
-        told = f"it is the backend's {backend_job.id}"
-        then = partial(admission.reopen, services)
-    return _settle(services, stored, change, told, then)
+        outcome = Outcome(
+            _taken(services, job, backend_job),
+            partial(admission.reopen, services),
+            f"it is the backend's {backend_job.id}",
+        )
+    if outcome.log_line is not None:
+        log.log(outcome.level, "%s: %s", job.id, outcome.log_line)
+    return _settle(services, stored, outcome)
 
 
-def _settle(
-    services: Services, stored: StoredJob, change: Change, told: str, then: Callable[[Job], None]
-) -> Job:
+def _no_success(services: Services, job: Job, error: BackendError) -> Outcome:
+    if isinstance(error, UnknownOutcome):
+        return _in_doubt(services, job, error)
+    prompt = job.request.prompt
+    if is_account(error.status, error.code, error.detail, prompt) and (
+        is_surely_account(error.status, error.code) or not _is_about_the_job(services, job)
+    ):
+        return _put_back(services, job, error, Why.ACCOUNT, out_of_money(job, error))
+    if is_moderation(error.code, error.detail, prompt, error.status) and not isinstance(
+        error, Busy | NotSent
+    ):
+        return _refused(services, job, error)
+    if isinstance(error, Busy | NotSent):
+        return _put_back(services, job, error, Why.BUSY, str(error))
+    if isinstance(error, Unauthorised | NotFound) and not _is_about_the_job(services, job):
+        reason = misconfiguration(job, error, services.backends.signs_in_with(job.backend))
+        return _put_back(services, job, error, Why.MISCONFIGURED, reason)
+    return _refused(services, job, error)
+
+
+def _in_doubt(services: Services, job: Job, error: BackendError) -> Outcome:
+    """Nothing is called again; the poll chain looks for the job, or gives up and says so."""
+    change = partial(
+        transitions.note_unknown_outcome,
+        now=services.clock(),
+        attempt=job.attempt or "",
+        reason=str(error),
+        request_id=error.request_id,
+    )
+    close = partial(
+        admission.close,
+        services,
+        went=job,
+        why=Why.UNKNOWN_OUTCOME,
+        reason=str(error),
+        retry_after=error.retry_after,
+    )
+    words = f"the outcome of its submission is not known: {error}"
+    return Outcome(change, close, "its outcome is not known", logging.ERROR, words)
+
+
+def _put_back(services: Services, job: Job, error: BackendError, why: Why, reason: str) -> Outcome:
+    """Nothing was created, and nothing is wrong with the job: it waits until others get through."""
+    change = partial(
+        transitions.put_back,
+        now=services.clock(),
+        attempt=job.attempt or "",
+        reason=reason,
+        request_id=error.request_id,
+        refused=why in (Why.MISCONFIGURED, Why.ACCOUNT),
+    )
+    close = partial(
+        admission.close, services, went=job, why=why, reason=reason, retry_after=error.retry_after
+    )
+    return Outcome(change, close, "nothing was created", logging.WARNING, f"it waits: {reason}")
+
+
+def _refused(services: Services, job: Job, error: BackendError) -> Outcome:
+    """Nothing was created, and nothing will be: the backend has judged this job."""
+    change = partial(
+        transitions.submission_failed,
+        now=services.clock(),
+        attempt=job.attempt or "",
+        error=refusal(job, error),
+    )
+    # A key or a deployment that others get through with is no sign that the gate may open: they showed it already.
+    judged = not isinstance(error, Unauthorised | NotFound) or is_moderation(
+        error.code, error.detail, job.request.prompt, error.status
+    )
+    follow = partial(admission.reopen if judged else admission.leave, services)
+    return Outcome(change, follow, "nothing was created", logging.WARNING, f"it was refused: {error}")
+
+
+def _settle(services: Services, stored: StoredJob, outcome: Outcome) -> Job:
     """Store what the call told, and do at the gate what follows."""
     job = stored.job
     try:
-        job = _save_persistently(services, stored, change, told).job
+        job = _save_persistently(services, stored, outcome).job
     except TransitionRefused as refused:
         log.warning("%s moved on while it was submitted: %s", job.id, refused)
         job = services.jobs.get(job.owner, job.id).job
     if job.is_terminal and job.backend_job_id is not None:
-        log.critical("%s has ended, and %s: a retry of it fetches that, and pays nothing", job.id, told)
-    then(job)
+        log.critical(
+            "%s has ended, and %s: a retry of it fetches that, and pays nothing", job.id, outcome.told
+        )
+    outcome.at_the_gate(job)
     if job.is_terminal:
         finish(services, job)
     return job
+
+
+def save_attempt(services: Services, stored: StoredJob, attempt: str, change: Change) -> StoredJob:
+    """Store `submitting` under this attempt. Whoever has done so may make the call.
+
+    A save whose reply is lost may have been stored. This process knows that it has not called, and nobody else ever
+    will know: so it saves on until it knows where the row is, and when it may go ahead no more it takes its own attempt
+    back. Raises TransitionRefused when the job has moved on, and StorageUnavailable.
+    """
+    job, until = stored.job, services.clock() + timedelta(seconds=2 * services.create_deadline)
+    for number in range(_MOST_SAVES):
+        try:
+            return update(services.jobs, stored if not number else _reload(services, job), change)
+        except StorageUnavailable as error:
+            log.error("%s: %s Trying on, since nothing was sent.", job.id, error)
+            if services.clock() >= until:
+                break
+    reason = "The app could not store that it was about to submit the job, and did not submit it."
+    back = partial(transitions.put_back, now=services.clock(), attempt=attempt, reason=reason)
+    with contextlib.suppress(StorageUnavailable, TransitionRefused):
+        update(services.jobs, _reload(services, job), back)
+    raise StorageUnavailable(reason)
+
+
+def _reload(services: Services, job: Job) -> StoredJob:
+    return services.jobs.get(job.owner, job.id)
 
 
 def outcome_known_after(services: Services) -> timedelta:
@@ -133,13 +204,6 @@ def outcome_known_after(services: Services) -> timedelta:
     these saves may take a while.
     """
     return timedelta(seconds=2 * services.create_deadline) + _LONGEST_SAVE
-
-
-def _closed_by(job: Job, error: BackendError) -> tuple[Why, str]:
-    """What such an error says of the backend, since it says nothing of the job."""
-    if isinstance(error, Unauthorised | NotFound):
-        return Why.MISCONFIGURED, misconfiguration(job, error)
-    return Why.BUSY, str(error)
 
 
 def _time_left(services: Services, job: Job) -> float:
@@ -153,15 +217,16 @@ def _time_left(services: Services, job: Job) -> float:
     return min(left, services.create_deadline)
 
 
-def _is_about_the_job(services: Services, job: Job, error: BackendError) -> bool:
-    """Whether a refusal that looks like a wrong key is about this one job: its content, or whatever it is that
-    others got through with since it was refused the last time."""
-    if not isinstance(error, Unauthorised | NotFound):
+def _is_about_the_job(services: Services, job: Job) -> bool:
+    """Whether a refusal that looks like a wrong key, or an empty account, is about whatever it is in this one job that others got through
+    with since it was refused the last time. A gate that can't be read tells nothing, and the job waits."""
+    if job.refused_at is None:
         return False
-    if transitions.is_moderation(error.code, error.detail):
-        return True
-    opened_at = services.gates.get(job.backend.name).gate.opened_at
-    return job.refused_at is not None and opened_at is not None and opened_at > job.refused_at
+    try:
+        opened_at = services.gates.get(job.backend.name).gate.opened_at
+    except (StorageUnavailable, ValueError):
+        return False
+    return opened_at is not None and opened_at > job.refused_at
 
 
 def _taken(services: Services, job: Job, backend_job: BackendJob) -> Change:
@@ -185,74 +250,19 @@ def _taken(services: Services, job: Job, backend_job: BackendJob) -> Change:
     return change
 
 
-def _save_persistently(services: Services, stored: StoredJob, change: Change, told: str) -> StoredJob:
+def _save_persistently(services: Services, stored: StoredJob, outcome: Outcome) -> StoredJob:
     """What the call told must not be lost to a storage fault: the SDK has tried for seconds, try on."""
     job = stored.job
     until = (job.submitting_since or services.clock()) + timedelta(seconds=2 * services.create_deadline)
     for _ in range(_MOST_SAVES):
         try:
-            return update(services.jobs, stored, change)
+            return update(services.jobs, stored, outcome.change)
         except JobNotFound:
-            log.critical("%s was deleted meanwhile: %s", job.id, told)
+            log.critical("%s was deleted meanwhile: %s", job.id, outcome.told)
             raise TransitionRefused(f"{job.id} is gone") from None
         except StorageUnavailable as error:
             if services.clock() >= until:
                 break
             log.error("%s: %s Trying on.", job.id, error)
-    log.critical("%s: what became of its paid call can't be stored: %s", job.id, told)
+    log.critical("%s: what became of its paid call can't be stored: %s", job.id, outcome.told)
     raise StorageUnavailable(f"What became of {job.id} can't be stored.")
-
-
-def unconfirmed(job: Job, candidates: tuple[str, ...]) -> JobError:
-    """For a job whose paid call may have been carried out, and nothing says so."""
-    named = (
-        f" In the video API's list it may be {', '.join(candidates)}: look at it there, and import it if it is yours."
-        if candidates
-        else ""
-    )
-    return JobError(
-        code="submission_unconfirmed",
-        message=(
-            "The video API may have made this job, and may bill it, but its answer never arrived. It was not "
-            f"sent again, so that nothing is paid for twice. What is known: {job.reason or 'nothing.'}{named}"
-        ),
-        candidates=candidates,
-    )
-
-
-def misconfiguration(job: Job, error: BackendError) -> str:
-    """What keeps every job from this backend, in words that say which setting to look at."""
-    backend = f"The backend '{job.backend.name}'"
-    match error:
-        case Unauthorised(status=403):
-            words = (
-                f"{backend} recognises us and denies access: give the app's identity the role Cognitive Services "
-                f"OpenAI User, and check the resource's network rules"
-            )
-        case Unauthorised():
-            words = f"{backend} does not take our key: check its API key setting, and that key and endpoint belong together"
-        case _:
-            words = (
-                f"{backend} knows no '{job.backend.model}' at {job.backend.base_url}: check the deployment's name, the "
-                f"endpoint and the dialect. A new deployment takes minutes to answer"
-            )
-    return f"{words}. It says: {error.detail or 'nothing more'}"
-
-
-def refusal(job: Job, error: BackendError) -> JobError:
-    """What the backend's refusal of this one job means."""
-    backend = f"The backend '{job.backend.name}'"
-    if isinstance(error, Gone):
-        code = "model_retired"
-        words = f"{backend} has retired '{job.backend.model}' for good: deploy another model or choose another backend"
-    elif transitions.is_moderation(error.code, error.detail):
-        code, words = "moderation_blocked", f"{backend} refused the content"
-    else:
-        code, words = "backend_rejected", f"{backend} refused the request"
-    return JobError(
-        code=code,
-        message=f"{words}. It says: {error.detail or 'nothing more'}",
-        backend_code=error.code,
-        backend_message=error.detail,
-        backend_request_id=error.request_id,
-    )

@@ -233,9 +233,10 @@ def test_no_creates_are_counted_where_none_are_limited() -> None:
 
 
 @pytest.mark.parametrize(
-    ("retry_after", "seconds"), [(0.2, 1), (7.0, 7), (600.0, 600), (604_800.0, 3600), (None, 10)]
+    ("retry_after", "seconds"),
+    [(0.0, 10), (0.2, 10), (7.0, 10), (600.0, 600), (604_800.0, 3600), (-5.0, 10), (None, 10)],
 )
-def test_it_closes_for_as_long_as_the_backend_says_within_reason(
+def test_it_closes_for_no_less_than_the_backend_says_within_reason_and_never_for_nothing(
     retry_after: float | None, seconds: float
 ) -> None:
     assert closed_for(closed(OPEN, retry_after)) == seconds
@@ -249,6 +250,28 @@ def test_without_a_word_from_the_backend_each_failed_probe_doubles_the_time_up_t
         waits.append((gate.closure.until - now).total_seconds())
         now = gate.closure.until
     assert waits == [10, 20, 40, 80, 120, 120]
+
+
+@pytest.mark.parametrize("hint", [0.0, 0.2, -1.0])
+def test_a_hint_that_asks_for_nothing_does_not_keep_the_time_from_growing(hint: float) -> None:
+    gate, now, waits = OPEN, NOW, []
+    for _ in range(4):
+        gate = closed(gate, hint, now)
+        assert gate.closure is not None
+        waits.append((gate.closure.until - now).total_seconds())
+        now = gate.closure.until
+    assert waits == [10, 20, 40, 80]
+
+
+def test_after_unknown_outcomes_ten_others_go_ahead_within_two_minutes_and_then_few() -> None:
+    gate, now, passed = OPEN, NOW, []
+    for _ in range(20):
+        gate = gates.close(gate, now, Why.UNKNOWN_OUTCOME, "No answer.", None)
+        assert gate.closure is not None
+        now = gate.closure.until
+        passed.append((now - NOW).total_seconds())
+    assert passed[8] < 120
+    assert passed[19] - passed[18] == 120
 
 
 def test_many_refusals_of_one_moment_close_it_as_one_does() -> None:

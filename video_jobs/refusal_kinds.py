@@ -1,0 +1,93 @@
+"""What a refusal is about: the content, the account, or something else. Told by code and words, which every API
+chooses for itself. Pure.
+
+The words of our own prompt are taken out before: many APIs repeat it, and it may speak of anything.
+"""
+
+from __future__ import annotations
+
+import re
+
+_LONGEST = 4000  # characters that are looked at
+_SHORTEST_REPEATED = 40  # characters of a prompt by which it is recognised
+
+# Every repeat has a bound, so that no text makes a pattern slow.
+_MODERATION = re.compile(
+    r"moderat(?:ion|ed|or)"
+    r"|content[\s_-]?(?:policy|filter|check|safety|moderat|violation)"
+    r"|responsible[\s_-]?ai"
+    r"|safety[\s_-]{1,2}(?:system|filter|polic|check|reason|guideline|violation|block|settings? blocked)"
+    r"|guardrail"
+    r"|sensitive[\s_-]?(?:content|information|words?|material|topic|text|image|data|prompt)"
+    r"|polic(?:y|ies)[\s_-]?violation"
+    r"|violat\w{0,5}[\s_-]{1,2}(?:[\w'’,-]{1,20}\s{1,2}){0,5}(?:polic|guideline|terms|rules|safety|copyright|standards)"
+    r"|usage[\s_-]{1,2}(?:guideline|polic)"
+    r"|community[\s_-]{1,2}(?:guideline|standard)"
+    r"|inappropriate"
+    r"|data[\s_-]?inspection"
+    r"|risk[\s_-]?control"
+    r"|(?:content|prompt|material|input|image|request|output|video|text)s?\b.{0,40}\bflagged"
+    r"|flagged\b.{0,40}(?:content|safety|moderation|polic|check|inappropriate)"
+    r"|nsfw|prohibited[\s_-]?content|unsafe[\s_-]?(?:content|prompt|image)|harmful[\s_-]?content"
+    r"|copyright|intellectual property|public figure|real people|likeness"
+)
+_ABOUT_ACCOUNT = re.compile(
+    r"\b(?:account|organi[sz]ation|project|api[\s_-]?key)\b.{0,30}"
+    r"\b(?:deactivat|suspend|disabl|terminat|banned|restrict|revoked|closed)"
+    r"|\b(?:deactivat|suspend|disabl|terminat|banned|revoked|closed)\w{0,5}\b.{0,30}"
+    r"\b(?:account|organi[sz]ation|project|api[\s_-]?key)\b"
+)
+_RATE = re.compile(
+    r"rate[\s_-]?limit|too[\s_-]?many|concurren|per[\s_-]?(?:second|minute|hour|day)|\b[rt]p[md]\b"
+)
+_ACCOUNT = re.compile(
+    r"billing|arrear"
+    r"|(?:spend|spending|usage|hard|credit|billing|monthly)[\s_-]?(?:limit|cap)\b"
+    r"|(?<!token )(?:quota|budget)s?(?![a-z]).{0,40}(?:exceeded|exhausted|reached|used up|depleted|insufficient|not enough|zero|over)\b"
+    r"|(?:exceeded|exhausted|insufficient|reached|no|crossed)[\s_-]{0,2}(?:\w{1,20}[\s_-]{1,2}){0,4}(?<!token )(?:quota|budget)s?(?![a-z])"
+    r"|余额不足|额度不足|额度已用|欠费|账户余额|余额已"
+    r"|insufficient[\s_-]{0,2}(?:\w{1,20}[\s_-]{1,2}){0,3}(?:balance|credit|fund|money|token)"
+    r"|(?:balance|credits?|funds?)\b.{0,30}(?:insufficient|not enough|too low|exhausted|depleted|used up|run out|ran out)"
+    r"|(?:not enough|out of|no|lack(?:s|ing)?)\s{1,2}(?:\w{1,20}\s{1,2}){0,3}(?:credits?|balance|funds?|money)\b"
+    r"|payment[\s_-]?required|top[\s-]?up|recharge|overdue"
+)
+
+
+def is_moderation(code: str | None, message: str | None, prompt: str = "", status: int | None = None) -> bool:
+    """Whether the content was refused: final for the job, and nobody else's concern.
+
+    `status`: of the refusal, where there was one. A 401 or 404 is about who asks or where, and an account that was
+    closed over its content is everybody's concern.
+    """
+    if status in (401, 402, 404):
+        return False
+    said = _said(code, message, prompt)
+    return _MODERATION.search(said) is not None and _ABOUT_ACCOUNT.search(said) is None
+
+
+def is_account(status: int | None, code: str | None, message: str | None, prompt: str = "") -> bool:
+    """Whether the account behind the key has no money or quota left: nothing is wrong with the job.
+
+    A 429 counts only by its code: in words, "quota" is what many call their limit of requests a minute.
+    """
+    if status == 402:
+        return True
+    if status not in (400, 403, 422, 429) or is_moderation(code, message, prompt, status):
+        return False
+    said = _said(code, None if status == 429 else message, prompt)
+    return _ACCOUNT.search(said) is not None and not (status == 429 and _RATE.search(said))
+
+
+def is_surely_account(status: int | None, code: str | None) -> bool:
+    """Whether the refusal says by more than words that the account is meant."""
+    return status == 402 or _ACCOUNT.search(_said(code, None, "")) is not None
+
+
+def _said(code: str | None, message: str | None, prompt: str) -> str:
+    text = " ".join((message or "").split())
+    ours = " ".join(prompt.split())
+    if ours and (at := text.find(ours[:_SHORTEST_REPEATED])) >= 0:  # it may have been cut off
+        text = f"{text[:at]} {text[at + len(ours) :]}"
+    # From camel case, so that one spelling of each word is enough.
+    words = re.sub(r"([a-z])([A-Z])", r"\1 \2", f"{code or ''} {text[:_LONGEST]}")
+    return words.lower()
