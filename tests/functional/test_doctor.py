@@ -64,7 +64,11 @@ class Office:
         self.secrets = [azurite.account_key]
 
     def visit(self, *arguments: str, dialect: str = "azure-sora", **changes: str) -> Report:
-        settings = {"AzureWebJobsStorage": self.azurite.connection_string, **changes}
+        settings = {
+            "AzureWebJobsStorage": self.azurite.connection_string,
+            "VIDEO_DOWNLOAD_ORIGINS": self.simulator.signed_origin,  # on one machine no host is public
+            **changes,
+        }
         environment = environment_for(self.simulator, dialect, **settings)
         out = io.StringIO()
         exit_code = run(arguments, environment, self.folder, out, self.clock)
@@ -116,6 +120,36 @@ def probes_in(storage: StorageServices) -> list[str]:
 
 
 # --- all is well ---
+
+
+def test_a_list_that_shows_no_prompts_is_not_said_to_settle_unknown_outcomes(office: Office) -> None:
+    office.backend_job("openai-videos")
+    shown = office.visit(dialect="openai-videos")
+    assert "shows prompts: unknown outcomes are cleared up from it" in shown
+    office.simulator.world.change({"hide_prompt": True})
+    hidden = office.visit(dialect="openai-videos")
+    assert "shows no prompts" in hidden
+    assert "cleared up from it" not in hidden
+
+
+@pytest.mark.parametrize(
+    "leads_to", ["http://127.0.0.1:{port}/private", "http://127.0.0.1:{port}\\@{own}/private"]
+)
+def test_no_address_that_an_api_names_leads_the_doctor_to_a_private_host_or_the_key_to_a_stranger(
+    office: Office, leads_to: str
+) -> None:
+    video = office.backend_job("openai-videos")
+    port = office.simulator.signed_origin.rpartition(":")[2]
+    link = leads_to.format(port=port, own=office.simulator.url.removeprefix("http://"))
+    office.fault("video", status=404)
+    office.fault("get", status=200, body={"id": video, "status": "completed", "url": link})
+    before = len(office.simulator.world.ledger.calls())
+    report = office.visit(
+        "--generation", video, dialect="openai-videos", VIDEO_DOWNLOAD_ORIGINS="http://other.example"
+    )
+    calls = office.simulator.world.ledger.calls()[before:]
+    assert [call for call in calls if "private" in call["path"]] == []
+    assert "not of the public internet" in report or "can't be used" in report
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)

@@ -121,12 +121,25 @@ def _judge_list(look: Look, backend: BackendSettings) -> Iterator[Finding]:
         yield _web_page(look)
     elif look.status == 200 and isinstance((body or {}).get("data"), list):
         yield right("key" if _sends_key(backend) else "access", _accepted(backend))
-        yield right("list", "its list of jobs can be read: unknown outcomes are cleared up from it")
+        yield _shows_prompts((body or {})["data"])
     elif look.status == 200:
         words = f"it answers 200 with {look.kind or 'nothing'} where a list of jobs was asked for: no video API of {backend.dialect}."
         yield wrong("API", words, "Is the address right, and the dialect?")
     elif look.status not in (*_NO_LIST, *_UNDERSTOOD):
         yield wrong("API", f"it answers {look.in_words}.", "Is the address right, and the dialect?")
+
+
+def _shows_prompts(entries: list[Any]) -> Finding:
+    """Only a list that shows prompts tells whether a job in it may be ours."""
+    shown = [entry.get("prompt") for entry in entries if isinstance(entry, dict)]
+    if not shown:
+        words = "its list of jobs can be read. It is empty, so whether it shows prompts can't be told."
+        return right("list", words)
+    if any(isinstance(prompt, str) and prompt for prompt in shown):
+        words = "its list of jobs can be read, and shows prompts: unknown outcomes are cleared up from it"
+        return right("list", words)
+    words = "its list of jobs can be read, and shows no prompts: a create whose answer is lost can't be told from others."
+    return warning("list", words, "Such a job ends as submission_unconfirmed and names its candidates.")
 
 
 def _judge_unknown_id(listed: Look, look: Look, backend: BackendSettings) -> Iterator[Finding]:

@@ -6,15 +6,16 @@ import json
 import shlex
 from dataclasses import dataclass
 from datetime import datetime
-from urllib.parse import urlsplit
 
 from video_jobs.backend_settings import BackendSettings
 from video_jobs.backends.credentials import signer
+from video_jobs.backends.elsewhere import Elsewhere
 from video_jobs.doctor.download_forms import VIDEO, Form, forms_of
 from video_jobs.doctor.findings import Mark, right, warning, wrong
 from video_jobs.doctor.printer import Printer, Row
 from video_jobs.doctor.subject import Subject
-from video_jobs.doctor.wire import Look, Wire, origin
+from video_jobs.doctor.wire import Look, Wire, is_own
+from video_jobs.net.web_address import read_address
 from video_jobs.ports import BackendState, Claim
 
 _MOST_REDIRECTS = 5
@@ -48,7 +49,7 @@ def show_downloads(
     named = subject.generation_id or subject.job_id or ""
     printer.title(f"Downloads of {named} at '{backend.name}'")
     _show_record(printer, subject, now)
-    wire = Wire(backend.base_url, signer(backend, api_key))
+    wire = Wire(backend.base_url, signer(backend, api_key), Elsewhere(backend.trusted_origins))
     forms = forms_of(backend, subject.job_id, subject.generation_id, subject.named_urls)
     tried = [_try(wire, form) for form in forms]
     printer.line()
@@ -120,19 +121,21 @@ def _show_record(printer: Printer, subject: Subject, now: datetime) -> None:
 
 
 def _row(entry: Tried, backend: BackendSettings) -> Row:
-    look, parts = entry.look, urlsplit(entry.form.url)
-    # Of another origin only the host: what follows may be a signature.
-    own = origin(entry.form.url) == origin(backend.base_url)
-    path = (
-        parts.path + (f"?{parts.query}" if parts.query else "")
-        if own
-        else f"{parts.scheme}://{parts.hostname}/…"
-    )
+    look, path = entry.look, _shown(entry.form.url, backend)
     answer = f"{look.status or 'none'}{f' by {entry.by}' if entry.by else ''}"
     kind = look.kind if look.status else ""
     length = "" if look.length is None else f"{look.length:,}"
     why = f"documented: {entry.form.words}" if entry.form.documented else entry.form.words
     return Row((answer, look.content_type, kind, length, look.trouble or why), entry.mark, f"GET {path}")
+
+
+def _shown(url: str, backend: BackendSettings) -> str:
+    """Of another origin only the host: what follows may be a signature."""
+    try:
+        address = read_address(url)
+    except ValueError:
+        return "an address that can't be used"
+    return address.target if is_own(url, backend.base_url) else f"{address.scheme}://{address.host}/…"
 
 
 def _until(moment: datetime, now: datetime) -> str:
@@ -167,7 +170,7 @@ def _conclude(printer: Printer, subject: Subject, tried: list[Tried], now: datet
 
 def _use(printer: Printer, subject: Subject, good: Tried, now: datetime) -> None:
     backend = subject.backend
-    own = origin(good.form.url) == origin(backend.base_url)
+    own = is_own(good.form.url, backend.base_url)
     printer.paragraph(
         "Use this URL:" if own else "Use the URL in the job's own record; it is at another host."
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from datetime import datetime, timedelta
 
-from video_jobs.adoption import LONGEST_LIST
 from video_jobs.backend_settings import BackendSettings
 from video_jobs.backends.registry import client_of
 from video_jobs.doctor.downloads import import_call
@@ -14,6 +13,7 @@ from video_jobs.doctor.printer import Printer, Row
 from video_jobs.errors import BackendError, NotFound, StorageUnavailable
 from video_jobs.ports import BackendJob, BackendState, Claims
 
+_MOST_LISTED = 1000  # jobs of a backend's list
 _LONGEST_PROMPT = 40  # characters
 _STILL_OURS = timedelta(minutes=8)
 """So young a job may be one of ours whose submission is being cleared up: the longest deadline twice, and more."""
@@ -30,7 +30,7 @@ def show_orphans(
     printer.title(f"Jobs at '{backend.name}' that nobody here has claimed")
     try:
         client = client_of(backend, api_key, backend.base_url, backend.model)
-        listed = list(itertools.islice(client.recent(), LONGEST_LIST))
+        listed = list(itertools.islice(client.recent(), _MOST_LISTED))
         orphans = [job for job in listed if claims.find(backend.base_url, job.id) is None]
     except BackendError as error:
         if isinstance(error, NotFound) or error.status in (405, 501):
@@ -41,7 +41,7 @@ def show_orphans(
     except StorageUnavailable as error:
         printer.finding(wrong("claims", str(error), "`make doctor` without arguments says more."))
         return
-    reached = ", the newest of them only" if len(listed) == LONGEST_LIST else ""
+    reached = ", the newest of them only" if len(listed) == _MOST_LISTED else ""
     printer.finding(right("list", f"{len(listed)} jobs{reached}; {len(orphans)} are nobody's here"))
     if not orphans:
         return

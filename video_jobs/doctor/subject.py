@@ -10,9 +10,11 @@ from urllib.parse import quote
 from video_jobs.backend_settings import BackendSettings
 from video_jobs.backends.credentials import signer
 from video_jobs.backends.registry import client_of
+from video_jobs.backends.video_address import addresses_in
 from video_jobs.doctor.wire import Wire
 from video_jobs.errors import BackendError, Gone, JobNotFound, NotFound, Rejected
 from video_jobs.job import DEFAULT_OWNER, Job
+from video_jobs.net.web_address import read_address
 from video_jobs.ports import Backend, BackendJob, Claims, JobStore
 
 _NOT_THERE = (NotFound, Gone, Rejected)
@@ -89,6 +91,11 @@ def _named_urls(backend: BackendSettings, api_key: str | None, video_id: str) ->
         body = json.loads(look.body)
     except (ValueError, RecursionError):
         return ()
-    values = [body.get(name) for name in ("video_url", "url")] if isinstance(body, dict) else []
-    urls = [value for value in values if isinstance(value, str) and value.startswith(("https://", "http://"))]
+    base = read_address(backend.base_url)
+    urls = []
+    for named in addresses_in(body):
+        try:
+            urls.append(str(read_address(named, str(base))))
+        except ValueError:
+            urls.append(named)  # to be shown as what can't be used
     return tuple(dict.fromkeys(urls))
