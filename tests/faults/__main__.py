@@ -1,4 +1,6 @@
-"""`make faults`: every crash point of every scenario, in both dialects; slots in use; storage transactions."""
+"""`make faults`: every crash point of every scenario, in both dialects; backends that answer anything; slots in use;
+storage transactions.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +12,11 @@ from local.simulator.server import Simulator
 from tests.bench import transactions
 from tests.faults import slot_use
 from tests.faults.exploration import explore
+from tests.faults.hostile_backend import live_many
 from tests.faults.scenarios import LIVES
 from tests.pipeline import API_KEY
+
+HOSTILE_LIVES = 1000
 
 
 def main() -> int:
@@ -34,6 +39,14 @@ def main() -> int:
                 print(f"      {words}")
     took = time.monotonic() - began
     print(f"  {effects} effects, {explored} crash points explored, {broken} promises broken, {took:.0f} s")
+    print("==> backends that answer anything", flush=True)
+    began = time.monotonic()
+    try:
+        live_many(HOSTILE_LIVES)
+    except AssertionError as error:
+        broken += 1
+        print(f"  a promise is broken: {error}")
+    print(f"  {HOSTILE_LIVES} lives, {time.monotonic() - began:.0f} s")
     print("==> slots in use, in simulated time", flush=True)
     slot_use.main()
     print("==> storage transactions", flush=True)
