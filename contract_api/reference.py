@@ -5,11 +5,11 @@ The viewer is Swagger UI as the package `flask-swagger-ui` brings it; only its f
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
-from http_edge.static_files import ASKED_ABOUT, FOR_A_DAY, StaticFiles, policy
+from http_edge.static_files import ASKED_ABOUT, FOR_A_DAY, StaticFiles, on_disk, policy
 
 PAGE = "reference.html"
 HEADERS = policy(
@@ -32,13 +32,13 @@ def cache_control(name: str) -> str:
     return FOR_A_DAY if name in _VIEWER else ASKED_ABOUT
 
 
-def _find() -> Iterable[Path]:
+def _find() -> dict[str, Callable[[], bytes]]:
     # Found and not imported: the package would bring a web framework along.
     found = find_spec("flask_swagger_ui")
     if found is None or not found.submodule_search_locations:
         raise ModuleNotFoundError("flask-swagger-ui, of requirements.txt, is not installed")
     viewer = Path(found.submodule_search_locations[0]) / "dist"
-    return [*_OWN.iterdir(), *(viewer / name for name in _VIEWER)]
+    return on_disk([*_OWN.iterdir(), *(viewer / name for name in _VIEWER)])
 
 
 FILES = StaticFiles(_find)

@@ -75,25 +75,24 @@ class StaticFile:
 class StaticFiles:
     """Some files by their names. What is not among them can't be asked for, whatever a path says.
 
-    `find` names them when the first is asked for, so that a cold start does not wait for a disk.
+    `find` names them, and how each is read, when the first is asked for, so that a cold start does not wait for a disk.
     """
 
-    def __init__(self, find: Callable[[], Iterable[Path]]) -> None:
-        self._paths = functools.cache(lambda: {path.name: path for path in find()})
-        self._read = functools.cache(_read)
+    def __init__(self, find: Callable[[], Mapping[str, Callable[[], bytes]]]) -> None:
+        self._readers = functools.cache(find)
+        self._file = functools.cache(self._read)
 
     @property
     def names(self) -> set[str]:
-        return set(self._paths())
+        return set(self._readers())
 
     def answer(
         self, req: func.HttpRequest, name: str, headers: Mapping[str, str], cache_control: str = ASKED_ABOUT
     ) -> func.HttpResponse:
         """The file, packed where the browser takes that, or 304. Raises HttpProblem where there is none."""
-        path = self._paths().get(name)
-        if path is None:
+        if name not in self._readers():
             raise HttpProblem(404, "page_not_found", "There is no page and no file of this name.")
-        file = self._read(path)
+        file = self._file(name)
         packed = takes_gzip(req.headers.get("accept-encoding", ""))
         etag = file.gzipped_etag if packed else file.etag
         whole = {**headers, "Cache-Control": cache_control, "ETag": etag, "Vary": "Accept-Encoding"}
@@ -104,6 +103,15 @@ class StaticFiles:
             whole["Content-Encoding"] = "gzip"
         return func.HttpResponse(file.gzipped if packed else file.content, headers=whole)
 
+    def _read(self, name: str) -> StaticFile:
+        content = self._readers()[name]()
+        gzipped = gzip.compress(content, mtime=0)
+        return StaticFile(content, gzipped, _TYPES[Path(name).suffix], etag_of(content), etag_of(gzipped))
+
+
+def on_disk(paths: Iterable[Path]) -> dict[str, Callable[[], bytes]]:
+    return {path.name: path.read_bytes for path in paths}
+
 
 def takes_gzip(accept_encoding: str) -> bool:
     for entry in accept_encoding.lower().split(","):
@@ -111,9 +119,3 @@ def takes_gzip(accept_encoding: str) -> bool:
         if coding.strip() == "gzip":
             return parameters.replace(" ", "") not in ("q=0", "q=0.0", "q=0.00", "q=0.000")
     return False
-
-
-def _read(path: Path) -> StaticFile:
-    content = path.read_bytes()
-    gzipped = gzip.compress(content, mtime=0)
-    return StaticFile(content, gzipped, _TYPES[path.suffix], etag_of(content), etag_of(gzipped))

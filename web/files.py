@@ -1,11 +1,26 @@
-"""The page's files."""
+"""The page's files, as they are served."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
-from http_edge.static_files import StaticFiles
+from http_edge.static_files import StaticFiles, on_disk
+from web.bundle import script_of, style_of
 
 SHELL = "index.html"
 
-FILES = StaticFiles((Path(__file__).parent / "static").iterdir)
+_STATIC = Path(__file__).parent / "static"
+_AS_THEY_ARE = (SHELL, "theme.js", "icons.svg", "logo.svg")
+_SHEETS = ("base.css", "composer.css", "feed.css")
+
+
+def _find() -> dict[str, Callable[[], bytes]]:
+    return {
+        **on_disk(_STATIC / name for name in _AS_THEY_ARE),
+        "studio.js": lambda: script_of(_STATIC / "app.js"),
+        "studio.css": lambda: style_of(_STATIC / name for name in _SHEETS),
+    }
+
+
+FILES = StaticFiles(_find)

@@ -256,6 +256,78 @@ def test_a_submit_whose_answer_is_lost_is_paid_for_once(studio: Studio) -> None:
     assert len(studio.jobs()) == 1
 
 
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_what_a_busy_host_answers_after_a_lost_answer_is_not_taken_for_the_apps(
+    studio: Studio, status: int
+) -> None:
+    studio.pause()
+    page = studio.visit()
+    expect(page.get_by_label("Size")).to_be_visible()
+    keys = []
+
+    def lose_the_first_and_refuse_all(route: Route) -> None:
+        keys.append(route.request.headers["idempotency-key"])
+        if len(keys) == 1:
+            route.fetch()
+        route.fulfill(status=status)
+
+    page.route("**/api/jobs", lose_the_first_and_refuse_all)
+    submit(page, "a paper boat")
+    expect(page.get_by_text("The app is busy, trying again")).to_be_visible()
+    page.unroute("**/api/jobs")
+    page.route(
+        "**/api/jobs",
+        lambda route: (keys.append(route.request.headers["idempotency-key"]), route.continue_()),
+    )
+    page.reload()
+    page.get_by_role("button", name="Generate").click()
+    expect(card(page, "a paper boat")).to_be_visible()
+    expect(prompt_of(page)).to_have_value("")
+    assert len(keys) >= 2
+    assert len(set(keys)) == 1
+    assert len(studio.jobs()) == 1
+
+
+def test_what_the_app_itself_refuses_is_another_request_the_next_time(studio: Studio) -> None:
+    studio.pause()
+    page = studio.visit()
+    expect(page.get_by_label("Size")).to_be_visible()
+    keys = []
+    problem = {
+        "code": "too_many_jobs",
+        "title": "Too many jobs",
+        "detail": "Too many at once.",
+        "status": 429,
+    }
+
+    def refuse_the_first(route: Route) -> None:
+        keys.append(route.request.headers["idempotency-key"])
+        if len(keys) == 1:
+            route.fulfill(status=429, json=problem, content_type="application/problem+json")
+        else:
+            route.continue_()
+
+    page.route("**/api/jobs", refuse_the_first)
+    submit(page, "a paper boat")
+    expect(page.locator("#banner")).to_contain_text("Too many at once.")
+    page.get_by_role("button", name="Generate").click()
+    expect(card(page, "a paper boat")).to_be_visible()
+    assert len(set(keys)) == 2
+
+
+@pytest.mark.parametrize("name", ["studio.js", "studio.css"])
+def test_a_page_of_which_a_file_is_refused_says_so_and_offers_to_load_it_again(
+    studio: Studio, name: str
+) -> None:
+    page = studio.visit()
+    page.route(f"**/{name}", lambda route: route.fulfill(status=429), times=1)
+    page.reload()
+    page.evaluate("for (const each of document.getAnimations()) each.finish()")  # it waits some seconds
+    page.get_by_role("link", name="Load it again").click()
+    expect(page.get_by_label("Size")).to_be_visible()
+    expect(page.get_by_role("link", name="Load it again")).to_be_hidden()
+
+
 def test_without_a_connection_it_says_so_and_goes_on_when_there_is_one(studio: Studio) -> None:
     studio.pause()
     page = studio.visit()

@@ -14,10 +14,11 @@ from local.azurite_process import Azurite
 from local.function_host.host import FunctionHost
 from local.function_host.host_json import HostJson
 from tests.whole_app import fresh_app
-from web.files import FILES
+from web.bundle import script_of
 from web.policy import security_headers
 
 STATIC = Path(__file__).resolve().parents[2] / "web" / "static"
+SERVED = {"index.html", "studio.js", "studio.css", "theme.js", "icons.svg", "logo.svg"}
 SOURCES = {path.name: path.read_text() for path in STATIC.iterdir()}
 
 
@@ -34,14 +35,15 @@ def studio(azurite: Azurite) -> Iterator[str]:
         yield f"{host.url}/api/studio"
 
 
-@pytest.mark.parametrize("name", ["", *(f"/{name}" for name in sorted(SOURCES))])
+@pytest.mark.parametrize("name", ["", *(f"/{name}" for name in sorted(SERVED))])
 def test_each_file_is_served_as_what_it_is_and_only_once(studio: str, name: str) -> None:
     answer = requests.get(studio + name, timeout=10)
     assert answer.status_code == 200
     kind = {"": "text/html", ".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
     assert answer.headers["content-type"].startswith(kind.get(Path(name).suffix, "image/svg+xml"))
     assert answer.headers["content-encoding"] == "gzip"
-    assert answer.text == SOURCES[name.strip("/") or "index.html"]
+    if name.strip("/") in SOURCES:
+        assert answer.text == SOURCES[name.strip("/")]
     again = requests.get(studio + name, headers={"If-None-Match": answer.headers["etag"]}, timeout=10)
     assert (again.status_code, again.content) == (304, b"")
     plain = requests.get(studio + name, headers={"Accept-Encoding": "identity"}, timeout=10)
@@ -58,9 +60,11 @@ def test_each_file_is_served_as_what_it_is_and_only_once(studio: str, name: str)
         "%2e%2e%2ffiles.py",
         "..%5cfiles.py",
         "%2fetc%2fpasswd",
-        "static/app.js",
-        "app.js%00",
-        "APP.JS",
+        "static/theme.js",
+        "app.js",
+        "base.css",
+        "studio.js%00",
+        "STUDIO.JS",
         ".",
         "__init__.py",
     ],
@@ -109,11 +113,32 @@ def test_nothing_stands_inline_and_no_text_becomes_markup() -> None:
             assert not re.search(markup, source), name
 
 
-def test_the_shell_names_every_module_so_that_none_is_waited_for() -> None:
-    modules = {name for name in SOURCES if name.endswith(".js")} - {"app.js", "theme.js"}
-    assert (
-        set(re.findall(r'modulepreload" href="/api/studio/([\w-]+\.js)"', SOURCES["index.html"])) == modules
-    )
+def test_the_page_takes_few_requests() -> None:
+    named = set(re.findall(r'(?:src|href)="/api/studio/([\w.-]+)', SOURCES["index.html"]))
+    assert named == SERVED - {"index.html"}
+    assert len(named) <= 6
+
+
+def test_every_module_and_sheet_is_in_the_files_that_are_served(studio: str) -> None:
+    for ending in (".js", ".css"):
+        joined = requests.get(f"{studio}/studio{ending}", timeout=10).text
+        for name, source in SOURCES.items():
+            last = source.rstrip().splitlines()[-1].removeprefix("export ")
+            assert not name.endswith(ending) or name == "theme.js" or last in joined, name
+
+
+def test_modules_that_can_not_be_joined_are_refused(tmp_path: Path) -> None:
+    def written(name: str, source: str) -> Path:
+        (tmp_path / name).write_text(source)
+        return tmp_path / name
+
+    written("a.js", 'import { b } from "./b.js";\nexport const a = 1;\n')
+    written("b.js", 'import { a } from "./a.js";\nexport const b = a;\n')
+    with pytest.raises(ValueError, match="imports itself"):
+        script_of(tmp_path / "a.js")
+    for odd in ('import "./b.js";', "export default 1;", 'export { b } from "./b.js";', 'import b from "b";'):
+        with pytest.raises(ValueError, match="another form"):
+            script_of(written("odd.js", f"{odd}\n"))
 
 
 def test_every_icon_that_is_named_is_in_the_sprite() -> None:
@@ -127,7 +152,3 @@ def test_every_icon_that_is_named_is_in_the_sprite() -> None:
 )
 def test_what_is_compressed_is_what_the_client_takes(header: str, taken: bool) -> None:
     assert takes_gzip(header) is taken
-
-
-def test_every_file_in_the_folder_is_known() -> None:
-    assert FILES.names == set(SOURCES)

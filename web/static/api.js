@@ -24,6 +24,7 @@ export class Refusal extends Error {
   constructor(status, body, retryAfter) {
     super(body?.detail || body?.title || wordsFor(status));
     this.status = status;
+    /** Empty where it was not the app that answered but something before it: what became of the request is not known. */
     this.code = /** @type {string} */ (body?.code ?? "");
     /** @type {FieldError[]} */
     this.errors = Array.isArray(body?.errors) ? body.errors : [];
@@ -64,7 +65,7 @@ export async function call(method, path, options = {}) {
       key = await keyring.nextKey(key);
       continue;
     }
-    keyring.accepted();
+    if (response.status !== 429) keyring.accepted();
     return read(response);
   }
 }
@@ -113,7 +114,8 @@ async function read(response) {
   const after = Number(response.headers.get("retry-after") ?? NaN);
   const retryAfter = Number.isFinite(after) ? after : null;
   let data = null;
-  if (response.status !== 304) {
+  const isProblem = response.headers.get("content-type")?.startsWith("application/problem+json");
+  if (response.ok || isProblem) {
     try {
       data = await response.json();
     } catch {

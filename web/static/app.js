@@ -103,3 +103,4 @@ connection.addEventListener("reachable", () => {
 // Once the app is well again, so is the form.
 jobs.addEventListener("state", () => jobs.began && !composer.ready && composer.load());
 choose(sessionStorage.getItem(FILTER) ?? "all");
+if (getComputedStyle(document.documentElement).getPropertyValue("--is-styled")) byId("not-loaded").remove();

@@ -16,6 +16,7 @@ import { counted, roughly, sentence, shapeOf, sizeWords, span } from "./words.js
 
 const FIELDS = ["prompt", "backend", "size", "seconds", "variants"];
 const PATIENCE = [1, 2, 4, 8, 15]; // seconds between tries that reach nobody
+const PASSES = [408, 429, 500, 502, 503, 504]; // what hosts and gateways answer while they can't reach the app
 const SHORT_LIST = 5; // seconds to choose from that are shown side by side
 
 export class Composer {
@@ -162,9 +163,10 @@ export class Composer {
         attemptAnswered();
         return answer;
       } catch (error) {
-        if (error instanceof Refusal && error.status < 500) attemptAnswered();
-        if (!(error instanceof Unreachable) || attempt === PATIENCE.length) throw error;
-        setText(byId("send-words"), "No connection, trying again…");
+        const busy = error instanceof Refusal && !error.code && PASSES.includes(error.status);
+        if (error instanceof Refusal && error.code && error.status < 500) attemptAnswered();
+        if (!(error instanceof Unreachable || busy) || attempt === PATIENCE.length) throw error;
+        setText(byId("send-words"), busy ? "The app is busy, trying again…" : "No connection, trying again…");
         await new Promise((resolve) => setTimeout(resolve, PATIENCE[attempt] * 1000));
       }
     }
@@ -219,7 +221,8 @@ export class Composer {
     banner.hidden = !error;
     if (!error) return;
     const reasons = error instanceof Refusal ? error.reasons : [];
-    const hint = error instanceof Unreachable ? " Nothing is lost: send it again when you are back, it is paid for once." : "";
+    const unknown = error instanceof Unreachable || (error instanceof Refusal && !error.code);
+    const hint = unknown ? " Nothing is lost: send it again in a while, it is paid for once." : "";
     banner.replaceChildren(
       icon("alert"),
       el("div", {}, el("p", { text: `${sentence(error.message)}${hint}` }), reasons.length ? el("ul", {}, ...reasons.map((text) => el("li", { text }))) : null),
