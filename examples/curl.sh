@@ -13,13 +13,18 @@ trap 'rm -rf "$folder"' EXIT
 [ -z "${REELKEEP_KEY:-}" ] || printf 'x-functions-key: %s\n' "$REELKEEP_KEY" > "$folder/key"
 touch "$folder/key"
 
-# Prints the answer, or, where it is a refusal, says it. The key is in a file, since every user of a machine can read
-# its command lines; the answer too, since curl adds that of a second try to what it has printed.
+# Prints the answer, or, where it is a refusal, says it. No answer, 429 and 5xx pass: the host is busy, or a process of it
+# has died. The key is in a file, since every user of a machine can read its command lines.
 api() {
-    : > "$folder/answer"
-    curl -sS --fail-with-body --retry 5 --retry-max-time 120 -H @"$folder/key" -o "$folder/answer" "$@" ||
-        { cat "$folder/answer" >&2; return 1; }
-    cat "$folder/answer"
+    local pause status
+    for pause in 1 2 4 8 15 ''; do
+        : > "$folder/answer"
+        status=$(curl -sS --connect-timeout 10 --max-time 240 -H @"$folder/key" -o "$folder/answer" \
+            -w '%{http_code}' "$@") || status=000
+        case $status in 000 | 408 | 429 | 5??) [ -z "$pause" ] || { sleep "$pause"; continue; } ;; esac
+        break
+    done
+    case $status in 2?? | 304) cat "$folder/answer" ;; *) echo "HTTP $status" | cat "$folder/answer" - >&2; return 1 ;; esac
 }
 # A value in the job that is read: field videos 0 url
 field() {
@@ -27,10 +32,13 @@ field() {
 print(functools.reduce(lambda at, key: at[int(key) if key.isdigit() else key], sys.argv[1:], json.load(sys.stdin)))' "$@"
 }
 
-# Sent again after a lost answer, the same key gives the same job: nothing is paid for twice.
-key=$(python3 -c 'import uuid; print(uuid.uuid4())')
+# Sent again after a lost answer, the same key gives the same job: nothing is paid for twice. It is kept beside the file
+# until the job has ended, so that this program, begun again, goes on with the same job.
 body=$(python3 -c 'import json, sys; print(json.dumps({"prompt": sys.argv[1]}))' "$PROMPT")
-job=$(api "$API/jobs" -H 'Content-Type: application/json' -H "Idempotency-Key: $key" -d "$body")
+kept=$FILE.key
+[ "$(sed 1d "$kept" 2> /dev/null)" = "$body" ] ||
+    printf '%s\n%s\n' "$(python3 -c 'import uuid; print(uuid.uuid4())')" "$body" > "$kept"
+job=$(api "$API/jobs" -H 'Content-Type: application/json' -H "Idempotency-Key: $(head -1 "$kept")" -d "$body")
 id=$(field id <<< "$job")
 echo "$id"
 
@@ -44,12 +52,13 @@ while :; do
     etag=$(sed -n 's/^[Ee][Tt]ag: *\(".*"\).*/\1/p' "$folder/headers" | tail -1)
     if [ -n "$answer" ]; then job=$answer; else sleep 1; fi
 done
-[ "$status" = succeeded ] || { field error message <<< "$job" >&2; exit 1; }
+[ "$status" = succeeded ] || { rm "$kept"; field error message <<< "$job" >&2; exit 1; }
 
 # The URL is signed: no key is sent with it, which would be nothing for the storage to see.
-curl -sS --fail --retry 5 "$(field videos 0 url <<< "$job")" -o "$FILE.part"
+curl -sS --fail --connect-timeout 10 --speed-limit 1000 --speed-time 60 --retry 5 "$(field videos 0 url <<< "$job")" -o "$FILE.part"
 expected=$(field videos 0 sha256 <<< "$job")
 actual=$(python3 -c 'import hashlib, sys; print(hashlib.sha256(open(sys.argv[1], "rb").read()).hexdigest())' "$FILE.part")
 [ "$actual" = "$expected" ] || { echo "$FILE.part is not what was stored: sha256 $actual, not $expected" >&2; exit 1; }
 mv "$FILE.part" "$FILE"
+rm "$kept"
 echo "$FILE, sha256 $actual"

@@ -6,7 +6,9 @@ REELKEEP_API=https://YOUR-APP.azurewebsites.net/api REELKEEP_KEY=… python gene
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
+import json
 import os
 import sys
 import time
@@ -20,6 +22,9 @@ import requests
 
 ENDED = {"succeeded", "failed", "cancelled", "expired"}
 LONGEST_WAIT = 25  # seconds that the app keeps a request open
+LONGEST = {"GET": LONGEST_WAIT + 20, "POST": 240}  # seconds until a request counts as lost
+LONGEST_PAUSE = 60  # seconds between two tries
+PASSES = {408, 429, 500, 502, 503, 504}
 BAR = 30  # characters
 
 Job = dict[str, Any]
@@ -34,11 +39,12 @@ class Reelkeep:
         if key:
             self._session.headers["x-functions-key"] = key
 
-    def submit(self, prompt: str, **options: Any) -> Job:
-        """Raises requests.HTTPError where it is refused; str() of it says why."""
-        # Under the same key a request may be sent again: whatever became of the first, there is one job.
-        headers = {"Idempotency-Key": str(uuid.uuid4())}
-        job: Job = self._ask("POST", "/jobs", json={"prompt": prompt, **options}, headers=headers).json()
+    def submit(self, request: dict[str, Any], key: str) -> Job:
+        """Under the same key a request may be sent again: whatever became of the first, there is one job.
+
+        Raises requests.HTTPError where it is refused; str() of it says why.
+        """
+        job: Job = self._ask("POST", "/jobs", json=request, headers={"Idempotency-Key": key}).json()
         return job
 
     def follow(self, job_id: str) -> Iterator[Job]:
@@ -61,25 +67,47 @@ class Reelkeep:
                 return
 
     def _ask(self, method: str, path: str, **arguments: Any) -> requests.Response:
-        for pause in (1, 2, 4, 8, None):
+        for pause in (1, 2, 4, 8, 15, None):
             try:
                 answer = self._session.request(
-                    method, self._api + path, timeout=LONGEST_WAIT + 215, allow_redirects=False, **arguments
+                    method, self._api + path, timeout=LONGEST[method], allow_redirects=False, **arguments
                 )
-            except (requests.ConnectionError, requests.Timeout):
+            except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError):
                 if pause is None:
                     raise
             else:
-                if answer.status_code not in (502, 503, 504) or pause is None:
+                told = problem_of(answer)
+                # Without a code it is the host's answer, or a gateway's, while the app can't be reached.
+                passes = PASSES if "code" not in told else {503}
+                if answer.status_code not in passes or pause is None:
                     break
-                pause = int(answer.headers.get("Retry-After", pause))
+                pause = min(int(answer.headers.get("Retry-After", pause)), LONGEST_PAUSE)
             time.sleep(pause)
         if answer.status_code >= 400:
-            told = answer.json() if "json" in answer.headers.get("Content-Type", "") else {}
             later = answer.headers.get("Retry-After")
             again = f" Try again in {later} seconds." if later else ""
             raise requests.HTTPError(f"{told.get('detail', answer.reason)}{again}", response=answer)
         return answer
+
+
+def problem_of(answer: requests.Response) -> dict[str, Any]:
+    """What the app says of a refusal; empty where it was not the app that answered."""
+    if not answer.headers.get("Content-Type", "").startswith("application/problem+json"):
+        return {}
+    told: dict[str, Any] = answer.json()
+    return told
+
+
+def key_for(request: dict[str, Any], kept: Path) -> str:
+    """The idempotency key for this request: kept beside the file until the job has ended, so that this program, begun
+    again, goes on with the same job."""
+    with contextlib.suppress(OSError, ValueError):
+        before = json.loads(kept.read_text())
+        if before["request"] == request:
+            return str(before["key"])
+    key = str(uuid.uuid4())
+    kept.write_text(json.dumps({"request": request, "key": key}))
+    return key
 
 
 def download(video: dict[str, Any], file: Path) -> Iterator[int]:
@@ -126,12 +154,13 @@ def main() -> int:
     parser.add_argument("--size", help="WIDTHxHEIGHT in pixels")
     parser.add_argument("--seconds", type=int)
     asked = parser.parse_args()
-    options = {name: getattr(asked, name) for name in ("size", "seconds") if getattr(asked, name)}
+    request = {name: getattr(asked, name) for name in ("prompt", "size", "seconds") if getattr(asked, name)}
+    kept = asked.file.with_name(asked.file.name + ".key")
     reelkeep = Reelkeep(
         os.environ.get("REELKEEP_API", "http://localhost:7071/api"), os.environ.get("REELKEEP_KEY")
     )
     try:
-        job = reelkeep.submit(asked.prompt, **options)
+        job = reelkeep.submit(request, key_for(request, kept))
         print(job["id"])
         for seen in reelkeep.follow(job["id"]):
             job = seen
@@ -139,6 +168,7 @@ def main() -> int:
         if job["status"] != "succeeded":
             error = job["error"] or {"message": f"It is {job['status']}."}
             print(f"\n{error['message']}", file=sys.stderr)
+            kept.unlink()
             return 1
         [video, *_] = job["videos"]
         for length in download(video, asked.file):
@@ -146,6 +176,7 @@ def main() -> int:
     except (requests.RequestException, OSError) as error:
         print(f"\n{error}", file=sys.stderr)
         return 1
+    kept.unlink()
     print(f"\n{asked.file}, sha256 {video['sha256']}")
     return 0
 

@@ -29,7 +29,8 @@ export interface Job {
 export class ReelkeepProblem extends Error {
   constructor(
     readonly status: number,
-    readonly code: string,
+    /** Null where it was not the app that answered, but something before it: then nobody knows what became of the request. */
+    readonly code: string | null,
     detail: string,
     /** Seconds. */
     readonly retryAfter: number | null,
@@ -37,6 +38,12 @@ export class ReelkeepProblem extends Error {
     super(detail);
   }
 }
+
+/** What hosts and gateways answer while the app can't be reached. */
+const PASSES = new Set([408, 429, 500, 502, 503, 504]);
+/** Seconds between tries; the app may take minutes for a submission. */
+const PAUSES = [1, 2, 4];
+const LONGEST_ANSWER = 240_000;
 
 export class Reelkeep {
   constructor(
@@ -58,17 +65,32 @@ export class Reelkeep {
     return this.ask(`/jobs/${encodeURIComponent(id)}`, {});
   }
 
+  /** Sent again where no answer came, or not the app's: every request here may be repeated. */
   private async ask(path: string, init: RequestInit): Promise<Job> {
+    for (const pause of PAUSES) {
+      try {
+        return await this.askOnce(path, init);
+      } catch (error) {
+        if (error instanceof ReelkeepProblem && (error.code !== null || !PASSES.has(error.status))) throw error;
+        await new Promise((resolve) => setTimeout(resolve, 1000 * pause));
+      }
+    }
+    return this.askOnce(path, init);
+  }
+
+  private async askOnce(path: string, init: RequestInit): Promise<Job> {
     const headers = new Headers(init.headers);
     if (this.key) headers.set("x-functions-key", this.key);
-    const uncached = { ...init, headers, cache: "no-store" }; // or Next.js may keep what it fetched once
+    const signal = AbortSignal.timeout(LONGEST_ANSWER);
+    const uncached = { ...init, headers, signal, cache: "no-store" }; // or Next.js may keep what it fetched once
     const answer = await fetch(this.api + path, uncached as RequestInit);
     if (answer.ok) return (await answer.json()) as Job;
-    const problem = (await answer.json().catch(() => ({}))) as { code?: string; detail?: string };
+    const isProblem = answer.headers.get("Content-Type")?.startsWith("application/problem+json");
+    const problem = (isProblem ? await answer.json() : {}) as { code?: string; detail?: string };
     const after = Number(answer.headers.get("Retry-After"));
     throw new ReelkeepProblem(
       answer.status,
-      problem.code ?? "unknown",
+      problem.code ?? null,
       problem.detail ?? answer.statusText,
       after > 0 ? after : null,
     );

@@ -18,7 +18,7 @@ export async function POST(request: Request): Promise<Response> {
     const job = await reelkeep().submit({ prompt, ...(hook ? { webhook_url: hook } : {}) }, key);
     return Response.json({ id: job.id, status: job.status }, { status: 202 });
   } catch (error) {
-    if (error instanceof ReelkeepProblem && VISITORS.has(error.status))
+    if (error instanceof ReelkeepProblem && error.code !== null && VISITORS.has(error.status))
       return refusal(error.status, error.message, error.retryAfter);
     // What is wrong between this app and Reelkeep is not the visitor's to mend, nor to see.
     console.error("No video from Reelkeep:", error);
