@@ -8,6 +8,7 @@ from fetch_video.fetch import fetch_video
 from video_jobs.messages import FETCH_QUEUE, decode_fetch
 from video_jobs.repair import noting_trouble
 from video_jobs.services import get_services
+from video_jobs.trace import following
 
 blueprint = func.Blueprint()
 
@@ -17,5 +18,5 @@ blueprint = func.Blueprint()
 def fetch_video_function(message: func.QueueMessage) -> None:
     """What is raised here sends the message back: the host delivers it again, and then poisons it."""
     services, wanted = get_services(), decode_fetch(message.get_body())
-    with noting_trouble(services, wanted.owner, wanted.job_id):
+    with following(wanted.traceparent), noting_trouble(services, wanted.owner, wanted.job_id):
         fetch_video(services, wanted)

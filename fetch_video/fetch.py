@@ -20,6 +20,7 @@ from video_jobs.errors import (
     Gone,
     JobNotFound,
     NotFound,
+    ReelkeepError,
     TransitionRefused,
     VideoTooLarge,
 )
@@ -99,7 +100,7 @@ def _copy(services: Services, job: Job, output: Output) -> StoredVideo:
         with client.open_video(
             job.backend_job_id or "", output.generation_id, services.fetch_deadline, output.attempts
         ) as content:
-            stream = VerifiedStream(content, output.suspects)
+            stream = VerifiedStream(content, output.suspects, _Progress(services, job, output))
             if services.blobs.put_video(place, iter(stream), lambda: _metadata(job, output, stream)):
                 assert stream.video is not None
                 return stream.video
@@ -111,6 +112,28 @@ def _copy(services: Services, job: Job, output: Output) -> StoredVideo:
             f"container 'videos'. Move it away, and the video is fetched."
         )
     return video
+
+
+class _Progress:
+    """Notes in the job once a minute that bytes come: until then, nobody takes the download for lost.
+
+    A download of less than a minute costs no write.
+    """
+
+    def __init__(self, services: Services, job: Job, output: Output) -> None:
+        self._services, self._job, self._output = services, job, output
+        self._noted_at = services.clock()
+
+    def __call__(self) -> None:
+        now = self._services.clock()
+        if now - self._noted_at < transitions.PROGRESS_EVERY:
+            return
+        self._noted_at = now
+        jobs, note = self._services.jobs, partial(transitions.output_progressed, now=now, which=self._output)
+        try:
+            update(jobs, jobs.get(self._job.owner, self._job.id), note)
+        except ReelkeepError as error:  # the bytes are what counts
+            log.info("%s/%s: its progress is not noted: %s", self._job.id, self._output.index, error)
 
 
 def _metadata(job: Job, output: Output, stream: VerifiedStream) -> dict[str, str]:

@@ -11,6 +11,7 @@ from http_edge.answers import json_answer
 from http_edge.operations import FORM, Answer, Body, Header, Operation, Parameter
 from http_edge.pages import Limit
 from http_edge.submissions import IdempotencyKey
+from http_edge.tracing import traced
 from openai_api.caller import caller_of
 from openai_api.create import create_video
 from openai_api.errors import DoorError, answers_openai, error_answer, error_answers
@@ -56,6 +57,7 @@ _POLL_AFTER = Header(
     },
     answers_problems=False,
 )
+@traced
 @answers_openai
 def create_video_function(req: func.HttpRequest) -> func.HttpResponse:
     services = get_services()

@@ -20,12 +20,20 @@ from video_jobs.finish import finish
 from video_jobs.job import Job, ListSearch, Status
 from video_jobs.learning import learn
 from video_jobs.list_reading import ListUnavailable, NoList
-from video_jobs.messages import FetchMessage, PollMessage, refuse_far_ahead
+from video_jobs.logs import log_event
+from video_jobs.messages import FETCH_QUEUE, FetchMessage, PollMessage, refuse_far_ahead
 from video_jobs.paid_call import outcome_known_after
 from video_jobs.ports import Backend, BackendJob, BackendState, StoredJob
 from video_jobs.refusals import unconfirmed
 from video_jobs.rescue import rescued
-from video_jobs.schedule import AFTER_SUBMIT, SEARCH_ON, guard_delay, poll_delay, search_delay
+from video_jobs.schedule import (
+    AFTER_SUBMIT,
+    BACKLOG_AGAIN,
+    SEARCH_ON,
+    guard_delay,
+    poll_delay,
+    search_delay,
+)
 from video_jobs.services import Services
 from video_jobs.start import start
 from video_jobs.update import update
@@ -34,7 +42,6 @@ log = logging.getLogger("reelkeep.poll")
 
 _RELOADS = 5
 _AT_ONCE = timedelta()
-_FETCH_MARGIN = timedelta(minutes=1)  # beyond a download's deadline, its message counts as lost
 _NO_LIST_AFTER = timedelta(hours=1)  # a list that is answered 404 for so long is none
 _UNREADABLE = "The video API did not answer, and its list can't be read right now: {} It is asked again."
 _NOT_READ = {
@@ -154,7 +161,15 @@ def _unconfirmed(services: Services, stored: StoredJob, candidates: tuple[str, .
     job = stored.job
     if candidates and services.has_several_owners:
         # They may be other owners' jobs, of which this one must not learn: for the operator alone.
-        log.error("%s of %s may be any of %s: its submission is not confirmed", job.id, job.owner, candidates)
+        log_event(
+            log,
+            logging.ERROR,
+            "job.candidates",
+            job_id=job.id,
+            owner=job.owner,
+            candidates=candidates,
+            problem="Its submission is not confirmed. It may be any of these jobs of the video API.",
+        )
         candidates = ()
     error = unconfirmed(job, candidates, list_told)
     attempt = job.attempt or ""
@@ -267,16 +282,22 @@ def _stopping(services: Services, client: Backend, job: Job, seen: BackendJob) -
 
 
 def _guard_fetches(services: Services, message: PollMessage, stored: StoredJob) -> None:
-    """Downloads have chains of their own; here is only mended what a crash broke."""
+    """Downloads have chains of their own; here is only mended what a crash broke.
+
+    A download whose message waits behind others is not lost: asking again would only make the queue longer.
+    """
     job, now = stored.job, services.clock()
-    overdue_after = timedelta(seconds=services.fetch_deadline) + _FETCH_MARGIN
-    change = partial(transitions.fetch_again, now=now, overdue_after=overdue_after)
+    change: Change = partial(transitions.fetch_again, now=now)
+    if change(job) is not job and services.messages.has_backlog(FETCH_QUEUE):
+        log.info("%s: its download waits behind others", job.id)
+        _advance(services, message, stored, BACKLOG_AGAIN, _as_it_is)
+        return
     for before, after in zip(job.outputs, change(job).outputs, strict=True):
         if after.turn > before.turn:
             log.warning("%s: the download of video %s is overdue; asking again", job.id, after.index)
             again = FetchMessage(owner=job.owner, job_id=job.id, index=after.index, turn=after.turn)
             services.messages.send_fetch(again, _AT_ONCE)
-    _advance(services, message, stored, guard_delay(job, now), change)
+    _advance(services, message, stored, guard_delay(change(job), now), change)
 
 
 def _advance(
@@ -307,6 +328,10 @@ def _refused_to_stop(now: datetime, seen: BackendJob, reason: str, job: Job) -> 
     """The backend goes on: keep what the look told, too."""
     job = transitions.looked(job, now, seen)
     return job if job.is_terminal else transitions.cancel_refused(job, now, reason)
+
+
+def _as_it_is(job: Job) -> Job:
+    return job
 
 
 def _still(job: Job, status: Status) -> Job:

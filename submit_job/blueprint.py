@@ -9,6 +9,7 @@ from http_edge.operations import FORM, LOCATION, RETRY_AFTER, Answer, Body, Oper
 from http_edge.owner import owner_of
 from http_edge.problems import answers_problems, problem
 from http_edge.submissions import IdempotencyKey
+from http_edge.tracing import traced
 from submit_job.request import SubmitRequest, read_submission
 from video_jobs.job_shapes import JobWithHistory
 from video_jobs.job_view import job_view
@@ -43,6 +44,7 @@ blueprint = func.Blueprint()
         429: ["too_many_jobs"],
     },
 )
+@traced
 @answers_problems
 def submit_job_function(req: func.HttpRequest) -> func.HttpResponse:
     submission = read_submission(req.headers, req.get_body(), lambda: (req.form, req.files))

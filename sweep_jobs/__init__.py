@@ -1,1 +1,1 @@
-"""Timers and poison queues: repairs what a crash left half done, and ends what is kept long enough."""
+"""Timers: they repair what a crash left half done, read the poison queues, and end what is kept long enough."""

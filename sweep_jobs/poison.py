@@ -1,4 +1,8 @@
-"""A message that failed too often: say so in its job, and set the job going again with a new one."""
+"""Messages that the Functions host has given up on: each is said in its job, and the job is set going again.
+
+The sweeper reads the poison queues itself. A function of the app could not: the host hands it no text that is not
+base64 and no bytes that are not UTF-8, and a message that fails there comes back every ten minutes for a week.
+"""
 
 from __future__ import annotations
 
@@ -6,27 +10,78 @@ import logging
 from functools import partial
 
 from video_jobs import transitions
-from video_jobs.errors import JobNotFound, MalformedMessage, TransitionRefused
-from video_jobs.messages import FetchMessage, NotifyMessage, PollMessage
+from video_jobs.errors import (
+    JobNotFound,
+    MalformedMessage,
+    ReelkeepError,
+    StorageUnavailable,
+    TransitionRefused,
+)
+from video_jobs.logs import log_event
+from video_jobs.messages import (
+    FETCH_QUEUE,
+    POLL_QUEUE,
+    FetchMessage,
+    NotifyMessage,
+    PollMessage,
+    decode_fetch,
+    decode_notify,
+    decode_poll,
+)
+from video_jobs.ports import PoisonMessage
 from video_jobs.repair import hurry
 from video_jobs.services import Services
 from video_jobs.update import update
 
 log = logging.getLogger("reelkeep.sweep")
 
+MOST_AT_ONCE = 32  # of each queue
+_MOST_TRIES = 5  # before a message that can't be noted is given up
+_LONGEST_SAID = 300  # characters
+
+
+def sweep_poison(services: Services) -> None:
+    """What can't be noted now comes again in two minutes. Raises StorageUnavailable."""
+    for message in services.messages.take_poison(MOST_AT_ONCE):
+        try:
+            _note(services, message)
+        except StorageUnavailable:
+            raise
+        except MalformedMessage as error:
+            _drop(services, message, "message.malformed", str(error))
+        except (ReelkeepError, ValueError) as error:
+            said = str(error).partition("\n")[0]  # the rest would repeat what the row holds
+            if message.tries < _MOST_TRIES:
+                log.error("A poisoned message of %s can't be noted yet: %s", message.queue, said)
+            else:
+                _drop(services, message, "message.dropped", said)
+        else:
+            services.messages.drop_poison(message)
+
+
+def _note(services: Services, message: PoisonMessage) -> None:
+    if message.body is None:
+        raise MalformedMessage("Its text is not base64. docs/api.md says how messages are encoded.")
+    if message.queue == POLL_QUEUE:
+        note_poison(services, decode_poll(message.body))
+    elif message.queue == FETCH_QUEUE:
+        note_poison(services, decode_fetch(message.body))
+    else:
+        note_poisoned_notice(services, decode_notify(message.body))
+
 
 def note_poison(services: Services, message: PollMessage | FetchMessage) -> None:
     """The message is gone after this; the sweeper sends another, later each time."""
-    kind = "download" if isinstance(message, FetchMessage) else "look"
+    kind = "download" if isinstance(message, FetchMessage) else "poll"
     try:
         stored = services.jobs.get(message.owner, message.job_id)
         why = stored.job.trouble or "the function's log says why"
-        problem = f"A {kind} at the job failed again and again ({why}). It is set going again by itself."
+        problem = f"A {kind} of the job failed again and again ({why}). It is tried again by itself."
         stored = update(
             services.jobs, stored, partial(transitions.poisoned, now=services.clock(), problem=problem)
         )
         if isinstance(message, FetchMessage):
-            hurry(services, stored)  # nobody else would send it again for ten minutes
+            hurry(services, stored)
     except JobNotFound:
         log.error("A poisoned message is for %s, which is not there; dropped", message.job_id)
     except TransitionRefused as refused:
@@ -49,5 +104,6 @@ def note_poisoned_notice(services: Services, message: NotifyMessage) -> None:
         log.info("A poisoned message of a webhook that needs it no more; dropped (%s)", refused)
 
 
-def note_malformed(error: MalformedMessage) -> None:
-    log.error("A message that is none of ours was poisoned and is dropped now: %s", error)
+def _drop(services: Services, message: PoisonMessage, event: str, problem: str) -> None:
+    log_event(log, logging.ERROR, event, queue=message.queue, problem=problem[:_LONGEST_SAID])
+    services.messages.drop_poison(message)

@@ -9,6 +9,7 @@ import logging
 from datetime import datetime, timedelta
 from functools import partial
 
+from sweep_jobs.poison import sweep_poison
 from video_jobs import admission, gate, transitions
 from video_jobs.errors import JobNotFound, ReelkeepError, TransitionRefused
 from video_jobs.finish import finish
@@ -31,6 +32,10 @@ _HOLDS_A_SLOT = (Status.SUBMITTING, Status.QUEUED, Status.RUNNING)
 
 def sweep_jobs(services: Services) -> None:
     """What fails for one job is logged and does not keep the others from being looked at."""
+    try:
+        sweep_poison(services)
+    except ReelkeepError as error:
+        log.error("The poison queues could not be read: %s", error)
     for found in services.gates.all():
         try:
             _sweep_gate(services, found)

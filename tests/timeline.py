@@ -249,6 +249,12 @@ class _Messages:
     def send_fetch(self, message: FetchMessage, delay: timedelta) -> None:
         self._fetch.send(message, self._visible_at(delay))
 
+    def has_backlog(self, queue: str) -> bool:
+        return False
+
+    def take_poison(self, most: int) -> list[Any]:
+        return []
+
     def _visible_at(self, delay: timedelta) -> float:
         return self._timeline.now + math.ceil(delay.total_seconds())  # as `storage/queues.py` rounds it
 

@@ -165,6 +165,7 @@ class Output:
     problem: str | None = None  #: why the last download failed
     missing_since: datetime | None = None  #: since when each download was answered 404 or 410
     began_at: datetime | None = None  #: when its last download began
+    progress_at: datetime | None = None  #: when bytes of a download came last; noted once a minute
 
     @property
     def is_settled(self) -> bool:

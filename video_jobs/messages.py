@@ -8,10 +8,11 @@ from __future__ import annotations
 import json
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from video_jobs.errors import MalformedMessage
 from video_jobs.ids import is_job_id
+from video_jobs.trace import current_traceparent, valid_traceparent
 
 POLL_QUEUE = "video-poll"
 FETCH_QUEUE = "video-fetch"
@@ -31,9 +32,12 @@ class _Message(BaseModel):
     owner: str = Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9._-]+$")
     job_id: Annotated[str, AfterValidator(_job_id)]
     turn: int | None = Field(default=None, ge=0, le=1_000_000_000)
+    traceparent: Annotated[str | None, BeforeValidator(valid_traceparent)] = None
 
     def encode(self) -> str:
-        return self.model_dump_json(exclude_none=True)
+        """Bears the trace in which it is sent."""
+        trace = self.traceparent or current_traceparent()
+        return self.model_copy(update={"traceparent": trace}).model_dump_json(exclude_none=True)
 
 
 class PollMessage(_Message):

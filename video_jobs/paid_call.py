@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from time import sleep
 
 from video_jobs import admission, transitions
 from video_jobs.adoption import adopt
@@ -26,6 +27,7 @@ from video_jobs.errors import (
 from video_jobs.finish import finish
 from video_jobs.gate import Why
 from video_jobs.job import Job
+from video_jobs.logs import log_event
 from video_jobs.ports import BackendJob, Claim, StoredJob
 from video_jobs.refusal_kinds import is_account, is_moderation, is_surely_account
 from video_jobs.refusals import misconfiguration, out_of_money, refusal
@@ -34,8 +36,8 @@ from video_jobs.update import update
 
 log = logging.getLogger("reelkeep.submit")
 
-_MOST_SAVES = 8  # each has seconds of the SDK's own repeats in it
-_LONGEST_SAVE = timedelta(minutes=2)  # with all the repeats of the storage SDK
+_SAVE_AGAIN = (0, 1, 2, 4, 8, 16, 16)  # seconds between two tries, each with the SDK's own retries in it
+_LONGEST_SAVE = timedelta(minutes=2)  # a read and a write, with all the retries of the storage SDK
 
 Change = Callable[[Job], Job]
 
@@ -47,7 +49,6 @@ class Outcome:
     change: Change
     at_the_gate: Callable[[Job], None]
     told: str  #: for whoever has to find out by hand, should it not be possible to store it
-    level: int = logging.INFO
     log_line: str | None = None
 
 
@@ -76,7 +77,7 @@ def make_paid_call(services: Services, stored: StoredJob, image: bytes | None) -
             f"it is the backend's {backend_job.id}",
         )
     if outcome.log_line is not None:
-        log.log(outcome.level, "%s: %s", job.id, outcome.log_line)
+        log.warning("%s: %s", job.id, outcome.log_line)
     return _settle(services, stored, outcome)
 
 
@@ -117,8 +118,7 @@ def _in_doubt(services: Services, job: Job, error: BackendError) -> Outcome:
         reason=str(error),
         retry_after=error.retry_after,
     )
-    words = f"the outcome of its submission is not known: {error}"
-    return Outcome(change, close, "its outcome is not known", logging.ERROR, words)
+    return Outcome(change, close, "its outcome is not known")
 
 
 def _put_back(services: Services, job: Job, error: BackendError, why: Why, reason: str) -> Outcome:
@@ -134,7 +134,7 @@ def _put_back(services: Services, job: Job, error: BackendError, why: Why, reaso
     close = partial(
         admission.close, services, went=job, why=why, reason=reason, retry_after=error.retry_after
     )
-    return Outcome(change, close, "nothing was created", logging.WARNING, f"it waits: {reason}")
+    return Outcome(change, close, "nothing was created", f"it waits: {reason}")
 
 
 def _refused(services: Services, job: Job, error: BackendError) -> Outcome:
@@ -150,7 +150,7 @@ def _refused(services: Services, job: Job, error: BackendError) -> Outcome:
         error.code, error.detail, job.request.prompt, error.status
     )
     follow = partial(admission.reopen if judged else admission.leave, services)
-    return Outcome(change, follow, "nothing was created", logging.WARNING, f"it was refused: {error}")
+    return Outcome(change, follow, "nothing was created", f"it was refused: {error}")
 
 
 def _settle(services: Services, stored: StoredJob, outcome: Outcome) -> Job:
@@ -162,8 +162,8 @@ def _settle(services: Services, stored: StoredJob, outcome: Outcome) -> Job:
         log.warning("%s moved on while it was submitted: %s", job.id, refused)
         job = services.jobs.get(job.owner, job.id).job
     if job.is_terminal and job.backend_job_id is not None:
-        log.critical(
-            "%s has ended, and %s: a retry of it fetches that, and pays nothing", job.id, outcome.told
+        _alert(
+            job, "job.ended_with_video", outcome.told, "A retry of it fetches the video, and pays nothing."
         )
     outcome.at_the_gate(job)
     if job.is_terminal:
@@ -179,13 +179,14 @@ def save_attempt(services: Services, stored: StoredJob, attempt: str, change: Ch
     back. Raises TransitionRefused when the job has moved on, and StorageUnavailable.
     """
     job, until = stored.job, services.clock() + timedelta(seconds=2 * services.create_deadline)
-    for number in range(_MOST_SAVES):
+    for number, pause in enumerate((*_SAVE_AGAIN, None)):
         try:
             return update(services.jobs, stored if not number else _reload(services, job), change)
         except StorageUnavailable as error:
-            log.error("%s: %s Trying on, since nothing was sent.", job.id, error)
-            if services.clock() >= until:
+            if pause is None or services.clock() >= until:
                 break
+            log.error("%s: %s Trying on, since nothing was sent.", job.id, error)
+            sleep(pause)
     reason = "The app could not store that it was about to submit the job, and did not submit it."
     back = partial(transitions.put_back, now=services.clock(), attempt=attempt, reason=reason)
     with contextlib.suppress(StorageUnavailable, TransitionRefused):
@@ -244,7 +245,8 @@ def _taken(services: Services, job: Job, backend_job: BackendJob) -> Change:
         except TransitionRefused:
             # It has another already. For whoever looks for this one, or imports it.
             services.claims.release(claim)
-            log.critical("%s needs %s no more; import it", job.id, backend_job.id)
+            told = f"it is the backend's {backend_job.id}"
+            _alert(job, "job.video_to_import", told, "The job has another video. Import this one.")
             raise
 
     return change
@@ -254,15 +256,21 @@ def _save_persistently(services: Services, stored: StoredJob, outcome: Outcome) 
     """What the call told must not be lost to a storage fault: the SDK has tried for seconds, try on."""
     job = stored.job
     until = (job.submitting_since or services.clock()) + timedelta(seconds=2 * services.create_deadline)
-    for _ in range(_MOST_SAVES):
+    for pause in (*_SAVE_AGAIN, None):
         try:
             return update(services.jobs, stored, outcome.change)
         except JobNotFound:
-            log.critical("%s was deleted meanwhile: %s", job.id, outcome.told)
+            _alert(job, "job.deleted_meanwhile", outcome.told, "The job was deleted while it was submitted.")
             raise TransitionRefused(f"{job.id} is gone") from None
         except StorageUnavailable as error:
-            if services.clock() >= until:
+            if pause is None or services.clock() >= until:
                 break
-            log.error("%s: %s Trying on.", job.id, error)
-    log.critical("%s: what became of its paid call can't be stored: %s", job.id, outcome.told)
+            log.error("%s, %s: %s Trying on.", job.id, outcome.told, error)
+            sleep(pause)
+    _alert(job, "job.outcome_not_stored", outcome.told, "What became of its paid call can't be stored.")
     raise StorageUnavailable(f"What became of {job.id} can't be stored.")
+
+
+def _alert(job: Job, event: str, told: str, problem: str) -> None:
+    """For an operator, who may have to act: a line that bears the backend's id, where there is one."""
+    log_event(log, logging.CRITICAL, event, job_id=job.id, owner=job.owner, known=told, problem=problem)

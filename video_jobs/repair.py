@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 
 from video_jobs import transitions
@@ -43,7 +43,7 @@ def hurry(services: Services, stored: StoredJob) -> Job:
         finish(services, job)  # in case a crash kept the first time from its end
         return job
     if job.status in _FETCHING and job.deleted_at is None:
-        again = partial(transitions.fetch_again, now=services.clock(), overdue_after=timedelta())
+        again = partial(transitions.fetch_again, now=services.clock(), all_open=True)
         job = update(services.jobs, stored, again).job
         fetch_now(services, job)
     look_now(services, job)

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from video_jobs.estimate import Forecast
 from video_jobs.job import Job
-from video_jobs.transitions import UNSTARTED_OVERDUE
+from video_jobs.transitions import overdue_from
 
 FIRST_POLL = timedelta(seconds=3)
 AFTER_SUBMIT = FIRST_POLL
@@ -18,12 +18,14 @@ UNDECIDED_AGAIN = timedelta(seconds=30)
 SEARCH_ON = timedelta(seconds=2)
 """Until a long list is read on."""
 
-_PATIENCE = timedelta(minutes=2)
-"""How long a chain's message may be overdue: longer than any look takes, the paid call included."""
+_PATIENCE = timedelta(seconds=110)
+"""How long a chain's message may be overdue: longer than the paid call takes, and so that with the sweeper's minute a job
+that a crash stopped goes on within three."""
 
 _MOST_PATIENCE = timedelta(minutes=30)
-_GUARD_INTERVAL = timedelta(minutes=5)
-_FIRST_GUARD = UNSTARTED_OVERDUE + timedelta(seconds=5)
+_GUARD_MARGIN = timedelta(seconds=5)
+BACKLOG_AGAIN = timedelta(seconds=30)
+"""Until an overdue download is looked at again, while messages before its own wait to be taken."""
 
 # Seconds, all of them.
 _GROWTH = 0.15  # for each second that has passed
@@ -55,9 +57,9 @@ _LONGEST_NOTIFY_HINT = 86_400
 def is_overdue(due_at: datetime, repairs: int, now: datetime) -> bool:
     """Whether a chain's next message is overdue for so long that it must be lost.
 
-    Each repair that helped nothing makes the next one come later.
+    From the second repair on that helped nothing, the next one comes later each time.
     """
-    return now >= due_at + min(_PATIENCE * 2.0 ** min(repairs, 10), _MOST_PATIENCE)
+    return now >= due_at + min(_PATIENCE * 2.0 ** min(max(repairs - 1, 0), 10), _MOST_PATIENCE)
 
 
 def poll_delay(job: Job, hint: float | None, now: datetime, *, others_wait: bool = False) -> timedelta:
@@ -106,9 +108,10 @@ def stopping_delay(job: Job, now: datetime) -> timedelta:
 
 
 def guard_delay(job: Job, now: datetime) -> timedelta:
-    """Until the slow guard looks again, once the videos are being fetched."""
-    unstarted = any(output.turn == 0 and not output.is_settled for output in job.outputs)
-    return _not_past_expiry(job, _FIRST_GUARD if unstarted else _GUARD_INTERVAL, now)
+    """Until the guard polls again, once the videos are being fetched: when the first download may count as lost."""
+    overdue = [overdue_from(output) or now for output in job.outputs if not output.is_settled]
+    first = min(overdue, default=now)
+    return _not_past_expiry(job, max(first - now, timedelta()) + _GUARD_MARGIN, now)
 
 
 def too_large_delay(job: Job, now: datetime) -> timedelta:

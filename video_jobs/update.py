@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable
 from typing import Any
 
 from video_jobs.errors import Conflict
 from video_jobs.job import Job
+from video_jobs.logs import log_event
 from video_jobs.ports import JobStore, StoredJob
 
 log = logging.getLogger("reelkeep.jobs")
@@ -16,6 +16,7 @@ log = logging.getLogger("reelkeep.jobs")
 _MOST_TRIES = 50  # each lost race is somebody else's progress; this many in a row is a bug
 _LOUD = {
     "alarm": logging.ERROR,
+    "outcome_unknown": logging.ERROR,
     "poisoned": logging.ERROR,
     "repaired": logging.WARNING,
     "webhook_failed": logging.WARNING,
@@ -48,7 +49,6 @@ def log_events(before: Job | None, after: Job) -> None:
         if event in known:
             continue
         line: dict[str, Any] = {
-            "event": f"job.{event.what}",
             "job_id": after.id,
             "owner": after.owner,
             "backend": after.backend.name,
@@ -63,4 +63,4 @@ def log_events(before: Job | None, after: Job) -> None:
             line["detail"] = event.detail
         if event.request_id:
             line["backend_request_id"] = event.request_id
-        log.log(_LOUD.get(event.what, logging.INFO), "%s", json.dumps(line, ensure_ascii=False))
+        log_event(log, _LOUD.get(event.what, logging.INFO), f"job.{event.what}", **line)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from video_jobs.errors import NotAVideo, ReelkeepError, Unavailable
 from video_jobs.job import StoredVideo, Suspect
@@ -14,6 +14,8 @@ from video_jobs.ports import ContentStream
 CHUNK = 4 << 20
 """Bytes held, hashed and staged at once."""
 
+PIECE = 256 << 10
+"""Bytes after which a download is seen to go on."""
 
 _COMPLETE_TIMES = 2  # that the same bytes have to come, where the transfer tells that they are complete
 _UNMARKED_TIMES = 6  # where it does not: they may have been cut off at the same place
@@ -34,10 +36,17 @@ class VerifiedStream:
         content: the body as it comes.
         suspects: what came before and could not be told to be a whole video. The same bytes often enough are let
             through: better kept than lost.
+        on_progress: called whenever more bytes have come.
     """
 
-    def __init__(self, content: ContentStream, suspects: Iterable[Suspect] = ()) -> None:
+    def __init__(
+        self,
+        content: ContentStream,
+        suspects: Iterable[Suspect] = (),
+        on_progress: Callable[[], None] = lambda: None,
+    ) -> None:
         self._content = content
+        self._on_progress = on_progress
         self._times = {known.sha256: known.times for known in suspects}
         self.video: StoredVideo | None = None
 
@@ -45,9 +54,7 @@ class VerifiedStream:
         """Raises NotAVideo, SuspectVideo, or Unavailable where bytes are missing."""
         digest, length, check = hashlib.sha256(), 0, Mp4Check()
         wrong: InvalidMp4 | None = None
-        for chunk in self._content.chunks(CHUNK):
-            if length == 0:
-                _refuse_other(self._content, chunk)
+        for chunk in self._chunks():
             length += len(chunk)
             digest.update(chunk)
             if wrong is None:
@@ -85,6 +92,20 @@ class VerifiedStream:
             facts.duration_ms,
             facts.trailing_bytes,
         )
+
+    def _chunks(self) -> Iterator[bytes]:
+        held, is_first = bytearray(), True
+        for piece in self._content.chunks(PIECE):
+            if is_first:
+                _refuse_other(self._content, piece)
+                is_first = False
+            self._on_progress()
+            held += piece
+            if len(held) >= CHUNK:
+                yield bytes(held)
+                held.clear()
+        if held:
+            yield bytes(held)
 
 
 def _refuse_other(content: ContentStream, beginning: bytes) -> None:

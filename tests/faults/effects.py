@@ -21,7 +21,7 @@ STORAGE_EFFECTS = {
     "claims": ("claim", "hand_over", "release"),
     "gates": ("save",),
     "estimates": ("save",),
-    "messages": ("send_poll", "send_fetch", "send_notify"),
+    "messages": ("send_poll", "send_fetch", "send_notify", "drop_poison"),
     "hooks": ("turn_off", "turn_on"),
     "blobs": (
         "put_video",
@@ -54,6 +54,7 @@ class Effects:
         self._strikes = dict(strikes or {})
         self.names: list[str] = []
         self.kills = 0
+        self.strikes = 0
         self.alive = True
 
     def arm(self, after: int, strike: Strike) -> None:
@@ -72,6 +73,7 @@ class Effects:
         self.refuse_dead()
         self.names.append(name)
         strike = self._strikes.pop(len(self.names), None)
+        self.strikes += strike is not None
         if strike is Strike.BEFORE:
             self._kill()
         result = effect()

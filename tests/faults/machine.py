@@ -6,21 +6,19 @@ told to; the test looks at what is left when nothing more happens.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
-from functools import partial
 from typing import TypeVar
 
-from sweep_jobs.poison import note_poison, note_poisoned_notice
 from sweep_jobs.sweep import sweep_jobs
 from tests.faults.effects import Effects, ProcessKilled, counting
 from tests.pipeline import Pipeline, hand_over
 from video_jobs.errors import BackendError, ReelkeepError, StorageUnavailable
-from video_jobs.job import Job
-from video_jobs.messages import FETCH_QUEUE, POLL_QUEUE, decode_fetch, decode_notify, decode_poll
+from video_jobs.job import Job, Status
 from video_jobs.services import Services
 from video_jobs.storage.memory import QueuedMessage
+from video_jobs.webhooks.notice import is_untold
 
 T = TypeVar("T")
 
@@ -29,6 +27,7 @@ AFTER_FAILURE = timedelta(seconds=30)  # host.json's visibilityTimeout
 MOST_TRIES = 5  # host.json's maxDequeueCount
 SWEEP_EVERY = timedelta(minutes=1)
 MOST_STEPS = 20_000
+STANDSTILL = timedelta(minutes=3)  # I11: how long a job may stand still after a crash
 
 
 class ClientGaveUp(Exception):
@@ -44,7 +43,11 @@ class Machine:
         self.effects = effects
         self.services: Services = counting(pipeline.services, effects)
         self.poisoned = 0
+        self.standstills: dict[str, str] = {}  #: by job id, in words
         self._tries: dict[int, int] = {}
+        self._struck_at = pipeline.now()  #: when the last crash was, or the last effect that failed
+        self._strikes = 0
+        self._moved_at = pipeline.now()
         self._next_sweep = pipeline.now() + SWEEP_EVERY if sweeping else None
 
     # --- what a client does ---
@@ -97,7 +100,11 @@ class Machine:
         """Let happen what is due first; False where nothing is left to happen."""
         queued = self.pipeline.messages.queued
         message = min(queued, key=lambda m: m.visible_at, default=None)
-        idle = not self.pipeline.live_jobs.keys and not any(g.slots for g in self.services.gates.all())
+        idle = not (
+            self.pipeline.live_jobs.keys
+            or self.pipeline.messages.poisoned
+            or any(g.slots for g in self.services.gates.all())
+        )
         if message is None and (idle or self._next_sweep is None):
             return False
         if self._next_sweep is not None and (message is None or self._next_sweep <= message.visible_at):
@@ -138,7 +145,7 @@ class Machine:
     def _come_again(self, message: QueuedMessage, tries: int, after: timedelta) -> None:
         if tries >= MOST_TRIES:
             self.poisoned += 1
-            self.ask_once(partial(_note_poison, message))
+            self.pipeline.messages.poison(message.queue, message.text.encode())
             return
         again = replace(message, visible_at=self.pipeline.now() + after)
         self._tries[id(again)] = tries
@@ -148,12 +155,29 @@ class Machine:
         wait = (moment - self.pipeline.now()).total_seconds()
         if wait > 0:
             self.pipeline.advance(wait)
+            self._watch()
+
+    def _watch(self) -> None:
+        """Note each job that nobody has gone on with for too long since it was due."""
+        now = self.pipeline.now()
+        if self.effects.strikes > self._strikes:  # in the steps since the last time that time moved on
+            self._strikes, self._struck_at = self.effects.strikes, self._moved_at
+        self._moved_at = now
+        for stored in self.pipeline.jobs.everything():
+            for what, due_at in _due(stored.job):
+                since = max(due_at, self._struck_at)
+                if now - since > STANDSTILL:
+                    seconds = (now - since).total_seconds()
+                    self.standstills[stored.job.id] = f"{what} was due for {seconds:.0f} s"
 
 
-def _note_poison(message: QueuedMessage, services: Services) -> None:
-    body = message.text.encode()
-    if message.queue in (POLL_QUEUE, FETCH_QUEUE):
-        decode = decode_poll if message.queue == POLL_QUEUE else decode_fetch
-        note_poison(services, decode(body))
-    else:
-        note_poisoned_notice(services, decode_notify(body))
+def _due(job: Job) -> Iterator[tuple[str, datetime]]:
+    """What a job waits for that is somebody's to do, and since when; nothing for a reason that it shows."""
+    if not job.is_over:
+        if not (job.status is Status.WAITING and job.reason):
+            yield f"a poll of the {job.status} job", job.due_at or job.updated_at
+        for output in job.outputs if job.deleted_at is None else ():
+            if not output.is_settled and output.due_at is not None:
+                yield f"the download of video {output.index}", output.due_at
+    elif is_untold(job) and job.webhook is not None:
+        yield "the notification", job.webhook.due_at or job.updated_at

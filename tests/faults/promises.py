@@ -29,6 +29,7 @@ def broken_promises(machine: Machine, story: Story) -> list[str]:
         broken += _about(machine, job)
     broken += [f"deleted: the row of {job.id} is there" for job in everything if job.id in story.deleted]
     broken += _untold(machine, everything)
+    broken += [f"I11: {what} of {job_id}" for job_id, what in machine.standstills.items()]
     for job_id in story.deleted:
         names = [name for name in (*pipeline.blobs.videos, *pipeline.blobs.inputs) if job_id in name]
         broken += [f"deleted: the blob {name} is there" for name in names]

@@ -15,8 +15,7 @@ from local.function_host.__main__ import main
 WAITS: dict[str, float] = {
     "video_jobs.paid_call._LONGEST_SAVE": 30,
     "video_jobs.schedule._PATIENCE": 30,
-    "video_jobs.transitions.download.UNSTARTED_OVERDUE": 30,
-    "video_jobs.schedule._FIRST_GUARD": 35,
+    "video_jobs.transitions.download.DOWNLOAD_OVERDUE": 30,
     "video_jobs.schedule._WAITING": 20,
     "poll_job.purge.LONGEST_FETCH": 40,
 }

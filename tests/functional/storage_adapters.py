@@ -104,12 +104,17 @@ def inserted(storage: Storage, job: Job) -> StoredJob:
 
 
 class ForgetfulTransport(RequestsTransport):
-    """Sends, and loses the next reply to a write when told so: nothing comes, or a 503 in its place."""
+    """Sends, and loses the next reply to a write when told so: nothing comes, or a 503 in its place; or the service
+    had closed the connection, and nothing gets there."""
 
     lose = False
     unavailable = False
+    closed = False
 
     def send(self, request: Any, **kwargs: Any) -> Any:
+        if self.closed and request.method != "GET":
+            self.closed = False
+            raise ServiceResponseError("('Connection aborted.', RemoteDisconnected())")
         response = super().send(request, **kwargs)
         if request.method == "GET":
             return response
@@ -134,7 +139,7 @@ class Forgetful:
 
     @property
     def lost(self) -> bool:
-        return not (self.transport.lose or self.transport.unavailable)
+        return not (self.transport.lose or self.transport.unavailable or self.transport.closed)
 
 
 def forgetful_tables(azurite: Azurite) -> Forgetful:

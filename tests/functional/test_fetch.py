@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from tests.pipeline import OWNER, Pipeline
 from video_jobs.job import Job, Status
 from video_jobs.messages import FETCH_QUEUE, POLL_QUEUE, FetchMessage
 from video_jobs.storage.memory import MemoryBlob, QueuedMessage
+from video_jobs.verification import VerifiedStream
 
 
 def fetching(pipeline: Pipeline, **changes: object) -> Job:
@@ -177,3 +179,62 @@ def test_an_input_image_reaches_the_backend(simulator: Simulator, tmp_path: Path
         assert job.status is Status.QUEUED, job.error
         assert pipeline.blobs.inputs[f"{OWNER}/{job.id}"] == path.read_bytes()
         assert pipeline.run(job).status is Status.SUCCEEDED
+
+
+def test_a_download_that_lasts_notes_that_bytes_come_and_is_not_asked_for_again(
+    videos: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten minutes for one video, the bytes of which come all the time."""
+    job = fetching(videos)
+    turns: list[int] = []
+    real = VerifiedStream.__iter__
+
+    def slowly(stream: VerifiedStream) -> Iterator[bytes]:
+        for _ in range(20):
+            videos.simulator.world.clock.advance(30)
+            stream._on_progress()
+            for guard in [m for m in videos.messages.queued if m.queue == POLL_QUEUE]:
+                if guard.visible_at <= videos.now():
+                    videos.messages.queued.remove(guard)
+                    videos.deliver(guard)
+            turns.append(videos.job(job).outputs[0].turn)
+        yield from real(stream)
+
+    monkeypatch.setattr(VerifiedStream, "__iter__", slowly)
+    [fetch] = [m for m in videos.messages.queued if m.queue == FETCH_QUEUE]
+    videos.messages.queued.remove(fetch)
+    videos.deliver(fetch)
+    assert videos.job(job).status is Status.SUCCEEDED
+    assert set(turns) == {0}
+    assert len(videos.calls("video")) == 1
+
+
+@pytest.mark.parametrize("turn", [0, 1, 5])
+def test_a_download_whose_message_is_hidden_is_asked_for_again_within_three_minutes(
+    pipeline: Pipeline, turn: int
+) -> None:
+    job = fetching(pipeline)
+    if turn:
+        pipeline.fault("video", times=turn, status=403)
+        pipeline.run(job, lambda seen: seen.outputs[0].turn == turn)
+    [fetch] = [m for m in pipeline.messages.queued if m.queue == FETCH_QUEUE]
+    due = max(fetch.visible_at, pipeline.now())
+    pipeline.messages.queued.remove(fetch)  # taken by a host that dies
+    ended = pipeline.run(job)
+    assert ended.status is Status.SUCCEEDED
+    assert ended.finished_at is not None
+    assert (ended.finished_at - due).total_seconds() <= 180
+
+
+def test_a_backlog_is_no_reason_to_ask_again(pipeline: Pipeline) -> None:
+    job = fetching(pipeline)
+    [fetch] = [m for m in pipeline.messages.queued if m.queue == FETCH_QUEUE]
+    for _ in range(20):  # the guard's; nobody takes the download's
+        guard = min(
+            (m for m in pipeline.messages.queued if m.queue == POLL_QUEUE), key=lambda m: m.visible_at
+        )
+        pipeline.messages.queued.remove(guard)
+        pipeline.advance(max((guard.visible_at - pipeline.now()).total_seconds(), 0))
+        pipeline.deliver(guard)
+    assert [m for m in pipeline.messages.queued if m.queue == FETCH_QUEUE] == [fetch]
+    assert pipeline.run(job).status is Status.SUCCEEDED

@@ -33,6 +33,7 @@ from local.azurite_process import Azurite
 from local.function_host.host import FunctionHost
 from local.simulator.faults import Fault
 from local.simulator.server import Simulator
+from sweep_jobs.poison import sweep_poison
 from tests.receiver import SECRET
 from tests.unit.test_principal import header
 from tests.whole_app import running_app
@@ -561,8 +562,9 @@ def test_a_malformed_message_is_poisoned_and_dropped_with_its_reason_in_the_log(
     caplog.clear()
     queue.send_message(text)
     deadline = time.monotonic() + 30
-    while not (said := [r.getMessage() for r in caplog.records if "was poisoned" in r.getMessage()]):
+    while not (said := [r.getMessage() for r in caplog.records if "message.malformed" in r.getMessage()]):
         assert time.monotonic() < deadline, "it was never poisoned"
+        sweep_poison(services.get_services())
         time.sleep(0.1)
     assert reason in said[0]
     assert "docs/api.md" in said[0]

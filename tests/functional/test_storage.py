@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -19,14 +17,6 @@ from local.azurite_process import Azurite
 from tests.functional.storage_adapters import Storage, a_job, a_name, inserted, on_azurite, settings_for
 from video_jobs.errors import Conflict, JobNotFound
 from video_jobs.job import InputImage, Job, JobError, Output, Status, StoredVideo
-from video_jobs.messages import (
-    FETCH_QUEUE,
-    NOTIFY_QUEUE,
-    POLL_QUEUE,
-    FetchMessage,
-    NotifyMessage,
-    PollMessage,
-)
 from video_jobs.ports import IdempotencyEntry, StoredJob
 from video_jobs.services import build, utc_now
 from video_jobs.storage.connection import StorageServices
@@ -331,32 +321,3 @@ def test_a_row_that_a_newer_version_wrote_is_passed_over_and_said(
     assert {newer.job.id, broken.job.id} <= set(caplog.text.split())
     assert "schema 99" in caplog.text
     assert "a secret" not in caplog.text
-
-
-# --- messages ---
-
-
-def test_messages_are_base64_json_with_ids_only_delayed_and_without_an_end(
-    real_services: StorageServices, azurite: Azurite, owner: str
-) -> None:
-    services = build(settings_for(azurite))
-    job = a_job(owner)
-    for name in (POLL_QUEUE, FETCH_QUEUE, NOTIFY_QUEUE):
-        real_services.queues.get_queue_client(name).clear_messages()
-    services.messages.send_poll(PollMessage(owner=owner, job_id=job.id, turn=2), timedelta(hours=1))
-    services.messages.send_fetch(FetchMessage(owner=owner, job_id=job.id, index=1, turn=0), timedelta())
-    assert not list(real_services.queues.get_queue_client(POLL_QUEUE).receive_messages())
-    [message] = real_services.queues.get_queue_client(FETCH_QUEUE).receive_messages()
-    said = json.loads(base64.b64decode(message.content))
-    assert said == {"v": 1, "owner": owner, "job_id": job.id, "turn": 0, "index": 1}
-    assert message.expires_on.year == 9999
-    services.messages.send_notify(NotifyMessage(owner=owner, job_id=job.id, turn=3), timedelta())
-    [message] = real_services.queues.get_queue_client(NOTIFY_QUEUE).receive_messages()
-    assert json.loads(base64.b64decode(message.content)) == {
-        "v": 1,
-        "owner": owner,
-        "job_id": job.id,
-        "turn": 3,
-    }
-    for name in (POLL_QUEUE, FETCH_QUEUE, NOTIFY_QUEUE):
-        real_services.queues.get_queue_client(name).clear_messages()

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import socket
+import threading
 import traceback
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from azure.data.tables import TableServiceClient
@@ -14,14 +19,19 @@ from tests.functional.storage_adapters import Forgetful, a_job
 from video_jobs.errors import Conflict, InvalidSettings, JobNotFound, StorageUnavailable
 from video_jobs.gate import Gate
 from video_jobs.ids import new_job_id
+from video_jobs.messages import PollMessage
 from video_jobs.ports import Claim, IdempotencyEntry, StoredGate, StoredJob
 from video_jobs.services import build, utc_now
 from video_jobs.settings import Settings
+from video_jobs.storage.blobs import create_containers
 from video_jobs.storage.claims import TableClaims
+from video_jobs.storage.connection import connect
 from video_jobs.storage.gates import TableGates
+from video_jobs.storage.queues import StorageMessages
 from video_jobs.storage.tables import TableJobs
+from video_jobs.storage_settings import StorageSettings
 
-NO_REPLY_OR_A_503 = pytest.mark.parametrize("how", ["lose", "unavailable"])
+NO_REPLY_OR_A_503 = pytest.mark.parametrize("how", ["lose", "unavailable", "closed"])
 
 
 # --- lost replies ---
@@ -150,6 +160,55 @@ def test_storage_that_is_away_is_said_without_its_secrets(azurite: Azurite, owne
         jobs.get(owner, "job_x")
     assert "could not be reached" in str(caught.value)
     assert azurite.account_key not in str(caught.value)
+
+
+@pytest.fixture
+def silent_storage() -> Iterator[tuple[str, list[socket.socket]]]:
+    """Takes every connection and answers nothing; with the connections."""
+    taken: list[socket.socket] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def take() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    taken.append(server.accept()[0])
+
+        thread = threading.Thread(target=take, daemon=True)
+        thread.start()
+        port = server.getsockname()[1]
+        endpoints = "".join(
+            f"{kind}Endpoint=http://127.0.0.1:{port}/name;" for kind in ("Blob", "Queue", "Table")
+        )
+        yield f"AccountName=name;AccountKey={base64.b64encode(b'key').decode()};{endpoints}", taken
+        server.shutdown(socket.SHUT_RDWR)
+    thread.join()
+    for connection in taken:
+        connection.close()
+
+
+def test_storage_that_does_not_answer_is_given_up_after_three_tries(
+    silent_storage: tuple[str, list[socket.socket]], owner: str
+) -> None:
+    text, taken = silent_storage
+    storage = connect(StorageSettings(connection_string=text), read_timeout=0.1)
+    message = PollMessage(owner=owner, job_id=new_job_id(utc_now()))
+    calls: list[Callable[[], object]] = [
+        lambda: TableJobs(storage.tables).get(owner, "job_x"),
+        lambda: TableJobs(storage.tables).insert(a_job(owner), None),
+        lambda: StorageMessages(storage.queues).send_poll(message, timedelta()),
+        lambda: create_containers(storage.blobs),
+    ]
+    for call in calls:
+        before = len(taken)
+        with pytest.raises(StorageUnavailable):
+            call()
+        # An insert looks then whether it was stored after all.
+        assert len(taken) - before in (3, 6)
+    for ping in (TableJobs(storage.tables).ping, StorageMessages(storage.queues).ping):
+        before = len(taken)
+        with pytest.raises(StorageUnavailable):
+            ping()
+        assert len(taken) - before == 1
 
 
 def test_a_wrong_key_is_said_in_words(azurite: Azurite, owner: str) -> None:

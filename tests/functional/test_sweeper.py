@@ -11,20 +11,19 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
-import azure.functions as func
 import pytest
 
 import sweep_jobs.blueprint as blueprint
 from job_api.act import delete_job
-from sweep_jobs.poison import note_malformed, note_poison
+from sweep_jobs.poison import note_poison
 from sweep_jobs.sweep import apply_retention, sweep_jobs
 from tests.pipeline import OWNER, Pipeline
-from video_jobs.errors import Conflict, JobNotFound, MalformedMessage, StorageUnavailable
+from video_jobs.errors import Conflict, JobNotFound, StorageUnavailable
 from video_jobs.gate import Gate, Slot
 from video_jobs.ids import new_job_id
 from video_jobs.job import Job, Status
 from video_jobs.lookup import find_job
-from video_jobs.messages import FETCH_QUEUE, POLL_QUEUE, FetchMessage, PollMessage, decode_fetch
+from video_jobs.messages import FETCH_QUEUE, NOTIFY_QUEUE, POLL_QUEUE, FetchMessage, PollMessage, decode_fetch
 from video_jobs.ports import LiveJob, StoredJob
 from video_jobs.repair import noting_trouble
 
@@ -215,7 +214,7 @@ def test_a_poisoned_look_is_said_in_the_job_and_the_job_goes_on(
     note_poison(pipeline.services, message)
     poisoned = pipeline.job(job)
     assert poisoned.status is Status.RUNNING
-    assert "look" in (poisoned.reason or "")
+    assert "poll" in (poisoned.reason or "")
     assert "KeyError" in (poisoned.reason or "")
     assert poisoned.history[-1].what == "poisoned"
     [line] = logged(caplog, "job.poisoned")
@@ -253,30 +252,80 @@ def test_poison_of_what_is_over_or_not_there_is_dropped(
     note_poison(pipeline.services, PollMessage(owner=OWNER, job_id=job.id, turn=1))
     assert pipeline.job(job) == job
     note_poison(pipeline.services, FetchMessage(owner="nobody", job_id=job.id, index=0))
-    note_malformed(MalformedMessage("This is no PollMessage."))
     assert job.id in caplog.text
-    assert "This is no PollMessage." in caplog.text
+
+
+def test_the_sweeper_reads_the_poison_queues(pipeline: Pipeline) -> None:
+    job = a_job_in(pipeline, Status.RUNNING)
+    pipeline.messages.queued.clear()
+    pipeline.messages.poison(POLL_QUEUE, PollMessage(owner=OWNER, job_id=job.id, turn=1).encode().encode())
+    sweep_jobs(pipeline.services)
+    assert pipeline.job(job).history[-1].what == "poisoned"
+    assert pipeline.messages.poisoned == []
+    assert sweep_until_over(pipeline, job).status is Status.SUCCEEDED
 
 
 @pytest.mark.parametrize(
-    ("function", "text"),
+    ("body", "problem"),
     [
-        (blueprint.note_poisoned_poll_function, '{"v":1,"owner":"default","job_id":"%s","turn":1}'),
-        (blueprint.note_poisoned_fetch_function, '{"v":1,"owner":"default","job_id":"%s","index":0}'),
+        (None, "not base64"),
+        (b"\xff\xfe", "not JSON"),
+        (b"{", "not JSON"),
+        (b'{"v":2}', "v:"),
+        (b'{"v":1,"owner":"default","job_id":"../../etc"}', "job_id"),
     ],
 )
-def test_the_poison_queues_are_read_and_what_is_malformed_there_is_dropped(
-    sora: Pipeline, monkeypatch: pytest.MonkeyPatch, function: Any, text: str
+def test_poison_that_is_none_of_ours_is_said_once_and_dropped(
+    pipeline: Pipeline, caplog: pytest.LogCaptureFixture, body: bytes | None, problem: str
 ) -> None:
-    monkeypatch.setattr(blueprint, "get_services", lambda: sora.services)
-    job = a_job_in(sora, Status.RUNNING)
-    call = function.build().get_user_function()
-    call(func.QueueMessage(body=(text % job.id).encode()))
-    assert sora.job(job).history[-1].what == "poisoned"
-    before = sora.job(job)
-    for nonsense in (b"{", b'{"v":2}', b"\xff"):
-        call(func.QueueMessage(body=nonsense))
-    assert sora.job(job) == before
+    for queue in (POLL_QUEUE, FETCH_QUEUE, NOTIFY_QUEUE):
+        caplog.clear()
+        pipeline.messages.poison(queue, body)
+        for _ in range(2):
+            sweep_jobs(pipeline.services)
+        assert pipeline.messages.poisoned == []
+        [line] = [json.loads(r.getMessage()) for r in caplog.records if "malformed" in r.getMessage()]
+        assert (line["event"], line["queue"]) == ("message.malformed", queue)
+        assert problem in line["problem"]
+
+
+def test_poison_that_can_not_be_noted_is_tried_again_and_in_the_end_dropped(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    job = a_job_in(pipeline, Status.RUNNING)
+    other = PollMessage(owner="another", job_id=job.id).encode().encode()
+    real = pipeline.jobs.get
+
+    def unreadable(owner: str, job_id: str) -> StoredJob:
+        if owner == "another":
+            raise ValueError("schema 99\nand a secret")
+        return real(owner, job_id)
+
+    monkeypatch.setattr(pipeline.jobs, "get", unreadable)
+    pipeline.messages.poison(POLL_QUEUE, other)
+    for tries in range(1, 6):
+        assert len(pipeline.messages.poisoned) == 1
+        sweep_jobs(pipeline.services)
+        pipeline.advance(2 * MINUTE)
+        assert ("message.dropped" in caplog.text) == (tries == 5)
+    assert pipeline.messages.poisoned == []
+    assert "a secret" not in caplog.text
+
+
+def test_a_storage_fault_leaves_poison_where_it_is_and_keeps_no_job_from_being_swept(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = a_job_in(pipeline, Status.RUNNING)
+    pipeline.messages.queued.clear()
+    pipeline.messages.poison(POLL_QUEUE, b"{")
+    away = StorageUnavailable("It is away.")
+    with monkeypatch.context() as patch:
+        patch.setattr(pipeline.messages, "drop_poison", lambda *_: (_ for _ in ()).throw(away))
+        assert sweep_until_over(pipeline, job).status is Status.SUCCEEDED
+    assert len(pipeline.messages.poisoned) == 1
+    pipeline.advance(2 * MINUTE)
+    sweep_jobs(pipeline.services)
+    assert pipeline.messages.poisoned == []
 
 
 # --- what a crash left ---------------------------------------------------------------------------
@@ -408,7 +457,7 @@ def test_a_sweep_costs_what_is_alive_and_not_what_ever_was(videos: Pipeline, ali
         videos.jobs.insert(dataclasses.replace(ended, id=new_job_id(videos.now())), None)
     assert calls_of_one_sweep(videos) == before
     assert before["jobs.get"] == len(live)
-    assert sum(before.values()) <= 2 + 2 * len(live)
+    assert sum(before.values()) <= 3 + 2 * len(live)
 
 
 def unreadable(pipeline: Pipeline, job: Job, monkeypatch: pytest.MonkeyPatch) -> None:

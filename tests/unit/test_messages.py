@@ -19,6 +19,7 @@ from video_jobs.messages import (
     decode_notify,
     decode_poll,
 )
+from video_jobs.trace import following
 
 Decode = Callable[[bytes], PollMessage | FetchMessage | NotifyMessage]
 
@@ -50,8 +51,29 @@ def test_a_fetch_message_is_written_as_documented():
 @EACH
 def test_what_is_written_is_read_again(decode: Decode, good: dict[str, Any]):
     message = decode(json.dumps(good).encode())
-    assert message.model_dump() == good
+    assert message.model_dump(exclude_none=True) == good
     assert decode(message.encode().encode()) == message
+
+
+TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+@EACH
+def test_a_message_bears_the_trace_of_what_it_goes_back_to(decode: Decode, good: dict[str, Any]):
+    plain = decode(json.dumps(good).encode())
+    with following(TRACE):
+        sent = plain.encode()
+    assert json.loads(sent) == {**good, "traceparent": TRACE}
+    with following(TRACE.replace("0af7", "1111")):
+        assert decode(sent.encode()).encode() == sent  # the one that it came with
+
+
+@EACH
+@pytest.mark.parametrize(
+    "odd", ["", "nonsense", 7, None, TRACE.upper(), "00-" + "0" * 32 + "-b7ad6b7169203331-01"]
+)
+def test_what_is_no_traceparent_is_left_aside(decode: Decode, good: dict[str, Any], odd: Any):
+    assert decode(json.dumps({**good, "traceparent": odd}).encode()).traceparent is None
 
 
 @EACH

@@ -154,11 +154,14 @@ def test_a_backend_that_does_not_let_go_is_asked_less_and_less_often(passed: int
     assert stopping_delay(job, NOW + passed * SECOND) == seconds * SECOND
 
 
-def test_the_guard_looks_sooner_while_a_first_download_may_not_have_been_sent():
-    begun, unstarted = Output(0, "gen_0", turn=1), Output(1, "gen_1")
-    fetching = a_job(status=Status.FETCHING, submitted_at=NOW, expires_at=NOW + DAY, outputs=(begun,))
-    assert guard_delay(fetching, NOW) == 300 * SECOND
-    assert guard_delay(replace(fetching, outputs=(begun, unstarted)), NOW) == 125 * SECOND
+def test_the_guard_polls_when_the_first_download_may_count_as_lost():
+    first, second = Output(0, "gen_0", due_at=NOW), Output(1, "gen_1", turn=3, due_at=NOW + 300 * SECOND)
+    fetching = a_job(status=Status.FETCHING, submitted_at=NOW, expires_at=NOW + DAY, outputs=(second,))
+    assert guard_delay(fetching, NOW) == 425 * SECOND
+    both = replace(fetching, outputs=(first, second))
+    assert guard_delay(both, NOW) == 125 * SECOND
+    moving = replace(both, outputs=(replace(first, progress_at=NOW + 60 * SECOND), second))
+    assert guard_delay(moving, NOW + 60 * SECOND) == 125 * SECOND
 
 
 @pytest.mark.usefixtures("steady")

@@ -51,11 +51,6 @@ def _hooked(job: Job, **changes: Any) -> Job:
     return replace(job, webhook=replace(HOOK, **changes))
 
 
-def _undated(job: Job) -> Job:
-    """The job as if nobody knew when its fetches were due."""
-    return replace(job, outputs=tuple(replace(output, due_at=None) for output in job.outputs))
-
-
 class Case(NamedTuple):
     """A transition, called as the app calls it, and what each status makes of it."""
 
@@ -111,11 +106,14 @@ TRANSITIONS: dict[str, Case] = {
             job, LATER, Output(0, "gen_0"), "It answered 403.", turn=job.outputs[0].turn + 1, due_at=LATER
         ),
     ),
+    "output_progressed": Case(
+        FETCHED, lambda job: transitions.output_progressed(job, LATER, Output(0, "gen_0"))
+    ),
     "output_lost": Case(
         FETCHED,
         lambda job: transitions.output_lost(job, LATER, Output(0, "gen_0"), "It is gone."),
     ),
-    "fetch_again": Case(FETCHED, lambda job: transitions.fetch_again(_undated(job), LATER, timedelta())),
+    "fetch_again": Case(FETCHED, lambda job: transitions.fetch_again(job, LATER, all_open=True)),
     "request_cancel": Case(STOPPABLE, lambda job: transitions.request_cancel(job, LATER), ALL - STOPPABLE),
     "cancel_refused": Case(LOOKED_AT, lambda job: transitions.cancel_refused(job, LATER, "It will not.")),
     "cancelled": Case(
@@ -178,7 +176,7 @@ def test_the_table_has_every_transition():
 
     exported = {name for name in transitions.__all__ if is_public(getattr(transitions, name))}
     # The others ask a question and give no job.
-    assert exported - {"is_missing_too_long", "is_moderation"} == TRANSITIONS.keys()
+    assert exported - {"is_missing_too_long", "overdue_from"} == TRANSITIONS.keys()
 
 
 def test_terminal_means_succeeded_failed_cancelled_and_expired():
@@ -434,12 +432,19 @@ def test_a_missing_job_is_not_given_up_while_the_list_can_not_tell():
     assert transitions.not_found(missing, over, listed=False).status is Status.FAILED
 
 
-def test_a_first_fetch_message_is_missed_after_two_minutes():
-    job = a_job_in(Status.FETCHING)
-    patience = timedelta(minutes=9)
-    assert transitions.fetch_again(job, NOW + timedelta(seconds=119), patience) is job
-    again = transitions.fetch_again(job, NOW + timedelta(seconds=120), patience)
-    assert [output.turn for output in again.outputs] == [1, 1]
+@pytest.mark.parametrize("turn", [0, 1, 7])
+def test_a_download_is_missed_two_minutes_after_it_was_due_whatever_its_turn(turn: int):
+    job = a_job_in(Status.FETCHING, outputs=(Output(0, "gen_0", turn=turn, due_at=NOW),))
+    assert transitions.fetch_again(job, NOW + timedelta(seconds=119)) is job
+    again = transitions.fetch_again(job, NOW + timedelta(seconds=120))
+    assert [output.turn for output in again.outputs] == [turn + 1]
+
+
+def test_a_download_is_missed_two_minutes_after_its_last_bytes():
+    job = a_job_in(Status.FETCHING, outputs=(Output(0, "gen_0", due_at=NOW),))
+    job = transitions.output_progressed(job, NOW + timedelta(seconds=90), job.outputs[0])
+    assert transitions.fetch_again(job, NOW + timedelta(seconds=209)) is job
+    assert transitions.fetch_again(job, NOW + timedelta(seconds=210)).outputs[0].turn == 1
 
 
 def test_a_failure_ends_the_job_with_its_error():
@@ -838,7 +843,7 @@ def test_an_unverified_video_is_kept_and_the_job_fails_saying_so():
 
 
 def test_only_overdue_fetches_are_asked_for_again():
-    overdue, patient = timedelta(minutes=9), NOW + timedelta(minutes=9)
+    patient = NOW + timedelta(minutes=2)
     outputs = (
         Output(0, "gen_0", turn=5, due_at=NOW),
         Output(1, "gen_1", turn=5, due_at=NOW + SECOND),
@@ -846,14 +851,14 @@ def test_only_overdue_fetches_are_asked_for_again():
         Output(3, "gen_3", turn=5, stored=VIDEO),
         Output(4, "gen_4", turn=5, lost=True),
     )
-    job = transitions.fetch_again(a_job_in(Status.FETCHING, outputs=outputs), patient, overdue)
+    job = transitions.fetch_again(a_job_in(Status.FETCHING, outputs=outputs), patient)
     assert [output.turn for output in job.outputs] == [6, 5, 6, 5, 5]
     assert [output.due_at for output in job.outputs] == [patient, NOW + SECOND, patient, None, None]
 
 
 def test_where_no_fetch_is_overdue_the_job_stays_as_it_is():
     job = a_job_in(Status.FETCHING)
-    assert transitions.fetch_again(job, NOW + SECOND, timedelta(minutes=9)) is job
+    assert transitions.fetch_again(job, NOW + SECOND) is job
 
 
 @moderately_many
@@ -977,6 +982,7 @@ NOTED: dict[str, str | None] = {
     "note_unknown_outcome": "outcome_unknown",
     "output_delayed": "download_failed",
     "output_lost": "lost",
+    "output_progressed": None,
     "output_stored": "stored",
     "poisoned": "poisoned",
     "put_back": "waits",

@@ -13,7 +13,7 @@ from tests.strange_api import box, small_mp4
 from tests.unit.examples import moderately_many
 from video_jobs.errors import NotAVideo, Unavailable
 from video_jobs.job import Suspect
-from video_jobs.verification import CHUNK, SuspectVideo, VerifiedStream
+from video_jobs.verification import CHUNK, PIECE, SuspectVideo, VerifiedStream
 
 WEBM = b"\x1a\x45\xdf\xa3" + bytes(range(256))
 MALFORMED = b"\0\0\0\x10ftypisom" + b"no boxes from here on"
@@ -85,10 +85,13 @@ def test_nothing_is_known_of_a_video_before_its_last_byte(mp4: bytes):
     assert stream.video is not None
 
 
-def test_no_more_than_a_chunk_is_asked_for_at_once(mp4: bytes):
-    download = announced(mp4)
-    list(VerifiedStream(download))
-    assert download.asked_for == [CHUNK]
+def test_pieces_are_asked_for_and_no_more_than_a_chunk_is_held(mp4: bytes):
+    progress: list[None] = []
+    download = announced(mp4 + b"\x00" * (CHUNK + 7), piece=PIECE)
+    sizes = [len(chunk) for chunk in VerifiedStream(download, on_progress=lambda: progress.append(None))]
+    assert download.asked_for == [PIECE]
+    assert sizes == [CHUNK, len(mp4) + 7]
+    assert len(progress) == download.sent == -(-(len(mp4) + CHUNK + 7) // PIECE)
 
 
 # --- what breaks off -----------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from video_jobs.ports.estimates import Estimates, StoredEstimate
 from video_jobs.ports.gates import Gates, StoredGate
 from video_jobs.ports.jobs import Allowance, IdempotencyEntry, JobPage, JobStore, StoredJob, StoredQuota
 from video_jobs.ports.live_jobs import LiveJob, LiveJobs
-from video_jobs.ports.messages import Messages
+from video_jobs.ports.messages import Messages, PoisonMessage
 from video_jobs.ports.webhooks import Hook, Hooks, WebhookSender
 
 __all__ = [
@@ -37,6 +37,7 @@ __all__ = [
     "LiveJob",
     "LiveJobs",
     "Messages",
+    "PoisonMessage",
     "SignedUrl",
     "StoredEstimate",
     "StoredGate",

@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
 from video_jobs.messages import FetchMessage, NotifyMessage, PollMessage
+
+BACKLOG_AGE = timedelta(seconds=30)
+"""A message that is visible for longer means that the host has more to do than it can."""
+
+
+@dataclass(frozen=True)
+class PoisonMessage:
+    """What the Functions host has given up on."""
+
+    queue: str  #: the one that it was sent to
+    body: bytes | None  #: None where it is no base64
+    tries: int  #: how often it was taken out of the poison queue, this time included
+    receipt: Any  #: the adapter's own
 
 
 class Messages(Protocol):
@@ -14,6 +29,15 @@ class Messages(Protocol):
     def send_fetch(self, message: FetchMessage, delay: timedelta) -> None: ...
 
     def send_notify(self, message: NotifyMessage, delay: timedelta) -> None: ...
+
+    def has_backlog(self, queue: str) -> bool:
+        """Whether messages of the queue wait for a host that is too busy to take them."""
+
+    def take_poison(self, most: int) -> Sequence[PoisonMessage]:
+        """Up to so many of each poison queue, hidden from others for two minutes."""
+
+    def drop_poison(self, message: PoisonMessage) -> None:
+        """It is gone after this; no error where it is gone already."""
 
     def ping(self) -> None:
         """Raises StorageUnavailable where it can't be used."""

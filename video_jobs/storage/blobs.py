@@ -20,7 +20,7 @@ from azure.storage.blob import BlobBlock, BlobClient, BlobServiceClient, Content
 from video_jobs.errors import InputMissing
 from video_jobs.job import InputImage
 from video_jobs.ports import BlobFacts, SignedUrl, VideoPlace
-from video_jobs.storage.connection import error_code, translated
+from video_jobs.storage.connection import ONCE, error_code, translated
 from video_jobs.storage.signing import BlobSigner
 
 VIDEOS = "videos"
@@ -126,7 +126,7 @@ class StorageBlobs:
     def ping(self) -> None:
         for container in (self._videos, self._inputs):
             with translated(f"reading the container {container.container_name}"):
-                container.get_container_properties()
+                container.get_container_properties(**ONCE)
 
 
 def create_containers(service: BlobServiceClient) -> None:

@@ -12,15 +12,24 @@ from urllib.parse import urlsplit
 from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
 from azure.data.tables import TableServiceClient
 from azure.storage.blob import BlobServiceClient
+from azure.storage.blob import LinearRetry as BlobRetry
+from azure.storage.queue import LinearRetry as QueueRetry
 from azure.storage.queue import QueueServiceClient
 
 from video_jobs.errors import InvalidSettings, StorageUnavailable
 from video_jobs.storage_settings import StorageSettings
 
-# Seconds; the SDKs' own read timeout of a minute would let one dead connection eat a function's time, and
-# those of blobs and queues would wait fifteen seconds before they repeat a call.
-_TIMEOUTS: dict[str, Any] = {"connection_timeout": 10, "read_timeout": 30}
-_REPEATS: dict[str, Any] = {"initial_backoff": 1, "increment_base": 2, "random_jitter_range": 1}
+# Seconds. A call and its two retries end within 15 s where the storage does not answer: an HTTP request that makes it
+# answers 503 then. The SDKs' own times would hold it for minutes.
+_TIMEOUTS: dict[str, Any] = {"connection_timeout": 3, "read_timeout": 4, "retry_total": 2}
+_TABLE_PAUSES: dict[str, Any] = {"retry_backoff_factor": 0.5}  # 0 s, then 1 s
+
+ONCE: dict[str, Any] = {"retry_total": 0}
+"""For one try without retries, as an option of a call."""
+
+REPEATED: dict[str, Any] = {"retry_on_methods": frozenset({"POST"})}
+"""An option of a table's insert or transaction: the SDK retries these too where an answer is lost, as when the service
+had closed the connection meanwhile. A conflict then has to be settled by a read: the row may be our own."""
 
 
 @dataclass(frozen=True)
@@ -33,15 +42,18 @@ class StorageServices:
 
 def connect(settings: StorageSettings, **changes: Any) -> StorageServices:
     """Builds clients and talks to nobody yet; `changes` are the SDKs' own options. Raises InvalidSettings."""
-    table_options = {**_TIMEOUTS, **changes}
-    options = {**table_options, **_REPEATS}
+    table_options = {**_TIMEOUTS, **_TABLE_PAUSES, **changes}
+    options = {**_TIMEOUTS, **changes}
+    retries = options.pop("retry_total")
+    queue_options = {**options, "retry_policy": QueueRetry(1, retry_total=retries, random_jitter_range=1)}
+    options["retry_policy"] = BlobRetry(1, retry_total=retries, random_jitter_range=1)
     if settings.connection_string:
         text = settings.connection_string
         try:
             blobs = BlobServiceClient.from_connection_string(text, **options)
             return StorageServices(
                 blobs,
-                QueueServiceClient.from_connection_string(text, **options),
+                QueueServiceClient.from_connection_string(text, **queue_options),
                 TableServiceClient.from_connection_string(text, **table_options),
                 blobs.credential.account_key,
             )
@@ -55,7 +67,7 @@ def connect(settings: StorageSettings, **changes: Any) -> StorageServices:
     credential: Any = DefaultAzureCredential(managed_identity_client_id=settings.client_id)
     return StorageServices(
         BlobServiceClient(settings.blob_endpoint or "", credential, **options),
-        QueueServiceClient(settings.queue_endpoint or "", credential, **options),
+        QueueServiceClient(settings.queue_endpoint or "", credential, **queue_options),
         TableServiceClient(endpoint=settings.table_endpoint or "", credential=credential, **table_options),
         None,
     )

@@ -22,7 +22,7 @@ from azure.core.exceptions import (
 from azure.data.tables import TableClient, UpdateMode
 
 from video_jobs.errors import Conflict
-from video_jobs.storage.connection import translated
+from video_jobs.storage.connection import REPEATED, translated
 
 _WRITE_ID = "write_id"
 
@@ -58,10 +58,10 @@ class GuardedRows:
         row = with_write_id(fields)
         with translated(what):
             try:
-                return str(self._table.create_entity(row)["etag"])
+                return str(self._table.create_entity(row, **REPEATED)["etag"])
             except ResourceExistsError:
                 return self._own_etag(row, what)
-            except ServiceResponseError:  # an insert is a POST: the SDK leaves it to us to look
+            except ServiceResponseError:  # of the last retry, too
                 if self.get(row["PartitionKey"], row["RowKey"], what) is None:
                     raise
                 return self._own_etag(row, what)

@@ -25,7 +25,7 @@ from video_jobs.job import Job, Status
 from video_jobs.ports import Allowance, IdempotencyEntry, JobPage, StoredJob, StoredQuota
 from video_jobs.quota import Quota
 from video_jobs.storage.claims import CLAIMS_TABLE
-from video_jobs.storage.connection import error_code, translated
+from video_jobs.storage.connection import ONCE, REPEATED, error_code, translated
 from video_jobs.storage.estimates import ESTIMATES_TABLE
 from video_jobs.storage.gates import GATES_TABLE
 from video_jobs.storage.guarded_rows import GuardedRows, RowGone, with_write_id
@@ -65,7 +65,7 @@ class TableJobs:
             operations.append(_quota_operation(allowance))
         with translated(f"storing {job.id}"):
             try:
-                results = self._table.submit_transaction(operations)
+                results = self._table.submit_transaction(operations, **REPEATED)
             except (TableTransactionError, ServiceResponseError) as error:
                 refused = error_code(error) in _REFUSED_BY_WHAT_IS_THERE
                 winner = self.find_entry(job.owner, entry.key_hash) if refused and entry else None
@@ -165,7 +165,7 @@ class TableJobs:
 
     def ping(self) -> None:
         with translated("reading the table of jobs"):
-            next(iter(self._table.query_entities("PartitionKey eq ''", results_per_page=1)), None)
+            next(iter(self._table.query_entities("PartitionKey eq ''", results_per_page=1, **ONCE)), None)
 
     def _read(self, owner: str, job_id: str) -> StoredJob | None:
         row = self._rows.get(owner, job_id, f"reading {job_id}")

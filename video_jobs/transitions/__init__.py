@@ -6,12 +6,15 @@ it is given and from nothing that was read before.
 
 from video_jobs.job import LOST_JOB_GRACE
 from video_jobs.transitions.download import (
+    DOWNLOAD_OVERDUE,
     MOST_OUTPUTS,
-    UNSTARTED_OVERDUE,
+    PROGRESS_EVERY,
     fetch_again,
     output_delayed,
     output_lost,
+    output_progressed,
     output_stored,
+    overdue_from,
 )
 from video_jobs.transitions.generation import (
     NO_OUTPUT_GRACE,
@@ -53,10 +56,11 @@ from video_jobs.transitions.submission import (
 )
 
 __all__ = [
+    "DOWNLOAD_OVERDUE",
     "LOST_JOB_GRACE",
     "MOST_OUTPUTS",
     "NO_OUTPUT_GRACE",
-    "UNSTARTED_OVERDUE",
+    "PROGRESS_EVERY",
     "adopted",
     "alarmed",
     "backend_job_gone",
@@ -82,7 +86,9 @@ __all__ = [
     "notice_unwanted",
     "output_delayed",
     "output_lost",
+    "output_progressed",
     "output_stored",
+    "overdue_from",
     "poisoned",
     "put_back",
     "repaired",

@@ -15,9 +15,12 @@ MOST_OUTPUTS = 10
 _MOST_SUSPECTS = 4  # kinds of bytes, which a server with several ways to a video may send by turns
 _LONGEST_PROBLEM = 500  # characters; with all outputs it has to fit into one property
 
-UNSTARTED_OVERDUE = timedelta(minutes=2)
-"""When nothing has been heard of an output's first fetch message, it is sent again: at worst, a download of
-more than this is made twice beside itself."""
+DOWNLOAD_OVERDUE = timedelta(minutes=2)
+"""How long an output's fetch message may be due without a byte: then it is sent again, since the one before may be
+hidden for ten minutes, with the host that died over it."""
+
+PROGRESS_EVERY = timedelta(minutes=1)
+"""How often a download that lasts notes that bytes still come."""
 
 
 def output_stored(job: Job, now: datetime, which: Output, video: StoredVideo, thumbnail: str | None) -> Job:
@@ -83,18 +86,28 @@ def output_lost(job: Job, now: datetime, which: Output, problem: str) -> Job:
     return _settle(job, now)
 
 
-def fetch_again(job: Job, now: datetime, overdue_after: timedelta) -> Job:
-    """Give each output whose fetch message seems lost a new turn, due now. Zero: each that is still open."""
+def output_progressed(job: Job, now: datetime, which: Output) -> Job:
+    """Bytes of one output are coming."""
+    return _with_output(job, now, replace(_open_output(job, which), progress_at=now))
+
+
+def overdue_from(output: Output) -> datetime | None:
+    """When an open output's download counts as lost unless bytes come until then; None: now."""
+    if output.due_at is None:
+        return None
+    return max(output.due_at, output.progress_at or output.due_at) + DOWNLOAD_OVERDUE
+
+
+def fetch_again(job: Job, now: datetime, *, all_open: bool = False) -> Job:
+    """Give each output whose download seems lost, or each that is open, a new turn, due now."""
     require(job, Status.FETCHING, Status.PENDING_DOWNLOAD)
 
-    def is_overdue(output: Output) -> bool:
-        # The first message of all is the one that a crash may have kept from being sent.
-        patience = min(UNSTARTED_OVERDUE, overdue_after) if output.turn == 0 else overdue_after
-        due = output.due_at is None or now - output.due_at >= patience or not overdue_after
-        return not output.is_settled and due
+    def is_wanted(output: Output) -> bool:
+        overdue = overdue_from(output)
+        return not output.is_settled and (all_open or overdue is None or now >= overdue)
 
     outputs = tuple(
-        replace(output, turn=output.turn + 1, due_at=now) if is_overdue(output) else output
+        replace(output, turn=output.turn + 1, due_at=now) if is_wanted(output) else output
         for output in job.outputs
     )
     return job if outputs == job.outputs else job.evolve(now, outputs=outputs).noting(now, "fetch_again")
