@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError
 
-from video_jobs.errors import FieldProblem, InvalidRequest, RequestTooLarge
+from video_jobs.errors import FieldProblem, InvalidRequest, LengthRequired, RequestTooLarge
 from video_jobs.webhooks.url import LONGEST_URL
 
 _LARGEST_METADATA = 16_000  # UTF-16 units as JSON; a table property holds 32K
@@ -82,6 +83,16 @@ def refuse_beyond(body: bytes, most: int) -> None:
     if len(body) > most:
         message = f"has {len(body)} bytes; at most {most} are taken"
         raise RequestTooLarge.of("body", message, code="body_too_large")
+
+
+def refuse_chunked(headers: Mapping[str, str], body: bytes) -> None:
+    """Raises LengthRequired where a body was sent in chunks: the Functions host hands on an empty one."""
+    if not body and "chunked" in headers.get("transfer-encoding", "").lower():
+        message = (
+            "was sent in chunks, which the Azure Functions host does not hand on. Send it with Content-Length: in "
+            "openai-node give `await toFile(stream)` instead of a stream, with curl a file instead of `-T -`"
+        )
+        raise LengthRequired.of("body", message, code="length_required")
 
 
 def json_object(body: bytes, example: str) -> dict[str, Any]:

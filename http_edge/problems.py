@@ -19,6 +19,7 @@ from video_jobs.errors import (
     InvalidRequest,
     InvalidSettings,
     JobNotFound,
+    LengthRequired,
     NothingToSend,
     NotRetriable,
     ReelkeepError,
@@ -33,10 +34,16 @@ log = logging.getLogger("reelkeep.http")
 JSON = "application/json"
 _PROBLEM = "application/problem+json"
 
+_STATUSES: dict[type[InvalidRequest], int] = {
+    LengthRequired: 411,
+    RequestTooLarge: 413,
+    UnsupportedContentType: 415,
+}
 _TITLES = {
     400: "The request can't be taken as it is",
     404: "Not found",
     409: "The request conflicts with how things stand",
+    411: "The request needs a Content-Length",
     413: "The request is too large",
     415: "The request's content type is not taken",
     422: "The video API refused the job",
@@ -113,7 +120,7 @@ def _translate(error: Exception) -> func.HttpResponse:
             return problem(error.status, error.code, str(error), error.headers)
         case InvalidRequest():
             fields = [{"field": p.field, "message": p.message} for p in error.problems]
-            status = {RequestTooLarge: 413, UnsupportedContentType: 415}.get(type(error), 400)
+            status = _STATUSES.get(type(error), 400)
             return problem(status, error.code, str(error), errors=fields)
         case TooManyJobs():
             return problem(429, "too_many_jobs", str(error), {"Retry-After": str(error.retry_after or 30)})

@@ -11,13 +11,10 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from http_edge.fields import json_object, plain_words, refuse_beyond, shown_name, utf16_units
+from http_edge.fields import json_object, plain_words, refuse_beyond, refuse_chunked, shown_name, utf16_units
 from video_jobs.errors import InvalidRequest, UnsupportedContentType
-from video_jobs.images import LARGEST_IMAGE, measure
+from video_jobs.images import LARGEST_BODY, measure
 from video_jobs.job import InputImage
-
-LARGEST_BODY = LARGEST_IMAGE * 4 // 3 + (1 << 20)
-"""Bytes: an image in base64, and the rest."""
 
 LONGEST_PROMPT = 32_000
 """Characters and UTF-16 units: the video APIs count the first, Table Storage the second."""
@@ -100,6 +97,7 @@ def read_fields(
 
     Raises InvalidRequest or a kind of it.
     """
+    refuse_chunked(headers, body)
     refuse_beyond(body, LARGEST_BODY)
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "application/json":

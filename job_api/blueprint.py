@@ -7,6 +7,7 @@ import asyncio
 import azure.functions as func
 
 from http_edge.answers import job_answer, json_answer, retry_after
+from http_edge.fields import refuse_chunked
 from http_edge.operations import (
     ETAG,
     IF_NONE_MATCH,
@@ -240,6 +241,7 @@ def delete_job_function(req: func.HttpRequest) -> func.HttpResponse:
     problems={
         400: ["invalid_request", "invalid_json", "invalid_sign_in"],
         404: ["backend_job_not_found"],
+        411: ["length_required"],
         413: ["body_too_large"],
         429: ["too_many_jobs"],
         503: ["backend_unavailable"],
@@ -247,8 +249,10 @@ def delete_job_function(req: func.HttpRequest) -> func.HttpResponse:
 )
 @answers_problems
 def import_job_function(req: func.HttpRequest) -> func.HttpResponse:
+    body = req.get_body()
+    refuse_chunked(req.headers, body)
     services = get_services()
-    return job_answer(services, import_job(services, owner_of(req), read_import(req.get_body())), 202)
+    return job_answer(services, import_job(services, owner_of(req), read_import(body)), 202)
 
 
 @blueprint.function_name("list_options")

@@ -53,7 +53,7 @@ _POLL_AFTER = Header(
     bodies=[Body(CreateVideo), Body(CreateVideo, FORM, files=["input_reference"])],
     answers={
         200: Answer("The video", Video, headers=[_POLL_AFTER]),
-        **error_answers(400, 409, 413, 415, 429),
+        **error_answers(400, 409, 411, 413, 415, 429),
     },
     answers_problems=False,
 )

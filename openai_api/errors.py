@@ -18,6 +18,7 @@ from video_jobs.errors import (
     InvalidRequest,
     InvalidSettings,
     JobNotFound,
+    LengthRequired,
     ReelkeepError,
     RequestTooLarge,
     StorageUnavailable,
@@ -26,6 +27,12 @@ from video_jobs.errors import (
 )
 
 log = logging.getLogger("reelkeep.door")
+
+_STATUSES: dict[type[InvalidRequest], int] = {
+    LengthRequired: 411,
+    RequestTooLarge: 413,
+    UnsupportedContentType: 415,
+}
 
 _BAD_REQUEST = "invalid_request_error"
 _SERVER = "server_error"
@@ -118,7 +125,7 @@ def _translate(error: Exception) -> func.HttpResponse:
             return error_answer(error.status, error.code, str(error), error.param, error.headers)
         case InvalidRequest():
             named = [(_PARAMS.get(p.field, p.field), p.message) for p in error.problems]
-            status = {RequestTooLarge: 413, UnsupportedContentType: 415}.get(type(error), 400)
+            status = _STATUSES.get(type(error), 400)
             message = "; ".join(f"{field}: {words}" for field, words in named)
             return error_answer(status, error.code, message, named[0][0])
         case JobNotFound():

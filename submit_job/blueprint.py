@@ -38,6 +38,7 @@ blueprint = func.Blueprint()
     problems={
         400: ["invalid_request", "invalid_json", "invalid_sign_in"],
         409: ["idempotency_key_reused"],
+        411: ["length_required"],
         413: ["body_too_large"],
         415: ["unsupported_media_type"],
         422: ["model_retired", "moderation_blocked", "backend_rejected"],

@@ -41,6 +41,10 @@ class RequestTooLarge(InvalidRequest):
     """More bytes than are taken."""
 
 
+class LengthRequired(InvalidRequest):
+    """A body without a length, which does not arrive."""
+
+
 class UnsupportedContentType(InvalidRequest):
     """Neither JSON nor a form."""
 

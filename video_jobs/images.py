@@ -9,6 +9,8 @@ import imagesize
 from video_jobs.errors import InvalidRequest
 
 LARGEST_IMAGE = 20 * 1024 * 1024
+LARGEST_BODY = LARGEST_IMAGE * 4 // 3 + (1 << 20)
+"""Bytes of a request: an image in base64, and the rest."""
 """Bytes; what the video APIs take."""
 
 

@@ -24,6 +24,7 @@ from video_jobs.doctor.printer import Printer, Row
 from video_jobs.doctor.retirement import check_retirement
 from video_jobs.doctor.settings_check import NAMES, check_host_json, check_settings
 from video_jobs.doctor.wire import Look
+from video_jobs.images import LARGEST_BODY
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = json.loads((ROOT / "local.settings.example.json").read_text())["Values"]
@@ -116,8 +117,33 @@ def test_a_backend_with_a_key_that_is_never_sent_is_told(tmp_path: Path) -> None
 
 
 def test_the_doctor_knows_every_setting_of_its_prefixes() -> None:
-    of_the_host = {"AzureWebJobsStorage", "FUNCTIONS_WORKER_RUNTIME", "PYTHON_THREADPOOL_THREAD_COUNT"}
+    of_the_host = {
+        "AzureWebJobsStorage",
+        "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT",
+        "FUNCTIONS_WORKER_RUNTIME",
+        "PYTHON_THREADPOOL_THREAD_COUNT",
+    }
     assert set(EXAMPLE) - of_the_host <= set(NAMES)
+
+
+@pytest.mark.parametrize(
+    ("value", "mark", "words"),
+    [
+        ("", Mark.WARNING, "2.6 GB"),
+        ("many", Mark.WRONG, "no number"),
+        ("9" * 4000, Mark.WRONG, "no number"),
+        (str(LARGEST_BODY - 1), Mark.WARNING, "bare 500"),
+        (str(200 << 20), Mark.WARNING, "after it is in memory"),
+        (EXAMPLE["FUNCTIONS_REQUEST_BODY_SIZE_LIMIT"], None, None),
+    ],
+)
+def test_the_hosts_limit_of_a_body_is_judged(
+    tmp_path: Path, value: str, mark: Mark | None, words: str | None
+) -> None:
+    found = settings_findings(tmp_path, WEBSITE_SITE_NAME="app", FUNCTIONS_REQUEST_BODY_SIZE_LIMIT=value)
+    told = [each for each in found if "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT" in each.words]
+    assert [each.mark for each in told] == ([] if mark is None else [mark])
+    assert all(words is not None and words in each.words for each in told)
 
 
 def test_the_app_brings_a_host_json_that_fits() -> None:

@@ -15,13 +15,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from http_edge.fields import validated
-from http_edge.submissions import LARGEST_BODY, LONGEST_PROMPT, from_data_url
+from http_edge.submissions import LONGEST_PROMPT, from_data_url
 from openai_api.request import read_create
 from submit_job.request import SubmitRequest, read_submission
 from tests.unit.examples import moderately_many
 from tests.unit.test_openai_videos_door import BACKENDS
-from video_jobs.errors import InvalidRequest, RequestTooLarge, UnsupportedContentType
-from video_jobs.images import LARGEST_IMAGE
+from video_jobs.errors import InvalidRequest, LengthRequired, RequestTooLarge, UnsupportedContentType
+from video_jobs.images import LARGEST_BODY, LARGEST_IMAGE
 from video_jobs.job import InputImage
 from video_jobs.submit import Submission
 
@@ -455,6 +455,20 @@ def test_a_body_beyond_the_limit_is_refused_unread(headers: dict[str, str]):
     with pytest.raises(RequestTooLarge) as error:
         read_submission(headers, bytes(LARGEST_BODY + 1), no_form)
     assert error.value.code == "body_too_large"
+
+
+@pytest.mark.parametrize("headers", [JSON, FORM, {}])
+@pytest.mark.parametrize("coding", ["chunked", "gzip, Chunked"])
+def test_a_body_that_was_sent_in_chunks_and_did_not_arrive_is_said(headers: dict[str, str], coding: str):
+    with pytest.raises(LengthRequired) as error:
+        read_submission({**headers, "transfer-encoding": coding}, b"", no_form)
+    assert error.value.code == "length_required"
+    assert "Content-Length" in str(error.value)
+    assert "toFile" in str(error.value)
+
+
+def test_a_chunked_body_that_did_arrive_is_taken():
+    assert send({"prompt": "a boat"}, **{"transfer-encoding": "chunked"}).prompt == "a boat"
 
 
 @pytest.mark.parametrize("key", ["k", "3f0c9a7b-e1d2-4568-9c1a-7d1f0b2e4a55", "k" * 255, "!~"])

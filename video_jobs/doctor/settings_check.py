@@ -14,6 +14,7 @@ from video_jobs.doctor.configuration import Configuration
 from video_jobs.doctor.environment import Environment
 from video_jobs.doctor.findings import Finding, right, warning, wrong
 from video_jobs.doctor.network import is_local
+from video_jobs.images import LARGEST_BODY
 from video_jobs.settings import Settings
 from video_jobs.storage_settings import StorageSettings
 
@@ -47,6 +48,12 @@ _SHORT_CREATE = 30  # seconds; a create with a picture takes several
 _SHORT_FETCH = 60  # seconds
 _TO_SPARE = 60  # seconds between a download's deadline and the function's
 _SLOWEST_POLLING = 10  # seconds
+
+
+_BODY_LIMIT = "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT"
+_FITTING_BODY_LIMIT = (
+    32 << 20
+)  # bytes: a little more than the app takes, so that it says itself what is too large
 
 
 def check_settings(environment: Environment, configuration: Configuration, app: Path) -> Iterator[Finding]:
@@ -161,6 +168,26 @@ def _runtime(environment: Environment) -> Iterator[Finding]:
     if hosted and not values.get("PYTHON_THREADPOOL_THREAD_COUNT", "").strip():
         words = "PYTHON_THREADPOOL_THREAD_COUNT is not set: on one core five handlers run at once, downloads included."
         yield warning("host", words, "Set it to 32.")
+    if hosted or _BODY_LIMIT in values:
+        yield from _body_limit(values.get(_BODY_LIMIT, "").strip())
+
+
+def _body_limit(text: str) -> Iterator[Finding]:
+    """The host reads a whole body into its memory and the worker's before any check of the app."""
+    advice = f"Set it to {_FITTING_BODY_LIMIT} (bytes)."
+    if not text:
+        words = f"{_BODY_LIMIT} is not set: a body of 100 MB, sent by anybody, takes 2.6 GB of memory."
+        yield warning("host", words, advice)
+    elif not (text.isascii() and text.isdecimal() and len(text) < 16):
+        yield wrong("host", f"{_BODY_LIMIT} is no number of bytes.", advice)
+    elif int(text) < LARGEST_BODY:
+        words = (
+            f"{_BODY_LIMIT} is {int(text)}, and the app takes {LARGEST_BODY}: larger images get a bare 500."
+        )
+        yield warning("host", words, advice)
+    elif int(text) > 2 * _FITTING_BODY_LIMIT:
+        words = f"{_BODY_LIMIT} is {int(text)}: the app refuses what has more than {LARGEST_BODY}, after it is in memory."
+        yield warning("host", words, advice)
 
 
 def check_host_json(path: Path, settings: Settings | None) -> Iterator[Finding]:
