@@ -14,14 +14,12 @@ from functools import cache, cached_property
 from typing import Any
 from unittest.mock import patch
 
-import azure.functions as func
 from jsonschema_rs import Draft202012Validator
 
 from http_edge.contract import HttpFunction, http_functions, openapi
 from http_edge.operations import Operation
-from local.function_host.bindings import Function
-from local.function_host.http_messages import Answer, answer_of
-from local.function_host.invocations import Invoker
+from local.function_host.calls import Answer, HttpCall, Invocation
+from local.function_host.functions import Functions
 
 _ALWAYS_ALLOWED = {"content-type", "cache-control"}
 
@@ -121,17 +119,17 @@ class ContractWatch:
         self.found: list[str] = []
 
     def begin(self) -> None:
-        call = Invoker.call_on_pool
+        run = Functions.run
 
-        def call_and_look(invoker: Invoker, function: Function, argument: Any) -> Any:
-            result = call(invoker, function, argument)
+        def run_and_check(functions: Functions, invocation: Invocation) -> Answer | None:
+            answer = run(functions, invocation)
+            call, handler = invocation.call, functions.handler(invocation.function)
             # Tests of the host itself have functions of their own, which promise nothing.
-            if Operation.of(function.handler) is not None and isinstance(argument, func.HttpRequest):
-                answer = answer_of(result)
-                self.found += self._contract.wrong_with(function.name, argument.method, answer)
-            return result
+            if Operation.of(handler) is not None and isinstance(call, HttpCall) and answer is not None:
+                self.found += self._contract.wrong_with(invocation.function, call.method, answer)
+            return answer
 
-        self._stack.enter_context(patch.object(Invoker, "call_on_pool", call_and_look))
+        self._stack.enter_context(patch.object(Functions, "run", run_and_check))
 
     def end(self) -> None:
         self._stack.close()

@@ -31,7 +31,7 @@ BACKLOG_AGAIN = timedelta(seconds=30)
 _GROWTH = 0.15  # for each second that has passed
 _SLOWEST_POLL = 20.0
 _CLOSELY = 2.0  # while others wait for the slot
-_WORTH_A_LOOK = 0.36  # by which an end may be seen later, to save one look
+_WORTH_A_LOOK = 0.35  # by which an end may be seen later, to save one look
 _QUICK_FAILURE = 10.0  # after which a look tells of one
 _SLOWEST_BEFORE = 60.0  # any end that is known of
 _PAST_ALL = 5.0  # when it takes longer than any that is known of; growing

@@ -1,56 +1,88 @@
 """python -m local.function_host [--port 7071] [--app-root DIR] [--lease-seconds N] [--function-key KEY]"""
 
+from __future__ import annotations
+
 import argparse
-import importlib
 import json
 import logging
 import os
 import signal
 import sys
-import time
+import threading
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
 
-import azure.functions as func
-
+from local.function_host.console import log_to_stderr
 from local.function_host.errors import AppError, HostJsonError
 from local.function_host.host import LEASE_SECONDS, FunctionHost
 from local.function_host.host_json import HostJson
 from local.function_host.keys import AccessKeys
+from local.function_host.storage_watch import watch_storage
+from local.function_host.workers import WorkerProcess
 
 log = logging.getLogger("local.function_host")
 
 
-class _StopRequest(BaseException):
-    """Ctrl-C or SIGTERM; not an Exception, so that nothing on the way takes it for an error."""
+class _End:
+    """Why the host is to end: a signal, a third crash of the worker, storage that is gone."""
+
+    def __init__(self) -> None:
+        self._wanted = threading.Event()
+
+    def ask(self, why: str) -> None:
+        log.warning("Stopping: %s", why)
+        self._wanted.set()
+
+    def on_signal(self, number: int, frame: FrameType | None) -> None:
+        for each in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(each, _exit_at_once)
+        self._wanted.set()
+
+    @property
+    def is_wanted(self) -> bool:
+        return self._wanted.is_set()
+
+    def wait(self) -> None:
+        # In pieces: a signal's handler runs in this thread, between two of them.
+        while not self._wanted.wait(1.0):
+            pass
 
 
 def main() -> int:
     """Run the app until it is told to stop. The exit code: 0, or 1 for an app that cannot be run."""
     options = _options()
     app_root: Path = options.app_root.resolve()
-    signal.signal(signal.SIGINT, _request_stop)
-    signal.signal(signal.SIGTERM, _request_stop)
+    end = _End()
+    signal.signal(signal.SIGINT, end.on_signal)
+    signal.signal(signal.SIGTERM, end.on_signal)
     try:
         os.chdir(app_root)
         settings = HostJson.read(app_root / "host.json")
-        _log_to_stderr(settings.log_level)
+        log_to_stderr(settings.logs)
         load_settings(app_root / "local.settings.json")
-        host = FunctionHost(
-            load_app(app_root),
-            host_json=settings,
-            port=options.port,
-            lease_seconds=options.lease_seconds,
-            app_root=app_root,
-            keys=AccessKeys(options.function_key, options.master_key),
+        worker = WorkerProcess(
+            app_root, settings.logs, lambda: end.ask("the worker died for the third time in half an hour")
         )
+        try:
+            host = FunctionHost(
+                worker,
+                host_json=settings,
+                port=options.port,
+                lease_seconds=options.lease_seconds,
+                app_root=app_root,
+                keys=AccessKeys(options.function_key, options.master_key),
+            )
+        except BaseException:
+            worker.close()
+            raise
     except (AppError, HostJsonError, OSError, ValueError) as error:
         print(f"The function host cannot start: {error}", file=sys.stderr)
         return 1
-    except _StopRequest:
-        return 0
-    return _serve(host)
+    _serve(host, end)
+    # The interpreter would wait for the threads of what was left behind.
+    logging.shutdown()
+    sys.stdout.flush()
+    os._exit(0)
 
 
 def load_settings(path: Path) -> None:
@@ -68,56 +100,22 @@ def load_settings(path: Path) -> None:
         raise AppError(f"{path} must be an object whose Values are strings: {error}") from error
 
 
-def load_app(app_root: Path) -> func.FunctionApp:
-    """Import function_app from the app root and find the one FunctionApp in it.
-
-    Raises AppError when it is missing or not the only one.
-    """
-    if not (app_root / "function_app.py").is_file():
-        raise AppError(f"There is no function_app.py in {app_root}. Name its folder with --app-root.")
-    if str(app_root) not in sys.path:
-        sys.path.insert(0, str(app_root))
-    module = importlib.import_module("function_app")
-    apps = {id(value): value for value in vars(module).values() if isinstance(value, func.FunctionApp)}
-    if len(apps) != 1:
-        raise AppError(f"function_app.py must hold one FunctionApp, and it holds {len(apps)}.")
-    return next(iter(apps.values()))
-
-
-def _serve(host: FunctionHost) -> int:
-    try:
-        host.start()
+def _serve(host: FunctionHost, end: _End) -> None:
+    starting = threading.Thread(target=host.start, name="start", daemon=True)
+    starting.start()
+    while starting.is_alive() and not end.is_wanted:
+        starting.join(0.1)
+    if not end.is_wanted:
         print("Functions:", *host.describe(), sep="\n  ", flush=True)
         print(f"Ready on {host.url} (Ctrl-C stops it)", flush=True)
-        while True:
-            time.sleep(3600)
-    except _StopRequest:
-        log.warning("Stopping: waiting for what runs; a second Ctrl-C ends it at once")
-        finished = host.stop()
-    if not finished:
-        # The interpreter would wait for the threads of what was left behind.
-        logging.shutdown()
-        os._exit(0)
-    return 0
+        if host.storage_endpoint is not None:
+            watch_storage(host.storage_endpoint, lambda: end.ask("storage refuses connections"))
+        end.wait()
+    host.stop()
 
 
-def _request_stop(number: int, frame: FrameType | None) -> NoReturn:
-    for each in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(each, _exit_at_once)
-    raise _StopRequest
-
-
-def _exit_at_once(number: int, frame: FrameType | None) -> NoReturn:
+def _exit_at_once(number: int, frame: FrameType | None) -> None:
     os._exit(128 + number)
-
-
-def _log_to_stderr(level: int) -> None:
-    logging.basicConfig(
-        level=level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
-    # These tell of every single request to the storage.
-    for chatty in ("azure.core", "azure.identity", "urllib3"):
-        logging.getLogger(chatty).setLevel(max(level, logging.WARNING))
 
 
 def _options() -> argparse.Namespace:

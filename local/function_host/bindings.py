@@ -12,15 +12,12 @@ import azure.functions as func
 
 from local.function_host.errors import AppError
 
-Handler = Callable[..., Any]
-
 
 @dataclass(frozen=True)
-class Function:
-    """A function of the app: its name, the callable, and how its arguments are called."""
+class Handler:
+    """A function of the app, and how its arguments are called."""
 
-    name: str
-    handler: Handler
+    function: Callable[..., Any]
     trigger_argument: str
     wants_context: bool
 
@@ -29,7 +26,7 @@ class Function:
 class HttpTrigger:
     """Methods are upper case; None means that any method is answered, as in Azure."""
 
-    function: Function
+    function: str
     route: str
     methods: tuple[str, ...] | None
     auth_level: str
@@ -39,7 +36,7 @@ class HttpTrigger:
 class QueueTrigger:
     """connection names the setting that holds the connection string."""
 
-    function: Function
+    function: str
     queue_name: str
     connection: str
 
@@ -48,7 +45,7 @@ class QueueTrigger:
 class TimerTrigger:
     """schedule is an NCRONTAB expression: six fields, seconds first."""
 
-    function: Function
+    function: str
     schedule: str
     run_on_startup: bool
 
@@ -62,29 +59,30 @@ class Triggers:
     timers: tuple[TimerTrigger, ...] = ()
 
 
-def read_app(app: func.FunctionApp) -> Triggers:
-    """Build the app's functions and read their bindings.
+def read_app(app: func.FunctionApp) -> tuple[Triggers, dict[str, Handler]]:
+    """Build the app's functions and read their bindings. The functions stand under their names.
 
     Raises AppError for a binding, or an argument, that this host does not know.
     """
     http: list[HttpTrigger] = []
     queues: list[QueueTrigger] = []
     timers: list[TimerTrigger] = []
+    handlers: dict[str, Handler] = {}
     for built in app.get_functions():
         name = str(built.get_function_name())
         bindings = json.loads(built.get_function_json())["bindings"]
         binding = _only_trigger(name, bindings)
-        function = _function(name, built.get_user_function(), binding["name"])
+        handlers[name] = _handler(name, built.get_user_function(), binding["name"])
         match binding["type"]:
             case "httpTrigger":
-                http.append(_http(function, binding))
+                http.append(_http(name, binding))
             case "queueTrigger":
                 queue = resolve(binding["queueName"], name)
-                queues.append(QueueTrigger(function, queue, binding["connection"]))
+                queues.append(QueueTrigger(name, queue, binding["connection"]))
             case "timerTrigger":
                 schedule = resolve(binding["schedule"], name)
-                timers.append(TimerTrigger(function, schedule, bool(binding.get("runOnStartup"))))
-    return Triggers(tuple(http), tuple(queues), tuple(timers))
+                timers.append(TimerTrigger(name, schedule, bool(binding.get("runOnStartup"))))
+    return Triggers(tuple(http), tuple(queues), tuple(timers)), handlers
 
 
 def resolve(value: str, function_name: str) -> str:
@@ -113,24 +111,24 @@ def _only_trigger(name: str, bindings: Sequence[Mapping[str, Any]]) -> Mapping[s
     return next(binding for binding in bindings if binding["type"] in known)
 
 
-def _function(name: str, handler: Handler, argument: str) -> Function:
-    parameters = inspect.signature(handler).parameters.values()
+def _handler(name: str, function: Callable[..., Any], argument: str) -> Handler:
+    parameters = inspect.signature(function).parameters.values()
     required = {each.name for each in parameters if each.default is each.empty and each.kind not in _VARIADIC}
     if argument not in {each.name for each in parameters}:
         raise AppError(f"Function {name} has no argument {argument}, which its trigger is bound to.")
     if unbound := required - {argument, "context"}:
         raise AppError(f"Function {name}: nothing is bound to its argument {', '.join(sorted(unbound))}.")
-    return Function(name, handler, argument, wants_context="context" in required and argument != "context")
+    return Handler(function, argument, wants_context="context" in required and argument != "context")
 
 
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
-def _http(function: Function, binding: Mapping[str, Any]) -> HttpTrigger:
+def _http(function: str, binding: Mapping[str, Any]) -> HttpTrigger:
     methods = binding.get("methods")
     return HttpTrigger(
         function,
-        route=binding.get("route") or function.name,
+        route=binding.get("route") or function,
         methods=tuple(method.upper() for method in methods) if methods else None,
         auth_level=str(binding.get("authLevel", "function")).lower(),
     )

@@ -5,25 +5,15 @@ https://learn.microsoft.com/azure/azure-functions/functions-host-json
 """
 
 import json
-import logging
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Self, cast
 
 from local.function_host.errors import HostJsonError
+from local.function_host.log_filter import LogFilter
 
 MAX_BATCH = 32  # Queue Storage hands out no more at once.
-
-LOG_LEVELS = {
-    "trace": logging.DEBUG,
-    "debug": logging.DEBUG,
-    "information": logging.INFO,
-    "warning": logging.WARNING,
-    "error": logging.ERROR,
-    "critical": logging.CRITICAL,
-    "none": logging.CRITICAL + 10,
-}
 
 _TIME_SPAN = re.compile(r"(?:(\d+)\.)?(\d{1,2}):(\d{1,2})(?::(\d{1,2}(?:\.\d+)?))?")
 
@@ -64,7 +54,9 @@ class HostJson:
     route_prefix: str = "api"
     queues: QueueOptions = field(default_factory=QueueOptions)
     function_timeout: float | None = 300.0
-    log_level: int = logging.INFO
+    most_outstanding: int | None = None  #: HTTP requests that are being answered or wait; more get 429
+    most_concurrent: int | None = None
+    logs: LogFilter = field(default_factory=LogFilter)
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -80,9 +72,9 @@ class HostJson:
     @classmethod
     def parse(cls, document: Any) -> Self:
         """Take the known settings out of the parsed file. Raises HostJsonError."""
-        queues = _Section(document, "extensions.queues")
+        queues, http = _Section(document, "extensions.queues"), _Section(document, "extensions.http")
         return cls(
-            route_prefix=_Section(document, "extensions.http").string("routePrefix", "api").strip("/"),
+            route_prefix=http.string("routePrefix", "api").strip("/"),
             queues=QueueOptions(
                 batch_size=queues.integer("batchSize", 16),
                 new_batch_threshold=queues.optional_integer("newBatchThreshold"),
@@ -94,7 +86,9 @@ class HostJson:
                 ),
             ),
             function_timeout=_Section(document).timeout("functionTimeout", 300.0),
-            log_level=_Section(document, "logging.logLevel").level("default", logging.INFO),
+            most_outstanding=http.limit("maxOutstandingRequests"),
+            most_concurrent=http.limit("maxConcurrentRequests"),
+            logs=LogFilter.parse(_Section(document, "logging").values),
         )
 
 
@@ -107,10 +101,10 @@ class _Section:
             document = document.get(name, {}) if isinstance(document, dict) else document
         if not isinstance(document, dict):
             raise HostJsonError(f"host.json: {path or 'the file'} must be an object")
-        self._values: dict[str, Any] = document
+        self.values: dict[str, Any] = document
 
     def string(self, name: str, default: str) -> str:
-        value = self._values.get(name, default)
+        value = self.values.get(name, default)
         if not isinstance(value, str):
             raise self._wrong(name, "a string")
         return value
@@ -120,13 +114,13 @@ class _Section:
         return default if value is None else value
 
     def optional_integer(self, name: str) -> int | None:
-        value = self._values.get(name)
+        value = self.values.get(name)
         if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
             raise self._wrong(name, "a whole number")
         return value
 
     def seconds(self, name: str, default: float) -> float:
-        if name not in self._values:
+        if name not in self.values:
             return default
         match = _TIME_SPAN.fullmatch(self.string(name, ""))
         if match is None:
@@ -135,19 +129,18 @@ class _Section:
         return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
 
     def timeout(self, name: str, default: float) -> float | None:
-        if self._values.get(name) in ("-1", -1):
+        if self.values.get(name) in ("-1", -1):
             return None
         seconds = self.seconds(name, default)
         if seconds <= 0:
             raise self._wrong(name, 'longer than nothing; "-1" means without limit')
         return seconds
 
-    def level(self, name: str, default: int) -> int:
-        level = LOG_LEVELS.get(self.string(name, "").lower(), default)
-        if name in self._values and self.string(name, "").lower() not in LOG_LEVELS:
-            raise self._wrong(name, "one of " + ", ".join(word.capitalize() for word in LOG_LEVELS))
-        return level
+    def limit(self, name: str) -> int | None:
+        """-1, and nothing, mean without limit."""
+        value = self.optional_integer(name)
+        return None if value is None or value < 0 else value
 
     def _wrong(self, name: str, expected: str) -> HostJsonError:
         where = f"{self._path}.{name}" if self._path else name
-        return HostJsonError(f"host.json: {where} must be {expected}, not {self._values.get(name)!r}")
+        return HostJsonError(f"host.json: {where} must be {expected}, not {self.values.get(name)!r}")

@@ -17,10 +17,15 @@ class AccessKeys:
     master: str | None = field(default=None, repr=False)
 
     def admit(self, auth_level: str, headers: Mapping[str, str], query: Mapping[str, str]) -> bool:
-        """Whether a request may call a function of that level; header names are lower case."""
+        """Whether a request may call a function of that level; header names are lower case.
+
+        Measured at the real host: case and blanks don't matter, the parameter's name may be in any case, of a key that
+        is sent twice the first counts.
+        """
         if auth_level == "anonymous" or not (self.function or self.master):
             return True
+        by_query = next((value for name, value in query.items() if name.lower() == "code"), "")
         # Both at once: the header counts, and the parameter is not looked at.
-        given = headers.get("x-functions-key", query.get("code", ""))
+        given = headers.get("x-functions-key", by_query).partition(",")[0].strip().lower()
         taken = (self.master,) if auth_level == "admin" else (self.function, self.master)
-        return any(hmac.compare_digest(given.encode(), key.encode()) for key in taken if key)
+        return any(hmac.compare_digest(given.encode(), key.lower().encode()) for key in taken if key)

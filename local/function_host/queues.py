@@ -1,7 +1,9 @@
 """Queue triggers: one listener a queue function.
 
 It fetches a batch whenever few enough messages are being processed, and settles each by itself: done
-is deleted, failed becomes visible again, and what failed too often goes to ``<queue>-poison``.
+is deleted, failed becomes visible again, and what failed too often goes to ``<queue>-poison``. A queue
+that is a poison queue itself has none: what fails there comes back when its lease is over, until it
+expires. It creates no queue but a poison queue: one that is not there is asked for again and again.
 https://learn.microsoft.com/azure/azure-functions/functions-bindings-storage-queue-trigger
 """
 
@@ -9,21 +11,24 @@ import base64
 import logging
 import random
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 
-from azure.core.exceptions import AzureError, HttpResponseError, ResourceExistsError
-from azure.functions.queue import QueueMessage as FunctionMessage
+from azure.core.exceptions import AzureError, HttpResponseError, ResourceExistsError, ResourceNotFoundError
 from azure.storage.queue import LinearRetry, QueueClient, QueueMessage, QueueServiceClient
 
 from local.function_host.bindings import QueueTrigger
+from local.function_host.calls import QueueCall
+from local.function_host.dispatcher import Dispatcher
+from local.function_host.functions import FunctionFailedError
 from local.function_host.host_json import QueueOptions
-from local.function_host.invocations import FunctionFailedError, Invoker
 from local.function_host.leases import Lease, LeaseKeeper, LeaseLostError, brief
+from local.function_host.workers import WorkerGoneError
 
 log = logging.getLogger(__name__)
 
 SHORTEST_POLL_SECONDS = 0.1
-NEVER_EXPIRES = -1
+_POISON = "-poison"
 
 
 def connect(connection_string: str) -> QueueServiceClient:
@@ -48,16 +53,23 @@ class QueueListener:
         service: QueueServiceClient,
         options: QueueOptions,
         lease_seconds: int,
-        invoker: Invoker,
+        dispatcher: Dispatcher,
         keeper: LeaseKeeper,
     ) -> None:
+        self.queue_name = trigger.queue_name
+        self.on_poison: Callable[[str], None] = lambda queue_name: (
+            None
+        )  #: told of a queue that has a message more
         self._function = trigger.function
         self._queue = service.get_queue_client(trigger.queue_name)
-        self._poison = service.get_queue_client(f"{trigger.queue_name}-poison")
+        is_poison = trigger.queue_name.endswith(_POISON)
+        self._poison = None if is_poison else service.get_queue_client(trigger.queue_name + _POISON)
         self._options = options
         self._lease_seconds = lease_seconds
-        self._invoker = invoker
+        self._dispatcher = dispatcher
         self._keeper = keeper
+        self._pool = ThreadPoolExecutor(options.batch_size + options.threshold, f"queue-{trigger.queue_name}")
+        self._woken = threading.Event()
         self._stopping = threading.Event()
         # Held from the request for messages until they are counted, so that idle() never looks between.
         self._receiving = threading.Lock()
@@ -66,18 +78,22 @@ class QueueListener:
         self._thread = threading.Thread(target=self._listen, name=f"queue-{trigger.queue_name}", daemon=True)
 
     def start(self) -> None:
-        """Create the queue when it is missing, and listen."""
-        try:
-            _create(self._queue)
-        except AzureError as error:
-            log.warning("Queue %s: the storage does not answer yet: %s", self._queue.queue_name, brief(error))
         self._thread.start()
 
     def stop(self) -> None:
         """Take no more messages; those that are here are processed to their end."""
         self._stopping.set()
+        self._woken.set()
         with self._settled:
             self._settled.notify_all()
+
+    def close(self) -> None:
+        """Let go of the threads. What still runs is not waited for."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def wake(self) -> None:
+        """Look at once: the queue has a message more."""
+        self._woken.set()
 
     @property
     def running(self) -> bool:
@@ -93,7 +109,10 @@ class QueueListener:
     def idle(self) -> bool:
         """Whether no message is here, and none visible in the queue. Raises AzureError."""
         with self._receiving:
-            return self.in_process == 0 and not self._queue.peek_messages(max_messages=1)
+            try:
+                return self.in_process == 0 and not self._queue.peek_messages(max_messages=1)
+            except ResourceNotFoundError:
+                return True
 
     def _listen(self) -> None:
         pause = SHORTEST_POLL_SECONDS
@@ -105,7 +124,7 @@ class QueueListener:
                 if healthy:
                     log.warning(
                         "Queue %s: receiving fails, trying on: %s",
-                        self._queue.queue_name,
+                        self.queue_name,
                         brief(error),
                         exc_info=not isinstance(error, AzureError),
                     )
@@ -117,8 +136,11 @@ class QueueListener:
             if found:
                 pause = SHORTEST_POLL_SECONDS
             else:
-                self._stopping.wait(pause * random.uniform(0.8, 1.0))
+                self._woken.wait(pause * random.uniform(0.8, 1.0))
                 pause = min(pause * 2, self._options.max_polling_interval)
+                if self._woken.is_set() and not self._stopping.is_set():
+                    self._woken.clear()
+                    pause = SHORTEST_POLL_SECONDS
 
     def _wait_for_room(self) -> bool:
         """Wait until a new batch may be fetched; False when there will be none any more."""
@@ -135,12 +157,11 @@ class QueueListener:
             except HttpResponseError as error:
                 if getattr(error, "error_code", None) != "QueueNotFound":
                     raise
-                _create(self._queue)
                 return 0
             for message in messages:
                 with self._settled:
                     self._in_process += 1
-                self._invoker.submit(self._process, Lease(self._queue, message, self._lease_seconds))
+                self._pool.submit(self._process, Lease(self._queue, message, self._lease_seconds))
             return len(messages)
 
     def _get_messages(self) -> list[QueueMessage]:
@@ -151,7 +172,7 @@ class QueueListener:
         return list(next(iter(pages), ()))
 
     def _process(self, lease: Lease) -> None:
-        queue, message = self._queue.queue_name, lease.message
+        queue, message = self.queue_name, lease.message
         try:
             with self._keeper.keeping(lease):
                 self._run_and_settle(lease)
@@ -174,24 +195,31 @@ class QueueListener:
 
     def _run_and_settle(self, lease: Lease) -> None:
         message, tries = lease.message, lease.message.dequeue_count or 1
-        if tries > self._options.max_dequeue_count:
+        if tries > self._options.max_dequeue_count and self._poison is not None:
             # A host was killed in the last try, and nobody was left to move it.
-            self._move_to_poison(lease, "its last try never ended")
+            self._give_up(lease, "its last try never ended")
             return
         try:
             body = self._decode(message.content)
         except ValueError:
-            self._move_to_poison(lease, "its body is not base64 (extensions.queues.messageEncoding)")
+            self._give_up(lease, "its body is not base64 (extensions.queues.messageEncoding)")
             return
         try:
-            self._invoker.call(self._function, _as_argument(message, body))
-        except FunctionFailedError:
-            if tries >= self._options.max_dequeue_count:
-                self._move_to_poison(lease, f"it failed {tries} times")
-            else:
-                lease.release(self._options.visibility_timeout)
+            body.decode()  # the real host makes text of it before Python sees anything
+            self._dispatcher.call(self._function, _as_call(message, body))
+        except UnicodeDecodeError:
+            log.error("Executed '%s' (Failed): the message's bytes are not UTF-8", self._function)
+        except (FunctionFailedError, WorkerGoneError):
+            pass  # logged by whoever ran it
         else:
             lease.delete()
+            return
+        if self._poison is None:
+            return  # nobody releases it: it comes back when the lease is over
+        if tries >= self._options.max_dequeue_count:
+            self._give_up(lease, f"it failed {tries} times")
+        else:
+            lease.release(self._options.visibility_timeout)
 
     def _decode(self, content: str) -> bytes:
         """Raises ValueError for what is not base64."""
@@ -199,18 +227,17 @@ class QueueListener:
             return content.encode()
         return base64.b64decode("".join(content.split()), validate=True)
 
-    def _move_to_poison(self, lease: Lease, reason: str) -> None:
-        log.error(
-            "Queue %s: message %s goes to %s: %s",
-            self._queue.queue_name,
-            lease.message.id,
-            self._poison.queue_name,
-            reason,
-        )
+    def _give_up(self, lease: Lease, reason: str) -> None:
+        if self._poison is None:
+            log.error("Queue %s: message %s stays hidden: %s", self.queue_name, lease.message.id, reason)
+            return
+        poison = self._poison.queue_name
+        log.error("Queue %s: message %s goes to %s: %s", self.queue_name, lease.message.id, poison, reason)
         _create(self._poison)
-        # Copied first: between the two it exists twice rather than never.
-        self._poison.send_message(lease.message.content, time_to_live=NEVER_EXPIRES)
+        # Copied first: between the two it exists twice rather than never. Without a time to live it is kept for a week.
+        self._poison.send_message(lease.message.content)
         lease.delete()
+        self.on_poison(poison)
 
 
 def _create(queue: QueueClient) -> None:
@@ -221,13 +248,13 @@ def _create(queue: QueueClient) -> None:
     log.info("Queue %s: created", queue.queue_name)
 
 
-def _as_argument(message: QueueMessage, body: bytes) -> FunctionMessage:
-    return FunctionMessage(
+def _as_call(message: QueueMessage, body: bytes) -> QueueCall:
+    return QueueCall(
         id=message.id,
         body=body,
-        dequeue_count=message.dequeue_count,
+        dequeue_count=message.dequeue_count or 1,
         insertion_time=message.inserted_on,
         expiration_time=message.expires_on,
         time_next_visible=message.next_visible_on,
-        pop_receipt=message.pop_receipt,
+        pop_receipt=message.pop_receipt or "",
     )

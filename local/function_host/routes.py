@@ -46,7 +46,7 @@ class Segment:
     def accepts(self, value: str) -> bool:
         if not self.parameter:
             return value.lower() == self.text.lower()
-        return self.constraint is None or re.fullmatch(self.constraint, value) is not None
+        return bool(value) and (self.constraint is None or re.fullmatch(self.constraint, value) is not None)
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,8 @@ class Route:
         values: dict[str, str] = {}
         for position, segment in enumerate(self.segments):
             if segment.catch_all:
+                if path[position:] and not path[position]:
+                    return None  # a leading slash
                 if rest := "/".join(path[position:]):
                     values[segment.text] = rest
                 return values
@@ -87,7 +89,9 @@ class RouteTable:
         None for an unknown route, and for a method that the route does not list: the real host answers
         404 to both, and HEAD is not taken for GET.
         """
-        segments = [_decode(segment) for segment in path.strip("/").split("/")] if path.strip("/") else []
+        segments = [_decode(segment) for segment in path.removeprefix("/").removesuffix("/").split("/")]
+        if segments == [""]:
+            segments = []
         for route in self._routes:
             methods = route.trigger.methods
             if methods is None or method in methods:
@@ -104,12 +108,12 @@ def _parse(trigger: HttpTrigger, prefix: str) -> tuple[Segment, ...]:
         match = _PARAMETER.fullmatch(text)
         if match is None and "{" in text:
             raise AppError(
-                f"Function {trigger.function.name}: {text} in its route is not understood. "
+                f"Function {trigger.function}: {text} in its route is not understood. "
                 "A segment is a literal or one {parameter}."
             )
         if segments and (segments[-1].catch_all or (segments[-1].optional and not (match and match[4]))):
             raise AppError(
-                f"Function {trigger.function.name}: nothing can follow {segments[-1].text} in its route."
+                f"Function {trigger.function}: nothing can follow {segments[-1].text} in its route."
             )
         segments.append(_parameter(match) if match else Segment(text))
     return tuple(segments)

@@ -1,39 +1,46 @@
 """Timer triggers: six-field NCRONTAB expressions, in UTC as in Azure.
 
-One thread a timer waits, runs and waits again, so that a timer never overlaps itself. What came due
-while it ran is made up for at once, by one run.
+One thread a timer waits, runs and waits again, so that a timer never overlaps itself. Of several hosts one runs it. A
+run that outlasts the next is followed by it at once; what was missed while no host ran is made up for by one run.
 """
+
+from __future__ import annotations
 
 import logging
 import threading
 from datetime import UTC, datetime
 
-import azure.functions as func
+from azure.core.exceptions import AzureError
 from croniter import CroniterError, croniter
 
 from local.function_host.bindings import TimerTrigger
+from local.function_host.calls import TimerCall
+from local.function_host.dispatcher import Dispatcher
 from local.function_host.errors import AppError
-from local.function_host.invocations import FunctionFailedError, Invoker
+from local.function_host.functions import FunctionFailedError
+from local.function_host.leases import brief
+from local.function_host.locks import TimerStore
+from local.function_host.workers import WorkerGoneError
 
 log = logging.getLogger(__name__)
 
-PAST_DUE_SECONDS = 1.0
+_ACQUIRE_AGAIN = 2.0  # seconds
 
 
 class Timer:
     """One timer function. Raises AppError for a schedule that cannot be read."""
 
-    def __init__(self, trigger: TimerTrigger, invoker: Invoker) -> None:
-        name = trigger.function.name
+    def __init__(self, trigger: TimerTrigger, dispatcher: Dispatcher, store: TimerStore) -> None:
         self._trigger = trigger
-        self._invoker = invoker
+        self._dispatcher = dispatcher
+        self._store = store
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._tick, name=f"timer-{name}", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"timer-{trigger.function}", daemon=True)
         try:
             self._next_after(datetime.now(UTC))
         except (CroniterError, ValueError) as error:
             raise AppError(
-                f"Function {name}: its schedule {trigger.schedule!r} is not an NCRONTAB expression "
+                f"Function {trigger.function}: its schedule {trigger.schedule!r} is not an NCRONTAB expression "
                 f"(second minute hour day month weekday): {error}"
             ) from error
 
@@ -49,22 +56,38 @@ class Timer:
         """False once it is stopped and its last run has ended."""
         return self._thread.is_alive()
 
+    def _run(self) -> None:
+        try:
+            while not self._stopping.is_set():
+                if self._store.acquire():
+                    self._tick()
+                self._stopping.wait(_ACQUIRE_AGAIN)
+        except Exception:
+            log.exception("Timer %s ends", self._trigger.function)
+        finally:
+            self._store.release()
+
     def _tick(self) -> None:
-        if self._trigger.run_on_startup:
-            self._run(past_due=False)
-        due = self._next_after(datetime.now(UTC))
+        """Run it for as long as it is this host's."""
+        now = datetime.now(UTC)
+        last = self._last_run()
+        if last is not None and self._next_after(last) <= now:
+            self._call(past_due=True)
+        elif self._trigger.run_on_startup:
+            self._call(past_due=False)
+        due = self._next_after(now)
         while self._wait_until(due):
             started = datetime.now(UTC)
-            self._run(past_due=(started - due).total_seconds() > PAST_DUE_SECONDS)
+            self._call(past_due=False)
             # From the start of this run: whatever came due since then makes one more run, at once.
             due = self._next_after(started)
 
     def _wait_until(self, due: datetime) -> bool:
-        """False when the timer was stopped."""
+        """False when the timer was stopped, or is another host's."""
         while (left := (due - datetime.now(UTC)).total_seconds()) > 0:
-            if self._stopping.wait(left):
+            if self._stopping.wait(min(left, _ACQUIRE_AGAIN)) or not self._store.held:
                 return False
-        return not self._stopping.is_set()
+        return not self._stopping.is_set() and self._store.held
 
     def _next_after(self, moment: datetime) -> datetime:
         following: datetime = croniter(self._trigger.schedule, moment, second_at_beginning=True).get_next(
@@ -72,10 +95,18 @@ class Timer:
         )
         return following
 
-    def _run(self, past_due: bool) -> None:
+    def _last_run(self) -> datetime | None:
         try:
-            self._invoker.call_on_pool(self._trigger.function, func.timer.TimerRequest(past_due=past_due))
-        except FunctionFailedError:
-            return  # Logged by the invoker; the next run comes as planned.
+            return self._store.last_run()
+        except AzureError as error:
+            log.warning("Timer %s: its last run can't be read: %s", self._trigger.function, brief(error))
+            return None
+
+    def _call(self, past_due: bool) -> None:
+        self._store.note_run(datetime.now(UTC))
+        try:
+            self._dispatcher.call(self._trigger.function, TimerCall(past_due))
+        except (FunctionFailedError, WorkerGoneError):
+            return  # logged by whoever ran it; the next run comes as planned
         except Exception:
-            log.exception("Timer %s could not run", self._trigger.function.name)
+            log.exception("Timer %s could not run", self._trigger.function)

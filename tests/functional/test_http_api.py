@@ -432,11 +432,11 @@ def test_a_hostile_form_is_refused_and_leaves_nothing(client: Client, what: str)
 
 
 HOSTILE_HEADERS: dict[str, tuple[dict[str, str], int]] = {
-    "a content type of 60 KB": ({"Content-Type": "application/json" + ";a=b" * 15_000}, 400),
+    "a content type of 30 KB": ({"Content-Type": "application/json" + ";a=b" * 7_500}, 400),
     "a content type of nonsense": ({"Content-Type": "\xff/\xff"}, 415),
-    "a boundary of 60 KB": ({"Content-Type": "multipart/form-data; boundary=" + "x" * 60_000}, 400),
+    "a boundary of 30 KB": ({"Content-Type": "multipart/form-data; boundary=" + "x" * 30_000}, 400),
     "a boundary of nothing": ({"Content-Type": "multipart/form-data; boundary="}, 400),
-    "an idempotency key of 60 KB": ({"Idempotency-Key": "k" * 60_000}, 400),
+    "an idempotency key of 30 KB": ({"Idempotency-Key": "k" * 30_000}, 400),
     "an idempotency key beyond ASCII": ({"Idempotency-Key": "\xe4"}, 400),
     "an idempotency key with a space": ({"Idempotency-Key": "a b"}, 400),
 }
@@ -455,7 +455,7 @@ def test_a_hostile_header_is_refused_and_leaves_nothing(client: Client, what: st
 
 @pytest.mark.parametrize(
     "named",
-    ['"' * 60_000, "W/" * 30_000, '"a",' * 15_000, "\xff", '"\xe4"'],
+    ['"' * 30_000, "W/" * 15_000, '"a",' * 7_500, "\xff", '"\xe4"'],
     ids=["quotes", "weak", "list", "byte", "tag"],
 )
 def test_a_hostile_if_none_match_names_nothing(client: Client, done: dict[str, Any], named: str) -> None:
@@ -466,20 +466,20 @@ def test_a_hostile_if_none_match_names_nothing(client: Client, done: dict[str, A
 @pytest.mark.parametrize(
     ("path", "status"),
     [
-        ("jobs?cursor=" + "A" * 60_000, 400),
-        ("jobs?cursor=" + "%F0%9F%8E%AC" * 1000, 400),
+        ("jobs?cursor=" + "A" * 8_000, 400),
+        ("jobs?cursor=" + "%F0%9F%8E%AC" * 600, 400),
         ("jobs?cursor=" + "%00", 400),
         ("jobs?cursor=a&cursor=b", 400),
-        ("jobs?status=" + "queued," * 5000, 200),
+        ("jobs?status=" + "queued," * 1000, 200),
         ("jobs?status=queued%00", 400),
         ("jobs?limit=1&limit=2", 400),
         ("jobs?limit=%D9%A3", 400),
         ("jobs?limit=1e1", 400),
         ("jobs?" + "&".join(f"a{n}=b" for n in range(1000)), 200),
-        ("jobs/" + "x" * 60_000, 400),
+        ("jobs/" + "x" * 8_000, 400),
         ("jobs/%2e%2e%2fbackends", 400),
-        ("jobs/job_" + "0" * 26 + "/videos/" + "9" * 60_000, 404),
-        ("jobs/job_" + "0" * 26 + "?wait=" + "9" * 60_000, 400),
+        ("jobs/job_" + "0" * 26 + "/videos/" + "9" * 8_000, 404),
+        ("jobs/job_" + "0" * 26 + "?wait=" + "9" * 8_000, 400),
         ("jobs/job_" + "0" * 26 + "?wait=1&wait=1", 400),
     ],
     ids=lambda value: str(value)[:40],

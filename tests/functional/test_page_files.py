@@ -65,7 +65,6 @@ def test_each_file_is_served_as_what_it_is_and_only_once(studio: str, name: str)
         "base.css",
         "studio.js%00",
         "STUDIO.JS",
-        ".",
         "__init__.py",
     ],
 )

@@ -31,8 +31,10 @@ from video_jobs.storage.memory import queues as memory_queues
 
 
 def test_a_queue_has_a_backlog_while_a_message_waits_to_be_taken(
-    azurite: Azurite, owner: str, monkeypatch: pytest.MonkeyPatch
+    azurite: Azurite, real_services: StorageServices, owner: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    for name in (FETCH_QUEUE, NOTIFY_QUEUE):
+        real_services.queues.get_queue_client(name).clear_messages()
     later = timedelta(minutes=1)
     in_memory = MemoryMessages(lambda: utc_now() + later * memory_is_later)
     memory_is_later = False

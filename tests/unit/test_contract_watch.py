@@ -9,8 +9,8 @@ import requests
 from http_edge.operations import Answer as Promise
 from http_edge.operations import Operation
 from http_edge.problems import problem
+from local.function_host.calls import Answer, answer_of
 from local.function_host.host import FunctionHost
-from local.function_host.http_messages import Answer, answer_of
 from tests.contract_watch import Contract, ContractWatch
 
 HEALTHY = b'{"status":"healthy"}'

@@ -1,16 +1,18 @@
-"""What a handler gets for a request, and what the wire gets for a handler's answer.
+"""What goes to a function and what comes back, in a form that also travels to another process.
 
-Both as the real host and its Python worker pass them on, including where that is a surprise.
+Both are as the real host and its Python worker pass them on, including where that is a surprise.
 """
+
+from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qsl
 
 import azure.functions as func
-
-MAX_QUERY_FIELDS = 1024
+from azure.functions.queue import QueueMessage
 
 # The server itself sets these.
 _HOP_HEADERS = frozenset({"connection", "content-length", "date", "keep-alive", "transfer-encoding"})
@@ -18,6 +20,69 @@ _HOP_HEADERS = frozenset({"connection", "content-length", "date", "keep-alive", 
 
 class UnusableAnswerError(TypeError):
     """A handler returned what the Python worker cannot turn into a response."""
+
+
+@dataclass(frozen=True)
+class HttpCall:
+    """A request. Repeated headers and query parameters are joined by a comma; empty parameters are left out."""
+
+    method: str
+    url: str
+    headers: dict[str, str]  #: names in lower case
+    params: dict[str, str]
+    route_values: dict[str, str]
+    body: bytes
+
+    def argument(self) -> func.HttpRequest:
+        return func.http.HttpRequest(
+            method=self.method,
+            url=self.url,
+            headers=self.headers,
+            params=self.params,
+            route_params=self.route_values,
+            body_type="bytes",
+            body=self.body,
+        )
+
+
+@dataclass(frozen=True)
+class QueueCall:
+    id: str
+    body: bytes
+    dequeue_count: int
+    insertion_time: datetime | None
+    expiration_time: datetime | None
+    time_next_visible: datetime | None
+    pop_receipt: str
+
+    def argument(self) -> QueueMessage:
+        return QueueMessage(
+            id=self.id,
+            body=self.body,
+            dequeue_count=self.dequeue_count,
+            insertion_time=self.insertion_time,
+            expiration_time=self.expiration_time,
+            time_next_visible=self.time_next_visible,
+            pop_receipt=self.pop_receipt,
+        )
+
+
+@dataclass(frozen=True)
+class TimerCall:
+    past_due: bool
+
+    def argument(self) -> func.timer.TimerRequest:
+        return func.timer.TimerRequest(past_due=self.past_due)
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """One call of a function. `traceparent`: as an HTTP request bore it, or new."""
+
+    id: str
+    function: str
+    call: HttpCall | QueueCall | TimerCall
+    traceparent: str
 
 
 @dataclass(frozen=True)
@@ -29,29 +94,26 @@ class Answer:
     body: bytes = b""
 
 
-def request_of(
+def http_call(
     method: str,
     url: str,
     query: str,
     headers: Iterable[tuple[str, str]],
     route_values: dict[str, str],
     body: bytes,
-) -> func.HttpRequest:
-    """The request as the worker hands it over.
-
-    Repeated headers and query parameters are joined by a comma, and empty query parameters are left
-    out. Raises ValueError for a query with too many fields.
-    """
-    fields = parse_qsl(query, keep_blank_values=True, max_num_fields=MAX_QUERY_FIELDS)
-    return func.http.HttpRequest(
+) -> HttpCall:
+    return HttpCall(
         method=method,
         url=url,
         headers=_joined((name.lower(), value) for name, value in headers),
-        params={name: value for name, value in _joined(fields).items() if value},
-        route_params=route_values,
-        body_type="bytes",
+        params=query_of(query),
+        route_values=route_values,
         body=body,
     )
+
+
+def query_of(query: str) -> dict[str, str]:
+    return {name: value for name, value in _joined(parse_qsl(query, keep_blank_values=True)).items() if value}
 
 
 def answer_of(result: Any) -> Answer:

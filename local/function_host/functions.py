@@ -1,0 +1,205 @@
+"""The worker's side: the app's functions, run on threads and on one event loop, each call with its own context."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import inspect
+import logging
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import azure.functions as func
+
+from local.function_host.bindings import Triggers, read_app
+from local.function_host.calls import Answer, HttpCall, Invocation, UnusableAnswerError, answer_of
+from local.function_host.errors import AppError
+
+log = logging.getLogger(__name__)
+
+DEFAULT_THREADS = 32
+
+
+class FunctionFailedError(Exception):
+    """The function raised; it is logged already."""
+
+
+_current = threading.local()
+_TASK = "function "  # before the function's name, in that of its asyncio task
+
+
+def current_function() -> str | None:
+    """The function that runs here: in its own thread, or its own task.
+
+    None in a thread that the app has made, an executor's and `asyncio.to_thread`'s too: the real worker knows no
+    invocation there, and what is logged there arrives nowhere.
+    """
+    name: str | None = getattr(_current, "function", None)
+    if name is not None:
+        return name
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:  # no loop in this thread
+        return None
+    return task.get_name().removeprefix(_TASK) if task and task.get_name().startswith(_TASK) else None
+
+
+class Functions:
+    """All functions of an app. Raises AppError for one that cannot be run here."""
+
+    def __init__(self, app: func.FunctionApp, app_root: Path) -> None:
+        self.triggers: Triggers
+        self.triggers, self._handlers = read_app(app)
+        self._app_root = app_root
+        threads = int(os.environ.get("PYTHON_THREADPOOL_THREAD_COUNT") or DEFAULT_THREADS)
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="function")
+        self._loop = _EventLoop()
+
+    def handler(self, function: str) -> Callable[..., Any]:
+        return self._handlers[function].function
+
+    def start(self, invocation: Invocation, tell: Callable[[str, Answer | None, bool], None]) -> None:
+        """Run it, and tell what came of it: the answer of an HTTP function, and whether it succeeded."""
+        self._pool.submit(self._run_and_tell, invocation, tell)
+
+    def run_on_pool(self, invocation: Invocation) -> Answer | None:
+        """Like `run`, on one of the threads that all functions share."""
+        return self._pool.submit(self.run, invocation).result()
+
+    def run(self, invocation: Invocation) -> Answer | None:
+        """The answer of an HTTP function. Raises FunctionFailedError, after logging why."""
+        handler, started = self._handlers[invocation.function], time.monotonic()
+        arguments: dict[str, Any] = {handler.trigger_argument: invocation.call.argument()}
+        if handler.wants_context:
+            arguments["context"] = _Context(invocation, str(self._app_root))
+        with _in_function(invocation.function):
+            try:
+                if inspect.iscoroutinefunction(handler.function):
+                    result = self._loop.run(handler.function(**arguments), invocation.function)
+                else:
+                    result = handler.function(**arguments)
+                answer = answer_of(result) if isinstance(invocation.call, HttpCall) else None
+            except UnusableAnswerError as error:
+                log.error("'%s': %s", invocation.function, error)
+                raise FunctionFailedError(invocation.function) from error
+            except BaseException as error:
+                took = f"{(time.monotonic() - started) * 1000:.0f}ms"
+                log.exception(
+                    "Executed '%s' (Failed, Id=%s, Duration=%s)", invocation.function, invocation.id, took
+                )
+                raise FunctionFailedError(invocation.function) from error
+            took = f"{(time.monotonic() - started) * 1000:.0f}ms"
+            log.info(
+                "Executed '%s' (Succeeded, Id=%s, Duration=%s)", invocation.function, invocation.id, took
+            )
+        return answer
+
+    def close(self) -> None:
+        """Let go of the threads. What still runs is not waited for."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._loop.close()
+
+    def _run_and_tell(self, invocation: Invocation, tell: Callable[[str, Answer | None, bool], None]) -> None:
+        try:
+            answer = self.run(invocation)
+        except FunctionFailedError:
+            tell(invocation.id, None, False)
+        else:
+            tell(invocation.id, answer, True)
+
+
+def load_app(app_root: Path) -> func.FunctionApp:
+    """Import function_app from the app root and find the one FunctionApp in it.
+
+    Raises AppError when it is missing or not the only one.
+    """
+    if not (app_root / "function_app.py").is_file():
+        raise AppError(f"There is no function_app.py in {app_root}. Name its folder with --app-root.")
+    if str(app_root) not in sys.path:
+        sys.path.insert(0, str(app_root))
+    module = importlib.import_module("function_app")
+    apps = {id(value): value for value in vars(module).values() if isinstance(value, func.FunctionApp)}
+    if len(apps) != 1:
+        raise AppError(f"function_app.py must hold one FunctionApp, and it holds {len(apps)}.")
+    return next(iter(apps.values()))
+
+
+@contextmanager
+def _in_function(name: str) -> Iterator[None]:
+    before = current_function()
+    _current.function = name
+    try:
+        yield
+    finally:
+        _current.function = before
+
+
+class _EventLoop:
+    """The one loop that all async handlers share; started when the first is called."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def run(self, coroutine: Any, name: str) -> Any:
+        with self._lock:
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                threading.Thread(target=self._loop.run_forever, name="async-functions", daemon=True).start()
+
+        async def named() -> Any:
+            task = asyncio.current_task()
+            assert task is not None
+            task.set_name(_TASK + name)
+            return await coroutine
+
+        return asyncio.run_coroutine_threadsafe(named(), self._loop).result()
+
+    def close(self) -> None:
+        with self._lock:
+            if self._loop is not None:
+                self._loop.call_soon_threadsafe(self._loop.stop)
+
+
+class _Trace:
+    """As the worker gives it: under both spellings."""
+
+    def __init__(self, traceparent: str) -> None:
+        self.Traceparent = self.trace_parent = traceparent
+        self.Tracestate = self.trace_state = ""
+        self.Attributes: dict[str, str] = {}
+        self.attributes = self.Attributes
+
+
+class _Context(func.Context):
+    """What a function sees that asks for its ``context``."""
+
+    thread_local_storage = threading.local()  # type: ignore[assignment]
+    retry_context = None  # type: ignore[assignment]
+
+    def __init__(self, invocation: Invocation, directory: str) -> None:
+        self._invocation = invocation
+        self._directory = directory
+
+    @property
+    def invocation_id(self) -> str:
+        return self._invocation.id
+
+    @property
+    def function_name(self) -> str:
+        return self._invocation.function
+
+    @property
+    def function_directory(self) -> str:
+        return self._directory
+
+    @property
+    def trace_context(self) -> Any:
+        return _Trace(self._invocation.traceparent)
