@@ -1,27 +1,37 @@
-"""Hands the trace of a request on to what it starts."""
+"""What the host gives with a request and a handler must hand on: its trace, and its invocation, to other threads.
+
+The host takes a log line only from a thread that it knows to work for an invocation; what any other thread logs arrives
+nowhere. https://learn.microsoft.com/azure/azure-functions/functions-reference-python#log-from-created-threads
+"""
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from contextvars import ContextVar
+from typing import Any, TypeVar
 
 import azure.functions as func
 
 from video_jobs.trace import following
 
+T = TypeVar("T")
+C = TypeVar("C", bound=Callable[..., Any])
+
 Handler = Callable[[func.HttpRequest], func.HttpResponse]
-TracedHandler = Callable[..., func.HttpResponse]
+AsyncHandler = Callable[[func.HttpRequest], Coroutine[Any, Any, func.HttpResponse]]
 
 _PARAMETERS = [
     inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=annotation)
     for name, annotation in (("req", func.HttpRequest), ("context", func.Context))
 ]
+_context: ContextVar[func.Context | None] = ContextVar("context", default=None)
 
 
-def traced(handler: Handler) -> TracedHandler:
-    """The host makes a trace for each request, or takes that of the client's `traceparent`, and gives it with the
-    context, which a handler gets by asking for it."""
+def traced(handler: Handler) -> Callable[..., func.HttpResponse]:
+    """What the handler sends and logs belongs to the request's trace: the client's `traceparent`, or the host's own."""
 
     @functools.wraps(handler)
     def tracing(req: func.HttpRequest, context: func.Context | None = None) -> func.HttpResponse:
@@ -29,6 +39,39 @@ def traced(handler: Handler) -> TracedHandler:
         with following(getattr(trace, "Traceparent", None)):
             return handler(req)
 
-    tracing.__signature__ = inspect.Signature(_PARAMETERS, return_annotation=func.HttpResponse)  # type: ignore[attr-defined]
-    tracing.__annotations__ = {"req": func.HttpRequest, "context": func.Context, "return": func.HttpResponse}
-    return tracing
+    return _taking_context(tracing)
+
+
+def with_threads(handler: AsyncHandler) -> Callable[..., Coroutine[Any, Any, func.HttpResponse]]:
+    """For a handler that uses `on_thread`."""
+
+    @functools.wraps(handler)
+    async def keeping(req: func.HttpRequest, context: func.Context | None = None) -> func.HttpResponse:
+        _context.set(context)  # in the task's own copy
+        return await handler(req)
+
+    return _taking_context(keeping)
+
+
+async def on_thread(call: Callable[[], T]) -> T:
+    """What it gives, called on a thread whose log lines belong to this invocation."""
+    context = _context.get()
+    local = getattr(context, "thread_local_storage", None)
+
+    def known() -> T:
+        if context is None or local is None:
+            return call()
+        local.invocation_id = context.invocation_id
+        try:
+            return call()
+        finally:
+            local.invocation_id = None
+
+    return await asyncio.to_thread(known)
+
+
+def _taking_context(handler: C) -> C:
+    """The host looks at the names of a function's parameters to see what it asks for."""
+    handler.__signature__ = inspect.Signature(_PARAMETERS, return_annotation=func.HttpResponse)  # type: ignore[attr-defined]
+    handler.__annotations__ = {"req": func.HttpRequest, "context": func.Context, "return": func.HttpResponse}
+    return handler

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import azure.functions as func
 
 from http_edge.answers import job_answer, json_answer, retry_after
@@ -24,6 +22,7 @@ from http_edge.operations import (
 from http_edge.owner import owner_of
 from http_edge.pages import Limit
 from http_edge.problems import HttpProblem, answers_problems, problem
+from http_edge.tracing import on_thread, with_threads
 from job_api.act import Deleted, cancel_job, delete_job, repair_job, send_webhook
 from job_api.health import Health, check_health
 from job_api.import_job import ImportRequest, import_job, read_import
@@ -68,10 +67,11 @@ _TO_A_BLOB = Answer(
     },
     problems={**JOB_PROBLEMS, 400: ["invalid_job_id", "invalid_request", "invalid_sign_in"]},
 )
+@with_threads
 @answers_problems
 async def get_job_function(req: func.HttpRequest) -> func.HttpResponse:
     seconds = read_wait(req.params.get("wait", ""))
-    services = await asyncio.to_thread(get_services)
+    services = await on_thread(get_services)
     seen, known = await follow_job(
         services,
         owner_of(req),

@@ -17,6 +17,7 @@ from pydantic import Field
 
 from http_edge.answers import SeenJob, see_job
 from http_edge.etags import names
+from http_edge.tracing import on_thread
 from video_jobs.errors import InvalidRequest
 from video_jobs.job import Status
 from video_jobs.lookup import find_job
@@ -54,7 +55,7 @@ async def follow_job(
     waiting. What has ended is not waited for. Raises InvalidRequest and JobNotFound, also while it waits.
     """
     looks = _Looks(services, owner, job_id)
-    seen = await asyncio.to_thread(looks.whole)
+    seen = await on_thread(looks.whole)
     # `*` is whatever there is when the client asks.
     known = seen.etag if named is None or named.strip() == "*" else named
     if seconds and seen.retry_after is not None and names(known, seen.etag):
@@ -70,10 +71,10 @@ async def _changed(looks: _Looks, known: str, seconds: int) -> SeenJob:
     deadline = now() + seconds
     while (left := deadline - now()) > 0:
         await asyncio.sleep(min(left, _BETWEEN_LOOKS))
-        seen = await asyncio.to_thread(looks.glance)
+        seen = await on_thread(looks.glance)
         if not names(known, seen.etag):
             return seen
-    return await asyncio.to_thread(looks.whole)
+    return await on_thread(looks.whole)
 
 
 @contextmanager

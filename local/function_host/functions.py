@@ -32,6 +32,8 @@ class FunctionFailedError(Exception):
 
 
 _current = threading.local()
+_said = threading.local()  # the context's thread_local_storage: the app may write its invocation's id into it
+_running: dict[str, str] = {}  # functions by invocation
 _TASK = "function "  # before the function's name, in that of its asyncio task
 
 
@@ -39,11 +41,14 @@ def current_function() -> str | None:
     """The function that runs here: in its own thread, or its own task.
 
     None in a thread that the app has made, an executor's and `asyncio.to_thread`'s too: the real worker knows no
-    invocation there, and what is logged there arrives nowhere.
+    invocation there, and what is logged there arrives nowhere. Unless the app has said whose it is, in the context's
+    `thread_local_storage`.
     """
     name: str | None = getattr(_current, "function", None)
     if name is not None:
         return name
+    if (said := getattr(_said, "invocation_id", None)) is not None:
+        return _running.get(said)
     try:
         task = asyncio.current_task()
     except RuntimeError:  # no loop in this thread
@@ -79,7 +84,7 @@ class Functions:
         arguments: dict[str, Any] = {handler.trigger_argument: invocation.call.argument()}
         if handler.wants_context:
             arguments["context"] = _Context(invocation, str(self._app_root))
-        with _in_function(invocation.function):
+        with _in_function(invocation):
             try:
                 if inspect.iscoroutinefunction(handler.function):
                     result = self._loop.run(handler.function(**arguments), invocation.function)
@@ -132,13 +137,14 @@ def load_app(app_root: Path) -> func.FunctionApp:
 
 
 @contextmanager
-def _in_function(name: str) -> Iterator[None]:
+def _in_function(invocation: Invocation) -> Iterator[None]:
     before = current_function()
-    _current.function = name
+    _current.function = _running[invocation.id] = invocation.function
     try:
         yield
     finally:
         _current.function = before
+        del _running[invocation.id]
 
 
 class _EventLoop:
@@ -181,7 +187,7 @@ class _Trace:
 class _Context(func.Context):
     """What a function sees that asks for its ``context``."""
 
-    thread_local_storage = threading.local()  # type: ignore[assignment]
+    thread_local_storage = _said  # type: ignore[assignment]
     retry_context = None  # type: ignore[assignment]
 
     def __init__(self, invocation: Invocation, directory: str) -> None:
