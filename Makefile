@@ -46,8 +46,8 @@ contract: $(VENV)/.dev-ready  ## schemathesis against the whole app, some minute
 	@$(run) -m tests.contract.fuzzing $(if $(EXAMPLES),--max-examples $(EXAMPLES)) $(if $(SEED),--seed $(SEED))
 
 .PHONY: soak
-soak: $(VENV)/.dev-ready  ## the promise under random kills of real processes, some minutes (SHORT=1 for two, SEED)
-	@$(run) -m tests.faults.soak $(if $(SHORT),--short) $(if $(SEED),--seed $(SEED))
+soak: $(VENV)/.dev-ready  ## the promise under random kills of real processes, some minutes (SHORT=1 for two, TRUE=1 with the real host's times, SEED)
+	@$(run) -m tests.faults.soak $(if $(SHORT),--short) $(if $(TRUE),--true-times) $(if $(SEED),--seed $(SEED))
 
 lint: $(VENV)/.dev-ready  ## ruff (lint and format) and mypy
 	@echo "==> ruff"

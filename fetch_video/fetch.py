@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from video_jobs import transitions
 from video_jobs.adoption import is_listed
+from video_jobs.chain import Sent, going_on_once_sent
 from video_jobs.errors import (
     BackendError,
     ForeignBlob,
@@ -63,21 +64,24 @@ def fetch_video(services: Services, message: FetchMessage) -> None:
     if output.is_settled or (message.turn is not None and message.turn < output.turn):
         log.info("%s/%s: turn %s is over; dropped", job.id, output.index, message.turn)
         return
-    try:
-        saved = _fetch(services, message, stored, output).job
-    except TransitionRefused as refused:
-        log.info("%s/%s: somebody else was faster (%s)", job.id, output.index, refused)
-        return
-    if saved.is_terminal:
-        finish(services, saved)
+    with going_on_once_sent(f"{job.id}/{output.index}") as sent:
+        try:
+            saved = _fetch(services, message, stored, output, sent).job
+        except TransitionRefused as refused:
+            log.info("%s/%s: somebody else was faster (%s)", job.id, output.index, refused)
+            return
+        if saved.is_terminal:
+            finish(services, saved)
 
 
-def _fetch(services: Services, message: FetchMessage, stored: StoredJob, output: Output) -> StoredJob:
+def _fetch(
+    services: Services, message: FetchMessage, stored: StoredJob, output: Output, sent: Sent
+) -> StoredJob:
     job, began_at = stored.job, services.clock()
     try:
         video = _copy(services, job, output)
     except (SuspectVideo, ForeignBlob, BackendError) as error:
-        return _try_again(services, message, stored, output, error, began_at)
+        return _try_again(services, message, stored, output, error, began_at, sent)
     thumbnail = _copy_thumbnail(services, job, output)
     log.info("%s/%s is stored: %s bytes, sha256 %s", job.id, output.index, video.length, video.sha256)
     change = partial(
@@ -223,6 +227,7 @@ def _try_again(
     output: Output,
     error: SuspectVideo | ForeignBlob | BackendError,
     began_at: datetime,
+    sent: Sent,
 ) -> StoredJob:
     """Until the backend deletes it. The next message first, then the row with its turn."""
     job, now, problem = stored.job, services.clock(), str(error)
@@ -238,6 +243,7 @@ def _try_again(
     turn = message.turn + 1
     delay = _until_next(services, job, output, error)
     services.messages.send_fetch(message.model_copy(update={"turn": turn}), delay)
+    sent.next_one = True
     delayed = partial(
         transitions.output_delayed,
         now=now,

@@ -13,6 +13,7 @@ from functools import partial
 from urllib.parse import urlsplit
 
 from video_jobs import transitions
+from video_jobs.chain import Sent, going_on_once_sent
 from video_jobs.errors import JobNotFound, TransitionRefused, Undelivered
 from video_jobs.finish import finish
 from video_jobs.job import Job
@@ -47,15 +48,18 @@ def notify_client(services: Services, message: NotifyMessage) -> None:
     if message.turn is not None and message.turn < hook.turn:
         log.info("%s: turn %s of its webhook is over; dropped", job.id, message.turn)
         return
-    try:
-        saved = _tell(services, message, stored, hook).job
-    except TransitionRefused as refused:
-        log.info("%s: its webhook has moved on (%s)", job.id, refused)
-        return
-    finish(services, saved)
+    with going_on_once_sent(job.id) as sent:
+        try:
+            saved = _tell(services, message, stored, hook, sent).job
+        except TransitionRefused as refused:
+            log.info("%s: its webhook has moved on (%s)", job.id, refused)
+            return
+        finish(services, saved)
 
 
-def _tell(services: Services, message: NotifyMessage, stored: StoredJob, hook: Webhook) -> StoredJob:
+def _tell(
+    services: Services, message: NotifyMessage, stored: StoredJob, hook: Webhook, sent: Sent
+) -> StoredJob:
     job, now = stored.job, services.clock()
     place = _place(services, job, hook)
     if place is not None and not hook.by_hand and services.hooks.is_off(place):
@@ -71,7 +75,7 @@ def _tell(services: Services, message: NotifyMessage, stored: StoredJob, hook: W
             services.hooks.turn_off(place, job.id)
             unwanted = partial(transitions.notice_unwanted, now=now, delivery=failed, which=hook)
             return update(services.jobs, stored, unwanted)
-        return _try_again(services, message, stored, hook, failed, error.retry_after)
+        return _try_again(services, message, stored, hook, failed, error.retry_after, sent)
     delivery = Delivery(now, status, None, _seconds_since(began))
     if hook.by_hand and place is not None:
         services.hooks.turn_on(place)  # it wants to know again
@@ -97,6 +101,7 @@ def _try_again(
     hook: Webhook,
     failed: Delivery,
     retry_after: float | None,
+    sent: Sent,
 ) -> StoredJob:
     """The next message first, then the row with its turn."""
     now = services.clock()
@@ -109,6 +114,7 @@ def _try_again(
         return update(services.jobs, stored, given_up)
     turn = message.turn + 1
     services.messages.send_notify(message.model_copy(update={"turn": turn}), delay)
+    sent.next_one = True
     delayed = partial(transitions.notice_delayed, now=now, delivery=failed, turn=turn, due_at=now + delay)
     return update(services.jobs, stored, delayed)
 

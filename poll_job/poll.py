@@ -14,7 +14,7 @@ from functools import partial
 from poll_job.purge import purge
 from video_jobs import admission, transitions
 from video_jobs.adoption import adopt, is_listed, search
-from video_jobs.chain import fetch_now, send_next
+from video_jobs.chain import fetch_now, going_on_once_sent, send_next
 from video_jobs.errors import BackendError, Conflict, Gone, JobNotFound, NotFound, Rejected, TransitionRefused
 from video_jobs.finish import finish
 from video_jobs.job import Job, ListSearch, Status
@@ -53,6 +53,11 @@ Change = Callable[[Job], Job]
 
 
 def poll_job(services: Services, message: PollMessage) -> None:
+    with going_on_once_sent(message.job_id):
+        _poll(services, message)
+
+
+def _poll(services: Services, message: PollMessage) -> None:
     for _ in range(_RELOADS):
         try:
             stored = services.jobs.get(message.owner, message.job_id)
@@ -292,12 +297,14 @@ def _guard_fetches(services: Services, message: PollMessage, stored: StoredJob) 
         log.info("%s: its download waits behind others", job.id)
         _advance(services, message, stored, BACKLOG_AGAIN, _as_it_is)
         return
-    for before, after in zip(job.outputs, change(job).outputs, strict=True):
-        if after.turn > before.turn:
+    saved = _advance(services, message, stored, guard_delay(change(job), now), change).job
+    # The row first: while saves fail, each guard would start another chain of downloads. After a crash between the two
+    # the next guard, which is on its way, misses the download again.
+    for before, after in zip(job.outputs, saved.outputs, strict=True):
+        if after.due_at == now != before.due_at:
             log.warning("%s: the download of video %s is overdue; asking again", job.id, after.index)
             again = FetchMessage(owner=job.owner, job_id=job.id, index=after.index, turn=after.turn)
             services.messages.send_fetch(again, _AT_ONCE)
-    _advance(services, message, stored, guard_delay(change(job), now), change)
 
 
 def _advance(

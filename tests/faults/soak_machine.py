@@ -24,6 +24,7 @@ from tests.faults.soak_receiver import SoakReceiver
 from video_jobs.settings import Settings
 
 LEASE_SECONDS = 5
+TRUE_LEASE_SECONDS = 600
 CREATE_DEADLINE = 5  # seconds; the least that the app takes
 FETCH_DEADLINE = 20
 RUNNING_LIMIT = 4  # of the azure-sora backend, so that jobs wait in line
@@ -55,11 +56,13 @@ class Kill:
 
 
 class SoakMachine:
-    """shortened: whether the app's longest waits are (`soak_host.WAITS`)."""
+    """shortened: whether the app's longest waits are (`soak_host.WAITS`). lease_seconds: how long a killed host hides its
+    messages."""
 
-    def __init__(self, folder: Path, *, shortened: bool) -> None:
+    def __init__(self, folder: Path, *, shortened: bool, lease_seconds: int = LEASE_SECONDS) -> None:
         self._folder = folder
         self.shortened = shortened
+        self.lease_seconds = lease_seconds
         self._key = secrets.token_hex(16)
         self._parts = contextlib.ExitStack()
         self._lives = 0
@@ -175,7 +178,7 @@ class SoakMachine:
         self._host = Service(
             f"function-host-{self._lives:02}",  # a log for each life
             module,
-            *("--port", str(self._port), "--lease-seconds", str(LEASE_SECONDS)),
+            *("--port", str(self._port), "--lease-seconds", str(self.lease_seconds)),
             environment=self.environment,
             logs=self.logs,
         )

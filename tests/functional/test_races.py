@@ -8,6 +8,8 @@ import random
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -24,7 +26,7 @@ from tests.functional.test_cancel import (
 from tests.functional.test_delete import assert_nothing_is_left, delete, picture
 from tests.functional.test_retry import retry
 from tests.pipeline import DIALECTS, OWNER, Pipeline
-from video_jobs.errors import Conflict, IdempotencyKeyReused, JobNotFound
+from video_jobs.errors import Conflict, IdempotencyKeyReused, JobNotFound, StorageUnavailable
 from video_jobs.gate import Gate
 from video_jobs.job import Job, Status
 from video_jobs.messages import FETCH_QUEUE, POLL_QUEUE
@@ -523,3 +525,34 @@ def test_a_gate_that_everybody_writes_at_once_lets_all_in_one_after_another(
     pipeline.drain()
     assert pipeline.backend_jobs() == 5
     assert slots(pipeline) == []
+
+
+@pytest.mark.parametrize("status", [Status.WAITING, Status.RUNNING, Status.FETCHING, Status.PENDING_DOWNLOAD])
+def test_saves_that_fail_for_ten_minutes_multiply_no_messages(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, status: Status
+) -> None:
+    """Reads and sends work; the host delivers what failed again after half a minute, five times."""
+    pipeline.simulator.world.change({"run_seconds": 3000 if status is Status.RUNNING else 5})
+    if status is Status.PENDING_DOWNLOAD:
+        pipeline.fault("video", times=-1, status=403)
+    job = pipeline.submit()
+    if status is not Status.WAITING:
+        pipeline.run_until(job, status)
+    ends = pipeline.now() + timedelta(minutes=10)
+    away, save = StorageUnavailable("Azure Storage answered 503 (ServerBusy)."), pipeline.jobs.save
+    monkeypatch.setattr(pipeline.jobs, "save", lambda *_: (_ for _ in ()).throw(away))
+    tries: dict[int, int] = {}
+    delivered = 0
+    while pipeline.messages.queued and pipeline.now() < ends:
+        message = pipeline.take_next()
+        delivered += 1
+        assert delivered < 300
+        try:
+            pipeline.deliver(message)
+        except StorageUnavailable:
+            again = replace(message, visible_at=pipeline.now() + timedelta(seconds=30))
+            tries[id(again)] = tries.pop(id(message), 1) + 1
+            if tries[id(again)] <= 5:
+                pipeline.messages.queued.append(again)
+    assert len(pipeline.messages.queued) <= 4
+    monkeypatch.setattr(pipeline.jobs, "save", save)

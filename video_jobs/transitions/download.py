@@ -99,17 +99,18 @@ def overdue_from(output: Output) -> datetime | None:
 
 
 def fetch_again(job: Job, now: datetime, *, all_open: bool = False) -> Job:
-    """Give each output whose download seems lost, or each that is open, a new turn, due now."""
+    """Make each output whose download seems lost, or each that is open, due now: its message is sent again.
+
+    With the same turn. A host with more to do than it can may run the first one yet; were its turn over, each would be
+    dropped for the next, and none would ever download.
+    """
     require(job, Status.FETCHING, Status.PENDING_DOWNLOAD)
 
     def is_wanted(output: Output) -> bool:
         overdue = overdue_from(output)
         return not output.is_settled and (all_open or overdue is None or now >= overdue)
 
-    outputs = tuple(
-        replace(output, turn=output.turn + 1, due_at=now) if is_wanted(output) else output
-        for output in job.outputs
-    )
+    outputs = tuple(replace(output, due_at=now) if is_wanted(output) else output for output in job.outputs)
     return job if outputs == job.outputs else job.evolve(now, outputs=outputs).noting(now, "fetch_again")
 
 
