@@ -23,7 +23,7 @@ from local.processes import end, uninterrupted
 ROOT = Path(__file__).resolve().parent.parent
 
 _START_SECONDS = 60.0
-_STOP_SECONDS = 40.0  # the function host waits for what runs
+_STOP_SECONDS = 50.0  # the function host waits 30 s for requests and 10 for what else runs
 MODELS = {"azure-sora": "sora", "openai-videos": "sora-2"}
 WEBHOOK_SETTINGS = {
     "WEBHOOK_SECRETS": "whsec_cmVlbGtlZXAgb24gb25lIG1hY2hpbmU6IG5vdCBhIHNlY3JldA==",  # known to all: on one machine there is nobody to fool
@@ -164,7 +164,8 @@ class Stack:
     def wait(self) -> None:
         """Until a part dies that can't be started again. Raises StackError then.
 
-        As in Azure, a function that outlives its time takes the host along, and a new host takes over.
+        As in Azure, the host ends when its worker dies for the third time, or storage refuses it for too long, and
+        a new host takes over.
         """
         assert self.host is not None
         while True:
