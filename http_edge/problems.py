@@ -91,10 +91,9 @@ def answers_problems(handler: Handler | AsyncHandler) -> Handler | AsyncHandler:
         @functools.wraps(handler)
         async def answering_later(req: func.HttpRequest) -> func.HttpResponse:
             try:
-                answer: func.HttpResponse = await handler(req)
+                return unsniffed(await handler(req))
             except Exception as error:  # noqa: BLE001 - the edge: beyond it is only the host
-                return _translate(error)
-            return answer
+                return unsniffed(_translate(error))
 
         return answering_later
 
@@ -103,11 +102,17 @@ def answers_problems(handler: Handler | AsyncHandler) -> Handler | AsyncHandler:
     @functools.wraps(sync)
     def answering(req: func.HttpRequest) -> func.HttpResponse:
         try:
-            return sync(req)
+            return unsniffed(sync(req))
         except Exception as error:  # noqa: BLE001 - the edge: beyond it is only the host
-            return _translate(error)
+            return unsniffed(_translate(error))
 
     return answering
+
+
+def unsniffed(answer: func.HttpResponse) -> func.HttpResponse:
+    """With the header that keeps a browser from guessing another content type."""
+    answer.headers["X-Content-Type-Options"] = "nosniff"
+    return answer
 
 
 def dump(body: Any) -> bytes:

@@ -12,7 +12,7 @@ from typing_extensions import TypedDict
 
 from http_edge.answers import json_answer
 from http_edge.operations import RETRY_AFTER, Answer, Header
-from http_edge.problems import Handler
+from http_edge.problems import Handler, unsniffed
 from video_jobs.errors import (
     IdempotencyKeyReused,
     InvalidRequest,
@@ -100,9 +100,9 @@ def answers_openai(handler: Handler) -> Handler:
     @functools.wraps(handler)
     def answering(req: func.HttpRequest) -> func.HttpResponse:
         try:
-            return handler(req)
+            return unsniffed(handler(req))
         except Exception as error:  # noqa: BLE001 - the edge: beyond it is only the host
-            return _translate(error)
+            return unsniffed(_translate(error))
 
     return answering
 

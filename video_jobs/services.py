@@ -122,7 +122,7 @@ def build(settings: Settings, clock: Clock = utc_now) -> Services:
         gates=TableGates(storage.tables),
         estimates=TableEstimates(storage.tables),
         messages=StorageMessages(storage.queues),
-        blobs=StorageBlobs(storage.blobs, BlobSigner(storage.blobs, keys, clock)),
+        blobs=StorageBlobs(storage.blobs, BlobSigner(storage.blobs, keys, clock, storage.account)),
         backends=Backends(settings),
         hooks=TableHooks(storage.tables),
         webhook_sender=HttpWebhookSender(allow_http_loopback=settings.webhooks.allow_http_loopback),

@@ -45,7 +45,7 @@ class Settings:
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
         """Raises InvalidSettings with every problem at once."""
-        problems: list[str] = []
+        problems = _unresolved(environment)
         storage = read_storage(environment, problems)
         backends = read_backends(environment, problems)
         api_keys = read_api_keys(environment, backends, problems)
@@ -78,6 +78,32 @@ class Settings:
 
     def backend(self, name: str) -> BackendSettings | None:
         return next((backend for backend in self.backends if backend.name == name), None)
+
+
+_OURS = (
+    "AZURE_CLIENT_ID",
+    "AZURE_OPENAI_",
+    "AzureWebJobsStorage",
+    "OPENAI_",
+    "OWNER_",
+    "RETENTION_",
+    "SIGN_IN",
+    "VIDEO_",
+    "WEBHOOK_",
+)
+_REFERENCES = ("@Microsoft.KeyVault(", "@Microsoft.AppConfiguration(")
+
+
+def _unresolved(environment: Mapping[str, str]) -> list[str]:
+    """Settings that still hold the reference in place of what it refers to. Taken for a key, it would let in whoever
+    knows how references are written."""
+    return [
+        f"{name} is a reference that Azure could not resolve. Check what it names, and that the app's identity may read "
+        f"it (role Key Vault Secrets User)."
+        for name, value in sorted(environment.items())
+        if (name.startswith(_OURS) or f'"{name}"' in environment.get("VIDEO_BACKENDS", ""))
+        and any(reference.lower() in value.lower() for reference in _REFERENCES)
+    ]
 
 
 # --- backends ------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import base64
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 from video_jobs.backend_settings import base_url
 
@@ -25,6 +26,19 @@ class StorageSettings:
     queue_endpoint: str | None = None
     table_endpoint: str | None = None
     client_id: str | None = None  #: of a user-assigned identity
+    account: str | None = None  #: its name, which signed URLs bear; None: as the connection string says
+
+    def __post_init__(self) -> None:
+        if self.connection_string is None and self.blob_endpoint is not None and self.account is None:
+            object.__setattr__(self, "account", _account_of(self.blob_endpoint))
+
+
+def client_id_in(environment: Mapping[str, str]) -> str | None:
+    """Of the user-assigned identity that the app signs in with, at storage and at video APIs; None: the system's own."""
+    named = (
+        environment.get(name, "").strip() for name in ("AzureWebJobsStorage__clientId", "AZURE_CLIENT_ID")
+    )
+    return next(filter(None, named), None)
 
 
 def read_storage(environment: Mapping[str, str], problems: list[str]) -> StorageSettings | None:
@@ -32,6 +46,11 @@ def read_storage(environment: Mapping[str, str], problems: list[str]) -> Storage
     connection_string = environment.get(name, "").strip()
     if connection_string.rstrip(";").lower() == _DEVELOPMENT_STORAGE.lower():
         return StorageSettings(connection_string=_development_connection_string())
+    if re.search(r"[\s\"']", connection_string):
+        problems.append(
+            f"{name} has quotes or white space in it. Copy the connection string anew, without them."
+        )
+        return None
     if connection_string:
         parts = dict(part.partition("=")[::2] for part in connection_string.strip(";").split(";"))
         named = re.fullmatch(_ACCOUNT, parts.get("AccountName", "")) and all(parts) and all(parts.values())
@@ -71,7 +90,21 @@ def read_storage(environment: Mapping[str, str], problems: list[str]) -> Storage
             )
             return None
         endpoints[f"{service}_endpoint"] = given or f"https://{account}.{service}.core.windows.net"
-    return StorageSettings(**endpoints, client_id=environment.get(f"{name}__clientId") or None)
+    account = account or _account_of(endpoints["blob_endpoint"]) or ""
+    if not account:
+        problems.append(
+            f"{name}__accountName is not set, and {name}__blobServiceUri is a domain of your own: signed URLs need the "
+            f"storage account's name."
+        )
+        return None
+    return StorageSettings(**endpoints, client_id=client_id_in(environment), account=account)
+
+
+def _account_of(blob_endpoint: str) -> str | None:
+    """Out of a host name of Azure's, with a DNS zone or without: `ACCOUNT.blob.…`, `ACCOUNT.z12.blob.…`."""
+    host = urlsplit(blob_endpoint).hostname or ""
+    found = re.fullmatch(rf"({_ACCOUNT})(?:\.z[0-9]{{1,3}})?\.blob\..+", host)
+    return found[1] if found else None
 
 
 def _is_base64(text: str) -> bool:

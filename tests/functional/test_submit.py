@@ -400,6 +400,9 @@ def test_an_identity_that_can_not_sign_in_leaves_the_job_waiting(
     simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class NoToken:
+        def __init__(self, managed_identity_client_id: str | None) -> None:
+            pass
+
         def get_token(self, scope: str) -> object:
             raise ClientAuthenticationError(f"no token for {scope}")
 
@@ -415,8 +418,14 @@ def test_an_identity_signs_in_where_there_is_no_key(
     simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scopes: list[str] = []
+    named: list[str | None] = []
+    monkeypatch.delenv("AZURE_CLIENT_ID", raising=False)
+    monkeypatch.setenv("AzureWebJobsStorage__clientId", "storage-client")
 
     class Credential:
+        def __init__(self, managed_identity_client_id: str | None) -> None:
+            named.append(managed_identity_client_id)
+
         def get_token(self, scope: str) -> AccessToken:
             scopes.append(scope)
             return AccessToken(API_KEY, 2**31)
@@ -426,6 +435,7 @@ def test_an_identity_signs_in_where_there_is_no_key(
     pipeline = Pipeline(simulator, "azure-sora", AZURE_OPENAI_API_KEY="", AZURE_OPENAI_TOKEN_SCOPE=scope)
     assert pipeline.run(pipeline.submit()).status is Status.SUCCEEDED
     assert set(scopes) == {scope}
+    assert set(named) == {"storage-client"}
 
 
 class ForwardingProxy(BaseHTTPRequestHandler):

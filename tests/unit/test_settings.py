@@ -13,6 +13,7 @@ from video_jobs.errors import InvalidSettings
 from video_jobs.gate import GateLimits
 from video_jobs.quota import OwnerLimits
 from video_jobs.settings import Settings
+from video_jobs.storage_settings import client_id_in
 
 KEY = "3f0c9a7be1d24568"
 ACCOUNT_KEY = "c2VjcmV0LW9mLXRoZS1hY2NvdW50"
@@ -422,3 +423,80 @@ def test_owners_have_no_limits_unless_they_are_set():
 def test_a_wrong_setting_for_owners_is_named(name, value):
     [problem] = problems_of(**{name: value})
     assert problem.startswith(f"{name} ")
+
+
+PASTED = "AccountName=clips;AccountKey=a2V5;EndpointSuffix=core.windows.net"
+
+
+@pytest.mark.parametrize(
+    "name", ["AZURE_OPENAI_API_KEY", "OPENAI_DOOR_KEYS", "AzureWebJobsStorage", "WEBHOOK_SECRETS"]
+)
+@pytest.mark.parametrize(
+    "value",
+    [
+        "@Microsoft.KeyVault(SecretUri=https://v.vault.azure.net/secrets/key)",
+        "alice:@microsoft.keyvault(VaultName=v;SecretName=key)",
+        "@Microsoft.AppConfiguration(Endpoint=https://c.azconfig.io; Key=key)",
+    ],
+)
+def test_a_reference_that_azure_did_not_resolve_is_no_setting(name: str, value: str):
+    problems = problems_of(**{name: value})
+    assert f"{name} is a reference that Azure could not resolve" in problems[0]
+    assert "vault.azure.net" not in " ".join(problems)
+
+
+def test_a_key_of_a_listed_backend_that_was_not_resolved_is_refused_too():
+    backends = json.dumps(
+        [
+            {
+                "name": "o",
+                "dialect": "openai-videos",
+                "base_url": "https://o.example/v1",
+                "model": "m",
+                "api_key_setting": "OTHER_KEY",
+            }
+        ]
+    )
+    told = problems_of(VIDEO_BACKENDS=backends, OTHER_KEY="@Microsoft.KeyVault(SecretUri=x)")
+    assert any(each.startswith("OTHER_KEY is a reference") for each in told)
+
+
+@pytest.mark.parametrize(
+    "text", [f'"{PASTED}"', PASTED.replace("clips", "'clips'"), PASTED.replace(";", "; "), PASTED + ' ;"']
+)
+def test_a_connection_string_with_quotes_or_white_space_in_it_is_refused(text: str):
+    assert any("quotes or white space" in each for each in problems_of(AzureWebJobsStorage=text))
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "named", "account"),
+    [
+        ("https://clips.blob.core.windows.net", None, "clips"),
+        ("https://clips.z12.blob.storage.azure.net", None, "clips"),
+        ("https://clips.blob.core.usgovcloudapi.net", None, "clips"),
+        ("https://videos.example.com", "clips", "clips"),
+        ("https://other.blob.core.windows.net", "clips", "clips"),
+    ],
+)
+def test_signed_urls_bear_the_accounts_name_whatever_the_endpoint(
+    endpoint: str, named: str | None, account: str
+):
+    uris = {f"AzureWebJobsStorage__{each}ServiceUri": endpoint for each in ("blob", "queue", "table")}
+    settings = read(AzureWebJobsStorage=None, AzureWebJobsStorage__accountName=named, **uris)
+    assert settings.storage.account == account
+
+
+def test_a_domain_of_ones_own_needs_the_accounts_name():
+    uris = {
+        f"AzureWebJobsStorage__{each}ServiceUri": "https://v.example.com"
+        for each in ("blob", "queue", "table")
+    }
+    told = problems_of(AzureWebJobsStorage=None, **uris)
+    assert any("__accountName is not set" in each for each in told)
+
+
+def test_one_identity_is_named_for_storage_and_video_apis():
+    both = {"AzureWebJobsStorage__clientId": "storage", "AZURE_CLIENT_ID": "app"}
+    assert client_id_in(both) == "storage"
+    assert client_id_in({"AZURE_CLIENT_ID": " app "}) == "app"
+    assert client_id_in({}) is None

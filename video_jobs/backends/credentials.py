@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 
 from video_jobs.backend_settings import BackendSettings
 from video_jobs.errors import NotSent
+from video_jobs.storage_settings import client_id_in
 
 Sign = Callable[[], Mapping[str, str]]
 
@@ -18,23 +20,27 @@ def signer(settings: BackendSettings, api_key: str | None) -> Sign:
         auth = settings.auth or ("api-key" if settings.dialect == "azure-sora" else "bearer")
         headers = {"api-key": api_key} if auth == "api-key" else {"Authorization": f"Bearer {api_key}"}
         return lambda: headers
-    return _identity(settings)
+    return _identity(settings, client_id_in(os.environ))
 
 
-def _identity(settings: BackendSettings) -> Sign:
+def _identity(settings: BackendSettings, client_id: str | None) -> Sign:
     # Imported only here: it costs more than all the rest of the app's imports together.
     from azure.core.exceptions import AzureError
     from azure.identity import DefaultAzureCredential
 
-    credential = DefaultAzureCredential()
+    # As at storage: a user-assigned identity has to be named.
+    credential = DefaultAzureCredential(managed_identity_client_id=client_id)
+
+    who = f"the identity with client id {client_id}" if client_id else "the app's identity"
 
     def sign() -> Mapping[str, str]:
         try:
             token = credential.get_token(settings.token_scope)  # cached by the library until it ends
         except AzureError as error:
             raise NotSent(
-                f"No Entra token for the backend '{settings.name}': the app's identity can't sign in. Assign it a "
-                f"managed identity with the role Cognitive Services OpenAI User, or set an API key."
+                f"No Entra token for the backend '{settings.name}': {who} can't sign in. Assign the app a managed "
+                f"identity with the role Cognitive Services OpenAI User (a user-assigned one is named in "
+                f"AZURE_CLIENT_ID or AzureWebJobsStorage__clientId), or set an API key."
             ) from error
         return {"Authorization": f"Bearer {token.token}"}
 

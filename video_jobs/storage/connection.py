@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +18,7 @@ from azure.storage.queue import LinearRetry as QueueRetry
 from azure.storage.queue import QueueServiceClient
 
 from video_jobs.errors import InvalidSettings, StorageUnavailable
-from video_jobs.storage_settings import StorageSettings
+from video_jobs.storage_settings import StorageSettings, client_id_in
 
 # Seconds. A call and its two retries end within 15 s where the storage does not answer: an HTTP request that makes it
 # answers 503 then. The SDKs' own times would hold it for minutes.
@@ -38,6 +39,7 @@ class StorageServices:
     queues: QueueServiceClient
     tables: TableServiceClient
     account_key: str | None  #: None where an identity signs in
+    account: str | None = None  #: the account's name
 
 
 def connect(settings: StorageSettings, **changes: Any) -> StorageServices:
@@ -56,6 +58,7 @@ def connect(settings: StorageSettings, **changes: Any) -> StorageServices:
                 QueueServiceClient.from_connection_string(text, **queue_options),
                 TableServiceClient.from_connection_string(text, **table_options),
                 blobs.credential.account_key,
+                blobs.credential.account_name,
             )
         except ValueError:
             raise InvalidSettings(
@@ -70,6 +73,7 @@ def connect(settings: StorageSettings, **changes: Any) -> StorageServices:
         QueueServiceClient(settings.queue_endpoint or "", credential, **queue_options),
         TableServiceClient(endpoint=settings.table_endpoint or "", credential=credential, **table_options),
         None,
+        settings.account,
     )
 
 
@@ -88,20 +92,33 @@ def translated(what: str) -> Iterator[None]:
     """
     try:
         yield
-    except HttpResponseError as error:
-        refused = isinstance(error, ClientAuthenticationError) or error.status_code in (401, 403)
-        advice = (
-            " With a connection string: is the key current? With an identity: does it have the Data "
-            "Contributor roles for blobs, queues and tables? Do the account's network rules let us in?"
+    except ClientAuthenticationError as error:
+        if error.status_code is not None:
+            raise StorageUnavailable(_refusal(error, what)) from None
+        client_id = client_id_in(os.environ)
+        identity = (
+            f"the user-assigned identity with client id {client_id}" if client_id else "the app's identity"
         )
         raise StorageUnavailable(
-            f"Azure Storage answered {error.status_code} ({error_code(error)}) while {what}."
-            f"{advice if refused else ''}"
+            f"There is no token for Azure Storage while {what}: {identity} can't sign in. Is it assigned to the app? "
+            f"AzureWebJobsStorage__clientId names a user-assigned one; leave it out for the system-assigned one."
         ) from None
+    except HttpResponseError as error:
+        raise StorageUnavailable(_refusal(error, what)) from None
     except AzureError as error:
         raise StorageUnavailable(
             f"Azure Storage could not be reached while {what} ({type(error).__name__})."
         ) from None
+
+
+def _refusal(error: HttpResponseError, what: str) -> str:
+    refused = isinstance(error, ClientAuthenticationError) or error.status_code in (401, 403)
+    advice = (
+        " With a connection string: is the key current? With an identity: does it have the Data "
+        "Contributor roles for blobs, queues and tables? Do the account's network rules let us in?"
+    )
+    said = f"Azure Storage answered {error.status_code} ({error_code(error)}) while {what}."
+    return f"{said}{advice if refused else ''}"
 
 
 def error_code(error: AzureError) -> str:

@@ -45,8 +45,17 @@ KeySource = Callable[[datetime], Mapping[str, Any]]
 
 
 class BlobSigner:
-    def __init__(self, blobs: BlobServiceClient, key: KeySource, clock: Callable[[], datetime]) -> None:
+    """`account`: the storage account's name. The SDK finds none in an endpoint with a DNS zone, or of one's own."""
+
+    def __init__(
+        self,
+        blobs: BlobServiceClient,
+        key: KeySource,
+        clock: Callable[[], datetime],
+        account: str | None = None,
+    ) -> None:
         self._blobs = blobs
+        self._account = account or str(blobs.account_name)
         self._key = key
         self._clock = clock
 
@@ -54,7 +63,7 @@ class BlobSigner:
         """`disposition` is the Content-Disposition that a download answers with."""
         now = self._clock()
         token = generate_blob_sas(
-            str(self._blobs.account_name),
+            self._account,
             container,
             name,
             permission=BlobSasPermissions(read=True),
