@@ -9,7 +9,7 @@ from video_jobs.services import get_services
 
 blueprint = func.Blueprint()
 
-_MOST_ENDED = 200  # jobs that one run of the retention ends
+_LONGEST_RETENTION = 240.0  # seconds of one run
 
 
 @blueprint.function_name("sweep_jobs")
@@ -21,4 +21,4 @@ def sweep_jobs_function(timer: func.TimerRequest) -> None:
 @blueprint.function_name("apply_retention")
 @blueprint.timer_trigger(arg_name="timer", schedule="0 7 * * * *")
 def apply_retention_function(timer: func.TimerRequest) -> None:
-    apply_retention(get_services(), _MOST_ENDED)
+    apply_retention(get_services(), _LONGEST_RETENTION)

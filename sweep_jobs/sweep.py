@@ -6,6 +6,7 @@ What it finds it hands to the code that would have done it: a message for the ch
 from __future__ import annotations
 
 import logging
+import time
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -15,8 +16,9 @@ from video_jobs.errors import JobNotFound, ReelkeepError, TransitionRefused
 from video_jobs.finish import finish
 from video_jobs.gate import Gate, Slot
 from video_jobs.job import Job, Status
+from video_jobs.messages import POLL_QUEUE
 from video_jobs.ports import LiveJob
-from video_jobs.repair import bury, is_broken, repair
+from video_jobs.repair import bury, is_broken, is_long_broken, repair
 from video_jobs.services import Services
 from video_jobs.update import update
 
@@ -24,6 +26,10 @@ log = logging.getLogger("reelkeep.sweep")
 
 _ORPHANED_AFTER = timedelta(minutes=15)
 """A live row is written before its job, by a request that ends within minutes."""
+
+_LONGEST_SWEEP = 45.0  # seconds, of the minute until the next one
+
+_MOST_OF_AN_OWNER = 20  # whose retention is applied before another owner's turn
 
 _NEAR_EXPIRY = timedelta(hours=2)
 _GENERATED = (Status.FETCHING, Status.PENDING_DOWNLOAD)
@@ -41,37 +47,74 @@ def sweep_jobs(services: Services) -> None:
             _sweep_gate(services, found)
         except (ReelkeepError, ValueError) as error:
             log.error("The gate to '%s' could not be swept: %s", found.backend, error)
-    for live in services.live_jobs.all():
+    began, overload = time.monotonic(), _Overload(services)
+    for live in services.live_jobs.all(services.sweep.stopped_at):
         try:
-            _sweep_job(services, live)
+            _sweep_job(services, live, overload)
         except TransitionRefused as refused:
             log.info("%s moved on while it was swept: %s", live.job_id, refused)
         except (ReelkeepError, ValueError) as error:
             log.error("%s could not be swept: %s", live.job_id, str(error).partition("\n")[0])
+        if time.monotonic() - began >= _LONGEST_SWEEP:
+            log.warning(
+                "The sweep goes on behind %s the next time: there are more jobs than it can read", live.job_id
+            )
+            services.sweep.stopped_at = live
+            return
+    services.sweep.stopped_at = None
 
 
-def apply_retention(services: Services, most: int) -> int:
-    """End up to so many jobs that have been kept long enough; gives how many. Their videos go with them."""
+def apply_retention(services: Services, seconds: float) -> int:
+    """End jobs that have been kept long enough, for so many seconds at most; gives how many. Their videos go with them.
+
+    A few of each owner by turns, so that one with very many keeps nobody's waiting.
+    """
     if services.retention is None:
         return 0
-    ended = services.jobs.ended_before(services.clock() - services.retention, most)
-    for stored in ended:
-        try:
-            bury(services, stored)
-            log.info("%s has been kept for long enough", stored.job.id)
-        except ReelkeepError as error:
-            log.error("%s has been kept for long enough and could not be ended: %s", stored.job.id, error)
+    began, ended = time.monotonic(), set[str]()
+    while time.monotonic() - began < seconds:
+        found = services.jobs.ended_before(services.clock() - services.retention, _MOST_OF_AN_OWNER)
+        new = [stored for stored in found if stored.job.id not in ended]
+        if not new:
+            break
+        for stored in new:
+            ended.add(stored.job.id)
+            try:
+                bury(services, stored)
+                log.info("%s has been kept for long enough", stored.job.id)
+            except ReelkeepError as error:
+                log.error("%s has been kept for long enough and could not be ended: %s", stored.job.id, error)
+            if time.monotonic() - began >= seconds:
+                break
     return len(ended)
 
 
-def _sweep_job(services: Services, live: LiveJob) -> None:
+class _Overload:
+    """Whether messages wait for a host that can't take them: then what is late is not broken. Asked for once a sweep, and
+    only where something is late."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._known: dict[str, bool] = {}
+
+    def of(self, queue: str) -> bool:
+        if queue not in self._known:
+            self._known[queue] = self._services.messages.has_backlog(queue)
+            if self._known[queue]:
+                log.warning("Messages of %s wait to be taken: nothing is repaired meanwhile", queue)
+        return self._known[queue]
+
+
+def _sweep_job(services: Services, live: LiveJob, overload: _Overload) -> None:
     now = services.clock()
     try:
         stored = services.jobs.get(live.owner, live.job_id)
     except JobNotFound:
         if now - live.arrived_at >= _ORPHANED_AFTER:
             log.warning("%s is a live row without a job; removed", live.job_id)
-            services.blobs.delete_job(live.owner, live.job_id)
+            services.blobs.delete_input(
+                live.owner, live.job_id
+            )  # never a video: its job's row may be lost by mistake
             services.live_jobs.remove(live)
         return
     job = stored.job
@@ -80,7 +123,7 @@ def _sweep_job(services: Services, live: LiveJob) -> None:
         return
     if (alarm := _alarm(job, now)) is not None:
         stored = update(services.jobs, stored, partial(transitions.alarmed, now=now, alarm=alarm))
-    if is_broken(job, now):
+    if is_broken(job, now) and (is_long_broken(job, now) or not overload.of(POLL_QUEUE)):
         repair(services, stored)
 
 

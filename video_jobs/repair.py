@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
 from video_jobs import transitions
@@ -17,12 +17,18 @@ from video_jobs.schedule import is_overdue
 from video_jobs.services import Services
 from video_jobs.update import update
 
+_LONGEST_BACKLOG = timedelta(minutes=30)
 _FETCHING = (Status.FETCHING, Status.PENDING_DOWNLOAD)
 
 
 def is_broken(job: Job, now: datetime) -> bool:
     """Whether the next message of the job's chain must be lost."""
     return is_overdue(job.due_at or job.updated_at, job.repairs, now)
+
+
+def is_long_broken(job: Job, now: datetime) -> bool:
+    """Whether it is late for so long that no backlog explains it."""
+    return now - (job.due_at or job.updated_at) >= _LONGEST_BACKLOG
 
 
 def repair(services: Services, stored: StoredJob) -> Job:

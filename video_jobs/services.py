@@ -20,6 +20,7 @@ from video_jobs.ports import (
     Gates,
     Hooks,
     JobStore,
+    LiveJob,
     LiveJobs,
     Messages,
     WebhookSender,
@@ -41,6 +42,14 @@ from video_jobs.webhooks.sender import HttpWebhookSender
 from video_jobs.webhooks.settings import WebhookSettings
 
 log = logging.getLogger("reelkeep.settings")
+
+
+@dataclass
+class Sweep:
+    """How far the sweeper came in the time that it has; the next one goes on from there. Lost with the process, which costs
+    one more round."""
+
+    stopped_at: LiveJob | None = None
 
 
 @dataclass(frozen=True)
@@ -65,6 +74,7 @@ class Services:
     door_keys: DoorKeys = field(default_factory=DoorKeys)  #: of the OpenAI door
     sign_in: SignIn = field(default_factory=SignIn)
     owner_limits: OwnerLimits = field(default_factory=OwnerLimits)
+    sweep: Sweep = field(default_factory=Sweep)
 
     @property
     def has_several_owners(self) -> bool:

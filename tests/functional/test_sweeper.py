@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 import sweep_jobs.blueprint as blueprint
+import sweep_jobs.sweep as sweep
 from job_api.act import delete_job
 from sweep_jobs.poison import note_poison
 from sweep_jobs.sweep import apply_retention, sweep_jobs
@@ -555,7 +556,7 @@ def test_what_ended_long_ago_goes_with_its_videos_and_what_is_younger_or_lives_s
     pipeline.simulator.world.change({"run_seconds": 10**6})
     living = pipeline.submit()
     pipeline.advance(2 * 3600)
-    assert apply_retention(pipeline.services, most=10) == 2
+    assert apply_retention(pipeline.services, seconds=60) == 2
     for job in old:
         with pytest.raises(JobNotFound):
             find_job(pipeline.services, OWNER, job.id)
@@ -563,14 +564,26 @@ def test_what_ended_long_ago_goes_with_its_videos_and_what_is_younger_or_lives_s
     left = {stored.job.id for stored in pipeline.jobs.everything()}
     assert left == {young.id, living.id}
     assert {name.split("/")[1] for name in pipeline.blobs.videos} == {young.id}
-    assert apply_retention(pipeline.services, most=10) == 0
+    assert apply_retention(pipeline.services, seconds=60) == 0
 
 
-def test_what_is_kept_long_enough_goes_in_bounded_batches(kept_a_day: Pipeline) -> None:
+def test_retention_has_a_time_and_serves_each_owner_by_turns(
+    kept_a_day: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pipeline = kept_a_day
-    ended_jobs(pipeline, 5)
+    monkeypatch.setattr(sweep, "_MOST_OF_AN_OWNER", 1)
+    jobs = ended_jobs(pipeline, 3)
+    late = dataclasses.replace(jobs[0], owner="zoe", id=new_job_id(jobs[0].created_at))
+    pipeline.jobs.insert(late, None)
     pipeline.advance(25 * 3600)
-    assert [apply_retention(pipeline.services, most=2) for _ in range(4)] == [2, 2, 1, 0]
+    assert apply_retention(pipeline.services, seconds=0) == 0
+    order: list[str] = []
+    real = sweep.bury
+    monkeypatch.setattr(
+        sweep, "bury", lambda services, stored: (order.append(stored.job.owner), real(services, stored))
+    )
+    assert apply_retention(pipeline.services, seconds=60) == 4
+    assert order == [OWNER, "zoe", OWNER, OWNER]
     pipeline.drain()
     assert not pipeline.jobs.everything()
     assert not pipeline.blobs.videos
@@ -581,7 +594,7 @@ def test_what_is_kept_long_enough_goes_in_bounded_batches(kept_a_day: Pipeline) 
 def test_unless_told_otherwise_everything_is_kept_for_ever(pipeline: Pipeline) -> None:
     [job] = ended_jobs(pipeline, 1)
     pipeline.advance(10 * 365 * 86_400)
-    assert apply_retention(pipeline.services, most=10) == 0
+    assert apply_retention(pipeline.services, seconds=60) == 0
     assert pipeline.job(job) == job
 
 
@@ -594,7 +607,7 @@ def test_a_deletion_that_the_retention_began_and_a_crash_interrupted_is_finished
     with monkeypatch.context() as patch:
         patch.setattr(pipeline.messages, "send_poll", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
-            apply_retention(pipeline.services, most=10)
+            apply_retention(pipeline.services, seconds=60)
     for _ in minutes(pipeline, 30):
         pass
     assert not pipeline.jobs.everything()
@@ -619,3 +632,46 @@ def test_the_timers_sweep_and_apply_the_retention(
     assert repairs_of(pipeline.job(job)) == 1
     blueprint.apply_retention_function.build().get_user_function()(timer)
     assert pipeline.job(old).deleted_at is not None
+
+
+# --- overload, and too little time ---------------------------------------------------------------
+
+
+def test_what_is_late_behind_a_backlog_is_not_taken_for_broken(pipeline: Pipeline) -> None:
+    pipeline.simulator.world.change({"run_seconds": 10**5})
+    job = a_job_in(pipeline, Status.RUNNING)
+    for _ in range(10):  # its message lies there, visible, and nobody takes it
+        pipeline.advance(MINUTE)
+        sweep_jobs(pipeline.services)
+    assert repairs_of(pipeline.job(job)) == 0
+    pipeline.advance(31 * MINUTE)
+    sweep_jobs(pipeline.services)
+    assert repairs_of(pipeline.job(job)) == 1  # no backlog explains that
+
+
+def test_a_sweep_that_runs_out_of_time_goes_on_where_it_stopped(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = Pipeline(pipeline.simulator, pipeline.dialect, VIDEO_RUNNING_LIMIT="0")
+    for _ in range(3):
+        app.submit()
+    monkeypatch.setattr(sweep, "_LONGEST_SWEEP", 0.0)
+    swept: list[str] = []
+    monkeypatch.setattr(sweep, "_sweep_job", lambda services, live, overload: swept.append(live.job_id))
+    for _ in range(5):
+        sweep_jobs(app.services)
+    # One job a sweep; after the last one a sweep finds nothing more, and the next begins anew.
+    in_order = [live.job_id for live in app.live_jobs.all()]
+    assert swept == [*in_order, in_order[0]]
+
+
+def test_a_live_row_without_a_job_costs_no_stored_video(pipeline: Pipeline) -> None:
+    job = pipeline.run(pipeline.submit())
+    pipeline.drain()
+    stored = pipeline.jobs.get(job.owner, job.id)
+    pipeline.jobs.delete(stored)  # by hand
+    pipeline.live_jobs.add(LiveJob.of(job))
+    pipeline.advance(60 * MINUTE)
+    sweep_jobs(pipeline.services)
+    assert not pipeline.live_jobs.keys
+    assert f"{OWNER}/{job.id}/0.mp4" in pipeline.blobs.videos

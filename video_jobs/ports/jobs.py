@@ -85,7 +85,7 @@ class JobStore(Protocol):
         """The same from the other end; `after` names a job, and newer ones follow."""
 
     def ended_before(self, moment: datetime, limit: int) -> list[StoredJob]:
-        """Up to `limit` jobs of any owner that ended before then and are not being deleted."""
+        """Up to `limit` jobs of each owner that ended before then and are not being deleted."""
 
     def ping(self) -> None:
         """Raises StorageUnavailable where it can't be used."""

@@ -38,8 +38,8 @@ class LiveJobs(Protocol):
     def remove(self, live: LiveJob) -> None:
         """No error where it is gone."""
 
-    def all(self) -> Iterator[LiveJob]:
-        """Of every backend, in order of arrival within each."""
+    def all(self, after: LiveJob | None = None) -> Iterator[LiveJob]:
+        """Of every backend, in order of arrival within each; those that come after one."""
 
     def line(self, backend: str, most: int) -> list[LiveJob]:
         """The first of those that wait before this backend, in order of arrival."""

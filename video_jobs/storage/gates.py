@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import json
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,8 @@ from video_jobs.gate import Gate
 from video_jobs.ports import StoredGate
 from video_jobs.storage.connection import translated
 from video_jobs.storage.guarded_rows import GuardedRows
+
+log = logging.getLogger("reelkeep.storage")
 
 GATES_TABLE = "videogates"
 
@@ -42,7 +45,15 @@ class TableGates:
 
     def all(self) -> list[Gate]:
         with translated("reading the gates"):
-            return [_from_row(row) for row in self._table.query_entities(f"PartitionKey eq '{_PARTITION}'")]
+            rows = list(self._table.query_entities(f"PartitionKey eq '{_PARTITION}'"))
+        found = []
+        for row in rows:
+            try:
+                found.append(_from_row(row))
+            except ValueError as error:
+                said = str(error).partition("\n")[0]  # the rest would repeat what the row holds
+                log.error("The gate to '%s' can't be read, and is passed over: %s", row["RowKey"], said)
+        return found
 
 
 @functools.cache

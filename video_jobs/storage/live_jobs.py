@@ -6,6 +6,7 @@ Keys are in order of arrival, so the line before a gate is a range of a partitio
 from __future__ import annotations
 
 import itertools
+import logging
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +14,8 @@ from azure.data.tables import TableClient, TableServiceClient, UpdateMode
 
 from video_jobs.ports import LiveJob
 from video_jobs.storage.connection import translated
+
+log = logging.getLogger("reelkeep.storage")
 
 LIVE_TABLE = "livejobs"
 
@@ -40,10 +43,17 @@ class TableLiveJobs:
         with translated(f"removing {live.job_id} from the live jobs"):
             self._table.delete_entity(live.backend, live.key)  # succeeds where there is none
 
-    def all(self) -> Iterator[LiveJob]:
+    def all(self, after: LiveJob | None = None) -> Iterator[LiveJob]:
+        wanted, parameters = "", dict[str, str]()
+        if after is not None:
+            wanted = "PartitionKey gt @backend or (PartitionKey eq @backend and RowKey gt @key)"
+            parameters = {"backend": after.backend, "key": after.key}
         with translated("listing the live jobs"):
-            for row in self._table.list_entities():
-                yield _live_job(row)
+            for row in self._table.query_entities(wanted, parameters=parameters):
+                try:
+                    yield _live_job(row)
+                except (KeyError, TypeError):
+                    log.error("The live row %s of '%s' can't be read", row["RowKey"], row["PartitionKey"])
 
     def line(self, backend: str, most: int) -> list[LiveJob]:
         wanted = "PartitionKey eq @backend and waiting eq true"

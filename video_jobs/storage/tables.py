@@ -134,7 +134,8 @@ class TableJobs:
                     continue
                 if len(jobs) == limit:
                     return JobPage(jobs, jobs[-1].id)
-                jobs.append(from_row(row))
+                if (job := _readable(row)) is not None:
+                    jobs.append(job)
         return JobPage(jobs, None)
 
     def page_oldest_first(self, owner: str, *, limit: int, after: str | None) -> JobPage:
@@ -147,7 +148,8 @@ class TableJobs:
                         continue
                     if len(jobs) == limit:
                         return JobPage(jobs, jobs[-1].id)
-                    jobs.append(from_row(row))
+                    if (job := _readable(row)) is not None:
+                        jobs.append(job)
                 if len(last) <= limit:
                     break
                 end = last[0]
@@ -155,13 +157,16 @@ class TableJobs:
 
     def ended_before(self, moment: datetime, limit: int) -> list[StoredJob]:
         with translated("looking for jobs that ended long ago"):
-            ended = (
+            return [
                 stored
                 for owner in self._owners()
-                for stored in self._ended_and_made_before(owner, moment)
-                if stored.job.finished_at is not None and stored.job.finished_at < moment
-            )
-            return list(itertools.islice(ended, limit))
+                for stored in itertools.islice(self._ended(owner, moment), limit)
+            ]
+
+    def _ended(self, owner: str, moment: datetime) -> Iterator[StoredJob]:
+        for stored in self._ended_and_made_before(owner, moment):
+            if stored.job.finished_at is not None and stored.job.finished_at < moment:
+                yield stored
 
     def ping(self) -> None:
         with translated("reading the table of jobs"):
@@ -215,19 +220,26 @@ class TableJobs:
         for row in rows:
             if "deleted_at" in row:
                 continue
-            try:
-                job = from_row(row)
-            except ValueError as error:  # a newer version's, which may look after it itself
-                reason = str(error).partition("\n")[0]  # the rest would repeat what the row holds
-                log.warning("%s of %s can't be read and is passed over: %s", row["RowKey"], owner, reason)
-                continue
-            yield StoredJob(job, str(row.metadata["etag"]))
+            if (job := _readable(row)) is not None:
+                yield StoredJob(job, str(row.metadata["etag"]))
 
 
 def create_tables(service: TableServiceClient) -> None:
     with translated("creating the tables"):
         for name in (JOBS_TABLE, LIVE_TABLE, CLAIMS_TABLE, GATES_TABLE, ESTIMATES_TABLE, HOOKS_TABLE):
             service.create_table_if_not_exists(name)
+
+
+def _readable(row: Any) -> Job | None:
+    """None for a row that this version can't read: a newer one's, which may look after it itself."""
+    try:
+        return from_row(row)
+    except ValueError as error:
+        reason = str(error).partition("\n")[0]  # the rest would repeat what the row holds
+        log.warning(
+            "%s of %s can't be read, and is passed over: %s", row["RowKey"], row["PartitionKey"], reason
+        )
+        return None
 
 
 def _any_of(statuses: frozenset[Status]) -> str:

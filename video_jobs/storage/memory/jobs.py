@@ -94,7 +94,12 @@ class MemoryJobs:
     def ended_before(self, moment: datetime, limit: int) -> list[StoredJob]:
         with self._lock:
             stored = [self._jobs[key] for key in sorted(self._jobs)]
-        return [one for one in stored if _ended_before(one.job, moment)][:limit]
+        found: list[StoredJob] = []
+        for one in stored:
+            of_owner = sum(other.job.owner == one.job.owner for other in found)
+            if _ended_before(one.job, moment) and of_owner < limit:
+                found.append(one)
+        return found
 
     def ping(self) -> None:
         pass

@@ -29,9 +29,10 @@ class MemoryLiveJobs:
         with self._lock:
             self.rows.pop((live.backend, live.key), None)
 
-    def all(self) -> Iterator[LiveJob]:
+    def all(self, after: LiveJob | None = None) -> Iterator[LiveJob]:
         with self._lock:
-            return iter([self.rows[key] for key in sorted(self.rows)])
+            keys = sorted(self.rows)
+            return iter([self.rows[key] for key in keys if after is None or key > (after.backend, after.key)])
 
     def line(self, backend: str, most: int) -> list[LiveJob]:
         return [live for live in self.all() if live.backend == backend and live.waiting][:most]
