@@ -14,13 +14,13 @@ from urllib.parse import urlsplit
 
 from video_jobs import transitions
 from video_jobs.chain import Sent, going_on_once_sent
-from video_jobs.errors import JobNotFound, TransitionRefused, Undelivered
+from video_jobs.errors import JobNotFound, ReceiverBusy, TransitionRefused, Undelivered
 from video_jobs.finish import finish
 from video_jobs.job import Job
 from video_jobs.job_view import event_id
 from video_jobs.messages import NotifyMessage, refuse_far_ahead
 from video_jobs.ports import Hook, StoredJob
-from video_jobs.schedule import notify_delay
+from video_jobs.schedule import busy_delay, notify_delay
 from video_jobs.services import Services
 from video_jobs.update import update
 from video_jobs.webhooks.event import event_body, signed_headers
@@ -68,6 +68,10 @@ def _tell(
     began = time.monotonic()
     try:
         status = _send(services, job, place, now)
+    except ReceiverBusy as busy:
+        log.info("%s: %s It is told a little later.", job.id, busy)
+        services.messages.send_notify(message, busy_delay())
+        return stored
     except Undelivered as error:
         failed = Delivery(now, error.status, str(error), _seconds_since(began))
         log.warning("%s could not be told to %s: %s", job.id, _host(place), error)

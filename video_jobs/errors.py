@@ -216,3 +216,7 @@ class Undelivered(ReelkeepError):
         super().__init__(message)
         self.status = status
         self.retry_after = retry_after
+
+
+class ReceiverBusy(Undelivered):
+    """Nothing was sent: others are being told, or waited for. It is no failed try."""

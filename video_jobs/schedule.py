@@ -50,6 +50,7 @@ _SUSPECT_AGAIN = timedelta(seconds=30)
 _AFTER_EXPIRY = timedelta(seconds=2)
 # The example of Standard Webhooks: each after the attempt before, three days and four hours in all.
 _NOTIFY_AGAIN = (5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
+_BUSY = 5.0
 _NOTIFY_JITTER = 0.1  # never earlier: receivers that go by the standard count on the pauses
 _LONGEST_NOTIFY_HINT = 86_400
 
@@ -139,6 +140,11 @@ def notify_delay(attempts: int, hint: float | None) -> timedelta | None:
         return None
     pause = _NOTIFY_AGAIN[attempts - 1] * random.uniform(1, 1 + _NOTIFY_JITTER)
     return timedelta(seconds=max(pause, min(hint or 0, _LONGEST_NOTIFY_HINT)))
+
+
+def busy_delay() -> timedelta:
+    """Until a receiver has its turn while others are being told, or waited for."""
+    return _jittered(_BUSY)
 
 
 def _no_sooner_than(hint: float | None, delay: timedelta) -> timedelta:

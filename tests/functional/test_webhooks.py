@@ -21,7 +21,14 @@ from sweep_jobs.poison import note_poisoned_notice
 from sweep_jobs.sweep import sweep_jobs
 from tests.pipeline import OWNER, Pipeline
 from tests.receiver import HOOK, SECRET, Received
-from video_jobs.errors import InvalidRequest, JobNotFound, MalformedMessage, NothingToSend, StorageUnavailable
+from video_jobs.errors import (
+    InvalidRequest,
+    JobNotFound,
+    MalformedMessage,
+    NothingToSend,
+    ReceiverBusy,
+    StorageUnavailable,
+)
 from video_jobs.finish import finish
 from video_jobs.job import Job, Status
 from video_jobs.job_view import event_id, job_view
@@ -301,6 +308,24 @@ def test_a_message_for_a_job_that_is_not_there_or_has_not_ended_or_no_webhook_is
         notify_client(sora.services, NotifyMessage(owner=OWNER, job_id=job.id, turn=1))
     notify_client(sora.services, NotifyMessage(owner="nobody", job_id=job.id))
     assert sora.receiver.received == []
+
+
+def test_a_receiver_whose_turn_has_not_come_is_told_later_and_that_is_no_failed_try(
+    sora: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = failed(sora)
+    [first] = notices(sora)
+    sora.messages.queued.remove(first)
+    with monkeypatch.context() as patch:
+        busy = ReceiverBusy("Another delivery to this receiver is under way.")
+        patch.setattr(sora.receiver, "send", lambda *_: (_ for _ in ()).throw(busy))
+        sora.deliver(first)
+    [again] = notices(sora)
+    assert again.text == first.text
+    assert again.visible_at > sora.now()
+    assert hooked(sora, job).deliveries == ()
+    sora.drain()
+    assert len(sora.receiver.received) == 1
 
 
 def test_a_message_that_was_poisoned_is_noted_and_another_one_sent(sora: Pipeline) -> None:

@@ -21,6 +21,7 @@ from video_jobs.errors import Undelivered
 from video_jobs.net.addresses import Address, is_loopback, is_public
 from video_jobs.net.deadline import Deadline
 from video_jobs.net.pinned import NotReachable, Resolve, checked_addresses, pool_to, resolve
+from video_jobs.webhooks.receivers import Receivers
 from video_jobs.webhooks.url import HookUrl, read_hook_url
 
 DEADLINE = 20.0
@@ -49,7 +50,7 @@ class HttpWebhookSender:
         ca_file: str | None = None,
     ) -> None:
         self._allow_http_loopback = allow_http_loopback
-        self._seconds = deadline
+        self._receivers = Receivers(deadline)
         self._resolve = resolve
         self._is_public = is_public
         self._ca_file = ca_file
@@ -59,14 +60,25 @@ class HttpWebhookSender:
             hook = read_hook_url(url, allow_http_loopback=self._allow_http_loopback)
         except ValueError as error:
             raise Undelivered(f"The URL {error}.") from None
-        deadline = Deadline(self._seconds)
-        addresses = self._addresses(hook, deadline)
-        status, retry_after = self._post(hook, addresses, headers, body, deadline)
+        status, retry_after = self._answer(hook, headers, body)
         if 300 <= status < 400:
             raise Undelivered(f"It answered {status}: redirects are not followed.", status)
         if not 200 <= status < 300:
             raise Undelivered(f"It answered {status}.", status, retry_after)
         return status
+
+    def _answer(self, hook: HookUrl, headers: Mapping[str, str], body: bytes) -> Answer:
+        """Raises Undelivered."""
+        with self._receivers.telling(hook.netloc) as seconds:
+            deadline = Deadline(seconds)
+            try:
+                answer = self._post(hook, self._addresses(hook, deadline), headers, body, deadline)
+            except Undelivered:
+                if deadline.expired:
+                    self._receivers.timed_out(hook.netloc)
+                raise
+            self._receivers.answered(hook.netloc)
+            return answer
 
     def _addresses(self, hook: HookUrl, deadline: Deadline) -> list[Address]:
         """Raises Undelivered."""

@@ -1,0 +1,88 @@
+"""Receivers that never answer keep the others waiting for little."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from video_jobs.errors import ReceiverBusy
+from video_jobs.webhooks import receivers
+from video_jobs.webhooks.receivers import MOST_SLOW, SHORT_DEADLINE, SHORT_TIMES, Receivers
+
+LONG = 20.0  # seconds
+
+
+def test_who_has_not_answered_yet_gets_little_time_and_who_has_gets_all():
+    known = Receivers(LONG)
+    with known.telling("a:443") as seconds:
+        assert seconds == SHORT_DEADLINE
+    known.answered("a:443")
+    with known.telling("a:443") as seconds:
+        assert seconds == LONG
+    with known.telling("b:443") as seconds:
+        assert seconds == SHORT_DEADLINE
+
+
+def test_who_is_merely_slow_gets_all_the_time_after_some_tries():
+    known = Receivers(LONG)
+    for _ in range(SHORT_TIMES):
+        with known.telling("slow:443") as seconds:
+            assert seconds == SHORT_DEADLINE
+        known.timed_out("slow:443")
+    with known.telling("slow:443") as seconds:
+        assert seconds == LONG
+    known.answered("slow:443")
+    known.timed_out("slow:443")
+    with known.telling("slow:443") as seconds:
+        assert seconds == SHORT_DEADLINE
+
+
+def test_one_delivery_at_a_time_goes_to_a_receiver(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(receivers, "_WAIT_FOR_TURN", 0.01)
+    known = Receivers(LONG)
+    with known.telling("a:443"):
+        with pytest.raises(ReceiverBusy), known.telling("a:443"):
+            pass
+        with known.telling("a:8443"), known.telling("b:443"):
+            pass
+    with known.telling("a:443"):
+        pass
+
+
+def test_few_of_those_that_never_answer_are_waited_for_at_once():
+    known = Receivers(LONG)
+    names = [f"tarpit{number}:443" for number in range(MOST_SLOW + 1)]
+    for name in names:
+        for _ in range(SHORT_TIMES):
+            known.timed_out(name)
+    inside, leave = threading.Barrier(MOST_SLOW + 1), threading.Event()
+
+    def wait(name: str) -> None:
+        with known.telling(name):
+            inside.wait(10)
+            leave.wait(10)
+
+    threads = [threading.Thread(target=wait, args=(name,)) for name in names[:MOST_SLOW]]
+    for thread in threads:
+        thread.start()
+    inside.wait(10)
+    with pytest.raises(ReceiverBusy), known.telling(names[-1]):
+        pass
+    with known.telling("healthy:443") as seconds:
+        assert seconds == SHORT_DEADLINE
+    leave.set()
+    for thread in threads:
+        thread.join(10)
+    with known.telling(names[-1]) as seconds:
+        assert seconds == LONG
+
+
+def test_what_is_known_of_receivers_is_bounded(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(receivers, "_MOST_KNOWN", 3)
+    known = Receivers(LONG)
+    known.answered("first:443")
+    for number in range(3):
+        known.answered(f"r{number}:443")
+    with known.telling("first:443") as seconds:
+        assert seconds == SHORT_DEADLINE
