@@ -78,6 +78,9 @@ WebhookUrl = Annotated[
 """What else it must be depends on the settings."""
 
 
+_MOST_VALUES = 50_000  # of a body of JSON: a long prompt is full of commas
+
+
 def refuse_beyond(body: bytes, most: int) -> None:
     """Raises RequestTooLarge for a body of more than so many bytes."""
     if len(body) > most:
@@ -97,6 +100,9 @@ def refuse_chunked(headers: Mapping[str, str], body: bytes) -> None:
 
 def json_object(body: bytes, example: str) -> dict[str, Any]:
     """The object in a body of JSON. Raises InvalidRequest, which shows the `example` to who sends another kind."""
+    # Each of them makes an object in memory, a hundred times as large as itself.
+    if sum(map(body.count, (b",", b"[", b"{"))) > _MOST_VALUES:
+        raise InvalidRequest.of("body", f"has more than {_MOST_VALUES} values", code="invalid_json")
     try:
         parsed = json.loads(body)
     except (ValueError, RecursionError) as error:

@@ -105,8 +105,8 @@ def read_fields(
     if kind == "multipart/form-data" and "boundary=" not in headers.get("content-type", ""):
         raise InvalidRequest.of("Content-Type", "is multipart without a boundary; let your client write it")
     if kind == "multipart/form-data":
-        # Each part begins with such a line, and an image has next to none.
-        if body.count(b"\n--") > _MOST_PARTS:
+        # Each part begins with such a line, and an image has next to none. The parser takes a bare CR for a line's end too.
+        if body.count(b"\n--") + body.count(b"\r--") > _MOST_PARTS:
             raise InvalidRequest.of("body", f"has more than {_MOST_PARTS} parts; send fields and an image")
         fields, files = (dict(each.items()) for each in read_form())
         if None in fields or None in files:
@@ -122,8 +122,17 @@ def file_in(files: Mapping[str, Any], name: str) -> bytes | None:
     if strange:
         words = f"is no file that is taken; send the image as {name}"
         raise InvalidRequest.of(shown_name(strange[0]), words)
-    content: bytes | None = files[name].read() if name in files else None
-    return content
+    if name not in files:
+        return None
+    content: bytes = files[name].read()
+    # A browser's form has an empty part for a file that was not chosen.
+    return content if content or getattr(files[name], "filename", True) else None
+
+
+def refuse_nameless_file(field: str, value: Any) -> None:
+    """Raises InvalidRequest for a part of a form that holds a file's bytes, and is a field for want of a file name."""
+    if value is not None:
+        raise InvalidRequest.of(field, "must be a file part with a file name, in multipart")
 
 
 def image_in(content: bytes) -> InputImage:

@@ -6,7 +6,9 @@ fingerprint of its body, and a number: the first with this body has 1, the next 
 whether a create or a repeat made it, and outlives its job. Only one request can store a number.
 
 A repeat is given the job of the last number, if that was made within the hour; otherwise it is a create whose
-first sending never arrived. A create takes the next number. What may happen between the two:
+first sending never arrived. A create that finds a job which a repeat made within the hour, and which no create has taken for
+its own yet, is that repeat's first sending, come late: it takes the job, whatever the clocks say. Any other takes the next
+number. What may happen between the two:
 
 | the first sending | its repeat | so |
 |---|---|---|
@@ -14,13 +16,12 @@ first sending never arrived. A create takes the next number. What may happen bet
 | never arrived | finds no recent number | stores the next one, and makes the only job |
 | is on its way, both look before either has stored | loses the number | gets the first one's job |
 | loses the number to its repeat | stored the job | gets the repeat's job |
-| looks only after the repeat has stored | stored the job | sees that a repeat's job was made after it came: gets that |
+| arrives, or looks, only after the repeat has stored | stored the job | finds a repeat's job without a create: gets that |
 | has another create of the same body beside it, and loses the number | | goes on to the next: two creates, two jobs |
 | the process ends between two effects | finds the number or doesn't | as in the first two rows; the sweeper sees to the job |
 
-Two creates of the same body at the same moment, of which one is repeated, can't be told apart: both may be given
-the same job. Then one video fewer is made than was wanted, and none is paid for twice. An `Idempotency-Key` says
-what is meant.
+Two creates of the same body within the hour, of which one is repeated, can't be told apart: both may be given the same
+job. Then one video fewer is made than was wanted, and none is paid for twice. An `Idempotency-Key` says what is meant.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ from video_jobs.submit import Submission, job_of, new_job, submit_job
 log = logging.getLogger("reelkeep.door")
 
 _RECENT = timedelta(hours=1)  # the package gives up after twenty minutes, if its time limits are left alone
-_PRECISION = timedelta(milliseconds=1)  # of the time in a job's id
+_MOST_BACK = 20  # numbers that a create looks back
 _CREATE, _REPEAT = "create", "repeat"  # who made an entry; kept where a client's key has its request's hash
 
 Find = Callable[[int], IdempotencyEntry | None]
@@ -63,8 +64,14 @@ def create_video(
     def find(number: int) -> IdempotencyEntry | None:
         return services.jobs.find_entry(key.owner, numbered(number))
 
+    def is_first_of(number: int) -> bool:
+        """Whether this create is the first sending that the repeat with this number has lacked."""
+        partner = key_of("door", key.digest, submission.fingerprint, str(number), "partner")
+        mine = IdempotencyEntry(key.owner, partner, _CREATE, job.id)
+        return services.jobs.add_entry(mine) == mine
+
     last, entry = last_number(find)
-    for earlier in _perhaps_its_own(find, last, entry, arrived_at, repeat=repeat):
+    for earlier in _perhaps_its_own(find, is_first_of, last, entry, arrived_at, repeat=repeat):
         found = job_of(services, earlier, job)
         if found is not None:
             return found
@@ -74,7 +81,7 @@ def create_video(
         stored = accept(services, job, mine, submission.image_bytes)
         if not isinstance(stored, IdempotencyEntry):
             return _begun(services, stored)
-        if repeat or stored.request_hash == _REPEAT:
+        if repeat or (stored.request_hash == _REPEAT and is_first_of(last)):
             found = job_of(services, stored, job)
             if found is not None:
                 return found
@@ -104,15 +111,21 @@ def last_number(find: Find) -> tuple[int, IdempotencyEntry | None]:
 
 
 def _perhaps_its_own(
-    find: Find, last: int, entry: IdempotencyEntry | None, arrived_at: datetime, *, repeat: bool
+    find: Find,
+    is_first_of: Callable[[int], bool],
+    last: int,
+    entry: IdempotencyEntry | None,
+    arrived_at: datetime,
+    *,
+    repeat: bool,
 ) -> Iterator[IdempotencyEntry]:
-    """For a repeat, the last entry if it is recent. For a create, those of repeats that were made after it came."""
-    if repeat:
-        if entry is not None and arrived_at - made_at(entry.job_id) < _RECENT:
+    """For a repeat, the last entry if it is recent. For a create, the recent ones of repeats that lack a create."""
+    for _ in range(_MOST_BACK):
+        if entry is None or arrived_at - made_at(entry.job_id) >= _RECENT:
+            return
+        if repeat or (entry.request_hash == _REPEAT and is_first_of(last)):
             yield entry
-        return
-    while entry is not None and made_at(entry.job_id) > arrived_at - _PRECISION:
-        if entry.request_hash == _REPEAT:
-            yield entry
+        if repeat:
+            return
         last -= 1
         entry = find(last) if last else None

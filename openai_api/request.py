@@ -20,6 +20,7 @@ from http_edge.submissions import (
     idempotency_key,
     image_in,
     read_fields,
+    refuse_nameless_file,
 )
 from openai_api.models import backend_of
 from video_jobs.backends.registry import Backends
@@ -71,6 +72,8 @@ def read_create(
     key = idempotency_key(headers)
     fields, files = read_fields(headers, body, read_form)
     content = file_in(files, _IMAGE) if files is not None else None
+    if files is not None and not str(fields.get(_IMAGE, "data:")).startswith(("data:", "http", "{")):
+        refuse_nameless_file(_IMAGE, fields[_IMAGE])
     request = validated(CreateVideo, fields)
     if content is None:
         content = _referenced(_reference_in(fields))

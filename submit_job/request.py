@@ -21,6 +21,7 @@ from http_edge.submissions import (
     idempotency_key,
     image_in,
     read_fields,
+    refuse_nameless_file,
 )
 from video_jobs.errors import InvalidRequest
 from video_jobs.submit import Submission
@@ -65,8 +66,7 @@ def read_submission(headers: Mapping[str, str], body: bytes, read_form: FormRead
 
 def _from_form(fields: dict[str, Any], files: dict[str, Any]) -> tuple[SubmitRequest, bytes | None]:
     content = file_in(files, "input_image")
-    if "input_image" in fields:
-        raise InvalidRequest.of("input_image", "must be a file part with a file name, in multipart")
+    refuse_nameless_file("input_image", fields.get("input_image"))
     if "metadata" in fields:
         try:
             fields["metadata"] = json.loads(fields["metadata"])

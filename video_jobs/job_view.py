@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from urllib.parse import urlsplit
 
 from video_jobs.job import Event, InputImage, Job, JobError, Output
 from video_jobs.job_shapes import (
@@ -115,13 +116,19 @@ def _error(error: JobError | None) -> JobErrorView | None:
     }
 
 
+def _origin(url: str) -> str:
+    """All of a URL that may be shown: its path and its query may be secrets."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
 def _webhook(job: Job) -> WebhookView | None:
     hook = job.webhook
     if hook is None:
         return None
     waits = job.is_terminal and hook.status is WebhookStatus.PENDING
     return {
-        "url": "/".join(hook.url.split("/")[:3]) if hook.url is not None else None,
+        "url": _origin(hook.url) if hook.url is not None else None,
         "event_id": event_id(job) if job.is_terminal else None,
         "status": hook.status,
         "next_try_at": time_text(hook.due_at or job.finished_at) if waits else None,

@@ -582,3 +582,10 @@ def test_of_a_url_only_the_host_is_logged(sora: Pipeline, caplog: pytest.LogCapt
     assert "hooks.example.test" in caplog.text
     assert "token" not in caplog.text
     assert "/reelkeep" not in caplog.text
+
+
+@pytest.mark.parametrize("rest", ["?token=s3cret", "/s3cret", "/?a=s3cret", "/in/s3cret/here"])
+def test_of_a_webhooks_url_only_the_origin_is_shown(sora: Pipeline, rest: str) -> None:
+    origin = "https://hooks.example.com"
+    job = sora.submit(webhook_url=f"{origin}{rest}")
+    assert job_view(job, sora.blobs)["webhook"]["url"] == origin  # type: ignore[index]

@@ -591,3 +591,36 @@ def test_very_many_fields_take_no_memory_to_refuse(where: str):
     finally:
         tracemalloc.stop()
     assert len(error.value.problems) == 1
+
+
+@pytest.mark.parametrize("line_end", [b"\n", b"\r", b"\r\n"])
+def test_a_form_of_very_many_parts_is_refused_before_it_is_parsed(line_end: bytes):
+    body = (b"--x" + line_end) * 200_000
+    with pytest.raises(InvalidRequest) as error:
+        read_submission(FORM, body, no_form)
+    assert "parts" in str(error.value)
+
+
+@pytest.mark.parametrize("piece", [b"[],", b"{},", b'"",', b"[[1,"])
+def test_json_of_very_many_values_is_refused_before_it_is_parsed(
+    piece: bytes, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(json, "loads", lambda *_: pytest.fail("it was parsed"))
+    with pytest.raises(InvalidRequest) as error:
+        read_submission(JSON, b"[" + piece * 5_000_000, no_form)
+    assert error.value.code == "invalid_json"
+
+
+def test_a_prompt_of_nothing_but_commas_is_taken():
+    assert send({"prompt": "," * LONGEST_PROMPT}).prompt == "," * LONGEST_PROMPT
+
+
+def test_an_empty_file_part_of_a_form_is_no_image():
+    class Empty:
+        filename = ""
+
+        def read(self) -> bytes:
+            return b""
+
+    body = read_submission(FORM, b"", lambda: ({"prompt": "a boat"}, {"input_image": Empty()}))
+    assert body.image is None

@@ -72,6 +72,9 @@ class JobStore(Protocol):
 
     def find_entry(self, owner: str, key_hash: str) -> IdempotencyEntry | None: ...
 
+    def add_entry(self, entry: IdempotencyEntry) -> IdempotencyEntry:
+        """Without a job. Gives the one that is stored: another's, where somebody was faster."""
+
     def quota(self, owner: str) -> StoredQuota:
         """An unused one where there is none yet."""
 

@@ -104,6 +104,13 @@ class TableJobs:
             return None
         return IdempotencyEntry(owner, key_hash, row.fields["request_hash"], row.fields["job_id"])
 
+    def add_entry(self, entry: IdempotencyEntry) -> IdempotencyEntry:
+        try:
+            self._rows.insert(_entry_row(entry), "storing an idempotency key")
+        except Conflict:
+            return self.find_entry(entry.owner, entry.key_hash) or entry
+        return entry
+
     def quota(self, owner: str) -> StoredQuota:
         row = self._rows.get(owner, QUOTA_KEY, "reading an owner's quota")
         return (

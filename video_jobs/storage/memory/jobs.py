@@ -62,6 +62,10 @@ class MemoryJobs:
         with self._lock:
             return self._entries.get((owner, key_hash))
 
+    def add_entry(self, entry: IdempotencyEntry) -> IdempotencyEntry:
+        with self._lock:
+            return self._entries.setdefault((entry.owner, entry.key_hash), entry)
+
     def quota(self, owner: str) -> StoredQuota:
         with self._lock:
             return self._quotas.get(owner) or StoredQuota(owner, Quota(), None)
