@@ -4,9 +4,11 @@ and the image in it."""
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import re
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -19,6 +21,8 @@ from video_jobs.job import InputImage
 LONGEST_PROMPT = 32_000
 """Characters and UTF-16 units: the video APIs count the first, Table Storage the second."""
 
+_LARGE_BODY = 1 << 20  # bytes
+_large_bodies = threading.Lock()
 _MOST_PARTS = 1000  # of a form: for as many as a body can hold, the parser takes many seconds
 _EXAMPLE = '{"prompt": "…"}'
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
@@ -133,6 +137,16 @@ def refuse_nameless_file(field: str, value: Any) -> None:
     """Raises InvalidRequest for a part of a form that holds a file's bytes, and is a field for want of a file name."""
     if value is not None:
         raise InvalidRequest.of(field, "must be a file part with a file name, in multipart")
+
+
+@contextlib.contextmanager
+def large_body_turn(body: bytes) -> Iterator[None]:
+    """One request at a time that brings an image is read and stored: it is in memory in several forms meanwhile."""
+    if len(body) < _LARGE_BODY:
+        yield
+        return
+    with _large_bodies:
+        yield
 
 
 def image_in(content: bytes) -> InputImage:

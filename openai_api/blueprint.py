@@ -10,7 +10,7 @@ from pydantic import Field
 from http_edge.answers import json_answer
 from http_edge.operations import FORM, Answer, Body, Header, Operation, Parameter
 from http_edge.pages import Limit
-from http_edge.submissions import IdempotencyKey
+from http_edge.submissions import IdempotencyKey, large_body_turn
 from http_edge.tracing import traced
 from openai_api.caller import caller_of
 from openai_api.create import create_video
@@ -63,8 +63,11 @@ def create_video_function(req: func.HttpRequest) -> func.HttpResponse:
     services = get_services()
     arrived_at = services.clock()
     key = caller_of(req.headers, services.door_keys)
-    submission = read_create(req.headers, req.get_body(), lambda: (req.form, req.files), services.backends)
-    job = create_video(services, key, submission, arrived_at, repeat=is_repeat(req.headers))
+    body = req.get_body()
+    with large_body_turn(body):
+        submission = read_create(req.headers, body, lambda: (req.form, req.files), services.backends)
+        job = create_video(services, key, submission, arrived_at, repeat=is_repeat(req.headers))
+        del submission
     if job.error is not None and job.was_refused:
         return error_answer(400, job.error.code, f"{job.error.message} (The video {job.id} keeps this.)")
     return _video_answer(services, job)

@@ -8,7 +8,7 @@ from http_edge.answers import job_answer
 from http_edge.operations import FORM, LOCATION, RETRY_AFTER, Answer, Body, Operation, Parameter
 from http_edge.owner import owner_of
 from http_edge.problems import answers_problems, problem
-from http_edge.submissions import IdempotencyKey
+from http_edge.submissions import IdempotencyKey, large_body_turn
 from http_edge.tracing import traced
 from submit_job.request import SubmitRequest, read_submission
 from video_jobs.job_shapes import JobWithHistory
@@ -48,9 +48,12 @@ blueprint = func.Blueprint()
 @traced
 @answers_problems
 def submit_job_function(req: func.HttpRequest) -> func.HttpResponse:
-    submission = read_submission(req.headers, req.get_body(), lambda: (req.form, req.files))
-    services = get_services()
-    job = submit_job(services, owner_of(req), submission)
+    body = req.get_body()
+    with large_body_turn(body):
+        submission = read_submission(req.headers, body, lambda: (req.form, req.files))
+        services = get_services()
+        job = submit_job(services, owner_of(req), submission)
+        del submission
     if job.error is not None and job.was_refused:
         view = job_view(job, services.blobs)
         return problem(422, job.error.code, job.error.message, backend_code=job.error.backend_code, job=view)

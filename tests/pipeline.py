@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from concurrent.futures import wait
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from fetch_video.fetch import fetch_video
@@ -19,6 +20,7 @@ from poll_job.poll import poll_job
 from submit_job.request import read_submission
 from tests.receiver import SECRET, Receiver
 from video_jobs.backends.registry import Backends
+from video_jobs.errors import ReelkeepError
 from video_jobs.job import Job, Status
 from video_jobs.messages import FETCH_QUEUE, POLL_QUEUE, decode_fetch, decode_notify, decode_poll
 from video_jobs.services import Services
@@ -108,7 +110,21 @@ class MemoryApp:
         if key is not None:
             headers["idempotency-key"] = key
         submission = read_submission(headers, json.dumps(body).encode(), _no_form)
-        return submit_job(self.services, owner, submission)
+        job = submit_job(self.services, owner, submission)
+        if job.request.input_image is not None and job.status is Status.WAITING:
+            self._deliver_first(job)  # which submits it, right after the request
+            return self.job(job)
+        return job
+
+    def _deliver_first(self, job: Job) -> None:
+        first = [m for m in self.messages.queued if job.id in m.text and m.visible_at <= self.now()]
+        for message in first:
+            self.messages.queued.remove(message)
+            try:
+                self.deliver(message)
+            except ReelkeepError:  # the host delivers it again
+                later = self.now() + timedelta(seconds=30)
+                self.messages.queued.append(replace(message, visible_at=later))
 
     def job(self, job: Job) -> Job:
         """The job as it is stored now."""

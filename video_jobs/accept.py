@@ -22,6 +22,8 @@ from video_jobs.update import log_events
 
 log = logging.getLogger("reelkeep.submit")
 
+_AT_ONCE = timedelta()
+
 
 def accept(
     services: Services, job: Job, entry: IdempotencyEntry | None, image: bytes | None = None
@@ -72,11 +74,15 @@ def _take_back(services: Services, job: Job, live: LiveJob) -> None:
 def begin(services: Services, stored: StoredJob) -> Job:
     """The first message of its chain, then the first look at what can be done with it.
 
+    One with an image is left to its chain: the request holds the image, in several forms, and many requests come at once.
     Raises nothing: the job is accepted, and an error now would make the client send it again.
     """
     job = stored.job
     try:
         first = PollMessage(owner=job.owner, job_id=job.id, turn=job.turn)
+        if job.request.input_image is not None and job.retry_of is None:
+            services.messages.send_poll(first, _AT_ONCE)
+            return job
         services.messages.send_poll(first, FIRST_POLL)
         return start(services, stored, partial(_send_later, services, first))
     except (ReelkeepError, ValueError) as error:

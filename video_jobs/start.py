@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 
 from video_jobs import admission, transitions
@@ -21,6 +23,13 @@ from video_jobs.services import Services
 from video_jobs.update import update
 
 _IN_LINE = "It waits for a free place at the video API."
+_AFTER_OTHERS = "It is submitted after others that bring an image, which are submitted a few at a time."
+_IMAGES_AGAIN = timedelta(seconds=3)
+
+MOST_IMAGES = 2
+"""Jobs with an image that one process submits at once: each holds the image and the request that is made of it."""
+
+_images = threading.BoundedSemaphore(MOST_IMAGES)
 
 
 def start(services: Services, stored: StoredJob, send_next: SendNext) -> Job:
@@ -41,6 +50,19 @@ def start(services: Services, stored: StoredJob, send_next: SendNext) -> Job:
         return _refuse(services, stored, "backend_job_not_found", str(nothing))
     if existing is not None:
         return _take_up(services, stored, existing, send_next)
+    if job.request.input_image is None:
+        return _go_ahead(services, stored, send_next)
+    if not _images.acquire(blocking=False):
+        turn = send_next(_IMAGES_AGAIN)
+        return update(services.jobs, stored, lambda job: transitions.waits(turn(job), now, _AFTER_OTHERS)).job
+    try:
+        return _go_ahead(services, stored, send_next)
+    finally:
+        _images.release()
+
+
+def _go_ahead(services: Services, stored: StoredJob, send_next: SendNext) -> Job:
+    job, now = stored.job, services.clock()
     # Read before anything is taken or saved: an image that can't be read must neither hold a slot nor look
     # like a call that was made.
     try:

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 from unittest.mock import patch
 
 import pytest
@@ -17,6 +18,7 @@ from azure.core.exceptions import ClientAuthenticationError
 
 from local.simulator.server import Simulator
 from tests.pipeline import API_KEY, OWNER, Pipeline
+from video_jobs.backends.http import BackendHttp
 from video_jobs.errors import Conflict, IdempotencyKeyReused, InvalidRequest, StorageUnavailable
 from video_jobs.gate import Why
 from video_jobs.job import Job, Status
@@ -502,3 +504,39 @@ def test_a_key_that_has_a_job_gives_it_though_its_row_can_not_be_read_just_then(
         again = pipeline.submit(key="k")
     assert (again.id, again.request) == (first.id, first.request)
     assert pipeline.backend_jobs() == 1
+
+
+def test_a_job_with_an_image_is_accepted_by_the_request_and_submitted_by_its_chain_a_few_at_a_time(
+    sora: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sora, "_deliver_first", lambda job: None)
+    jobs = [sora.submit(input_image=a_picture()) for _ in range(2)]
+    assert [job.status for job in jobs] == [Status.WAITING] * 2
+    assert sora.calls("create") == []
+    monkeypatch.setattr("video_jobs.start._images", threading.BoundedSemaphore(1))
+    first, second = (sora.take_next() for _ in jobs)
+    create = BackendHttp.post_once
+
+    def another_meanwhile(*args: Any, **kwargs: Any) -> Any:
+        monkeypatch.setattr(BackendHttp, "post_once", create)
+        sora.deliver(second)
+        assert "a few at a time" in (sora.job(jobs[1]).reason or "")
+        return create(*args, **kwargs)
+
+    monkeypatch.setattr(BackendHttp, "post_once", another_meanwhile)
+    sora.deliver(first)
+    assert len(sora.calls("create")) == 1
+    for job in jobs:
+        assert sora.run(job).status is Status.SUCCEEDED
+    assert sora.backend_jobs() == 2
+
+
+def a_picture() -> str:
+    import base64
+    import io
+
+    from PIL import Image
+
+    drawn = io.BytesIO()
+    Image.new("RGB", (480, 480), "navy").save(drawn, "PNG")
+    return "data:image/png;base64," + base64.b64encode(drawn.getvalue()).decode()
