@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import logging
 import time
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 
 from sweep_jobs.poison import sweep_poison
 from video_jobs import admission, gate, transitions
+from video_jobs.chain import look_now
 from video_jobs.errors import JobNotFound, ReelkeepError, TransitionRefused
 from video_jobs.finish import finish
 from video_jobs.gate import Gate, Slot
@@ -30,6 +32,9 @@ _ORPHANED_AFTER = timedelta(minutes=15)
 _LONGEST_SWEEP = 45.0  # seconds, of the minute until the next one
 
 _MOST_OF_AN_OWNER = 20  # whose retention is applied before another owner's turn
+
+_UNHEARD = timedelta(seconds=50)
+"""A job that was called comes within seconds; the message that called it may be hidden with a host that died."""
 
 _NEAR_EXPIRY = timedelta(hours=2)
 _GENERATED = (Status.FETCHING, Status.PENDING_DOWNLOAD)
@@ -158,8 +163,16 @@ def _sweep_gate(services: Services, found: Gate) -> None:
 
     for slot in leaked:
         log.warning("%s has a slot at '%s' that it needs no more; taken back", slot.job_id, found.backend)
-    if leaked or taken or found.contended:
-        admission.call_next(services, found.backend, mended)
+    for slot in found.called:
+        if statuses.get(slot.job_id) is Status.WAITING and _UNHEARD <= now - slot.taken_at < gate.UNCLAIMED:
+            log.warning("%s was called at '%s' and has not come: called again", slot.job_id, found.backend)
+            look_now(services, services.jobs.get(slot.owner, slot.job_id).job)
+    # A crash may have kept the gate from knowing that somebody stands in line.
+    in_line = bool(found.contended or services.live_jobs.line(found.backend, 1))
+    if leaked or taken or in_line:
+        admission.call_next(
+            services, found.backend, lambda current: replace(mended(current), contended=in_line)
+        )
 
 
 def _is_leaked(slot: Slot, statuses: dict[str, Status | None], now: datetime) -> bool:

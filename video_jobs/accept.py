@@ -10,7 +10,7 @@ from datetime import timedelta
 from functools import partial
 
 from video_jobs import places
-from video_jobs.chain import Turn, send_next
+from video_jobs.chain import send_next
 from video_jobs.errors import ReelkeepError, TooManyJobs, TransitionRefused
 from video_jobs.job import Job
 from video_jobs.messages import PollMessage
@@ -72,22 +72,24 @@ def _take_back(services: Services, job: Job, live: LiveJob) -> None:
 
 
 def begin(services: Services, stored: StoredJob) -> Job:
-    """The first message of its chain, then the first look at what can be done with it.
+    """The first look at what can be done with it: it is submitted, or stands in line. A message is sent only once it has a
+    slot; until then the sweeper finds what a crash leaves.
 
     One with an image is left to its chain: the request holds the image, in several forms, and many requests come at once.
     Raises nothing: the job is accepted, and an error now would make the client send it again.
     """
     job = stored.job
+    first = PollMessage(owner=job.owner, job_id=job.id, turn=job.turn)
     try:
-        first = PollMessage(owner=job.owner, job_id=job.id, turn=job.turn)
         if job.request.input_image is not None and job.retry_of is None:
             services.messages.send_poll(first, _AT_ONCE)
             return job
-        services.messages.send_poll(first, FIRST_POLL)
-        return start(services, stored, partial(_send_later, services, first))
+        return start(services, stored, partial(send_next, services, first))
     except (ReelkeepError, ValueError) as error:
         if not isinstance(error, TransitionRefused):
             log.error("%s is accepted, but: %s", job.id, error)
+            with contextlib.suppress(ReelkeepError):  # else the sweeper finds it
+                services.messages.send_poll(first, FIRST_POLL)
     with contextlib.suppress(ReelkeepError, ValueError):
         return services.jobs.get(job.owner, job.id).job  # its poll chain was faster, or it got so far
     return job
@@ -104,8 +106,3 @@ def key_of(*parts: str) -> str:
 def retry_key(job_id: str) -> str:
     """Of the one job that tries this one again."""
     return key_of("retry", job_id)
-
-
-def _send_later(services: Services, first: PollMessage, delay: timedelta) -> Turn:
-    """The chain's first message is on its way, and does for all that is due by then."""
-    return send_next(services, first, delay) if delay > FIRST_POLL else lambda job: job

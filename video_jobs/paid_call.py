@@ -63,8 +63,6 @@ def make_paid_call(services: Services, stored: StoredJob, image: bytes | None) -
     call. Raises StorageUnavailable when what came of it can't be stored.
     """
     job = stored.job
-    with contextlib.suppress(StorageUnavailable):  # tidying only: whoever reads the line sees to it, too
-        admission.entered(services, job)
     try:
         client = services.backends.client(job.backend)
         backend_job = client.create(job.request, image, _time_left(services, job))

@@ -9,7 +9,7 @@ from functools import partial
 
 from video_jobs import transitions
 from video_jobs.chain import fetch_now, look_now
-from video_jobs.errors import ReelkeepError
+from video_jobs.errors import ReelkeepError, TransitionRefused
 from video_jobs.finish import finish
 from video_jobs.job import Job, Status
 from video_jobs.ports import LiveJob, StoredJob
@@ -22,7 +22,9 @@ _FETCHING = (Status.FETCHING, Status.PENDING_DOWNLOAD)
 
 
 def is_broken(job: Job, now: datetime) -> bool:
-    """Whether the next message of the job's chain must be lost."""
+    """Whether the next message of the job's chain must be lost. One that stands in line has none."""
+    if job.status is Status.WAITING and job.due_at is None:
+        return False
     return is_overdue(job.due_at or job.updated_at, job.repairs, now)
 
 
@@ -50,7 +52,10 @@ def hurry(services: Services, stored: StoredJob) -> Job:
         return job
     if job.status in _FETCHING and job.deleted_at is None:
         again = partial(transitions.fetch_again, now=services.clock(), all_open=True)
-        job = update(services.jobs, stored, again).job
+        try:
+            job = update(services.jobs, stored, again).job
+        except TransitionRefused:  # it has ended, or moved on, since it was read
+            return services.jobs.get(job.owner, job.id).job
         fetch_now(services, job)
     look_now(services, job)
     return job

@@ -37,7 +37,6 @@ _SLOWEST_BEFORE = 60.0  # any end that is known of
 _PAST_ALL = 5.0  # when it takes longer than any that is known of; growing
 _CLOSEST = 1.0
 _QUEUE_LAG = 1.5  # by which a message is seen later than asked for: whole seconds, and pauses of the host
-_WAITING = 120.0
 _RARELY, _MOST_RARELY = 300.0, 1800.0  # a job that its backend may not have any more
 _SEARCH_AGAIN, _SEARCH_RARELY = 30.0, 900.0  # a list that could not be read
 _SEARCH_SOON = 10.0  # after a paid call whose answer was lost: what it made may be listed by then
@@ -95,11 +94,6 @@ def after_submit(forecast: Forecast | None) -> timedelta:
     if forecast is None:
         return AFTER_SUBMIT
     return max(timedelta(seconds=min(forecast.quantiles[0] / 2, _QUICK_FAILURE)), AFTER_SUBMIT)
-
-
-def waiting_delay() -> timedelta:
-    """Until a job in line looks by itself; it is woken when its turn comes."""
-    return timedelta(seconds=_WAITING * random.uniform(1, 1 + _JITTER))
 
 
 def stopping_delay(job: Job, now: datetime) -> timedelta:

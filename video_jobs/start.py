@@ -18,7 +18,7 @@ from video_jobs.learning import forecast
 from video_jobs.paid_call import make_paid_call, new_attempt, save_attempt
 from video_jobs.ports import Claim, StoredJob
 from video_jobs.salvage import Existing, NothingToAdopt, Undecided, salvage
-from video_jobs.schedule import AFTER_SUBMIT, SEARCH_ON, UNDECIDED_AGAIN, after_submit, waiting_delay
+from video_jobs.schedule import AFTER_SUBMIT, SEARCH_ON, UNDECIDED_AGAIN, after_submit
 from video_jobs.services import Services
 from video_jobs.update import update
 
@@ -70,9 +70,11 @@ def _go_ahead(services: Services, stored: StoredJob, send_next: SendNext) -> Job
     except InputMissing as missing:
         return _refuse(services, stored, "input_image_missing", str(missing))
     if not admission.enter(services, job):
-        turn = send_next(waiting_delay())
         reason = admission.why_closed(services, services.gates.get(job.backend.name).gate, job) or _IN_LINE
-        return update(services.jobs, stored, lambda job: transitions.waits(turn(job), now, reason)).job
+        stands = partial(transitions.stands_in_line, now=now, reason=reason, turn=job.turn)
+        return update(services.jobs, stored, stands).job
+    if job.turn > 0:  # it may have stood in line; from here on the sweeper looks after it
+        admission.entered(services, job)
     return _submit(services, stored, image, send_next)
 
 

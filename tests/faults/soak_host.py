@@ -16,7 +16,8 @@ WAITS: dict[str, float] = {
     "video_jobs.paid_call._LONGEST_SAVE": 30,
     "video_jobs.schedule._PATIENCE": 30,
     "video_jobs.transitions.download.DOWNLOAD_OVERDUE": 30,
-    "video_jobs.schedule._WAITING": 20,
+    "video_jobs.gate.UNCLAIMED": 60,
+    "sweep_jobs.sweep._UNHEARD": 20,
     "poll_job.purge.LONGEST_FETCH": 40,
 }
 """Seconds, in place of minutes."""

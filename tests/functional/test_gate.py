@@ -19,10 +19,11 @@ from sweep_jobs.sweep import sweep_jobs
 from tests.pipeline import DIALECTS, OWNER, Pipeline
 from tests.timeline import render_ahead
 from video_jobs import admission, gate
+from video_jobs.chain import look_now
 from video_jobs.gate import UNCLAIMED, Gate, Slot, Why
 from video_jobs.job import Job, Status
 from video_jobs.messages import PollMessage, decode_poll
-from video_jobs.ports import StoredGate
+from video_jobs.ports import StoredGate, StoredJob
 from video_jobs.storage.memory import QueuedMessage
 
 JOB_SECONDS = 40  # of the simulated API, until it has generated
@@ -134,14 +135,45 @@ def test_a_waiting_job_is_told_its_place_in_line_and_what_it_waits_for(one: Pipe
     assert [answer(one, job).get("queue_position") for job in rest] == [None, 1, 2]
 
 
-def test_a_waiting_job_looks_by_itself_at_most_once_in_two_minutes(one: Pipeline) -> None:
+def test_a_job_in_line_holds_no_message_and_is_neither_polled_nor_swept(
+    one: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
     one.simulator.world.change({"run_seconds": 3000})
-    _, *rest = submit(one, 4)
-    turns = [one.job(job).turn for job in rest]
-    go_on(one, 1200)
-    for job, turn in zip(rest, turns, strict=True):
-        assert 7 <= one.job(job).turn - turn <= 10
+    first, *rest = submit(one, 4)
+    assert [first.id in message.text for message in one.messages.queued] == [True]
+    before = [one.jobs.get(job.owner, job.id) for job in rest]
+    read: list[str] = []
+    get = one.jobs.get
+    monkeypatch.setattr(one.jobs, "get", lambda owner, job_id: (read.append(job_id), get(owner, job_id))[1])
+    for _ in range(20):
+        go_on(one, 60)
+        sweep_jobs(one.services)
+    # Only the first two of the line are ever read: to see who is next, and that somebody is left.
+    assert set(read) <= {first.id, rest[0].id, rest[1].id}
+    assert [get(job.owner, job.id) for job in rest] == before
     assert len(create_times(one)) == 1
+
+
+def test_whoever_a_crash_left_in_line_without_a_note_at_the_gate_is_called_by_the_sweeper(
+    one: Pipeline,
+) -> None:
+    first, second = submit(one, 2)
+    one.gates.gates["default"] = replace(one.gates.gates["default"], contended=False)
+    one.run(first)
+    assert one.job(second).status is Status.WAITING
+    sweep_jobs(one.services)
+    assert one.run(second).status is Status.SUCCEEDED
+
+
+def test_who_was_called_by_a_message_that_was_lost_is_called_again_within_two_minutes(one: Pipeline) -> None:
+    first, second = submit(one, 2)
+    one.run(first, lambda seen: bool(one.gates.gates["default"].called))
+    for message in [m for m in one.messages.queued if second.id in m.text]:
+        one.messages.queued.remove(message)  # taken by a host that dies
+    for _ in range(2):
+        go_on(one, 60)
+        sweep_jobs(one.services)
+    assert one.run(second).status is Status.SUCCEEDED
 
 
 def test_who_waits_goes_ahead_at_once_when_a_slot_is_free(two: Pipeline) -> None:
@@ -172,16 +204,18 @@ def test_who_is_called_in_the_middle_of_a_look_of_its_own_is_woken_all_the_same(
 ) -> None:
     one.simulator.world.change({"run_seconds": 3000})
     first, second = submit(one, 2)
-    send = one.messages.send_poll
+    one.gates.gates["default"] = replace(one.gates.gates["default"], paused_since=one.now())
+    look_now(one.services, one.job(second))
+    look = next(m for m in one.messages.queued if second.id in m.text)
+    save = one.jobs.save
 
-    def freed_meanwhile(*args: Any) -> None:
-        monkeypatch.undo()
-        send(*args)  # the look has found no place, and has not saved its next turn yet
+    def freed_meanwhile(stored: StoredJob, job: Job) -> StoredJob:
+        monkeypatch.undo()  # the look has found no place, and has not saved that yet
         one.simulator.world.delete(everything(one)[0])
-        admission.leave(one.services, first)
+        admission.call_next(one.services, "default", lambda found: gate.resume(gate.leave(found, first.id)))
+        return save(stored, job)
 
-    look = own_message(one, second)
-    monkeypatch.setattr(one.messages, "send_poll", freed_meanwhile)
+    monkeypatch.setattr(one.jobs, "save", freed_meanwhile)
     one.deliver(look)
     assert one.job(second).status is Status.WAITING
     go_on(one, AT_ONCE)
@@ -193,6 +227,7 @@ def test_two_looks_at_once_of_who_was_called_do_not_give_its_slot_to_another(
 ) -> None:
     one.simulator.world.change({"run_seconds": 3000})
     first, second, third = submit(one, 3)
+    look_now(one.services, one.job(second))
     get = one.gates.get
 
     def freed_meanwhile(backend: str) -> StoredGate:
@@ -202,9 +237,8 @@ def test_two_looks_at_once_of_who_was_called_do_not_give_its_slot_to_another(
         return get(backend)
 
     monkeypatch.setattr(one.gates, "get", freed_meanwhile)
-    one.deliver(
-        own_message(one, second)
-    )  # it has read the row before it was called, and loses to the message
+    # It has read the row before it was called, and loses to the message.
+    one.deliver(next(m for m in one.messages.queued if second.id in m.text))
     assert [slot.job_id for slot in one.gates.gates["default"].slots] == [second.id]
     go_on(one, AT_ONCE)
     assert statuses(one, [second, third]) == [Status.QUEUED, Status.WAITING]

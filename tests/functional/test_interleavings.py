@@ -38,6 +38,7 @@ from video_jobs.gate import GateLimits
 from video_jobs.job import Job, Output, Status
 from video_jobs.messages import POLL_QUEUE, PollMessage
 from video_jobs.ports import Backend, StoredJob, VideoPlace
+from video_jobs.repair import hurry
 from video_jobs.start import start as start_job
 from video_jobs.storage.job_rows import to_row
 
@@ -239,7 +240,8 @@ def test_a_refusal_from_an_old_look_does_not_end_what_another_look_took_up(
     made = made_elsewhere(pipeline)
 
     def chain_is_faster(_: object) -> None:
-        pipeline.deliver(pipeline.take_next())
+        [stored] = [each for each in pipeline.jobs.everything() if each.job.backend_job_id is None]
+        poll_job(pipeline.services, PollMessage(owner=OWNER, job_id=stored.job.id, turn=1))
         raise NotFound("a 404 of the moment", status=404)
 
     def is_stored(_: object) -> bool:
@@ -448,3 +450,13 @@ def test_a_sweep_leaves_the_slot_of_a_job_that_goes_ahead_beside_it(
     right_after(monkeypatch, pipeline.gates, "all", it_goes_ahead)
     sweep_jobs(pipeline.services)
     assert slots(pipeline) == [second.id]
+
+
+def test_a_repair_of_what_ends_meanwhile_is_no_error(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = pipeline.submit()
+    pipeline.run_until(job, Status.FETCHING)
+    stale = pipeline.jobs.get(job.owner, job.id)
+    pipeline.run(job)
+    assert hurry(pipeline.services, stale).status is Status.SUCCEEDED

@@ -47,7 +47,7 @@ def test_a_crash_between_enqueueing_and_saving_leaves_one_chain_in_the_end(
         with pytest.raises(KeyboardInterrupt):
             pipeline.deliver(message)
     pipeline.messages.queued.append(message)  # its lease ends: the queue delivers it again
-    pipeline.run(job, lambda seen: seen.turn >= 4)
+    pipeline.run(job, lambda seen: seen.turn >= 6)
     assert len(polls(pipeline)) == 1
     assert pipeline.run(job).status is Status.SUCCEEDED
 

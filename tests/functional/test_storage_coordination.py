@@ -46,7 +46,11 @@ def a_live_job(owner: str, backend: str, seconds: int = 0, *, waiting: bool = Tr
 
 
 def noted(storage: Storage, *backends: str) -> list[LiveJob]:
-    return [live for live in storage.live_jobs.all() if live.backend in backends]
+    """Those that are swept, and those that stand in line."""
+    swept = [live for live in storage.live_jobs.all() if live.backend in backends]
+    in_line = [live for backend in backends for live in storage.live_jobs.line(backend, 100)]
+    assert not any(live.waiting for live in swept)
+    return sorted([*swept, *in_line], key=lambda live: (live.backend, live.key))
 
 
 def test_noting_and_removing_a_live_job_may_be_repeated(storage: Storage, owner: str, backend: str) -> None:
@@ -80,11 +84,16 @@ def test_live_jobs_of_all_backends_are_in_order_of_arrival_within_each(storage: 
     ]
     for live in lives:
         storage.live_jobs.add(live)
-    assert noted(storage, *backends) == sorted(lives, key=lambda live: (live.backend, live.arrived_at))
+    in_order = sorted(lives, key=lambda live: (live.backend, live.arrived_at))
+    assert noted(storage, *backends) == in_order
+    swept = [live for live in in_order if not live.waiting]
+    assert [live for live in storage.live_jobs.all() if live.backend in backends] == swept
+    after = storage.live_jobs.all(swept[2])
+    assert [live for live in after if live.backend in backends] == swept[3:]
 
 
 def test_live_jobs_may_be_removed_while_they_are_listed(storage: Storage, owner: str, backend: str) -> None:
-    lives = [a_live_job(owner, backend, seconds) for seconds in range(4)]
+    lives = [a_live_job(owner, backend, seconds, waiting=False) for seconds in range(4)]
     for live in lives:
         storage.live_jobs.add(live)
     seen = []

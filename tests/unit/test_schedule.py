@@ -21,7 +21,6 @@ from video_jobs.schedule import (
     guard_delay,
     poll_delay,
     stopping_delay,
-    waiting_delay,
 )
 
 SECOND = timedelta(seconds=1)
@@ -137,13 +136,6 @@ def test_no_forecast_however_wrong_lets_more_than_a_minute_pass_or_20_seconds_on
     job = replace(QUEUED, forecast=Forecast(tuple(durations), unseen))
     delay = poll_delay(job, None, NOW + passed * SECOND).total_seconds()
     assert 0 < delay <= 1.2 * (60 if passed < durations[0] else 20)
-
-
-def test_a_job_in_line_looks_by_itself_only_every_two_minutes():
-    waits = [waiting_delay() for _ in range(100)]
-    assert min(waits) >= 120 * SECOND
-    assert max(waits) <= 144 * SECOND
-    assert len(set(waits)) > 50
 
 
 @pytest.mark.parametrize(

@@ -61,6 +61,10 @@ class Case(NamedTuple):
 
 TRANSITIONS: dict[str, Case] = {
     "waits": Case(frozenset({Status.WAITING}), lambda job: transitions.waits(job, LATER, "It is in line.")),
+    "stands_in_line": Case(
+        frozenset({Status.WAITING}),
+        lambda job: transitions.stands_in_line(job, LATER, "It is in line.", job.turn),
+    ),
     "begin_submit": Case(
         frozenset({Status.WAITING}),
         lambda job: transitions.begin_submit(job, LATER, "attempt-2", BACKEND),
@@ -993,6 +997,7 @@ NOTED: dict[str, str | None] = {
     "submission_failed": "failed",
     "submitted": "submitted",
     "troubled": None,
+    "stands_in_line": "waits",
     "waits": "waits",
 }
 

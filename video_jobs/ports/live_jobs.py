@@ -39,7 +39,8 @@ class LiveJobs(Protocol):
         """No error where it is gone."""
 
     def all(self, after: LiveJob | None = None) -> Iterator[LiveJob]:
-        """Of every backend, in order of arrival within each; those that come after one."""
+        """Of every backend, in order of arrival within each, without those that stand in line; those that come after
+        one."""
 
     def line(self, backend: str, most: int) -> list[LiveJob]:
         """The first of those that wait before this backend, in order of arrival."""

@@ -44,9 +44,9 @@ class TableLiveJobs:
             self._table.delete_entity(live.backend, live.key)  # succeeds where there is none
 
     def all(self, after: LiveJob | None = None) -> Iterator[LiveJob]:
-        wanted, parameters = "", dict[str, str]()
+        wanted, parameters = "not (waiting eq true)", dict[str, str]()
         if after is not None:
-            wanted = "PartitionKey gt @backend or (PartitionKey eq @backend and RowKey gt @key)"
+            wanted += " and (PartitionKey gt @backend or (PartitionKey eq @backend and RowKey gt @key ) )"
             parameters = {"backend": after.backend, "key": after.key}
         with translated("listing the live jobs"):
             for row in self._table.query_entities(wanted, parameters=parameters):

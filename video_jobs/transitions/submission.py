@@ -29,6 +29,15 @@ def waits(job: Job, now: datetime, reason: str | None, search: ListSearch | None
     return job.evolve(now, reason=reason).noting(now, "waits", reason)
 
 
+def stands_in_line(job: Job, now: datetime, reason: str, turn: int) -> Job:
+    """waiting → waiting, without a message of its own: whoever frees a slot calls the first in line.
+
+    `turn` is the one that was read: with a higher one the job has been called meanwhile.
+    """
+    job = waits(job, now, reason)
+    return replace(job, due_at=None) if job.turn == turn else job
+
+
 def begin_submit(
     job: Job, now: datetime, attempt: str, backend: BackendRef, forecast: Forecast | None = None
 ) -> Job:

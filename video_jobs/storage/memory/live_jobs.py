@@ -31,12 +31,19 @@ class MemoryLiveJobs:
 
     def all(self, after: LiveJob | None = None) -> Iterator[LiveJob]:
         with self._lock:
-            keys = sorted(self.rows)
-            return iter([self.rows[key] for key in keys if after is None or key > (after.backend, after.key)])
+            rows = [row for _, row in sorted(self.rows.items()) if not row.waiting]
+        return iter([row for row in rows if after is None or _key(row) > _key(after)])
 
     def line(self, backend: str, most: int) -> list[LiveJob]:
-        return [live for live in self.all() if live.backend == backend and live.waiting][:most]
+        return self._in_line(backend)[:most]
 
     def ahead_of(self, live: LiveJob, most: int) -> int:
-        earlier = [other for other in self.all() if other.backend == live.backend and other.key < live.key]
-        return min(sum(other.waiting for other in earlier), most)
+        return min(sum(other.key < live.key for other in self._in_line(live.backend)), most)
+
+    def _in_line(self, backend: str) -> list[LiveJob]:
+        with self._lock:
+            return [row for _, row in sorted(self.rows.items()) if row.backend == backend and row.waiting]
+
+
+def _key(live: LiveJob) -> tuple[str, str]:
+    return live.backend, live.key
