@@ -19,6 +19,7 @@ from typing import Self
 
 from local.azurite_process import Azurite
 from local.processes import end, uninterrupted
+from video_jobs.provider_defaults import PROVIDERS
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -37,6 +38,7 @@ BACKEND_SETTINGS = (
     "AZURE_OPENAI_TOKEN_SCOPE",
     "VIDEO_BACKENDS",
     "VIDEO_DIALECT",
+    *(provider.key_setting for provider in PROVIDERS),
 )
 
 

@@ -11,6 +11,7 @@ import requests
 from local.azurite_process import AzuriteError
 from local.processes import stop_on_signals
 from local.stack import MODELS, ROOT, WEBHOOK_SETTINGS, Stack, StackError
+from video_jobs.provider_defaults import PROVIDERS
 
 SPEED = 4.0  # simulated seconds in a real one: a job of 40 s takes ten
 
@@ -24,7 +25,8 @@ def main() -> int:
     options = parser.parse_args()
     port = options.port
     stop_on_signals()
-    real = os.environ.get("AZURE_OPENAI_ENDPOINT", "").strip() or os.environ.get("VIDEO_BACKENDS", "").strip()
+    naming = ("AZURE_OPENAI_ENDPOINT", "VIDEO_BACKENDS", *(provider.key_setting for provider in PROVIDERS))
+    real = any(os.environ.get(name, "").strip() for name in naming)
     dialect = None if real else os.environ.get("VIDEO_DIALECT", "").strip() or "azure-sora"
     if dialect is not None and dialect not in MODELS:
         print(f"VIDEO_DIALECT is '{dialect}': it must be {' or '.join(MODELS)}.", file=sys.stderr)

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from video_jobs.gate import GateLimits
 from video_jobs.net.web_address import read_address
+from video_jobs.provider_defaults import PROVIDERS
 
-Dialect = Literal["azure-sora", "openai-videos"]
+Dialect = Literal["azure-sora", "openai-videos", "openrouter"]
 
 DEFAULT_SCOPE = "https://cognitiveservices.azure.com/.default"
 # Azure runs two jobs at once for a resource; other servers have their own limits, and say 429.
-_AT_ONCE: dict[Dialect, int] = {"azure-sora": 2, "openai-videos": 0}
+_AT_ONCE: dict[Dialect, int] = {"azure-sora": 2, "openai-videos": 0, "openrouter": 0}
 
 
 def _size(text: str) -> str:
@@ -71,7 +72,7 @@ class BackendSettings(BaseModel):
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")
     dialect: Dialect
-    #: Everything before `/jobs` (azure-sora) or `/videos` (openai-videos).
+    #: Everything before `/jobs` (azure-sora) or `/videos` (openai-videos, openrouter).
     base_url: Annotated[str, AfterValidator(base_url)]
     #: The deployment's name at Azure, the model's elsewhere.
     model: str = Field(min_length=1, max_length=200)
@@ -95,6 +96,19 @@ class BackendSettings(BaseModel):
     creates_per_minute: int | None = Field(default=None, ge=0, le=1000)
     #: Other origins where its videos may lie although they are not of the public internet: a gateway's own store.
     download_origins: tuple[Annotated[str, AfterValidator(_origin)], ...] = Field(default=(), max_length=20)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_the_provider(cls, entry: Any) -> Any:
+        """A provider's name is enough: where its API is, and which setting holds its key, is known. An Entra token
+        must never go there."""
+        for provider in PROVIDERS:
+            if isinstance(entry, dict) and entry.get("dialect") == provider.name:
+                known = {"base_url": provider.base_url, "model": provider.model}
+                if entry.get("auth") != "none":
+                    known["api_key_setting"] = provider.key_setting
+                return known | {name: value for name, value in entry.items() if value is not None}
+        return entry
 
     @property
     def trusted_origins(self) -> list[tuple[str, str, int]]:

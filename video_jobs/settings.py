@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from video_jobs.backend_settings import DEFAULT_SCOPE, BackendSettings
 from video_jobs.door_keys import DoorKeys, read_door_keys
 from video_jobs.errors import InvalidSettings
+from video_jobs.provider_defaults import PROVIDERS
 from video_jobs.quota import MOST_AT_ONCE, OwnerLimits
 from video_jobs.sign_in import SignIn
 from video_jobs.storage_settings import StorageSettings, read_storage
@@ -118,10 +119,12 @@ def read_backends(environment: Mapping[str, str], problems: list[str]) -> list[B
         found += _single_backend(environment, problems)
     if "VIDEO_BACKENDS" in named:
         found += _listed_backends(environment["VIDEO_BACKENDS"], problems)
-    if not named:
+    found += _providers(environment, found, problems)
+    if not named and not found:
         problems.append(
             "No video API is configured: set AZURE_OPENAI_ENDPOINT, AZURE_OPENAI_DEPLOYMENT and VIDEO_DIALECT "
-            "(and AZURE_OPENAI_API_KEY, unless an identity signs in), or VIDEO_BACKENDS."
+            "(and AZURE_OPENAI_API_KEY, unless an identity signs in), or VIDEO_BACKENDS, or a provider's key: "
+            f"{', '.join(provider.key_setting for provider in PROVIDERS)}."
         )
     names = [backend.name for backend in found]
     problems += [
@@ -156,6 +159,9 @@ def _single_backend(environment: Mapping[str, str], problems: list[str]) -> list
     endpoint = environment["AZURE_OPENAI_ENDPOINT"].strip().rstrip("/")
     dialect = environment.get("VIDEO_DIALECT", "").strip() or "azure-sora"
     paths = {"azure-sora": "/openai/v1/video/generations", "openai-videos": "/openai/v1"}
+    if dialect not in paths:
+        problems.append("VIDEO_DIALECT: it must be 'azure-sora' or 'openai-videos'.")
+        return []
     if not environment.get("AZURE_OPENAI_DEPLOYMENT", "").strip():
         problems.append("AZURE_OPENAI_DEPLOYMENT is not set: name the deployment of the video model.")
         return []
@@ -164,7 +170,7 @@ def _single_backend(environment: Mapping[str, str], problems: list[str]) -> list
     raw = {
         "name": "default",
         "dialect": dialect,
-        "base_url": endpoint + paths.get(dialect, ""),
+        "base_url": endpoint + paths[dialect],
         "model": environment["AZURE_OPENAI_DEPLOYMENT"].strip(),
         "api_key_setting": "AZURE_OPENAI_API_KEY" if environment.get("AZURE_OPENAI_API_KEY") else None,
         "auth": "api-key" if environment.get("AZURE_OPENAI_API_KEY") else None,
@@ -180,7 +186,6 @@ def _single_backend(environment: Mapping[str, str], problems: list[str]) -> list
         "creates_per_minute": "VIDEO_CREATES_PER_MINUTE",
         "base_url": "AZURE_OPENAI_ENDPOINT",
         "model": "AZURE_OPENAI_DEPLOYMENT",
-        "dialect": "VIDEO_DIALECT",
         "token_scope": "AZURE_OPENAI_TOKEN_SCOPE",
         "download_origins": "VIDEO_DOWNLOAD_ORIGINS",
     }
@@ -189,6 +194,29 @@ def _single_backend(environment: Mapping[str, str], problems: list[str]) -> list
     except ValidationError as error:
         problems += [f"{names.get(str(e['loc'][0]), e['loc'][0])}: {_reason(e)}." for e in error.errors()]
         return []
+
+
+def _providers(
+    environment: Mapping[str, str], others: list[BackendSettings], problems: list[str]
+) -> list[BackendSettings]:
+    """A backend for each provider whose key is set, unless another backend takes that key or has its name."""
+    taken = {each.api_key_setting for each in others} | {each.name for each in others}
+    found = []
+    for provider in PROVIDERS:
+        if not environment.get(provider.key_setting, "").strip():
+            continue
+        if not taken.isdisjoint((provider.key_setting, provider.name)):
+            continue
+        raw = {
+            "name": provider.name,
+            "dialect": provider.name,
+            "model": environment.get(provider.model_setting, "").strip() or None,
+        }
+        try:
+            found.append(BackendSettings.model_validate(raw))
+        except ValidationError as error:
+            problems += [f"{provider.model_setting}: {_reason(e)}." for e in error.errors()]
+    return found
 
 
 def _listed_backends(text: str, problems: list[str]) -> list[BackendSettings]:

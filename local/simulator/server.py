@@ -20,6 +20,7 @@ from .catalogue import Catalogue
 from .control import Control
 from .delivery import deliver
 from .faults import Fault, Faults
+from .openrouter import OpenRouter
 from .settings import Settings
 from .signed import SignedLinks
 from .sora_jobs import SoraJobs
@@ -61,7 +62,12 @@ class Simulator:
         self.faults = Faults()
         self._links = SignedLinks()
         self._videos = Videos(self.world, self._links)
-        self._services: tuple[Service, ...] = (SoraJobs(self.world), self._videos, Catalogue(self.world))
+        self._services: tuple[Service, ...] = (
+            SoraJobs(self.world),
+            self._videos,
+            OpenRouter(self.world, self._links),
+            Catalogue(self.world),
+        )
         self._control = Control(self.world, self.faults)
         self._servers: list[_Server] = []
         self.stopping = threading.Event()
@@ -173,6 +179,8 @@ class Simulator:
         self, service: Service | None, route: Route, request: Request, segments: list[str]
     ) -> Answer:
         if service is not self._links and not self._knows(request):
+            if isinstance(service, OpenRouter):
+                return service.wrong_key()
             return errors.gateway(401, errors.WRONG_KEY)
         if service is not None:
             return service.answer(route, request)

@@ -79,6 +79,8 @@ class Settings:
     deployments: tuple[str, ...] | None = _setting(None, _optional(_is_names), "a list of names or null")
     #: Every create answers 410, as a service does whose model was taken away, and the list of models says since when.
     retired: bool = _switch()
+    #: Every create of a provider that is paid in advance answers 402.
+    out_of_credit: bool = _switch()
     #: DELETE of a job that has not ended answers 409: OpenAI's description has it for those that have.
     refuse_delete_running: bool = _switch()
 

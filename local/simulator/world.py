@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from concurrent.futures import Future
 
 from .clock import Clock
-from .job import AZURE_SORA, OPENAI_VIDEOS, Job, Look, Order, Phase, RenderedOutput
+from .job import AZURE_SORA, OPENAI_VIDEOS, OPENROUTER, Job, Look, Order, Phase, RenderedOutput
 from .ledger import Ledger
 from .prompts import Ending, ending_of
 from .render import GivenUpError, Renderer, Rendering
@@ -112,7 +112,7 @@ class World:
                 self._begin_output(job, variant)
             self._jobs[job.id] = job
             unfinished.append(job)
-            self._most_unfinished[dialect] = max(self._most_unfinished[dialect], len(unfinished))
+            self._most_unfinished[dialect] = max(self._most_unfinished.get(dialect, 0), len(unfinished))
             return job
 
     def look(self, job: Job) -> Look:
@@ -195,7 +195,11 @@ class World:
 
     def _still_unfinished(self, dialect: str, now: float) -> list[Job]:
         """Of those that were unfinished at the last create. An end is final, so no other can be among them."""
-        return [job for job in self._unfinished[dialect] if self.keeps(job) and not job.look(now).phase.over]
+        return [
+            job
+            for job in self._unfinished.get(dialect, [])
+            if self.keeps(job) and not job.look(now).phase.over
+        ]
 
     @staticmethod
     def _outputs_of(order: Order, ending: Ending) -> int:
@@ -222,6 +226,8 @@ class World:
     def _new_job_id(self, dialect: str) -> str:
         if dialect == AZURE_SORA:
             return f"task_{secrets.token_hex(13)}"
+        if dialect == OPENROUTER:
+            return f"gen-vid-{int(self.clock.now())}-{secrets.token_hex(10)}"
         unique = secrets.token_hex(16)
         if self.settings.id_style == "base64":
             # The two leading bytes become "+/" and the length calls for "=": each of the awkward characters.

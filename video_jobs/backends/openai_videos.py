@@ -32,6 +32,7 @@ from video_jobs.backends.bodies import (
     listed_jobs,
     read_job,
 )
+from video_jobs.backends.fallback import open_one_of
 from video_jobs.backends.http import LARGEST_ANSWER, Answer, BackendHttp
 from video_jobs.backends.limits import Limits
 from video_jobs.backends.video_address import addresses_in
@@ -164,7 +165,7 @@ class OpenAIVideos:
         addresses = addresses_in(_json(next(content.chunks(LARGEST_ANSWER), b"")), index)
         left = max(deadline - (time.monotonic() - began), 0.001)
         if addresses:
-            return self._at_one_of(stack, addresses, left)
+            return open_one_of(self._http, stack, addresses, left)
         raise NotAVideo(f"The video API sent {said} in place of a video.")
 
     def _named(
@@ -178,20 +179,7 @@ class OpenAIVideos:
             raise _NoAddressError from None
         if not addresses:
             raise _NoAddressError
-        return self._at_one_of(stack, addresses, max(deadline - (time.monotonic() - began), 0.001))
-
-    def _at_one_of(self, stack: contextlib.ExitStack, addresses: list[str], deadline: float) -> ContentStream:
-        ends_at = time.monotonic() + deadline
-        trouble: BackendError = NotAVideo("The video API names an address at which there is no video.")
-        for address in addresses:
-            try:
-                left = max(ends_at - time.monotonic(), 0.001)
-                content = stack.enter_context(self._http.open_address(address, left))
-                if not is_no_video(content.content_type, content.beginning()):
-                    return content
-            except BackendError as error:
-                trouble = error
-        raise trouble
+        return open_one_of(self._http, stack, addresses, max(deadline - (time.monotonic() - began), 0.001))
 
     def _get(self, video_id: str) -> Answer:
         return job_asked_for(self._http, _path(video_id), video_id)

@@ -14,6 +14,8 @@ from video_jobs.backends.elsewhere import Elsewhere
 from video_jobs.backends.http import BackendHttp
 from video_jobs.backends.limits import Limits
 from video_jobs.backends.openai_videos import OpenAIVideos
+from video_jobs.backends.providers import TASK_APIS
+from video_jobs.backends.task_api import TaskVideos
 from video_jobs.errors import InvalidRequest, NotSent
 from video_jobs.gate import GateLimits
 from video_jobs.job import BackendRef
@@ -35,7 +37,7 @@ class Backends:
         if settings is None:
             known = ", ".join(backend.name for backend in self._settings.backends)
             raise InvalidRequest.of("backend", f"there is no backend of this name; there are: {known}")
-        limits = azure_sora.limits() if settings.dialect == "azure-sora" else openai_videos.limits(settings)
+        limits = _limits_of(settings)
         return BackendRef(settings.name, settings.dialect, settings.base_url, settings.model), limits
 
     def client(self, ref: BackendRef) -> Backend:
@@ -98,4 +100,15 @@ def client_of(
     sign, elsewhere = signer(settings, api_key), Elsewhere(settings.trusted_origins)
     if settings.dialect == "azure-sora":
         return AzureSora(BackendHttp(base_url, sign, azure_sora.QUERY, elsewhere, most_bytes), model)
+    if settings.dialect in TASK_APIS:
+        api = TASK_APIS[settings.dialect]
+        http = BackendHttp(base_url, lambda: {**api.headers, **sign()}, {}, elsewhere, most_bytes)
+        return TaskVideos(http, api, model)
     return OpenAIVideos(BackendHttp(base_url, sign, {}, elsewhere, most_bytes), settings, model)
+
+
+def _limits_of(settings: BackendSettings) -> Limits:
+    if settings.dialect == "azure-sora":
+        return azure_sora.limits()
+    api = TASK_APIS.get(settings.dialect)
+    return openai_videos.limits(settings) if api is None else api.limits(settings)

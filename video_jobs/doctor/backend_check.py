@@ -70,7 +70,7 @@ def check_api(backend: BackendSettings, sign: Sign, now: datetime) -> Iterator[F
         yield finding
         models = _body(wire.look(f"{root}/openai/models?api-version=2024-10-21", _LONGEST_LIST))
     else:
-        yield _judge_models(_body(wire.look(f"{backend.base_url}/models", _LONGEST_LIST)), backend)
+        yield _judge_models(_body(wire.look(_models_url(backend), _LONGEST_LIST)), backend)
     yield from check_retirement(backend, models, model, now)
     yield unknown("create", "whether a job is taken, only a job can tell, and it costs money: not tried.")
 
@@ -79,6 +79,11 @@ def _job_url(backend: BackendSettings, path: str, query: str = "") -> str:
     if backend.dialect == "azure-sora":
         return f"{backend.base_url}/jobs{path}?api-version=preview" + (f"&{query}" if query else "")
     return f"{backend.base_url}/videos{path}" + (f"?{query}" if query else "")
+
+
+def _models_url(backend: BackendSettings) -> str:
+    """OpenRouter's `/models` lists the models for text; those for videos have a list of their own."""
+    return f"{backend.base_url}{'/videos' if backend.dialect == 'openrouter' else ''}/models"
 
 
 def _resource(backend: BackendSettings) -> str:
@@ -167,6 +172,8 @@ def _judge_unknown_id(listed: Look, look: Look, backend: BackendSettings) -> Ite
 def _is_no_path(look: Look) -> bool:
     """A gateway's or framework's 404, from before anything that knows videos has seen the request."""
     said = look.said.lower()
+    if "job not found" in said:  # OpenRouter's error has the status as its code
+        return False
     return look.status == 404 and (
         not said
         or any(

@@ -15,6 +15,7 @@ from video_jobs.doctor.environment import Environment
 from video_jobs.doctor.findings import Finding, right, warning, wrong
 from video_jobs.doctor.network import is_local
 from video_jobs.images import LARGEST_BODY
+from video_jobs.provider_defaults import PROVIDERS
 from video_jobs.settings import Settings
 from video_jobs.storage_settings import StorageSettings
 
@@ -28,6 +29,7 @@ NAMES = (
     "OWNER_JOBS_PER_DAY",
     "RETENTION_DAYS",
     "SIGN_IN",
+    *(name for provider in PROVIDERS for name in (provider.key_setting, provider.model_setting)),
     "VIDEO_BACKENDS",
     "VIDEO_CREATE_DEADLINE_SECONDS",
     "VIDEO_CREATES_PER_MINUTE",
@@ -91,7 +93,11 @@ def _backend_origin(
     environment: Environment, configuration: Configuration, backend: BackendSettings
 ) -> Finding:
     single = backend.name == "default" and environment.values.get("AZURE_OPENAI_ENDPOINT", "").strip()
+    listed = f'"{backend.name}"' in environment.values.get("VIDEO_BACKENDS", "")
+    by_key = not listed and any(provider.name == backend.name for provider in PROVIDERS)
     name = "AZURE_OPENAI_ENDPOINT" if single else "VIDEO_BACKENDS"
+    if by_key and backend.api_key_setting:
+        name = backend.api_key_setting
     key = backend.api_key_setting
     if backend.auth == "none":
         signed = "no key is sent"

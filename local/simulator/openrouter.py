@@ -1,0 +1,177 @@
+"""OpenRouter's video API, as its package `openrouter` 1.3.84 describes it: no list, no cancel, two addresses an output."""
+
+import re
+from collections.abc import Sequence
+from functools import partial
+from urllib.parse import quote
+
+from werkzeug.wrappers import Request
+
+from . import intake
+from .answers import Answer, Route, json_answer, media_answer, padded_mp4
+from .errors import ApiError
+from .intake import Intake
+from .job import OPENROUTER, Job, Order, Phase
+from .signed import SignedLinks
+from .world import LimitReachedError, PromptRejectedError, World
+
+_BASE = ["api", "v1", "videos"]
+_STATUSES = {Phase.QUEUED: "pending", Phase.SUCCEEDED: "completed", Phase.FAILED: "failed"}
+_COST_PER_SECOND = 0.4  # USD
+_MODEL = "google/veo-3.1"
+_NUMBERS = re.compile(r"([1-9]\d{1,3})x([1-9]\d{1,3})")
+
+
+class OpenRouter:
+    """Answers the four operations from a World."""
+
+    name = OPENROUTER
+
+    def __init__(self, world: World, links: SignedLinks) -> None:
+        self._world = world
+        self._links = links
+
+    def find(self, method: str, segments: Sequence[str]) -> Route | None:
+        """The operation behind a path, or None."""
+        if list(segments[:3]) != _BASE:
+            return None
+        match method, *segments[3:]:
+            case ["POST"]:
+                return Route("create")
+            case "GET", "models":
+                return Route("models")
+            case "GET", job_id:
+                return Route("get", job_id)
+            case "GET", job_id, "content":
+                return Route("video", job_id)
+        return None
+
+    def answer(self, route: Route, request: Request) -> Answer:
+        """Carry the operation out."""
+        try:
+            match route.operation, route.target or "":
+                case "create", _:
+                    return self._create(request)
+                case "models", _:
+                    return json_answer({"data": [_model(name) for name in self._models()]})
+                case "get", job_id:
+                    return json_answer(self._shown(self._job(job_id), request), job_id=job_id)
+                case _, job_id:
+                    return self._content(self._job(job_id), request)
+        except LimitReachedError as limit:
+            headers = {} if limit.retry_after is None else {"retry-after": str(limit.retry_after)}
+            return _error(429, str(limit), headers)
+        except PromptRejectedError:
+            return _error(403, "The prompt was flagged by moderation.")
+        except ApiError as refused:
+            return _error(refused.status, str(refused))
+
+    def wrong_key(self) -> Answer:
+        """What it says to a key that it does not know."""
+        return _error(401, "User not found.")
+
+    def _create(self, request: Request) -> Answer:
+        settings = self._world.settings
+        order = _order(intake.read(request))
+        if settings.out_of_credit:
+            raise ApiError(402, "Insufficient credits. Add more at https://openrouter.ai/settings/credits")
+        known = settings.deployments
+        if settings.retired or (known is not None and order.model not in known):
+            raise ApiError(404, f"Model {order.model} does not exist")
+        job = self._world.create(OPENROUTER, order)
+        return json_answer(self._shown(job, request), 202, job_id=job.id)
+
+    def _models(self) -> list[str]:
+        return list(self._world.settings.deployments or (_MODEL,))
+
+    def _job(self, job_id: str) -> Job:
+        job = self._world.job(job_id, OPENROUTER)
+        if job is None:
+            raise ApiError(404, "Job not found")
+        return job
+
+    def _shown(self, job: Job, request: Request) -> dict[str, object]:
+        look = self._world.look(job)
+        address = f"{request.host_url}api/v1/videos/{quote(job.id, safe='')}"
+        shown: dict[str, object] = {
+            "id": job.id,
+            "polling_url": f"/api/v1/videos/{quote(job.id, safe='')}",
+            "status": _STATUSES.get(look.phase, "in_progress"),
+        }
+        if look.failure is not None:
+            shown["error"] = (
+                "Internal error" if look.failure == "internal_error" else "Blocked by content moderation"
+            )
+        if look.phase is Phase.SUCCEEDED:
+            shown["unsigned_urls"] = [f"{address}/content?index={index}" for index in range(len(job.outputs))]
+            if not self._world.expired(job):
+                shown["urls"] = [
+                    self._links.issue(partial(self._file, job, index)) for index in range(len(job.outputs))
+                ]
+                shown["expires_at"] = int(job.expires_at)
+            shown["usage"] = {"cost": job.order.seconds * _COST_PER_SECOND, "is_byok": False}
+        return shown
+
+    def _content(self, job: Job, request: Request) -> Answer:
+        index = request.args.get("index", "0")
+        if not index.isdecimal() or int(index) > 0:
+            raise ApiError(404, "There is no such output")
+        return self._file(job, 0, request)
+
+    def _file(self, job: Job, index: int, request: Request) -> Answer:
+        if self._world.look(job).phase is not Phase.SUCCEEDED:
+            return _error(409, "The video is not ready")
+        if self._world.expired(job):
+            return _error(410, "The video is no longer available")
+        if index >= len(job.outputs):
+            return _error(404, "There is no such output")
+        output = job.outputs[index]
+        mp4 = padded_mp4(output.rendering.result().mp4, job.pad_to_bytes)
+        return media_answer(request, mp4, "video/mp4", output.done_at or job.created_at)
+
+
+def _order(given: Intake) -> Order:
+    """Raises ApiError."""
+    size, seconds = given.text("size", "1280x720"), given.number("duration", 8)
+    numbers = _NUMBERS.fullmatch(size)
+    if numbers is None or not 1 <= seconds <= 60:
+        raise intake.invalid("size or duration", "WIDTHxHEIGHT, and from 1 to 60 seconds")
+    for image in _frames(given):
+        if not image.startswith(("data:image/", "https://")):
+            raise intake.invalid("frame_images", "an https address or a data URL")
+    return Order(given.text("prompt"), given.text("model"), int(numbers[1]), int(numbers[2]), seconds)
+
+
+def _frames(given: Intake) -> list[str]:
+    frames = given.fields.get("frame_images", [])
+    try:
+        kinds = {frame["frame_type"] for frame in frames}  # type: ignore[attr-defined]
+        urls = [str(frame["image_url"]["url"]) for frame in frames]  # type: ignore[attr-defined]
+    except (TypeError, KeyError) as error:
+        raise intake.invalid("frame_images", "objects with type, image_url and frame_type") from error
+    if not kinds <= {"first_frame", "last_frame"}:
+        raise intake.invalid("frame_type", "first_frame or last_frame")
+    return urls
+
+
+def _model(name: str) -> dict[str, object]:
+    return {
+        "id": name,
+        "canonical_slug": name,
+        "name": name,
+        "created": 1_760_000_000,
+        "allowed_passthrough_parameters": [],
+        "creativity": None,
+        "generate_audio": True,
+        "seed": True,
+        "supported_aspect_ratios": ["16:9", "9:16"],
+        "supported_durations": [4, 6, 8],
+        "supported_frame_images": ["first_frame", "last_frame"],
+        "supported_resolutions": ["720p", "1080p"],
+        "supported_sizes": ["1280x720", "720x1280"],
+        "upscale_factor": None,
+    }
+
+
+def _error(status: int, message: str, headers: dict[str, str] | None = None) -> Answer:
+    return json_answer({"error": {"code": status, "message": message}}, status, headers)

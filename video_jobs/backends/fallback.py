@@ -1,0 +1,28 @@
+"""A download from the first of several addresses at which there is a video."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+
+from video_jobs.backends.http import BackendHttp
+from video_jobs.errors import BackendError, NotAVideo
+from video_jobs.media.body_kind import is_no_video
+from video_jobs.ports import ContentStream
+
+
+def open_one_of(
+    http: BackendHttp, stack: contextlib.ExitStack, addresses: list[str], deadline: float
+) -> ContentStream:
+    """Raises what the last of them answered where none has a video. `deadline`: seconds for all of them."""
+    ends_at = time.monotonic() + deadline
+    trouble: BackendError = NotAVideo("The video API names an address at which there is no video.")
+    for address in addresses:
+        try:
+            left = max(ends_at - time.monotonic(), 0.001)
+            content = stack.enter_context(http.open_address(address, left))
+            if not is_no_video(content.content_type, content.beginning()):
+                return content
+        except BackendError as error:
+            trouble = error
+    raise trouble

@@ -1,0 +1,27 @@
+"""What one API key is enough for: where each provider's API is, and the model that is asked for by default."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProviderDefaults:
+    """`key_setting`: the provider's own usual name for its API key. `model_setting`: names another model."""
+
+    name: str  #: the dialect's, and the backend's
+    key_setting: str
+    model_setting: str
+    base_url: str
+    model: str
+
+
+PROVIDERS = (
+    ProviderDefaults(
+        name="openrouter",
+        key_setting="OPENROUTER_API_KEY",
+        model_setting="OPENROUTER_VIDEO_MODEL",
+        base_url="https://openrouter.ai/api/v1",
+        model="google/veo-3.1",
+    ),
+)
