@@ -13,11 +13,11 @@ from video_jobs.gate import GateLimits
 from video_jobs.net.web_address import read_address
 from video_jobs.provider_defaults import PROVIDERS
 
-Dialect = Literal["azure-sora", "openai-videos", "openrouter"]
+Dialect = Literal["azure-sora", "openai-videos", "openrouter", "runway"]
 
 DEFAULT_SCOPE = "https://cognitiveservices.azure.com/.default"
 # Azure runs two jobs at once for a resource; other servers have their own limits, and say 429.
-_AT_ONCE: dict[Dialect, int] = {"azure-sora": 2, "openai-videos": 0, "openrouter": 0}
+_AT_ONCE: dict[Dialect, int] = {"azure-sora": 2, "openai-videos": 0, "openrouter": 0, "runway": 0}
 
 
 def _size(text: str) -> str:

@@ -24,4 +24,11 @@ PROVIDERS = (
         base_url="https://openrouter.ai/api/v1",
         model="google/veo-3.1",
     ),
+    ProviderDefaults(
+        name="runway",
+        key_setting="RUNWAYML_API_SECRET",
+        model_setting="RUNWAY_VIDEO_MODEL",
+        base_url="https://api.dev.runwayml.com/v1",
+        model="gen4.5",
+    ),
 )

@@ -48,7 +48,7 @@ _ACCOUNT = re.compile(
     r"|余额不足|额度不足|额度已用|欠费|账户余额|余额已"
     r"|insufficient[\s_-]{0,2}(?:\w{1,20}[\s_-]{1,2}){0,3}(?:balance|credit|fund|money|token)"
     r"|(?:balance|credits?|funds?)\b.{0,30}(?:insufficient|not enough|too low|exhausted|depleted|used up|run out|ran out)"
-    r"|(?:not enough|out of|no|lack(?:s|ing)?)\s{1,2}(?:\w{1,20}\s{1,2}){0,3}(?:credits?|balance|funds?|money)\b"
+    r"|(?:not (?:have )?enough|out of|no|lack(?:s|ing)?)\s{1,2}(?:\w{1,20}\s{1,2}){0,3}(?:credits?|balance|funds?|money)\b"
     r"|payment[\s_-]?required|top[\s-]?up|recharge|overdue"
 )
 

@@ -11,6 +11,7 @@ from .scene import Shot
 AZURE_SORA = "azure-sora"
 OPENAI_VIDEOS = "openai-videos"
 OPENROUTER = "openrouter"
+RUNWAY = "runway"
 
 # Shares of the run at which one phase gives way to the next, and at which the failing endings strike.
 _PREPARED, _GENERATED = 0.1, 0.9

@@ -21,6 +21,7 @@ from .control import Control
 from .delivery import deliver
 from .faults import Fault, Faults
 from .openrouter import OpenRouter
+from .runway import Runway
 from .settings import Settings
 from .signed import SignedLinks
 from .sora_jobs import SoraJobs
@@ -66,6 +67,7 @@ class Simulator:
             SoraJobs(self.world),
             self._videos,
             OpenRouter(self.world, self._links),
+            Runway(self.world, self._links),
             Catalogue(self.world),
         )
         self._control = Control(self.world, self.faults)
@@ -179,7 +181,7 @@ class Simulator:
         self, service: Service | None, route: Route, request: Request, segments: list[str]
     ) -> Answer:
         if service is not self._links and not self._knows(request):
-            if isinstance(service, OpenRouter):
+            if isinstance(service, OpenRouter | Runway):
                 return service.wrong_key()
             return errors.gateway(401, errors.WRONG_KEY)
         if service is not None:

@@ -6,11 +6,12 @@ import math
 import random
 import secrets
 import threading
+import uuid
 from collections.abc import Mapping
 from concurrent.futures import Future
 
 from .clock import Clock
-from .job import AZURE_SORA, OPENAI_VIDEOS, OPENROUTER, Job, Look, Order, Phase, RenderedOutput
+from .job import AZURE_SORA, OPENAI_VIDEOS, OPENROUTER, RUNWAY, Job, Look, Order, Phase, RenderedOutput
 from .ledger import Ledger
 from .prompts import Ending, ending_of
 from .render import GivenUpError, Renderer, Rendering
@@ -226,6 +227,8 @@ class World:
     def _new_job_id(self, dialect: str) -> str:
         if dialect == AZURE_SORA:
             return f"task_{secrets.token_hex(13)}"
+        if dialect == RUNWAY:
+            return str(uuid.uuid4())
         if dialect == OPENROUTER:
             return f"gen-vid-{int(self.clock.now())}-{secrets.token_hex(10)}"
         unique = secrets.token_hex(16)

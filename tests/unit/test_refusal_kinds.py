@@ -18,6 +18,7 @@ ACCOUNT: list[tuple[int, Any]] = [
     (403, {"message": "User quota is not enough"}),
     (403, {"code": "insufficient_user_quota"}),
     (422, {"error": {"code": "insufficient_credits"}}),
+    (400, {"error": "You do not have enough credits to run this task."}),
     (400, {"error": {"message": "You have reached your monthly spending limit."}}),
     (403, {"code": 1008, "msg": "账户余额不足"}),
     (403, {"errors": [{"message": "Your credit balance is too low."}]}),

@@ -67,6 +67,7 @@ class TaskApi:
     seconds: tuple[int, ...] | None = None
     failure: Callable[[Mapping[str, Any]], BackendMessage] = _error_in
     can_delete: bool = False
+    shortest_poll: float = 0  #: seconds between two polls at least
     headers: Mapping[str, str] = field(default_factory=dict)  #: on every call
 
     def limits(self, settings: BackendSettings) -> Limits:
@@ -159,6 +160,9 @@ class TaskVideos:
     def _get(self, task_id: str) -> Any:
         return job_asked_for(self._http, self._path(task_id), task_id)
 
+    def _wait(self, told: ToldHeaders) -> float | None:
+        return max(told.wait or 0, self._api.shortest_poll) or told.wait
+
     def _job(self, body: dict[str, Any], told: ToldHeaders, task_id: str) -> BackendJob:
         """No time of expiry: what is told is an address's, and the video may outlive it."""
         status = text(body.get("status"))
@@ -177,7 +181,7 @@ class TaskVideos:
             failure_code=failure.code,
             failure_message=failure.text,
             seems_done=state is BackendState.UNKNOWN and bool(outputs),
-            poll_after=told.wait,
+            poll_after=None if state.is_final else self._wait(told),
             request_id=told.request_id,
             told_at=told.date,
         )

@@ -12,6 +12,7 @@ from typing import Any
 
 from video_jobs.backend_settings import BackendSettings
 from video_jobs.backends.credentials import Sign, signer
+from video_jobs.backends.providers import TASK_APIS
 from video_jobs.doctor.findings import Finding, Mark, right, unknown, warning, wrong
 from video_jobs.doctor.network import check_way
 from video_jobs.doctor.retirement import WHAT_NOW, check_known_end, check_retirement, is_azure
@@ -49,7 +50,8 @@ def check_backend(backend: BackendSettings, api_key: str | None, now: datetime) 
 
 
 def check_api(backend: BackendSettings, sign: Sign, now: datetime) -> Iterator[Finding]:
-    wire = Wire(backend.base_url, sign)
+    api = TASK_APIS.get(backend.dialect)
+    wire = Wire(backend.base_url, sign if api is None else lambda: {**api.headers, **sign()})
     look = wire.look(_job_url(backend, "", "limit=1"), _LONGEST_LIST)
     findings = list(_judge_list(look, backend))
     if not findings:  # no list: an id that is not there tells whether there is an API at all
@@ -78,7 +80,9 @@ def check_api(backend: BackendSettings, sign: Sign, now: datetime) -> Iterator[F
 def _job_url(backend: BackendSettings, path: str, query: str = "") -> str:
     if backend.dialect == "azure-sora":
         return f"{backend.base_url}/jobs{path}?api-version=preview" + (f"&{query}" if query else "")
-    return f"{backend.base_url}/videos{path}" + (f"?{query}" if query else "")
+    api = TASK_APIS.get(backend.dialect)
+    root = "/videos" if api is None else api.job_path.removesuffix("/{id}")
+    return f"{backend.base_url}{root}{path}" + (f"?{query}" if query else "")
 
 
 def _models_url(backend: BackendSettings) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from video_jobs.backends.providers import openrouter
+from video_jobs.backends.providers import openrouter, runway
 from video_jobs.backends.task_api import TaskApi
 
-TASK_APIS: dict[str, TaskApi] = {"openrouter": openrouter.API}
+TASK_APIS: dict[str, TaskApi] = {"openrouter": openrouter.API, "runway": runway.API}
