@@ -30,6 +30,11 @@ from video_jobs.submit import Submission
 
 _IMAGE = "input_reference"
 _IMAGE_URL, _FILE_ID = "image_url", "file_id"
+# What other clients call the images that a video is made from. To leave one alone would be to make, and pay for, a video
+# without it.
+_OTHER_IMAGES = frozenset(
+    ("image", "images", "image_url", "first_frame", "last_frame", "last_image", "start_image", "end_image")
+) | frozenset(("image_reference", "reference_url", "reference_images", "frame_images", "input_references"))
 _EXAMPLE = '{"image_url": "data:image/png;base64,…"}'
 
 ModelName = Annotated[
@@ -54,7 +59,7 @@ ImageReference = Annotated[
 
 
 class CreateVideo(BaseModel):
-    """The body of `POST /api/v1/videos`. Fields that aren't known are left alone: tools send some of their own."""
+    """The body of `POST /api/v1/videos`. Fields that aren't known are left alone: tools send some of their own. Images under other names are refused."""
 
     model_config = ConfigDict(extra="ignore", defer_build=True)
 
@@ -71,6 +76,7 @@ def read_create(
     """Raises InvalidRequest or a kind of it; nothing was written then."""
     key = idempotency_key(headers)
     fields, files = read_fields(headers, body, read_form)
+    _refuse_other_images(fields)
     content = file_in(files, _IMAGE) if files is not None else None
     if files is not None and not str(fields.get(_IMAGE, "data:")).startswith(("data:", "http", "{")):
         refuse_nameless_file(_IMAGE, fields[_IMAGE])
@@ -104,6 +110,14 @@ def _fingerprint(fields: dict[str, Any], image: InputImage | None) -> str:
     except RecursionError as error:
         raise InvalidRequest.of("body", "is nested too deeply", code="invalid_json") from error
     return hashlib.sha256(whole.encode("ascii")).hexdigest()
+
+
+def _refuse_other_images(fields: Mapping[str, Any]) -> None:
+    """Raises InvalidRequest. A field that is null or empty asks for nothing."""
+    for name, value in fields.items():
+        field = name.partition("[")[0]
+        if field in _OTHER_IMAGES and value not in (None, "", [], {}):
+            raise InvalidRequest.of(field, f"is not taken; send one image, as {_IMAGE}: {_EXAMPLE}")
 
 
 def _reference_in(fields: dict[str, Any]) -> Any:

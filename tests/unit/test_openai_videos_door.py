@@ -223,3 +223,31 @@ def test_the_last_number_is_found_in_few_reads(count: int):
     assert last == count
     assert (entry and entry.key_hash) == (str(count) if count else None)
     assert len(reads) <= 2 * count.bit_length() + 1
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        {"image": "data:image/png;base64,AAAA"},
+        {"image": {"url": "https://example.test/a.png"}},
+        {"image_url": "https://example.test/a.png"},
+        {"last_frame": {"image_url": "https://example.test/a.png"}},
+        {"reference_images": ["https://example.test/a.png"]},
+        {"frame_images": [{"type": "image_url"}]},
+        {"input_references": [{"type": "image_url"}]},
+    ],
+    ids=lambda field: next(iter(field)),
+)
+def test_an_image_under_another_name_is_refused_by_that_name_and_never_dropped(field: dict[str, Any]) -> None:
+    said = refused({"prompt": "a paper boat", **field})
+    assert next(iter(field)) in said
+    assert "input_reference" in said
+
+
+def test_an_image_spread_over_a_forms_fields_under_another_name_is_refused() -> None:
+    with pytest.raises(InvalidRequest, match="image"):
+        send_form({"prompt": "a paper boat", "image[url]": "https://example.test/a.png"})
+
+
+def test_an_image_that_is_null_or_empty_asks_for_nothing() -> None:
+    assert send({"prompt": "a paper boat", "image": None, "reference_images": []}).image is None
