@@ -47,11 +47,21 @@ API_KEY = "sim-key"
 SMALL: dict[str, dict[str, Any]] = {
     "azure-sora": {"prompt": "a paper boat", "size": "480x480", "seconds": 1},
     "openai-videos": {"prompt": "a paper boat", "size": "720x1280", "seconds": 4},
+    "openrouter": {"prompt": "a paper boat", "size": "720x1280", "seconds": 4},
 }
 
 
 def environment_for(simulator: Simulator, dialect: str, **changes: str) -> dict[str, str]:
     """The app's settings for the simulator; storage is for the caller to name."""
+    if dialect == "openrouter":
+        entry = {"name": "default", "dialect": dialect, "base_url": f"{simulator.url}/api/v1"}
+        origins = {"download_origins": [simulator.signed_origin]}
+        changes = {
+            "AZURE_OPENAI_ENDPOINT": "",
+            "OPENROUTER_API_KEY": API_KEY,
+            "VIDEO_BACKENDS": json.dumps([{**entry, **origins}]),
+            **changes,
+        }
     return {
         "AzureWebJobsStorage": "UseDevelopmentStorage=true",
         "AZURE_OPENAI_ENDPOINT": simulator.url,

@@ -210,8 +210,8 @@ class World:
 
     def _begin_output(self, job: Job, variant: int) -> None:
         shot = job.order.shot(variant)
-        # A video of openai-videos is its own only output.
-        output_id = job.id if job.dialect == OPENAI_VIDEOS else f"gen_{secrets.token_hex(13)}"
+        # Elsewhere a video is its own only output.
+        output_id = f"gen_{secrets.token_hex(13)}" if job.dialect == AZURE_SORA else job.id
         output = RenderedOutput(output_id, shot, self._renderer.begin(shot))
         job.outputs.append(output)
         self._job_of_output[output_id] = job
