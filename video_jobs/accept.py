@@ -39,7 +39,7 @@ def accept(
         stored = _store(services, job.noting(job.created_at, "accepted"), entry, image)
     except TooManyJobs:
         earlier = services.jobs.find_entry(job.owner, entry.key_hash) if entry is not None else None
-        if earlier is None:
+        if earlier is None or entry is None or earlier.etag == entry.etag:
             raise
         return earlier  # it took the last place just now
     if isinstance(stored, StoredJob):

@@ -16,7 +16,7 @@ from video_jobs.errors import StorageUnavailable, Unavailable, Undelivered, Unkn
 from video_jobs.services import Services
 
 STORAGE_EFFECTS = {
-    "jobs": ("insert", "add_entry", "save", "save_quota", "delete"),
+    "jobs": ("insert", "save_entry", "save", "save_quota", "delete"),
     "live_jobs": ("add", "remove"),
     "claims": ("claim", "hand_over", "release"),
     "gates": ("save",),

@@ -21,8 +21,9 @@ from openai_api.create import create_video
 from openai_api.request import read_create
 from tests.pipeline import SMALL, Pipeline
 from video_jobs.door_keys import DoorKey
-from video_jobs.errors import StorageUnavailable
+from video_jobs.errors import StorageUnavailable, TooManyJobs
 from video_jobs.job import Job, Status
+from video_jobs.quota import OwnerLimits
 from video_jobs.repair import bury
 from video_jobs.services import utc_now
 
@@ -176,7 +177,7 @@ def test_a_repeats_job_is_given_to_one_create_only(client: Client, pool: ThreadP
     assert client.paid == 3
 
 
-def test_two_creates_at_once_are_two_videos_though_one_loses_its_number(
+def test_two_creates_at_once_are_two_videos_though_one_loses_the_entry(
     client: Client, pool: ThreadPoolExecutor
 ) -> None:
     with held_up(client, "insert") as (reached, go):
@@ -209,6 +210,41 @@ def test_a_storm_of_creates_gives_each_its_own_and_its_repeats_never_one_more(
         sent: list[Future[Job]] = [pool.submit(one, count) for _ in range(creates) for count in (0, 1, 2)]
         assert len({future.result(30).id for future in sent}) <= creates
         assert 1 <= client.paid - before <= creates
+
+
+def test_a_create_that_only_just_finds_a_repeats_job_leaves_it_to_a_faster_create(
+    client: Client, pool: ThreadPoolExecutor
+) -> None:
+    repeat = client.send(1)
+    with held_up(client, "save_entry") as (reached, go):
+        slower = pool.submit(client.send)
+        assert reached.wait(20)
+        faster = client.send()
+        go()
+        assert faster.id == repeat.id != slower.result(20).id
+    assert client.paid == 2
+
+
+def test_a_create_that_can_not_take_its_repeats_job_leaves_it_to_the_next_repeat(
+    client: Client,
+) -> None:
+    first = client.send(1)
+    with (
+        patch("openai_api.create._taken", side_effect=StorageUnavailable("no")),
+        pytest.raises(StorageUnavailable),
+    ):
+        client.send()
+    assert client.send(2).id == first.id
+    assert client.paid == 1
+
+
+def test_an_owner_over_the_limit_is_told_so_though_the_body_came_before(client: Client) -> None:
+    client.services = replace(client.services, owner_limits=OwnerLimits(at_once=1))
+    client.send()
+    with pytest.raises(TooManyJobs):
+        client.send()
+    assert client.send(1).id in client.jobs
+    assert client.paid == 1
 
 
 def test_creates_alone_in_a_storm_are_all_made(client: Client, pool: ThreadPoolExecutor) -> None:

@@ -107,6 +107,32 @@ def test_an_idempotency_key_belongs_to_the_first_and_the_second_leaves_nothing(
         storage.jobs.get(owner, second.id)
 
 
+def test_an_entry_that_was_read_is_replaced_with_the_job_that_it_names(storage: Storage, owner: str) -> None:
+    first, second, third = a_job(owner), a_job(owner), a_job(owner)
+    storage.jobs.insert(first, IdempotencyEntry(owner, "hash", "request", first.id))
+    read = storage.jobs.find_entry(owner, "hash")
+    assert read is not None
+    assert isinstance(storage.jobs.insert(second, replace(read, job_id=second.id)), StoredJob)
+    winner = storage.jobs.insert(third, replace(read, job_id=third.id))
+    assert isinstance(winner, IdempotencyEntry)
+    assert winner.job_id == second.id
+    assert winner == storage.jobs.find_entry(owner, "hash")
+    with pytest.raises(JobNotFound):
+        storage.jobs.get(owner, third.id)
+    assert isinstance(storage.jobs.insert(third, replace(winner, job_id=third.id)), StoredJob)
+
+
+def test_an_entry_is_changed_only_by_whoever_read_it_last(storage: Storage, owner: str) -> None:
+    job = a_job(owner)
+    storage.jobs.insert(job, IdempotencyEntry(owner, "hash", "request", job.id))
+    read = storage.jobs.find_entry(owner, "hash")
+    assert read is not None
+    storage.jobs.save_entry(replace(read, request_hash="other"))
+    with pytest.raises(Conflict):
+        storage.jobs.save_entry(replace(read, request_hash="third"))
+    assert storage.jobs.find_entry(owner, "hash") == replace(read, request_hash="other")
+
+
 def test_pages_are_newest_first_and_complete(storage: Storage, owner: str) -> None:
     start = datetime(2026, 1, 1, tzinfo=UTC)
     jobs = [a_job(owner, created_at=start + timedelta(seconds=n)) for n in range(7)]

@@ -10,20 +10,15 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from openai_api.create import last_number
 from openai_api.request import is_repeat, read_create
 from openai_api.video import video_of
 from tests.contract.documents import contract
-from tests.unit.examples import moderately_many
 from tests.unit.jobs import NOW, REQUEST, a_job
 from video_jobs.backends.registry import Backends
 from video_jobs.errors import InvalidRequest
 from video_jobs.job import Job, JobError, Status
-from video_jobs.ports import IdempotencyEntry
 from video_jobs.settings import Settings
 from video_jobs.submit import Submission
 
@@ -207,22 +202,7 @@ def test_a_video_expires_when_the_app_deletes_it():
     assert video["progress"] == 100
 
 
-# --- numbers -------------------------------------------------------------------------------------
-
-
-@moderately_many
-@given(st.integers(0, 3000))
-def test_the_last_number_is_found_in_few_reads(count: int):
-    reads: list[int] = []
-
-    def find(number: int) -> IdempotencyEntry | None:
-        reads.append(number)
-        return IdempotencyEntry("o", str(number), "create", "j") if number <= count else None
-
-    last, entry = last_number(find)
-    assert last == count
-    assert (entry and entry.key_hash) == (str(count) if count else None)
-    assert len(reads) <= 2 * count.bit_length() + 1
+# --- images under other names ---------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -26,6 +26,8 @@ class IdempotencyEntry:
     key_hash: str
     request_hash: str
     job_id: str
+    etag: str | None = field(default=None, compare=False)
+    """Of the row as it was read, which the next write is conditional on; None where there is no row yet."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +59,9 @@ class JobStore(Protocol):
     ) -> StoredJob | IdempotencyEntry:
         """Store a new job, with its idempotency entry and its owner's quota in the same transaction.
 
-        Gives the winner's entry, and stores nothing, where the key is taken. Raises Conflict, and stores nothing,
-        when the quota has changed since it was read.
+        An entry with an ETag replaces the one that was read. Gives the winner's entry, and stores nothing, where the
+        key is taken or its entry has changed since. Raises Conflict, and stores nothing, when the quota has changed
+        since it was read.
         """
 
     def get(self, owner: str, job_id: str) -> StoredJob:
@@ -72,8 +75,8 @@ class JobStore(Protocol):
 
     def find_entry(self, owner: str, key_hash: str) -> IdempotencyEntry | None: ...
 
-    def add_entry(self, entry: IdempotencyEntry) -> IdempotencyEntry:
-        """Without a job. Gives the one that is stored: another's, where somebody was faster."""
+    def save_entry(self, entry: IdempotencyEntry) -> None:
+        """Replace the entry that was read, without a job. Raises Conflict when it has changed since."""
 
     def quota(self, owner: str) -> StoredQuota:
         """An unused one where there is none yet."""

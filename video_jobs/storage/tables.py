@@ -60,7 +60,7 @@ class TableJobs:
     ) -> StoredJob | IdempotencyEntry:
         operations: list[Any] = [("create", with_write_id(to_row(job)))]
         if entry is not None:
-            operations.append(("create", with_write_id(_entry_row(entry))))
+            operations.append(_operation(_entry_row(entry), entry.etag))
         if allowance is not None:
             operations.append(_quota_operation(allowance))
         with translated(f"storing {job.id}"):
@@ -68,13 +68,13 @@ class TableJobs:
                 results = self._table.submit_transaction(operations, **REPEATED)
             except (TableTransactionError, ServiceResponseError) as error:
                 refused = error_code(error) in _REFUSED_BY_WHAT_IS_THERE
-                winner = self.find_entry(job.owner, entry.key_hash) if refused and entry else None
-                if winner is not None and winner.job_id != job.id:
-                    return winner
                 # Nobody else knows this id yet: a row that bears it is the one that we wrote.
                 found = self._read(job.owner, job.id)
                 if found is not None:
                     return found
+                winner = self.find_entry(job.owner, entry.key_hash) if refused and entry else None
+                if winner is not None and entry is not None and winner.etag != entry.etag:
+                    return winner
                 if refused and allowance is not None:
                     raise Conflict(
                         f"Somebody else changed the owner's quota while storing {job.id}"
@@ -102,14 +102,10 @@ class TableJobs:
         row = self._rows.get(owner, _KEY_PREFIX + key_hash, "looking an idempotency key up")
         if row is None:
             return None
-        return IdempotencyEntry(owner, key_hash, row.fields["request_hash"], row.fields["job_id"])
+        return IdempotencyEntry(owner, key_hash, row.fields["request_hash"], row.fields["job_id"], row.etag)
 
-    def add_entry(self, entry: IdempotencyEntry) -> IdempotencyEntry:
-        try:
-            self._rows.insert(_entry_row(entry), "storing an idempotency key")
-        except Conflict:
-            return self.find_entry(entry.owner, entry.key_hash) or entry
-        return entry
+    def save_entry(self, entry: IdempotencyEntry) -> None:
+        self._rows.replace(_entry_row(entry), entry.etag or "", "saving an idempotency key")
 
     def quota(self, owner: str) -> StoredQuota:
         row = self._rows.get(owner, QUOTA_KEY, "reading an owner's quota")
@@ -255,10 +251,15 @@ def _any_of(statuses: frozenset[Status]) -> str:
 
 def _quota_operation(allowance: Allowance) -> Any:
     read = allowance.read
-    row = with_write_id(to_quota_row(read.owner, allowance.quota))
-    if read.etag is None:
+    return _operation(to_quota_row(read.owner, allowance.quota), read.etag)
+
+
+def _operation(fields: dict[str, Any], etag: str | None) -> Any:
+    """Of a transaction: create the row, or replace the one that was read."""
+    row = with_write_id(fields)
+    if etag is None:
         return ("create", row)
-    unchanged = {"etag": read.etag, "match_condition": MatchConditions.IfNotModified}
+    unchanged = {"etag": etag, "match_condition": MatchConditions.IfNotModified}
     return ("update", row, {"mode": UpdateMode.REPLACE, **unchanged})
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from datetime import datetime
 
 from video_jobs.errors import Conflict, JobNotFound
@@ -25,12 +26,13 @@ class MemoryJobs:
         self, job: Job, entry: IdempotencyEntry | None, allowance: Allowance | None = None
     ) -> StoredJob | IdempotencyEntry:
         with self._lock:
-            if entry is not None and (winner := self._entries.get((entry.owner, entry.key_hash))) is not None:
+            winner = self._entries.get((entry.owner, entry.key_hash)) if entry is not None else None
+            if winner is not None and entry is not None and winner.etag != entry.etag:
                 return winner
             if allowance is not None:
                 self._write_quota(allowance.read, allowance.quota)
             if entry is not None:
-                self._entries[entry.owner, entry.key_hash] = entry
+                self._write_entry(entry)
             return self._write(job)
 
     def get(self, owner: str, job_id: str) -> StoredJob:
@@ -62,9 +64,11 @@ class MemoryJobs:
         with self._lock:
             return self._entries.get((owner, key_hash))
 
-    def add_entry(self, entry: IdempotencyEntry) -> IdempotencyEntry:
+    def save_entry(self, entry: IdempotencyEntry) -> None:
         with self._lock:
-            return self._entries.setdefault((entry.owner, entry.key_hash), entry)
+            if self._entries[entry.owner, entry.key_hash].etag != entry.etag:
+                raise Conflict("The idempotency entry was changed by somebody else")
+            self._write_entry(entry)
 
     def quota(self, owner: str) -> StoredQuota:
         with self._lock:
@@ -112,6 +116,10 @@ class MemoryJobs:
         """Of every owner; for tests that look at what is left."""
         with self._lock:
             return list(self._jobs.values())
+
+    def _write_entry(self, entry: IdempotencyEntry) -> None:
+        self._writes += 1
+        self._entries[entry.owner, entry.key_hash] = replace(entry, etag=str(self._writes))
 
     def _write_quota(self, read: StoredQuota, quota: Quota) -> None:
         current = self._quotas.get(read.owner)
