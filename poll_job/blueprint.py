@@ -6,6 +6,7 @@ import azure.functions as func
 
 from poll_job.poll import poll_job
 from video_jobs.messages import POLL_QUEUE, decode_poll
+from video_jobs.newer import skipping_newer
 from video_jobs.repair import noting_trouble
 from video_jobs.services import get_services
 from video_jobs.trace import following
@@ -17,6 +18,7 @@ blueprint = func.Blueprint()
 @blueprint.queue_trigger(arg_name="message", queue_name=POLL_QUEUE, connection="AzureWebJobsStorage")
 def poll_job_function(message: func.QueueMessage) -> None:
     """What is raised here sends the message back: the host delivers it again, and then poisons it."""
-    services, wanted = get_services(), decode_poll(message.get_body())
-    with following(wanted.traceparent), noting_trouble(services, wanted.owner, wanted.job_id):
-        poll_job(services, wanted)
+    with skipping_newer():
+        services, wanted = get_services(), decode_poll(message.get_body())
+        with following(wanted.traceparent), noting_trouble(services, wanted.owner, wanted.job_id):
+            poll_job(services, wanted)

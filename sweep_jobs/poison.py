@@ -13,6 +13,7 @@ from video_jobs import transitions
 from video_jobs.errors import (
     JobNotFound,
     MalformedMessage,
+    NewerVersion,
     ReelkeepError,
     StorageUnavailable,
     TransitionRefused,
@@ -45,6 +46,8 @@ def sweep_poison(services: Services) -> None:
     for message in services.messages.take_poison(MOST_AT_ONCE):
         try:
             _note(services, message)
+        except NewerVersion as newer:
+            log.warning("%s Its message stays in %s for that version.", newer, message.queue)
         except StorageUnavailable:
             raise
         except MalformedMessage as error:

@@ -121,6 +121,11 @@ class StorageUnavailable(ReelkeepError):
     """Azure Storage can't be reached or refuses us. May pass."""
 
 
+class NewerVersion(StorageUnavailable, ValueError):
+    """A newer version of the app wrote this row or message, and this one must leave it alone. It passes when the deployment
+    is through."""
+
+
 class InputMissing(ReelkeepError):
     """The input image is not where it was put; a client or a rule of the storage account has deleted it."""
 

@@ -6,17 +6,20 @@ JSON with ids only. `turn` may be left out: such a message looks once and starts
 from __future__ import annotations
 
 import json
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from video_jobs.errors import MalformedMessage
+from video_jobs.errors import MalformedMessage, NewerVersion
 from video_jobs.ids import is_job_id
 from video_jobs.trace import current_traceparent, valid_traceparent
 
 POLL_QUEUE = "video-poll"
 FETCH_QUEUE = "video-fetch"
 NOTIFY_QUEUE = "video-notify"
+
+VERSION = 1
+"""Of the messages; grows when the version before must not act on them."""
 
 
 def _job_id(text: str) -> str:
@@ -69,23 +72,35 @@ _M = TypeVar("_M", bound=_Message)
 
 
 def decode_poll(body: bytes) -> PollMessage:
-    """Raises MalformedMessage, saying what is wrong with it."""
+    """Raises NewerVersion, and MalformedMessage, saying what is wrong with it."""
     return _decode(PollMessage, body)
 
 
 def decode_fetch(body: bytes) -> FetchMessage:
-    """Raises MalformedMessage, saying what is wrong with it."""
+    """Raises NewerVersion, and MalformedMessage, saying what is wrong with it."""
     return _decode(FetchMessage, body)
 
 
 def decode_notify(body: bytes) -> NotifyMessage:
-    """Raises MalformedMessage, saying what is wrong with it."""
+    """Raises NewerVersion, and MalformedMessage, saying what is wrong with it."""
     return _decode(NotifyMessage, body)
+
+
+def _refuse_newer(kind: type[_Message], fields: Any) -> None:
+    version = fields.get("v") if isinstance(fields, dict) else None
+    if isinstance(version, int) and version > VERSION:
+        raise NewerVersion(
+            f"A newer version sent this {kind.__name__} (v {version}; this version knows {VERSION})."
+        )
 
 
 def _decode(kind: type[_M], body: bytes) -> _M:
     try:
-        return kind.model_validate(json.loads(body))
+        fields = json.loads(body)
+        _refuse_newer(kind, fields)
+        return kind.model_validate(fields)
+    except NewerVersion:
+        raise
     except ValidationError as error:
         problems = "; ".join(
             f"{'.'.join(map(str, e['loc'])) or 'message'}: {e['msg']}" for e in error.errors()

@@ -13,7 +13,7 @@ from http_edge.submissions import LONGEST_PROMPT
 from submit_job.request import read_submission
 from tests.unit.examples import moderately_many
 from tests.unit.jobs import DAY, LATER, NOW, REQUEST, VIDEO, a_job
-from video_jobs.errors import InvalidRequest
+from video_jobs.errors import InvalidRequest, NewerVersion
 from video_jobs.estimate import Forecast
 from video_jobs.job import (
     EqualEntry,
@@ -27,7 +27,8 @@ from video_jobs.job import (
     Suspect,
     VideoRequest,
 )
-from video_jobs.storage.job_rows import SCHEMA, from_row, to_row
+from video_jobs.storage.job_rows import from_row, to_row
+from video_jobs.storage.schema import SCHEMA
 from video_jobs.webhooks.webhook import Delivery, Webhook, WebhookStatus
 
 MOST_UNITS = 32 * 1024
@@ -335,7 +336,7 @@ def test_a_column_that_a_newer_version_added_is_left_aside():
 
 
 def test_a_row_that_a_newer_version_wrote_in_its_own_way_is_refused():
-    with pytest.raises(ValueError, match=f"schema {SCHEMA + 1}.*Deploy the newer one"):
+    with pytest.raises(NewerVersion, match=f"schema {SCHEMA + 1}"):
         from_row({**stored(FULL), "schema": SCHEMA + 1})
 
 

@@ -98,7 +98,7 @@ def test_what_a_newer_version_adds_is_left_aside(decode: Decode, good: dict[str,
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("v", 2),
+        ("v", 0),
         ("v", "1"),
         ("v", None),
         ("owner", MISSING),

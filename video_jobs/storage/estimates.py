@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +15,9 @@ from video_jobs.estimate import Estimate, Kind
 from video_jobs.ports import StoredEstimate
 from video_jobs.storage.connection import translated
 from video_jobs.storage.guarded_rows import GuardedRows
+from video_jobs.storage.schema import refuse_newer
+
+log = logging.getLogger("reelkeep.storage")
 
 ESTIMATES_TABLE = "videoestimates"
 
@@ -44,7 +48,7 @@ class TableEstimates:
             rows = self._table.query_entities(
                 "PartitionKey eq @backend", parameters={"backend": backend}, results_per_page=most
             )
-            return [_from_row(row) for row in itertools.islice(rows, most)]
+            return [each for row in itertools.islice(rows, most) if (each := _readable(row)) is not None]
 
 
 def _key(kind: Kind) -> str:
@@ -64,6 +68,16 @@ def _to_row(estimate: Estimate) -> dict[str, Any]:
         "durations": json.dumps(estimate.durations, separators=(",", ":")),
         "jobs": estimate.jobs,
     }
+
+
+def _readable(row: Mapping[str, Any]) -> Estimate | None:
+    """None for a row that this version can't read."""
+    try:
+        refuse_newer(row, "reading how long jobs take")
+        return _from_row(row)
+    except ValueError as error:
+        log.warning("An estimate can't be read, and is passed over: %s", error)
+        return None
 
 
 def _from_row(row: Mapping[str, Any]) -> Estimate:

@@ -16,6 +16,7 @@ from video_jobs.gate import Gate
 from video_jobs.ports import StoredGate
 from video_jobs.storage.connection import translated
 from video_jobs.storage.guarded_rows import GuardedRows
+from video_jobs.storage.schema import refuse_newer
 
 log = logging.getLogger("reelkeep.storage")
 
@@ -76,6 +77,8 @@ def _to_row(gate: Gate) -> dict[str, Any]:
 
 
 def _from_row(row: Mapping[str, Any]) -> Gate:
+    """Raises NewerVersion, and ValueError for a row that is no gate."""
+    refuse_newer(row, f"reading the gate to '{row['RowKey']}'")
     fields = dict(row)
     for name in _NESTED:
         columns = itertools.takewhile(row.__contains__, (_column(name, n) for n in itertools.count()))

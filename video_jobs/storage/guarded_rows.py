@@ -23,6 +23,7 @@ from azure.data.tables import TableClient, UpdateMode
 
 from video_jobs.errors import Conflict
 from video_jobs.storage.connection import REPEATED, translated
+from video_jobs.storage.schema import SCHEMA, SCHEMA_COLUMN, refuse_newer
 
 _WRITE_ID = "write_id"
 
@@ -46,11 +47,13 @@ class GuardedRows:
         self._table = table
 
     def get(self, partition: str, key: str, what: str) -> Row | None:
+        """Raises NewerVersion."""
         with translated(what):
             try:
                 row = self._table.get_entity(partition, key)
             except ResourceNotFoundError:
                 return None
+        refuse_newer(row, what)
         return Row(dict(row), str(row.metadata["etag"]))
 
     def insert(self, fields: Mapping[str, Any], what: str) -> str:
@@ -107,4 +110,4 @@ class GuardedRows:
 
 
 def with_write_id(fields: Mapping[str, Any]) -> dict[str, Any]:
-    return {**fields, _WRITE_ID: secrets.token_hex(8)}
+    return {SCHEMA_COLUMN: SCHEMA, **fields, _WRITE_ID: secrets.token_hex(8)}

@@ -9,10 +9,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from video_jobs.job import Job
-
-SCHEMA = 1
-"""Grows when a row must not be touched by the version before: new fields with a default don't need it where they may be
-lost, since that version leaves out what it doesn't know when it saves a row."""
+from video_jobs.storage.schema import SCHEMA, SCHEMA_COLUMN, refuse_newer
 
 _NESTED = {
     "request",
@@ -40,15 +37,12 @@ def to_row(job: Job) -> dict[str, Any]:
     fields[_PROMPT] = fields["request"].pop(_PROMPT)
     for name in _NESTED & fields.keys():
         fields[name] = json.dumps(fields[name], ensure_ascii=False, separators=(",", ":"))
-    return {"PartitionKey": fields.pop("owner"), "RowKey": fields.pop("id"), "schema": SCHEMA, **fields}
+    return {"PartitionKey": fields.pop("owner"), "RowKey": fields.pop("id"), SCHEMA_COLUMN: SCHEMA, **fields}
 
 
 def from_row(row: dict[str, Any]) -> Job:
-    """Raises ValueError for a row that a newer version wrote or that is no job."""
-    if row.get("schema", SCHEMA) > SCHEMA:
-        raise ValueError(
-            f"The row has schema {row['schema']}, and this version knows {SCHEMA}. Deploy the newer one."
-        )
+    """Raises NewerVersion, and ValueError for a row that is no job."""
+    refuse_newer(row, f"reading {row['RowKey']}")
     if "status" not in row:
         raise ValueError("The row has no status: it is no job.")  # by default it would be one to pay for
     fields = dict(row)

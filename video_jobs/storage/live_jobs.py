@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from azure.data.tables import TableClient, TableServiceClient, UpdateMode
 
+from video_jobs.errors import NewerVersion
 from video_jobs.ports import LiveJob
 from video_jobs.storage.connection import translated
+from video_jobs.storage.schema import SCHEMA, SCHEMA_COLUMN, refuse_newer
 
 log = logging.getLogger("reelkeep.storage")
 
@@ -35,6 +37,7 @@ class TableLiveJobs:
             "owner": live.owner,
             "job_id": live.job_id,
             "waiting": live.waiting,
+            SCHEMA_COLUMN: SCHEMA,
         }
         with translated(f"noting {live.job_id} as live"):
             self._table.upsert_entity(row, mode=UpdateMode.REPLACE)
@@ -49,11 +52,7 @@ class TableLiveJobs:
             wanted += " and (PartitionKey gt @backend or (PartitionKey eq @backend and RowKey gt @key ) )"
             parameters = {"backend": after.backend, "key": after.key}
         with translated("listing the live jobs"):
-            for row in self._table.query_entities(wanted, parameters=parameters):
-                try:
-                    yield _live_job(row)
-                except (KeyError, TypeError):
-                    log.error("The live row %s of '%s' can't be read", row["RowKey"], row["PartitionKey"])
+            yield from _readable(self._table.query_entities(wanted, parameters=parameters))
 
     def line(self, backend: str, most: int) -> list[LiveJob]:
         wanted = "PartitionKey eq @backend and waiting eq true"
@@ -61,7 +60,7 @@ class TableLiveJobs:
             rows = self._table.query_entities(
                 wanted, parameters={"backend": backend}, results_per_page=_page_of(most)
             )
-            return [_live_job(row) for row in itertools.islice(rows, most)]
+            return list(_readable(itertools.islice(rows, most)))
 
     def ahead_of(self, live: LiveJob, most: int) -> int:
         wanted = "PartitionKey eq @backend and RowKey lt @key and waiting eq true"
@@ -77,6 +76,18 @@ class TableLiveJobs:
 
 def _page_of(most: int) -> int:
     return max(1, min(most, _LARGEST_PAGE))
+
+
+def _readable(rows: Iterable[dict[str, Any]]) -> Iterator[LiveJob]:
+    """Without those that this version can't read."""
+    for row in rows:
+        try:
+            refuse_newer(row, "reading the live jobs")
+            live = _live_job(row)
+        except (KeyError, TypeError, NewerVersion) as error:
+            log.error("The live row %s of '%s' is passed over: %s", row["RowKey"], row["PartitionKey"], error)
+        else:
+            yield live
 
 
 def _live_job(row: dict[str, Any]) -> LiveJob:

@@ -1,0 +1,23 @@
+"""Which version of the app wrote a row. While a deployment rolls, two versions read the same tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from video_jobs.errors import NewerVersion
+
+SCHEMA = 1
+"""Grows when a row must not be touched by the version before: new fields with a default don't need it where they may be
+lost, since that version leaves out what it doesn't know when it saves a row."""
+
+SCHEMA_COLUMN = "schema"
+
+
+def refuse_newer(row: Mapping[str, Any], what: str) -> None:
+    """Raises NewerVersion for a row that this version must not touch. `what` is being done, for the message."""
+    written = row.get(SCHEMA_COLUMN, SCHEMA)
+    if not isinstance(written, int) or written > SCHEMA:
+        raise NewerVersion(
+            f"A row that a newer version wrote (schema {written}; this version knows {SCHEMA}) was met while {what}."
+        )
