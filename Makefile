@@ -25,7 +25,7 @@ up: $(VENV)/.local-ready  ## keep the whole stack running on PORT (7071); AZURE_
 
 .PHONY: doctor
 doctor: $(VENV)/.local-ready  ## what is right and wrong with your settings, storage and video APIs (ARGS="--generation ID" or "--orphans")
-	@$(run) -m video_jobs.doctor $(ARGS)
+	@$(run) -m doctor $(ARGS)
 
 test: $(VENV)/.dev-ready  ## all tests, on Azurite and the simulated API
 	@echo "==> tests"
@@ -49,12 +49,14 @@ contract: $(VENV)/.dev-ready  ## schemathesis against the whole app, some minute
 soak: $(VENV)/.dev-ready  ## the promise under random kills of real processes, some minutes (SHORT=1 for two, TRUE=1 with the real host's times, SEED)
 	@$(run) -m tests.faults.soak $(if $(SHORT),--short) $(if $(TRUE),--true-times) $(if $(SEED),--seed $(SEED))
 
-lint: $(VENV)/.dev-ready  ## ruff (lint and format) and mypy
+lint: $(VENV)/.dev-ready  ## ruff (lint and format), mypy, and which layer imports which
 	@echo "==> ruff"
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
 	@echo "==> mypy"
 	@$(VENV)/bin/mypy
+	@echo "==> import-linter"
+	@$(VENV)/bin/lint-imports --no-cache
 
 format: $(VENV)/.dev-ready  ## rewrite the code as ruff wants it
 	@$(VENV)/bin/ruff check --fix .

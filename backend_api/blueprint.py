@@ -8,7 +8,7 @@ from backend_api.gates import GatesView, GateView, list_backends, pause_backend,
 from http_edge.answers import json_answer
 from http_edge.operations import Answer, Operation, Parameter
 from http_edge.problems import answers_problems
-from video_jobs.services import get_services
+from video_jobs.wiring import get_services
 
 blueprint = func.Blueprint()
 

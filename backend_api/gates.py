@@ -7,13 +7,14 @@ from functools import partial
 from pydantic import with_config
 from typing_extensions import TypedDict
 
-from video_jobs import admission, gate
-from video_jobs.errors import BackendNotFound
-from video_jobs.gate import Closure, Gate, Why
-from video_jobs.job_shapes import Time
-from video_jobs.job_view import time_text
+from video_jobs.domain import gate
+from video_jobs.domain.errors import BackendNotFound
+from video_jobs.domain.gate import Closure, Gate, Why
+from video_jobs.lifecycle import admission
 from video_jobs.ports import LiveJob
 from video_jobs.services import Services
+from video_jobs.views.job_schema import Time
+from video_jobs.views.job_view import time_text
 
 _MOST_COUNTED = 1000
 _END_OF_LINE = "~"  # a key after every live row's

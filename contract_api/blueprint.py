@@ -22,7 +22,7 @@ def blueprint_of(others: Iterable[func.Blueprint]) -> func.Blueprint:
 
     @cache
     def document() -> tuple[bytes, str]:
-        from http_edge.contract import openapi  # here, since a cold start has no need of it
+        from contract_api.openapi import openapi  # here, since a cold start has no need of it
 
         content = dump(openapi([*others, blueprint]))
         return content, etag_of(content)

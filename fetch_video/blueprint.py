@@ -5,11 +5,11 @@ from __future__ import annotations
 import azure.functions as func
 
 from fetch_video.fetch import fetch_video
-from video_jobs.messages import FETCH_QUEUE, decode_fetch
-from video_jobs.newer import skipping_newer
-from video_jobs.repair import noting_trouble
-from video_jobs.services import get_services
-from video_jobs.trace import following
+from video_jobs.domain.queue_messages import FETCH_QUEUE, decode_fetch
+from video_jobs.domain.trace import following
+from video_jobs.lifecycle.newer import skipping_newer
+from video_jobs.lifecycle.repair import noting_trouble
+from video_jobs.wiring import get_services
 
 blueprint = func.Blueprint()
 

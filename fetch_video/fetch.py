@@ -12,10 +12,8 @@ from datetime import datetime, timedelta
 from functools import partial
 from urllib.parse import quote
 
-from video_jobs import transitions
-from video_jobs.adoption import is_listed
-from video_jobs.chain import Sent, going_on_once_sent
-from video_jobs.errors import (
+from video_jobs.domain import transitions
+from video_jobs.domain.errors import (
     BackendError,
     ForeignBlob,
     Gone,
@@ -25,15 +23,17 @@ from video_jobs.errors import (
     TransitionRefused,
     VideoTooLarge,
 )
-from video_jobs.finish import finish
-from video_jobs.images import sniff
-from video_jobs.job import LOST_JOB_GRACE, MISSING_PAST_GUESS, Job, Output, StoredVideo
-from video_jobs.messages import FetchMessage, refuse_far_ahead
+from video_jobs.domain.job import LOST_JOB_GRACE, MISSING_PAST_GUESS, Job, Output, StoredVideo
+from video_jobs.domain.queue_messages import FetchMessage, refuse_far_ahead
+from video_jobs.domain.schedule import fetch_delay, suspect_delay, too_large_delay
+from video_jobs.lifecycle.adoption import is_listed
+from video_jobs.lifecycle.finalize import finish
+from video_jobs.lifecycle.poll_chain import Sent, going_on_once_sent
+from video_jobs.lifecycle.update import update
+from video_jobs.media.images import sniff
+from video_jobs.media.verification import SuspectVideo, VerifiedStream
 from video_jobs.ports import BlobFacts, StoredJob, VideoPlace
-from video_jobs.schedule import fetch_delay, suspect_delay, too_large_delay
 from video_jobs.services import Services
-from video_jobs.update import update
-from video_jobs.verification import SuspectVideo, VerifiedStream
 
 log = logging.getLogger("reelkeep.fetch")
 

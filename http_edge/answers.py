@@ -13,15 +13,15 @@ import azure.functions as func
 
 from http_edge.etags import etag_of
 from http_edge.problems import JSON, dump
-from video_jobs.admission import why_closed
-from video_jobs.ask_again import ask_again_in
-from video_jobs.errors import ReelkeepError
-from video_jobs.gate import opens_at
-from video_jobs.job import Job, Status
-from video_jobs.job_shapes import JobWithHistory
-from video_jobs.job_view import history_view, job_view
+from video_jobs.domain.errors import ReelkeepError
+from video_jobs.domain.gate import opens_at
+from video_jobs.domain.job import Job, Status
+from video_jobs.domain.retry_after import ask_again_in
+from video_jobs.lifecycle.admission import why_closed
 from video_jobs.ports import LiveJob
 from video_jobs.services import Services
+from video_jobs.views.job_schema import JobWithHistory
+from video_jobs.views.job_view import history_view, job_view
 
 _MOST_COUNTED = 1000  # jobs ahead of one in line
 

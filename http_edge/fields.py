@@ -8,8 +8,8 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError
 
-from video_jobs.errors import FieldProblem, InvalidRequest, LengthRequired, RequestTooLarge
-from video_jobs.webhooks.url import LONGEST_URL
+from video_jobs.domain.errors import FieldProblem, InvalidRequest, LengthRequired, RequestTooLarge
+from video_jobs.net.webhook_url import LONGEST_URL
 
 _LARGEST_METADATA = 16_000  # UTF-16 units as JSON; a table property holds 32K
 _MOST_ENTRIES = 16  # of metadata

@@ -26,8 +26,8 @@ from typing import Annotated, Any, Literal, NotRequired, TypeVar
 from pydantic import Field, with_config
 from typing_extensions import TypedDict
 
-from video_jobs.ids import JOB_ID_PATTERN
-from video_jobs.job_shapes import JobView
+from video_jobs.domain.ids import JOB_ID_PATTERN
+from video_jobs.views.job_schema import JobView
 
 JSON = "application/json"
 FORM = "multipart/form-data"

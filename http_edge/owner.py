@@ -5,8 +5,8 @@ from __future__ import annotations
 import azure.functions as func
 
 from http_edge.principal import PRINCIPAL_HEADER, owner_named_in
-from video_jobs.job import DEFAULT_OWNER
-from video_jobs.services import get_services
+from video_jobs.domain.job import DEFAULT_OWNER
+from video_jobs.wiring import get_services
 
 
 def owner_of(request: func.HttpRequest) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from video_jobs.errors import InvalidRequest
+from video_jobs.domain.errors import InvalidRequest
 
 _DEFAULT = 20
 _LARGEST = 100

@@ -11,7 +11,7 @@ import hashlib
 import json
 from typing import Any
 
-from video_jobs.errors import InvalidRequest
+from video_jobs.domain.errors import InvalidRequest
 
 PRINCIPAL_HEADER = "X-MS-CLIENT-PRINCIPAL"
 

@@ -11,7 +11,7 @@ from typing import Any, overload
 
 import azure.functions as func
 
-from video_jobs.errors import (
+from video_jobs.domain.errors import (
     BackendError,
     BackendJobNotFound,
     BackendNotFound,

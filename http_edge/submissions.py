@@ -14,9 +14,9 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from http_edge.fields import json_object, plain_words, refuse_beyond, refuse_chunked, shown_name, utf16_units
-from video_jobs.errors import InvalidRequest, UnsupportedContentType
-from video_jobs.images import LARGEST_BODY, measure
-from video_jobs.job import InputImage
+from video_jobs.domain.errors import InvalidRequest, UnsupportedContentType
+from video_jobs.domain.job import InputImage
+from video_jobs.media.images import LARGEST_BODY, measure
 
 LONGEST_PROMPT = 32_000
 """Characters and UTF-16 units: the video APIs count the first, Table Storage the second."""

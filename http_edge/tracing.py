@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import azure.functions as func
 
-from video_jobs.trace import following
+from video_jobs.domain.trace import following
 
 T = TypeVar("T")
 C = TypeVar("C", bound=Callable[..., Any])

@@ -7,15 +7,15 @@ from typing import Literal
 
 from typing_extensions import TypedDict
 
-from video_jobs import transitions
-from video_jobs.chain import look_now
-from video_jobs.finish import finish
-from video_jobs.job import Job
-from video_jobs.lookup import find_job
-from video_jobs.repair import bury, hurry
+from video_jobs.domain import transitions
+from video_jobs.domain.job import Job
+from video_jobs.lifecycle.finalize import finish
+from video_jobs.lifecycle.find import find_job
+from video_jobs.lifecycle.poll_chain import look_now
+from video_jobs.lifecycle.repair import bury, hurry
+from video_jobs.lifecycle.update import update
+from video_jobs.lifecycle.webhook_chain import tell_again
 from video_jobs.services import Services
-from video_jobs.update import update
-from video_jobs.webhooks.notice import tell_again
 
 
 class Deleted(TypedDict):

@@ -30,11 +30,11 @@ from job_api.options import OptionsView, list_options
 from job_api.read import Cursor, Index, JobPageView, list_jobs, read_output
 from job_api.retry import retry_job
 from job_api.wait import Wait, follow_job, read_wait
-from video_jobs.job import Status
-from video_jobs.job_shapes import JobWithHistory, Url
-from video_jobs.job_view import job_view
+from video_jobs.domain.job import Status
 from video_jobs.ports import VideoPlace
-from video_jobs.services import get_services
+from video_jobs.views.job_schema import JobWithHistory, Url
+from video_jobs.views.job_view import job_view
+from video_jobs.wiring import get_services
 
 blueprint = func.Blueprint()
 

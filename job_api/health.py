@@ -6,8 +6,8 @@ from typing import Literal
 
 from typing_extensions import TypedDict
 
-from video_jobs.errors import InvalidSettings, StorageUnavailable
-from video_jobs.services import get_services
+from video_jobs.domain.errors import InvalidSettings, StorageUnavailable
+from video_jobs.wiring import get_services
 
 
 class Health(TypedDict):

@@ -8,11 +8,13 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from pydantic.config import JsonDict
 
 from http_edge.fields import BackendName, Metadata, WebhookUrl, json_object, refuse_beyond, validated
-from video_jobs.accept import accept, begin, key_of
-from video_jobs.errors import BackendJobNotFound, Gone, JobNotFound, NotFound, Rejected
-from video_jobs.ids import new_job_id
-from video_jobs.job import BackendRef, Job, VideoRequest
-from video_jobs.ports import BackendJob, Claim, IdempotencyEntry
+from video_jobs.domain.backend_job import BackendJob
+from video_jobs.domain.errors import BackendJobNotFound, Gone, JobNotFound, NotFound, Rejected
+from video_jobs.domain.ids import new_job_id
+from video_jobs.domain.job import BackendRef, Job, VideoRequest
+from video_jobs.lifecycle.accept import accept, begin
+from video_jobs.lifecycle.idempotency import key_of
+from video_jobs.ports import Claim, IdempotencyEntry
 from video_jobs.services import Services
 
 LARGEST_BODY = 64 << 10  # bytes

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pydantic import with_config
 from typing_extensions import TypedDict
 
-from video_jobs.backends.limits import Limits
-from video_jobs.job import BackendRef
+from video_jobs.domain.capabilities import Limits
+from video_jobs.domain.job import BackendRef
 from video_jobs.services import Services
 
 _documented = with_config(use_attribute_docstrings=True)

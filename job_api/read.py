@@ -12,12 +12,12 @@ from pydantic import Field, with_config
 from typing_extensions import TypedDict
 
 from http_edge.pages import read_limit
-from video_jobs.errors import InvalidRequest, JobNotFound
-from video_jobs.ids import is_job_id
-from video_jobs.job import Job, Output, Status
-from video_jobs.job_shapes import JobView
-from video_jobs.lookup import find_job
+from video_jobs.domain.errors import InvalidRequest, JobNotFound
+from video_jobs.domain.ids import is_job_id
+from video_jobs.domain.job import Job, Output, Status
+from video_jobs.lifecycle.find import find_job
 from video_jobs.services import Services
+from video_jobs.views.job_schema import JobView
 
 Index = Annotated[int, Field(ge=0, le=999)]
 Cursor = Annotated[str, Field(pattern="^[A-Za-z0-9_-]*$")]

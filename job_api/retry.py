@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from video_jobs.accept import accept, begin, retry_key
-from video_jobs.errors import InputMissing, JobNotFound, NotRetriable
-from video_jobs.ids import new_job_id
-from video_jobs.job import Job, Status
-from video_jobs.lookup import find_job
+from video_jobs.domain.errors import InputMissing, JobNotFound, NotRetriable
+from video_jobs.domain.ids import new_job_id
+from video_jobs.domain.job import Job, Status
+from video_jobs.lifecycle.accept import accept, begin
+from video_jobs.lifecycle.find import find_job
+from video_jobs.lifecycle.idempotency import retry_key
+from video_jobs.lifecycle.repair import hurry
 from video_jobs.ports import IdempotencyEntry
-from video_jobs.repair import hurry
 from video_jobs.services import Services
 
 _RETRIABLE = (Status.FAILED, Status.CANCELLED, Status.EXPIRED)

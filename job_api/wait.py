@@ -18,9 +18,9 @@ from pydantic import Field
 from http_edge.answers import SeenJob, see_job
 from http_edge.etags import names
 from http_edge.tracing import on_thread
-from video_jobs.errors import InvalidRequest
-from video_jobs.job import Status
-from video_jobs.lookup import find_job
+from video_jobs.domain.errors import InvalidRequest
+from video_jobs.domain.job import Status
+from video_jobs.lifecycle.find import find_job
 from video_jobs.services import Services
 
 LONGEST_WAIT = 25

@@ -16,7 +16,7 @@ from local.azurite_process import AzuriteError
 from local.processes import stop_on_signals
 from local.progress import ProgressLine
 from local.stack import Stack, StackError
-from video_jobs.mp4 import InvalidMp4, Mp4Check
+from video_jobs.media.mp4 import InvalidMp4, Mp4Check
 
 DEFAULT_PROMPT = "A paper boat sails down a rainy street at dusk, past glowing shop windows"
 SPEED = 8.0  # simulated seconds in a real one: a job of 40 s takes five

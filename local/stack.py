@@ -19,7 +19,7 @@ from typing import Self
 
 from local.azurite_process import Azurite
 from local.processes import end, uninterrupted
-from video_jobs.provider_defaults import PROVIDERS
+from video_jobs.settings.providers import PROVIDERS
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -11,7 +11,7 @@ import requests
 from local.azurite_process import AzuriteError
 from local.processes import stop_on_signals
 from local.stack import MODELS, ROOT, WEBHOOK_SETTINGS, Stack, StackError
-from video_jobs.provider_defaults import PROVIDERS
+from video_jobs.settings.providers import PROVIDERS
 
 SPEED = 4.0  # simulated seconds in a real one: a job of 40 s takes ten
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import azure.functions as func
 
 from notify_client.notify import notify_client
-from video_jobs.messages import NOTIFY_QUEUE, decode_notify
-from video_jobs.newer import skipping_newer
-from video_jobs.services import get_services
-from video_jobs.trace import following
+from video_jobs.domain.queue_messages import NOTIFY_QUEUE, decode_notify
+from video_jobs.domain.trace import following
+from video_jobs.lifecycle.newer import skipping_newer
+from video_jobs.wiring import get_services
 
 blueprint = func.Blueprint()
 

@@ -12,19 +12,20 @@ from datetime import datetime, timedelta
 from functools import partial
 from urllib.parse import urlsplit
 
-from video_jobs import transitions
-from video_jobs.chain import Sent, going_on_once_sent
-from video_jobs.errors import JobNotFound, ReceiverBusy, TransitionRefused, Undelivered
-from video_jobs.finish import finish
-from video_jobs.job import Job
-from video_jobs.job_view import event_id
-from video_jobs.messages import NotifyMessage, refuse_far_ahead
+from video_jobs.domain import transitions
+from video_jobs.domain.errors import JobNotFound, ReceiverBusy, TransitionRefused, Undelivered
+from video_jobs.domain.job import Job
+from video_jobs.domain.queue_messages import NotifyMessage, refuse_far_ahead
+from video_jobs.domain.schedule import busy_delay, notify_delay
+from video_jobs.domain.webhook import Delivery, Webhook, WebhookStatus
+from video_jobs.lifecycle.finalize import finish
+from video_jobs.lifecycle.poll_chain import Sent, going_on_once_sent
+from video_jobs.lifecycle.update import update
 from video_jobs.ports import Hook, StoredJob
-from video_jobs.schedule import busy_delay, notify_delay
 from video_jobs.services import Services
-from video_jobs.update import update
-from video_jobs.webhooks.event import event_body, signed_headers
-from video_jobs.webhooks.webhook import Delivery, Webhook, WebhookStatus
+from video_jobs.views.job_view import event_id
+from video_jobs.views.webhook_event import event_body
+from video_jobs.webhooks.signature import signed_headers
 
 log = logging.getLogger("reelkeep.notify")
 

@@ -19,12 +19,13 @@ from openai_api.models import ModelList, list_models
 from openai_api.read import Order, Variant, content_url, find_video, list_videos
 from openai_api.request import CreateVideo, is_repeat, read_create
 from openai_api.video import DeletedVideo, Video, VideoList, video_of
-from video_jobs.ask_again import ask_again_in
-from video_jobs.ids import JOB_ID_PATTERN
-from video_jobs.job import Job
-from video_jobs.job_shapes import Url
-from video_jobs.repair import bury
-from video_jobs.services import Services, get_services
+from video_jobs.domain.ids import JOB_ID_PATTERN
+from video_jobs.domain.job import Job
+from video_jobs.domain.retry_after import ask_again_in
+from video_jobs.lifecycle.repair import bury
+from video_jobs.services import Services
+from video_jobs.views.job_schema import Url
+from video_jobs.wiring import get_services
 
 blueprint = func.Blueprint()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from openai_api.errors import DoorError
-from video_jobs.door_keys import SETTING, DoorKey, DoorKeys
+from video_jobs.settings.api_keys import SETTING, DoorKey, DoorKeys
 
 _CHALLENGE = {"WWW-Authenticate": "Bearer"}
 

@@ -29,14 +29,15 @@ import logging
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from video_jobs.accept import accept, begin, key_of
-from video_jobs.door_keys import DoorKey
-from video_jobs.errors import Conflict, StorageUnavailable
-from video_jobs.ids import made_at
-from video_jobs.job import Job
+from video_jobs.domain.errors import Conflict, StorageUnavailable
+from video_jobs.domain.ids import made_at
+from video_jobs.domain.job import Job
+from video_jobs.lifecycle.accept import accept, begin
+from video_jobs.lifecycle.idempotency import key_of
+from video_jobs.lifecycle.submit import Submission, job_of, new_job, submit_job
 from video_jobs.ports import IdempotencyEntry, StoredJob
 from video_jobs.services import Services
-from video_jobs.submit import Submission, job_of, new_job, submit_job
+from video_jobs.settings.api_keys import DoorKey
 
 log = logging.getLogger("reelkeep.door")
 

@@ -13,7 +13,7 @@ from typing_extensions import TypedDict
 from http_edge.answers import json_answer
 from http_edge.operations import RETRY_AFTER, Answer, Header
 from http_edge.problems import Handler, unsniffed
-from video_jobs.errors import (
+from video_jobs.domain.errors import (
     IdempotencyKeyReused,
     InvalidRequest,
     InvalidSettings,

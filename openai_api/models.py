@@ -7,9 +7,9 @@ from typing import Literal
 
 from typing_extensions import TypedDict
 
-from video_jobs.backends.registry import Backends
-from video_jobs.errors import InvalidRequest
-from video_jobs.job import BackendRef
+from video_jobs.domain.errors import InvalidRequest
+from video_jobs.domain.job import BackendRef
+from video_jobs.ports import Backends
 
 # What tools send unless told otherwise, with or without a date.
 _EVERYBODYS = re.compile(r"sora-2(-pro)?(-\d{4}-\d{2}-\d{2})?")

@@ -8,10 +8,10 @@ from typing import Literal
 from http_edge.pages import read_limit
 from openai_api.errors import DoorError
 from openai_api.video import VideoList, video_of
-from video_jobs.errors import InvalidRequest, JobNotFound
-from video_jobs.ids import is_job_id
-from video_jobs.job import Job, Output
-from video_jobs.lookup import find_job
+from video_jobs.domain.errors import InvalidRequest, JobNotFound
+from video_jobs.domain.ids import is_job_id
+from video_jobs.domain.job import Job, Output
+from video_jobs.lifecycle.find import find_job
 from video_jobs.ports import StoredJob, VideoPlace
 from video_jobs.services import Services
 

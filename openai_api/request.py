@@ -23,10 +23,10 @@ from http_edge.submissions import (
     refuse_nameless_file,
 )
 from openai_api.models import backend_of
-from video_jobs.backends.registry import Backends
-from video_jobs.errors import InvalidRequest
-from video_jobs.job import InputImage
-from video_jobs.submit import Submission
+from video_jobs.domain.errors import InvalidRequest
+from video_jobs.domain.job import InputImage
+from video_jobs.lifecycle.submit import Submission
+from video_jobs.ports import Backends
 
 _IMAGE = "input_reference"
 _IMAGE_URL, _FILE_ID = "image_url", "file_id"

@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import with_config
 from typing_extensions import TypedDict
 
-from video_jobs.job import Job, Status
+from video_jobs.domain.job import Job, Status
 
 VideoStatus = Literal["queued", "in_progress", "completed", "failed"]
 

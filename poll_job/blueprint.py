@@ -5,11 +5,11 @@ from __future__ import annotations
 import azure.functions as func
 
 from poll_job.poll import poll_job
-from video_jobs.messages import POLL_QUEUE, decode_poll
-from video_jobs.newer import skipping_newer
-from video_jobs.repair import noting_trouble
-from video_jobs.services import get_services
-from video_jobs.trace import following
+from video_jobs.domain.queue_messages import POLL_QUEUE, decode_poll
+from video_jobs.domain.trace import following
+from video_jobs.lifecycle.newer import skipping_newer
+from video_jobs.lifecycle.repair import noting_trouble
+from video_jobs.wiring import get_services
 
 blueprint = func.Blueprint()
 

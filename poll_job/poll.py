@@ -12,21 +12,20 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from poll_job.purge import purge
-from video_jobs import admission, transitions
-from video_jobs.adoption import adopt, is_listed, search
-from video_jobs.chain import fetch_now, going_on_once_sent, send_next
-from video_jobs.errors import BackendError, Conflict, Gone, JobNotFound, NotFound, Rejected, TransitionRefused
-from video_jobs.finish import finish
-from video_jobs.job import Job, ListSearch, Status
-from video_jobs.learning import learn
-from video_jobs.list_reading import ListUnavailable, NoList
-from video_jobs.logs import log_event
-from video_jobs.messages import FETCH_QUEUE, FetchMessage, PollMessage, refuse_far_ahead
-from video_jobs.paid_call import outcome_known_after
-from video_jobs.ports import Backend, BackendJob, BackendState, StoredJob
-from video_jobs.refusals import unconfirmed
-from video_jobs.rescue import rescued
-from video_jobs.schedule import (
+from video_jobs.domain import transitions
+from video_jobs.domain.backend_job import BackendJob, BackendState
+from video_jobs.domain.errors import (
+    BackendError,
+    Conflict,
+    Gone,
+    JobNotFound,
+    NotFound,
+    Rejected,
+    TransitionRefused,
+)
+from video_jobs.domain.job import Job, ListSearch, Status
+from video_jobs.domain.queue_messages import FETCH_QUEUE, FetchMessage, PollMessage, refuse_far_ahead
+from video_jobs.domain.schedule import (
     AFTER_SUBMIT,
     BACKLOG_AGAIN,
     SEARCH_ON,
@@ -34,9 +33,20 @@ from video_jobs.schedule import (
     poll_delay,
     search_delay,
 )
+from video_jobs.lifecycle import admission
+from video_jobs.lifecycle.adoption import adopt, is_listed, search
+from video_jobs.lifecycle.dispatch import start
+from video_jobs.lifecycle.finalize import finish
+from video_jobs.lifecycle.learning import learn
+from video_jobs.lifecycle.list_reading import ListUnavailable, NoList
+from video_jobs.lifecycle.logs import log_event
+from video_jobs.lifecycle.paid_call import outcome_known_after
+from video_jobs.lifecycle.poll_chain import fetch_now, going_on_once_sent, send_next
+from video_jobs.lifecycle.refusals import unconfirmed
+from video_jobs.lifecycle.rescue import rescued
+from video_jobs.lifecycle.update import update
+from video_jobs.ports import Backend, StoredJob
 from video_jobs.services import Services
-from video_jobs.start import start
-from video_jobs.update import update
 
 log = logging.getLogger("reelkeep.poll")
 

@@ -8,15 +8,18 @@ from __future__ import annotations
 import logging
 from datetime import timedelta
 
-from video_jobs import admission, places, transitions
-from video_jobs.accept import retry_key
-from video_jobs.chain import SendNext
-from video_jobs.errors import BackendError, Gone, JobNotFound, NotFound
-from video_jobs.job import Job, Status
-from video_jobs.ports import BackendState, LiveJob, StoredJob
-from video_jobs.schedule import stopping_delay
+from video_jobs.domain import transitions
+from video_jobs.domain.backend_job import BackendState
+from video_jobs.domain.errors import BackendError, Gone, JobNotFound, NotFound
+from video_jobs.domain.job import Job, Status
+from video_jobs.domain.schedule import stopping_delay
+from video_jobs.lifecycle import admission
+from video_jobs.lifecycle import owner_quota as places
+from video_jobs.lifecycle.idempotency import retry_key
+from video_jobs.lifecycle.poll_chain import SendNext
+from video_jobs.lifecycle.update import update
+from video_jobs.ports import LiveJob, StoredJob
 from video_jobs.services import Services
-from video_jobs.update import update
 
 log = logging.getLogger("reelkeep.poll")
 

@@ -11,10 +11,10 @@ from http_edge.problems import answers_problems, problem
 from http_edge.submissions import IdempotencyKey, large_body_turn
 from http_edge.tracing import traced
 from submit_job.request import SubmitRequest, read_submission
-from video_jobs.job_shapes import JobWithHistory
-from video_jobs.job_view import job_view
-from video_jobs.services import get_services
-from video_jobs.submit import submit_job
+from video_jobs.lifecycle.submit import submit_job
+from video_jobs.views.job_schema import JobWithHistory
+from video_jobs.views.job_view import job_view
+from video_jobs.wiring import get_services
 
 blueprint = func.Blueprint()
 

@@ -23,8 +23,8 @@ from http_edge.submissions import (
     read_fields,
     refuse_nameless_file,
 )
-from video_jobs.errors import InvalidRequest
-from video_jobs.submit import Submission
+from video_jobs.domain.errors import InvalidRequest
+from video_jobs.lifecycle.submit import Submission
 
 
 class SubmitRequest(BaseModel):

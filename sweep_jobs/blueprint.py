@@ -5,7 +5,7 @@ from __future__ import annotations
 import azure.functions as func
 
 from sweep_jobs.sweep import apply_retention, sweep_jobs
-from video_jobs.services import get_services
+from video_jobs.wiring import get_services
 
 blueprint = func.Blueprint()
 

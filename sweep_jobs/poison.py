@@ -9,8 +9,8 @@ from __future__ import annotations
 import logging
 from functools import partial
 
-from video_jobs import transitions
-from video_jobs.errors import (
+from video_jobs.domain import transitions
+from video_jobs.domain.errors import (
     JobNotFound,
     MalformedMessage,
     NewerVersion,
@@ -18,8 +18,7 @@ from video_jobs.errors import (
     StorageUnavailable,
     TransitionRefused,
 )
-from video_jobs.logs import log_event
-from video_jobs.messages import (
+from video_jobs.domain.queue_messages import (
     FETCH_QUEUE,
     POLL_QUEUE,
     FetchMessage,
@@ -29,10 +28,11 @@ from video_jobs.messages import (
     decode_notify,
     decode_poll,
 )
+from video_jobs.lifecycle.logs import log_event
+from video_jobs.lifecycle.repair import hurry
+from video_jobs.lifecycle.update import update
 from video_jobs.ports import PoisonMessage
-from video_jobs.repair import hurry
 from video_jobs.services import Services
-from video_jobs.update import update
 
 log = logging.getLogger("reelkeep.sweep")
 

@@ -12,17 +12,18 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from sweep_jobs.poison import sweep_poison
-from video_jobs import admission, gate, transitions
-from video_jobs.chain import look_now
-from video_jobs.errors import JobNotFound, ReelkeepError, TransitionRefused
-from video_jobs.finish import finish
-from video_jobs.gate import Gate, Slot
-from video_jobs.job import Job, Status
-from video_jobs.messages import POLL_QUEUE
+from video_jobs.domain import gate, transitions
+from video_jobs.domain.errors import JobNotFound, ReelkeepError, TransitionRefused
+from video_jobs.domain.gate import Gate, Slot
+from video_jobs.domain.job import Job, Status
+from video_jobs.domain.queue_messages import POLL_QUEUE
+from video_jobs.lifecycle import admission
+from video_jobs.lifecycle.finalize import finish
+from video_jobs.lifecycle.poll_chain import look_now
+from video_jobs.lifecycle.repair import bury, is_broken, is_long_broken, repair
+from video_jobs.lifecycle.update import update
 from video_jobs.ports import LiveJob
-from video_jobs.repair import bury, is_broken, is_long_broken, repair
 from video_jobs.services import Services
-from video_jobs.update import update
 
 log = logging.getLogger("reelkeep.sweep")
 

@@ -35,7 +35,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def no_pauses() -> Iterator[None]:
     """What is saved again and again is saved again at once."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("video_jobs.paid_call.sleep", lambda seconds: None)
+        patch.setattr("video_jobs.lifecycle.paid_call.sleep", lambda seconds: None)
         yield
 
 

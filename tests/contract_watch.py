@@ -16,7 +16,7 @@ from unittest.mock import patch
 
 from jsonschema_rs import Draft202012Validator
 
-from http_edge.contract import HttpFunction, http_functions, openapi
+from contract_api.openapi import HttpFunction, http_functions, openapi
 from http_edge.operations import Operation
 from local.function_host.calls import Answer, HttpCall, Invocation
 from local.function_host.functions import Functions

@@ -20,11 +20,12 @@ from poll_job.poll import poll_job
 from submit_job.request import read_submission
 from tests.receiver import SECRET, Receiver
 from video_jobs.backends.registry import Backends
-from video_jobs.errors import ReelkeepError
-from video_jobs.job import Job, Status
-from video_jobs.messages import FETCH_QUEUE, POLL_QUEUE, decode_fetch, decode_notify, decode_poll
+from video_jobs.domain.errors import ReelkeepError
+from video_jobs.domain.job import Job, Status
+from video_jobs.domain.queue_messages import FETCH_QUEUE, POLL_QUEUE, decode_fetch, decode_notify, decode_poll
+from video_jobs.lifecycle.submit import submit_job
 from video_jobs.services import Services
-from video_jobs.settings import Settings
+from video_jobs.settings.app import Settings
 from video_jobs.storage.memory import (
     MemoryBlobs,
     MemoryClaims,
@@ -36,7 +37,6 @@ from video_jobs.storage.memory import (
     MemoryMessages,
     QueuedMessage,
 )
-from video_jobs.submit import submit_job
 
 DIALECTS = ("azure-sora", "openai-videos")
 OWNER = "default"

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from video_jobs.errors import Undelivered
+from video_jobs.domain.errors import Undelivered
 
 HOOK = "https://hooks.example.test/reelkeep?token=of-the-client"
 # Nobody signs with it but the tests; it must never be seen: tests/leaks.py looks for it.

@@ -18,8 +18,8 @@ from typing import Any, Self
 
 from tests.pipeline import MemoryApp
 from tests.receiver import SECRET
-from video_jobs.job import Job
-from video_jobs.settings import Settings
+from video_jobs.domain.job import Job
+from video_jobs.settings.app import Settings
 
 KEY = "the-key-of-the-strange-api-0123456789"
 START = datetime(2026, 11, 5, 12, 0, tzinfo=UTC)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.strange_api import Asked, Reply, StrangeApi, StrangeLine, small_mp4
-from video_jobs.job import Job
+from video_jobs.domain.job import Job
 
 VIDEO = small_mp4()
 ID = "video_1"

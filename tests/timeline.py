@@ -27,10 +27,11 @@ from local.simulator.world import World
 from poll_job.poll import poll_job
 from sweep_jobs.sweep import sweep_jobs
 from tests.pipeline import Pipeline
-from video_jobs.gate import Gate
-from video_jobs.job import Job, VideoRequest
-from video_jobs.messages import FetchMessage, PollMessage
-from video_jobs.ports import BackendJob, Gates, StoredGate
+from video_jobs.domain.backend_job import BackendJob
+from video_jobs.domain.gate import Gate
+from video_jobs.domain.job import Job, VideoRequest
+from video_jobs.domain.queue_messages import FetchMessage, PollMessage
+from video_jobs.ports import Gates, StoredGate
 from video_jobs.services import Services
 
 STANDSTILL = 1e-9

@@ -18,7 +18,7 @@ from local.function_host.host_json import HostJson
 from local.function_host.keys import AccessKeys
 from local.simulator.server import Simulator
 from tests.pipeline import environment_for
-from video_jobs import services
+from video_jobs import wiring
 from video_jobs.storage.connection import connect
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -46,8 +46,8 @@ def running_app(
         )
         for name, value in environment.items():
             patch.setenv(name, value)
-        patch.setattr(services, "_services", None)
-        queues = connect(services.Settings.from_environment(environment).storage).queues
+        patch.setattr(wiring, "_services", None)
+        queues = connect(wiring.Settings.from_environment(environment).storage).queues
         for queue in queues.list_queues():
             queues.get_queue_client(queue.name).clear_messages()
         options = json.loads((ROOT / "host.json").read_text())

@@ -7,7 +7,7 @@ import azure.functions as func
 from http_edge.operations import IF_NONE_MATCH, Operation, Parameter
 from http_edge.problems import answers_problems
 from http_edge.static_files import FILE_ANSWERS, PAGE_ANSWERS
-from video_jobs.services import storage_origin
+from video_jobs.wiring import storage_origin
 from web.files import FILES, SHELL
 from web.policy import security_headers
 

@@ -21,9 +21,9 @@ from azure.storage.blob import BlobServiceClient, ContainerSasPermissions, gener
 from tests.bench.report import say, spread, table, verdict
 from tests.bench.stack import Stack, running_stack
 from tests.bench.transfer import transfer
-from video_jobs.services import build
-from video_jobs.settings import Settings
+from video_jobs.settings.app import Settings
 from video_jobs.storage.blobs import VIDEOS
+from video_jobs.wiring import build
 
 ROUNDS = 9
 SIZE = 100_000_000

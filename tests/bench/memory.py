@@ -50,8 +50,8 @@ def measure(warm_up: str, video_id: str) -> tuple[float, float]:
     """The process's memory in MB, idle and at its peak."""
     import function_app  # noqa: F401 (the whole app is in memory when a function runs)
     from tests.bench.transfer import transfer
-    from video_jobs.services import build
-    from video_jobs.settings import Settings
+    from video_jobs.settings.app import Settings
+    from video_jobs.wiring import build
 
     services = build(Settings.from_environment(os.environ))
     transfer(services, warm_up)

@@ -23,7 +23,7 @@ from local.simulator.server import Simulator
 from tests.bench.report import say, table, verdict
 from tests.pipeline import Pipeline
 from tests.timeline import STANDSTILL, SimulatedHost, render_ahead
-from video_jobs.job import Job
+from video_jobs.domain.job import Job
 
 MOST_LOOKS = 10.0  # a job, on average
 LATEST = 4.0  # seconds from generated to the start of the fetch, in the median

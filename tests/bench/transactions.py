@@ -25,7 +25,7 @@ import requests
 from tests.bench.azurite_log import Request, read_requests
 from tests.bench.report import say, table, verdict
 from tests.bench.stack import Stack, running_stack
-from video_jobs.messages import FETCH_QUEUE, POLL_QUEUE
+from video_jobs.domain.queue_messages import FETCH_QUEUE, POLL_QUEUE
 from video_jobs.storage.estimates import ESTIMATES_TABLE
 from video_jobs.storage.gates import GATES_TABLE
 

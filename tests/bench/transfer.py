@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import secrets
 
-from video_jobs.job import StoredVideo
+from video_jobs.domain.job import StoredVideo
+from video_jobs.media.verification import VerifiedStream
 from video_jobs.ports import VideoPlace
 from video_jobs.services import Services
-from video_jobs.verification import VerifiedStream
 
 _DEADLINE = 300.0  # seconds
 

@@ -26,9 +26,9 @@ from local.function_host.keys import AccessKeys
 from local.simulator.server import Simulator
 from tests.pipeline import API_KEY
 from tests.whole_app import fresh_app, running_app
-from video_jobs import services
-from video_jobs.ids import new_job_id
-from video_jobs.job import BackendRef, Job, JobError, Status, VideoRequest
+from video_jobs import wiring
+from video_jobs.domain.ids import new_job_id
+from video_jobs.domain.job import BackendRef, Job, JobError, Status, VideoRequest
 
 ROOT = Path(__file__).resolve().parents[2]
 SCREENSHOTS = ROOT / "build" / "screenshots"
@@ -118,7 +118,7 @@ class Studio:
 
     def store(self, count: int = 1, **changes: Any) -> list[Job]:
         """Jobs that are there as rows only, each a minute older than the one before."""
-        at, stored = services.utc_now() - timedelta(minutes=1), []
+        at, stored = wiring.utc_now() - timedelta(minutes=1), []
         for number in range(count):
             moment = at - timedelta(minutes=number)
             job = Job(
@@ -133,7 +133,7 @@ class Studio:
                 error=JobError("generation_failed", "The video API gave up."),
             )
             stored.append(replace(job, **changes))
-            services.get_services().jobs.insert(stored[-1], None)
+            wiring.get_services().jobs.insert(stored[-1], None)
         return stored
 
 

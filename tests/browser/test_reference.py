@@ -9,7 +9,7 @@ import requests
 from playwright.sync_api import expect
 
 import function_app
-from http_edge.contract import openapi
+from contract_api.openapi import openapi
 from local.azurite_process import Azurite
 from local.function_host.host import FunctionHost
 from local.simulator.server import Simulator

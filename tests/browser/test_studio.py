@@ -15,10 +15,10 @@ from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from local.azurite_process import Azurite
 from tests.browser.studio import KEYS, PHONE, Studio, refuse_barriers, running_studio, shot
-from video_jobs import services
-from video_jobs.job import Status
-from video_jobs.job_view import time_text
+from video_jobs import wiring
+from video_jobs.domain.job import Status
 from video_jobs.storage import signing
+from video_jobs.views.job_view import time_text
 
 expect.set_options(timeout=20_000)  # milliseconds: only a failure lasts so long
 
@@ -157,7 +157,7 @@ def test_a_job_is_deleted_after_one_more_question(studio: Studio) -> None:
 
 def test_progress_goes_on_between_two_looks(studio: Studio) -> None:
     studio.store(status=Status.RUNNING, finished_at=None, error=None)
-    expected = time_text(services.utc_now() + timedelta(seconds=60))
+    expected = time_text(wiring.utc_now() + timedelta(seconds=60))
 
     def tell(route: Route) -> None:
         answer = route.fetch()
@@ -221,7 +221,7 @@ def test_a_refused_size_is_told_beside_its_field(studio: Studio) -> None:
 def test_settings_that_are_not_usable_are_told_with_every_reason(
     studio: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(services, "_services", None)
+    monkeypatch.setattr(wiring, "_services", None)
     monkeypatch.setenv("VIDEO_RUNNING_LIMIT", "many")
     page = studio.visit()
     expect(page.locator("#banner")).to_contain_text("VIDEO_RUNNING_LIMIT")

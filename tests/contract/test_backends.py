@@ -19,7 +19,8 @@ from PIL import Image
 from local.simulator.server import Simulator
 from tests.contract.documents import contract
 from tests.pipeline import SMALL, Pipeline
-from video_jobs.errors import (
+from video_jobs.domain.backend_job import BackendJob, BackendState
+from video_jobs.domain.errors import (
     BackendError,
     Busy,
     Gone,
@@ -30,9 +31,9 @@ from video_jobs.errors import (
     Unavailable,
     UnknownOutcome,
 )
-from video_jobs.job import InputImage, VideoRequest
-from video_jobs.mp4 import Mp4Check
-from video_jobs.ports import Backend, BackendJob, BackendState
+from video_jobs.domain.job import InputImage, VideoRequest
+from video_jobs.media.mp4 import Mp4Check
+from video_jobs.ports import Backend
 
 DOCUMENTS = {"azure-sora": "azure-sora-jobs.openapi.yaml", "openai-videos": "openai-videos.openapi.yaml"}
 ROOTS = {"azure-sora": "/openai/v1", "openai-videos": "/openai/v1"}

@@ -15,7 +15,7 @@ import schemathesis
 from jsonschema import Draft202012Validator
 
 import function_app
-from http_edge.contract import PREFIX, http_functions, openapi
+from contract_api.openapi import PREFIX, http_functions, openapi
 from http_edge.operations import Operation
 from http_edge.problems import dump
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from enum import Enum
 from typing import Any
 
-from video_jobs.errors import StorageUnavailable, Unavailable, Undelivered, UnknownOutcome
+from video_jobs.domain.errors import StorageUnavailable, Unavailable, Undelivered, UnknownOutcome
 from video_jobs.services import Services
 
 STORAGE_EFFECTS = {

@@ -21,9 +21,9 @@ from hypothesis import strategies as st
 
 from sweep_jobs.sweep import sweep_jobs
 from tests.strange_api import KEY, Asked, Clock, Reply, StrangeApi, StrangeLine, small_mp4
-from video_jobs.errors import ReelkeepError
-from video_jobs.job import Job, Status
-from video_jobs.job_view import history_view, job_view
+from video_jobs.domain.errors import ReelkeepError
+from video_jobs.domain.job import Job, Status
+from video_jobs.views.job_view import history_view, job_view
 
 OPERATIONS = ("create", "get", "list", "delete", "content", "thumbnail", "generation", "")
 VIDEO = small_mp4()

@@ -14,11 +14,11 @@ from typing import TypeVar
 from sweep_jobs.sweep import sweep_jobs
 from tests.faults.effects import Effects, ProcessKilled, counting
 from tests.pipeline import Pipeline, hand_over
-from video_jobs.errors import BackendError, ReelkeepError, StorageUnavailable
-from video_jobs.job import Job, Status
+from video_jobs.domain.errors import BackendError, ReelkeepError, StorageUnavailable
+from video_jobs.domain.job import Job, Status
+from video_jobs.lifecycle.webhook_chain import is_untold
 from video_jobs.services import Services
 from video_jobs.storage.memory import QueuedMessage
-from video_jobs.webhooks.notice import is_untold
 
 T = TypeVar("T")
 

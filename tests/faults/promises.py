@@ -8,9 +8,9 @@ from collections import Counter
 from tests.faults.machine import Machine
 from tests.faults.scenarios import Story
 from tests.pipeline import OWNER
-from video_jobs.job import Job, Status
-from video_jobs.job_view import event_id
-from video_jobs.webhooks.webhook import WebhookStatus
+from video_jobs.domain.job import Job, Status
+from video_jobs.domain.webhook import WebhookStatus
+from video_jobs.views.job_view import event_id
 
 
 def broken_promises(machine: Machine, story: Story) -> list[str]:

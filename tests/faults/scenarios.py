@@ -26,12 +26,12 @@ from submit_job.request import read_submission
 from tests.faults.machine import Machine
 from tests.pipeline import DIALECTS, OWNER, SMALL
 from tests.receiver import HOOK
-from video_jobs.door_keys import DoorKey
-from video_jobs.errors import JobNotFound, NotRetriable, TooManyJobs
-from video_jobs.job import Job, Status
-from video_jobs.quota import OwnerLimits
+from video_jobs.domain.errors import JobNotFound, NotRetriable, TooManyJobs
+from video_jobs.domain.job import Job, Status
+from video_jobs.domain.quota import OwnerLimits
+from video_jobs.lifecycle.submit import submit_job
 from video_jobs.services import Services
-from video_jobs.submit import submit_job
+from video_jobs.settings.api_keys import DoorKey
 
 Play = Callable[[Machine], "Story"]
 

@@ -16,7 +16,7 @@ from itertools import accumulate
 from local.simulator.server import Simulator
 from tests.pipeline import Pipeline
 from tests.timeline import STANDSTILL, SimulatedHost, render_ahead
-from video_jobs.job import Job
+from video_jobs.domain.job import Job
 
 RUN_SECONDS = 60.0
 _BETWEEN_ARRIVALS = (0.1, 0.5)  # seconds

@@ -32,10 +32,10 @@ from tests.faults.soak_books import Books, Rows
 from tests.faults.soak_clients import Client, plans
 from tests.faults.soak_host import WAITS
 from tests.faults.soak_machine import LEASE_SECONDS, TRUE_LEASE_SECONDS, Kill, SoakMachine, Storm
-from video_jobs.errors import ReelkeepError
-from video_jobs.job import Job
-from video_jobs.job_view import history_view
+from video_jobs.domain.errors import ReelkeepError
+from video_jobs.domain.job import Job
 from video_jobs.storage.connection import connect
+from video_jobs.views.job_view import history_view
 
 _LOOK_EVERY = 2.0  # seconds
 _SAY_EVERY = 15.0

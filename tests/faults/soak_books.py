@@ -13,19 +13,19 @@ from azure.data.tables import TableServiceClient
 
 from tests.faults.soak_clients import Client
 from tests.faults.soak_machine import SoakMachine
-from video_jobs.accept import key_of
-from video_jobs.gate import Gate
-from video_jobs.job import Job, Status
-from video_jobs.job_view import event_id
-from video_jobs.messages import FETCH_QUEUE, NOTIFY_QUEUE, POLL_QUEUE
+from video_jobs.domain.gate import Gate
+from video_jobs.domain.job import Job, Status
+from video_jobs.domain.queue_messages import FETCH_QUEUE, NOTIFY_QUEUE, POLL_QUEUE
+from video_jobs.lifecycle.idempotency import key_of
 from video_jobs.storage.blobs import VIDEOS
 from video_jobs.storage.claims import CLAIMS_TABLE
 from video_jobs.storage.connection import StorageServices, connect
 from video_jobs.storage.gates import TableGates
 from video_jobs.storage.job_rows import from_row
+from video_jobs.storage.jobs import JOBS_TABLE
 from video_jobs.storage.live_jobs import LIVE_TABLE
 from video_jobs.storage.quota_rows import QUOTA_KEY, from_quota_row
-from video_jobs.storage.tables import JOBS_TABLE
+from video_jobs.views.job_view import event_id
 
 OWNER = "default"
 

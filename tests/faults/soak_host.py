@@ -13,10 +13,10 @@ from datetime import timedelta
 from local.function_host.__main__ import main
 
 WAITS: dict[str, float] = {
-    "video_jobs.paid_call._LONGEST_SAVE": 30,
-    "video_jobs.schedule._PATIENCE": 30,
-    "video_jobs.transitions.download.DOWNLOAD_OVERDUE": 30,
-    "video_jobs.gate.UNCLAIMED": 60,
+    "video_jobs.lifecycle.paid_call._LONGEST_SAVE": 30,
+    "video_jobs.domain.schedule._PATIENCE": 30,
+    "video_jobs.domain.transitions.download.DOWNLOAD_OVERDUE": 30,
+    "video_jobs.domain.gate.UNCLAIMED": 60,
     "sweep_jobs.sweep._UNHEARD": 20,
     "poll_job.purge.LONGEST_FETCH": 40,
 }

@@ -21,7 +21,7 @@ import requests
 from local.azurite_process import HOST, Azurite
 from local.stack import BACKEND_SETTINGS, WEBHOOK_SETTINGS, Service, storage_environment
 from tests.faults.soak_receiver import SoakReceiver
-from video_jobs.settings import Settings
+from video_jobs.settings.app import Settings
 
 LEASE_SECONDS = 5
 TRUE_LEASE_SECONDS = 600

@@ -24,18 +24,18 @@ from tests.faults.scenarios import (
 )
 from tests.pipeline import Pipeline, environment_for
 from video_jobs.ports import StoredJob
-from video_jobs.services import build
-from video_jobs.settings import Settings
+from video_jobs.settings.app import Settings
 from video_jobs.storage.blobs import INPUTS, VIDEOS
 from video_jobs.storage.claims import CLAIMS_TABLE
 from video_jobs.storage.connection import StorageServices, connect
+from video_jobs.storage.disabled_webhooks import HOOKS_TABLE
 from video_jobs.storage.estimates import ESTIMATES_TABLE
 from video_jobs.storage.gates import GATES_TABLE
-from video_jobs.storage.hooks import HOOKS_TABLE
 from video_jobs.storage.job_rows import from_row
+from video_jobs.storage.jobs import JOBS_TABLE
 from video_jobs.storage.live_jobs import LIVE_TABLE
 from video_jobs.storage.memory import MemoryBlob
-from video_jobs.storage.tables import JOBS_TABLE
+from video_jobs.wiring import build
 
 EVERY = 5  # effects; the strikes go round
 

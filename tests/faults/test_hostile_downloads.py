@@ -22,8 +22,8 @@ import pytest
 from local.simulator.server import Simulator
 from tests.functional.test_fetch import fetching, video_blobs
 from tests.pipeline import API_KEY, DIALECTS, OWNER, Pipeline, environment_for
-from video_jobs.job import Job, Status
-from video_jobs.settings import Settings
+from video_jobs.domain.job import Job, Status
+from video_jobs.settings.app import Settings
 
 SIGNATURE = "hush-hush-9-signature"
 LONGEST_AFTER_EXPIRY = 900  # seconds: a download that began before it may still end

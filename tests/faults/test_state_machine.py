@@ -33,7 +33,7 @@ from tests.faults.promises import broken_promises
 from tests.faults.scenarios import Story
 from tests.pipeline import DIALECTS, OWNER, SMALL, Pipeline
 from tests.receiver import HOOK
-from video_jobs.errors import (
+from video_jobs.domain.errors import (
     BackendJobNotFound,
     IdempotencyKeyReused,
     JobNotFound,
@@ -41,7 +41,7 @@ from video_jobs.errors import (
     NotRetriable,
     ReelkeepError,
 )
-from video_jobs.job import Job, Status
+from video_jobs.domain.job import Job, Status
 
 LIMIT = 2
 

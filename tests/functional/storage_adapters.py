@@ -12,11 +12,10 @@ from azure.core.pipeline.transport import RequestsTransport
 from azure.data.tables import TableServiceClient
 
 from local.azurite_process import Azurite
-from video_jobs.ids import new_job_id
-from video_jobs.job import BackendRef, Job, VideoRequest
+from video_jobs.domain.ids import new_job_id
+from video_jobs.domain.job import BackendRef, Job, VideoRequest
 from video_jobs.ports import Blobs, Claims, Estimates, Gates, Hooks, JobStore, LiveJobs, Messages, StoredJob
-from video_jobs.services import build, utc_now
-from video_jobs.settings import Settings
+from video_jobs.settings.app import Settings
 from video_jobs.storage.memory import (
     MemoryBlobs,
     MemoryClaims,
@@ -27,6 +26,7 @@ from video_jobs.storage.memory import (
     MemoryLiveJobs,
     MemoryMessages,
 )
+from video_jobs.wiring import build, utc_now
 
 
 @dataclass

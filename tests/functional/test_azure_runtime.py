@@ -18,8 +18,8 @@ from azure.storage.queue import QueueServiceClient, TextBase64DecodePolicy
 from local.azurite_process import Azurite
 from local.simulator.server import Simulator
 from tests.pipeline import environment_for
-from video_jobs import services
-from video_jobs.settings import Settings
+from video_jobs import wiring
+from video_jobs.settings.app import Settings
 
 if sys.version_info < (3, 13):
     pytest.skip(
@@ -141,8 +141,8 @@ def functions(azurite: Azurite, simulator: Simulator) -> Iterator[dict[str, Any]
         environment = environment_for(simulator, "azure-sora", AzureWebJobsStorage=azurite.connection_string)
         for name, value in environment.items():
             patch.setenv(name, value)
-        patch.setattr(services, "_services", None)
-        services.build(Settings.from_environment(environment))
+        patch.setattr(wiring, "_services", None)
+        wiring.build(Settings.from_environment(environment))
         worker.start_threadpool_executor()
         init = SimpleNamespace(capabilities={}, function_app_directory=str(ROOT))
         request = SimpleNamespace(

@@ -10,8 +10,8 @@ import pytest
 from job_api.act import cancel_job
 from local.simulator.server import Simulator
 from tests.pipeline import DIALECTS, OWNER, Pipeline
-from video_jobs.errors import InvalidRequest, JobNotFound
-from video_jobs.job import Job, Status
+from video_jobs.domain.errors import InvalidRequest, JobNotFound
+from video_jobs.domain.job import Job, Status
 
 
 def cancel(pipeline: Pipeline, job: Job) -> Job:

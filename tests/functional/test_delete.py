@@ -28,10 +28,10 @@ from tests.functional.test_cancel import (
     succeeded,
 )
 from tests.pipeline import DIALECTS, OWNER, SMALL, Pipeline
-from video_jobs.errors import BackendJobNotFound, IdempotencyKeyReused, JobNotFound, NotRetriable
-from video_jobs.job import Job, Status
-from video_jobs.lookup import find_job
-from video_jobs.messages import FETCH_QUEUE, FetchMessage
+from video_jobs.domain.errors import BackendJobNotFound, IdempotencyKeyReused, JobNotFound, NotRetriable
+from video_jobs.domain.job import Job, Status
+from video_jobs.domain.queue_messages import FETCH_QUEUE, FetchMessage
+from video_jobs.lifecycle.find import find_job
 from video_jobs.ports import VideoPlace
 from video_jobs.storage.memory import QueuedMessage
 

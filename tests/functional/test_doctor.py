@@ -18,6 +18,11 @@ from typing import Any
 import pytest
 from azure.core.pipeline.transport import RequestsTransport
 
+from doctor.__main__ import ALL_RIGHT, SOMETHING_WRONG, USAGE, run
+from doctor.findings import Finding, Mark
+from doctor.network import check_way
+from doctor.storage_check import check_storage
+from doctor.storage_probes import PREFIX, probe_blobs, probe_name, probe_queues, probe_tables
 from job_api.import_job import read_import
 from local.azurite_process import Azurite
 from local.simulator.faults import Fault
@@ -27,18 +32,13 @@ from tests.functional.storage_adapters import a_job, a_name, settings_for
 from tests.leaks import secrets_in
 from tests.pipeline import API_KEY, DIALECTS, SMALL, environment_for
 from video_jobs.backends.registry import Backends
-from video_jobs.doctor.__main__ import ALL_RIGHT, SOMETHING_WRONG, USAGE, run
-from video_jobs.doctor.findings import Finding, Mark
-from video_jobs.doctor.network import check_way
-from video_jobs.doctor.storage_check import check_storage
-from video_jobs.doctor.storage_probes import PREFIX, probe_blobs, probe_name, probe_queues, probe_tables
-from video_jobs.errors import NotSent
-from video_jobs.gate import Why, close, pause
-from video_jobs.job import BackendRef, VideoRequest
+from video_jobs.domain.errors import NotSent
+from video_jobs.domain.gate import Why, close, pause
+from video_jobs.domain.job import BackendRef, VideoRequest
 from video_jobs.ports import Claim
-from video_jobs.services import build, utc_now
-from video_jobs.settings import Settings
+from video_jobs.settings.app import Settings
 from video_jobs.storage.connection import StorageServices, connect
+from video_jobs.wiring import build, utc_now
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -210,7 +210,7 @@ def test_beside_a_deployment_it_reads_the_environment_and_the_file(office: Offic
 
     def doctor(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "video_jobs.doctor", *arguments],
+            [sys.executable, "-m", "doctor", *arguments],
             cwd=office.folder,
             env={**clean, "PYTHONPATH": str(ROOT), **environment},
             capture_output=True,
@@ -413,8 +413,8 @@ def test_an_identity_that_can_not_sign_in_is_told_once(
 
         return sign
 
-    for place in ("doctor.backend_check", "doctor.downloads", "backends.registry"):
-        monkeypatch.setattr(f"video_jobs.{place}.signer", signer)
+    for place in ("doctor.backend_check", "doctor.downloads", "video_jobs.backends.registry"):
+        monkeypatch.setattr(f"{place}.signer", signer)
     for arguments in ((), ("--generation", "gen_1"), ("--orphans",)):
         report = office.visit(*arguments, AZURE_OPENAI_API_KEY="")
         assert report.exit_code == SOMETHING_WRONG

@@ -17,7 +17,7 @@ from tests.functional.certificates import Authority
 from tests.strange_api import KEY, Reply, StrangeApi, small_mp4
 from video_jobs.backends.elsewhere import Elsewhere
 from video_jobs.backends.http import BackendHttp
-from video_jobs.errors import BackendError, NotAVideo, Unavailable
+from video_jobs.domain.errors import BackendError, NotAVideo, Unavailable
 from video_jobs.net.addresses import Address, is_public
 
 VIDEO = small_mp4()

@@ -10,7 +10,7 @@ from job_api.act import cancel_job
 from tests.pipeline import OWNER
 from tests.strange_api import Reply, StrangeApi, StrangeLine
 from tests.strange_server import ID, VIDEO, Server, code_of
-from video_jobs.job import Job, Status
+from video_jobs.domain.job import Job, Status
 
 
 def job_before(api: StrangeApi, get: Any, **backend: Any) -> tuple[StrangeLine, Job, Server]:

@@ -11,10 +11,10 @@ import pytest
 
 from local.simulator.server import Simulator
 from tests.pipeline import OWNER, Pipeline
-from video_jobs.job import Job, Status
-from video_jobs.messages import FETCH_QUEUE, POLL_QUEUE, FetchMessage
+from video_jobs.domain.job import Job, Status
+from video_jobs.domain.queue_messages import FETCH_QUEUE, POLL_QUEUE, FetchMessage
+from video_jobs.media.verification import VerifiedStream
 from video_jobs.storage.memory import MemoryBlob, QueuedMessage
-from video_jobs.verification import VerifiedStream
 
 
 def fetching(pipeline: Pipeline, **changes: object) -> Job:

@@ -18,11 +18,12 @@ from local.simulator.server import Simulator
 from sweep_jobs.sweep import sweep_jobs
 from tests.pipeline import DIALECTS, OWNER, Pipeline
 from tests.timeline import render_ahead
-from video_jobs import admission, gate
-from video_jobs.chain import look_now
-from video_jobs.gate import UNCLAIMED, Gate, Slot, Why
-from video_jobs.job import Job, Status
-from video_jobs.messages import PollMessage, decode_poll
+from video_jobs.domain import gate
+from video_jobs.domain.gate import UNCLAIMED, Gate, Slot, Why
+from video_jobs.domain.job import Job, Status
+from video_jobs.domain.queue_messages import PollMessage, decode_poll
+from video_jobs.lifecycle import admission
+from video_jobs.lifecycle.poll_chain import look_now
 from video_jobs.ports import StoredGate, StoredJob
 from video_jobs.storage.memory import QueuedMessage
 

@@ -14,9 +14,10 @@ import pytest
 
 from http_edge.answers import see_job
 from tests.pipeline import OWNER, Pipeline
-from video_jobs.errors import Conflict
-from video_jobs.job import Event, Job, Status
-from video_jobs.ports import BackendJob, StoredJob
+from video_jobs.domain.backend_job import BackendJob
+from video_jobs.domain.errors import Conflict
+from video_jobs.domain.job import Event, Job, Status
+from video_jobs.ports import StoredJob
 
 WHOLE = ["accepted", "submitting", "submitted", "running", "generated", "stored", "succeeded"]
 

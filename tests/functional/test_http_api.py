@@ -37,8 +37,8 @@ from sweep_jobs.poison import sweep_poison
 from tests.receiver import SECRET
 from tests.unit.test_principal import header
 from tests.whole_app import running_app
-from video_jobs import services
-from video_jobs.sign_in import SignIn
+from video_jobs import wiring
+from video_jobs.settings.sign_in import SignIn
 from video_jobs.storage.connection import connect
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -255,7 +255,7 @@ def test_health_is_200_when_all_is_well(client: Client) -> None:
 
 
 def test_unusable_settings_are_503_with_every_reason(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(services, "_services", None)
+    monkeypatch.setattr(wiring, "_services", None)
     monkeypatch.setenv("AZURE_OPENAI_DEPLOYMENT", "")
     monkeypatch.setenv("VIDEO_FETCH_DEADLINE_SECONDS", "soon")
     health = client.get("health")
@@ -271,7 +271,7 @@ def test_unusable_settings_are_503_with_every_reason(client: Client, monkeypatch
 
 def test_storage_that_is_away_is_503_with_the_reason(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     away = client.azurite.connection_string.replace(client.azurite.table_endpoint, "http://127.0.0.1:9/x")
-    monkeypatch.setattr(services, "_services", None)
+    monkeypatch.setattr(wiring, "_services", None)
     monkeypatch.setenv("AzureWebJobsStorage", away)
     monkeypatch.setattr("video_jobs.storage.connection._TIMEOUTS", {"retry_total": 0})
     health = client.get("health")
@@ -564,7 +564,7 @@ def test_a_malformed_message_is_poisoned_and_dropped_with_its_reason_in_the_log(
     deadline = time.monotonic() + 30
     while not (said := [r.getMessage() for r in caplog.records if "message.malformed" in r.getMessage()]):
         assert time.monotonic() < deadline, "it was never poisoned"
-        sweep_poison(services.get_services())
+        sweep_poison(wiring.get_services())
         time.sleep(0.1)
     assert reason in said[0]
     assert "docs/api.md" in said[0]
@@ -582,7 +582,7 @@ def _messages(queue: QueueClient) -> list[Any]:
 
 def everything_stored(client: Client) -> set[str]:
     """The names of all jobs, live jobs, claims and input images that there are."""
-    storage = connect(services.Settings.from_environment(os.environ).storage)
+    storage = connect(wiring.Settings.from_environment(os.environ).storage)
     names = set(storage.blobs.get_container_client("inputs").list_blob_names())
     for name in ("videojobs", "livejobs", "videoclaims"):
         rows = storage.tables.get_table_client(name).list_entities(select=["PartitionKey", "RowKey"])
@@ -596,8 +596,8 @@ def everything_stored(client: Client) -> set[str]:
 def test_who_is_signed_in_has_jobs_of_their_own(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     signed_in = {"X-MS-CLIENT-PRINCIPAL": header(claims={"oid": "ada"})}
     before = client.post(SMALL, headers=signed_in).json()
-    trusting = replace(services.get_services(), sign_in=SignIn(wanted=True, by_platform=True))
-    monkeypatch.setattr(services, "_services", trusting)
+    trusting = replace(wiring.get_services(), sign_in=SignIn(wanted=True, by_platform=True))
+    monkeypatch.setattr(wiring, "_services", trusting)
     mine = client.post(SMALL, headers=signed_in).json()
     assert client.get(f"jobs/{mine['id']}", headers=signed_in).status_code == 200
     assert client.get(f"jobs/{mine['id']}").status_code == 404
@@ -661,7 +661,7 @@ def test_delete_answers_202_and_nobody_sees_the_job_any_more(client: Client) -> 
     assert (imported.status_code, imported.json()["code"]) == (404, "backend_job_not_found")
     again = client.post(SMALL, headers=headers)
     assert (again.status_code, again.json()["code"]) == (409, "idempotency_key_reused")
-    videos = connect(services.Settings.from_environment(os.environ).storage).blobs.get_container_client(
+    videos = connect(wiring.Settings.from_environment(os.environ).storage).blobs.get_container_client(
         "videos"
     )
     deadline = time.monotonic() + 30
@@ -952,7 +952,7 @@ def test_import_is_no_job_id(client: Client, method: str, path: str) -> None:
 
 def test_a_signed_url_stands_nowhere_but_in_answers(client: Client, done: dict[str, Any]) -> None:
     signature = urlsplit(done["videos"][0]["url"]).query.rpartition("sig=")[2]
-    storage = connect(services.Settings.from_environment(os.environ).storage)
+    storage = connect(wiring.Settings.from_environment(os.environ).storage)
     rows = [dict(row) for row in storage.tables.get_table_client("videojobs").list_entities()]
     assert rows
     assert signature not in repr(rows)

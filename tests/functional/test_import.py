@@ -19,10 +19,10 @@ from local.simulator.server import Simulator
 from tests.functional.test_cancel import cancel, finish_generating
 from tests.functional.test_retry import unconfirmed
 from tests.pipeline import DIALECTS, OWNER, SMALL, Pipeline
-from video_jobs.errors import BackendError, BackendJobNotFound, InvalidRequest, StorageUnavailable
-from video_jobs.job import Job, Status
-from video_jobs.job_view import job_summary
+from video_jobs.domain.errors import BackendError, BackendJobNotFound, InvalidRequest, StorageUnavailable
+from video_jobs.domain.job import Job, Status
 from video_jobs.ports import Claim
+from video_jobs.views.job_view import job_summary
 
 SOMEBODY_ELSE = "somebody-else"
 

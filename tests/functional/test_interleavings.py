@@ -24,8 +24,8 @@ from tests.functional.test_races import assert_kept_once, first_fetch
 from tests.functional.test_retry import NOTHING_LISTED, retry, unconfirmed
 from tests.pipeline import OWNER, SMALL, Pipeline
 from tests.unit.jobs import LATER, NOW, a_job_in
-from video_jobs import accept, transitions
-from video_jobs.errors import (
+from video_jobs.domain import transitions
+from video_jobs.domain.errors import (
     Conflict,
     InputMissing,
     NotFound,
@@ -34,12 +34,13 @@ from video_jobs.errors import (
     TransitionRefused,
     Unauthorised,
 )
-from video_jobs.gate import GateLimits
-from video_jobs.job import Job, Output, Status
-from video_jobs.messages import POLL_QUEUE, PollMessage
+from video_jobs.domain.gate import GateLimits
+from video_jobs.domain.job import Job, Output, Status
+from video_jobs.domain.queue_messages import POLL_QUEUE, PollMessage
+from video_jobs.lifecycle import accept
+from video_jobs.lifecycle.dispatch import start as start_job
+from video_jobs.lifecycle.repair import hurry
 from video_jobs.ports import Backend, StoredJob, VideoPlace
-from video_jobs.repair import hurry
-from video_jobs.start import start as start_job
 from video_jobs.storage.job_rows import to_row
 
 LONGER_THAN_AN_OUTCOME_IS_AWAITED = 360.0  # seconds

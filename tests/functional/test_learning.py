@@ -12,11 +12,11 @@ from job_api.options import list_options
 from sweep_jobs.sweep import sweep_jobs
 from tests.pipeline import Pipeline
 from tests.unit.jobs import LATER, NOW, a_job_in, a_look
-from video_jobs.errors import Conflict, StorageUnavailable
-from video_jobs.estimate import FEWEST, Estimate
-from video_jobs.job import Job, Status
-from video_jobs.learning import duration_of, kind_of
-from video_jobs.ports import BackendState
+from video_jobs.domain.backend_job import BackendState
+from video_jobs.domain.errors import Conflict, StorageUnavailable
+from video_jobs.domain.estimate import FEWEST, Estimate
+from video_jobs.domain.job import Job, Status
+from video_jobs.lifecycle.learning import duration_of, kind_of
 
 RUN_SECONDS = 60
 

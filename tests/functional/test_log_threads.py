@@ -16,7 +16,7 @@ from local.function_host.functions import current_function
 from local.simulator.server import Simulator
 from tests.pipeline import SMALL
 from tests.whole_app import running_app
-from video_jobs.job import Job
+from video_jobs.domain.job import Job
 from video_jobs.services import Services
 
 OURS = "reelkeep"

@@ -27,20 +27,21 @@ from openai_api.errors import answers_openai
 from poll_job.blueprint import poll_job_function
 from sweep_jobs.sweep import sweep_jobs
 from tests.functional.storage_adapters import a_job, a_name, settings_for
-from video_jobs.errors import MalformedMessage, NewerVersion
-from video_jobs.estimate import Estimate, Kind
-from video_jobs.gate import Gate
-from video_jobs.job import Job, Status
-from video_jobs.messages import FETCH_QUEUE, NOTIFY_QUEUE, POLL_QUEUE, decode_poll
+from video_jobs.domain.errors import MalformedMessage, NewerVersion
+from video_jobs.domain.estimate import Estimate, Kind
+from video_jobs.domain.gate import Gate
+from video_jobs.domain.job import Job, Status
+from video_jobs.domain.queue_messages import FETCH_QUEUE, NOTIFY_QUEUE, POLL_QUEUE, decode_poll
+from video_jobs.domain.quota import Quota
 from video_jobs.ports import Claim, IdempotencyEntry, LiveJob, StoredJob
-from video_jobs.quota import Quota
-from video_jobs.services import Services, build
+from video_jobs.services import Services
 from video_jobs.storage.claims import CLAIMS_TABLE
 from video_jobs.storage.connection import StorageServices
 from video_jobs.storage.estimates import ESTIMATES_TABLE
 from video_jobs.storage.gates import GATES_TABLE
+from video_jobs.storage.jobs import JOBS_TABLE
 from video_jobs.storage.live_jobs import LIVE_TABLE
-from video_jobs.storage.tables import JOBS_TABLE
+from video_jobs.wiring import build
 
 NEWER = {"schema": 2, "request": "?", "slots": "?", "durations": "?", "alive": 7}
 QUEUES = (POLL_QUEUE, FETCH_QUEUE, NOTIFY_QUEUE)

@@ -9,7 +9,7 @@ import pytest
 
 from tests.strange_api import KEY, Reply, StrangeApi, StrangeLine, box, small_mp4
 from tests.strange_server import VIDEO, Server, code_of
-from video_jobs.job import Job, Status
+from video_jobs.domain.job import Job, Status
 
 WEBM = b"\x1a\x45\xdf\xa3" + bytes(range(256)) * 20
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(2000)

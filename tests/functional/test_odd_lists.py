@@ -17,8 +17,8 @@ from tests.pipeline import OWNER
 from tests.strange_api import Asked, Reply, StrangeApi, StrangeLine
 from tests.strange_server import ID, Server, code_of, in_doubt
 from video_jobs.backends.job_list import read_list
-from video_jobs.errors import Unavailable
-from video_jobs.job import Status
+from video_jobs.domain.errors import Unavailable
+from video_jobs.domain.job import Status
 
 
 @pytest.mark.parametrize(

@@ -32,10 +32,10 @@ from tests.leaks import SECRETS
 from tests.pipeline import API_KEY
 from tests.unit.test_principal import header
 from tests.whole_app import running_app
-from video_jobs import services
-from video_jobs.door_keys import DoorKeys
-from video_jobs.quota import OwnerLimits
-from video_jobs.sign_in import SignIn
+from video_jobs import wiring
+from video_jobs.domain.quota import OwnerLimits
+from video_jobs.settings.api_keys import DoorKeys
+from video_jobs.settings.sign_in import SignIn
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -220,8 +220,8 @@ def test_another_owners_video_is_not_found_in_any_way(door: Door, done: Video) -
 def test_the_owner_is_the_keys_whoever_the_platform_has_signed_in(
     door: Door, done: Video, monkeypatch: pytest.MonkeyPatch, platforms: bool
 ) -> None:
-    trusting = replace(services.get_services(), sign_in=SignIn(wanted=True, by_platform=platforms))
-    monkeypatch.setattr(services, "_services", trusting)
+    trusting = replace(wiring.get_services(), sign_in=SignIn(wanted=True, by_platform=platforms))
+    monkeypatch.setattr(wiring, "_services", trusting)
     for said in (header(claims={"oid": "mallory"}), "?"):
         headers = {"X-MS-CLIENT-PRINCIPAL": said}
         assert door.send("GET", f"videos/{done.id}", PLAIN, headers=headers).status_code == 200
@@ -232,9 +232,9 @@ def test_the_owner_is_the_keys_whoever_the_platform_has_signed_in(
 def test_who_has_too_many_jobs_is_told_when_to_come_again_and_the_package_raises_it(
     door: Door, monkeypatch: pytest.MonkeyPatch, limit: dict[str, int]
 ) -> None:
-    bob = replace(services.get_services().door_keys.keys[1], owner=a_name("bob"))
-    limited = replace(services.get_services(), owner_limits=OwnerLimits(**limit), door_keys=DoorKeys((bob,)))
-    monkeypatch.setattr(services, "_services", limited)
+    bob = replace(wiring.get_services().door_keys.keys[1], owner=a_name("bob"))
+    limited = replace(wiring.get_services(), owner_limits=OwnerLimits(**limit), door_keys=DoorKeys((bob,)))
+    monkeypatch.setattr(wiring, "_services", limited)
     assert door.send("POST", "videos", BOB, json=SMALL).status_code == 200
     # Sent again with a count, the same body would be the video that it made before.
     with pytest.raises(openai.RateLimitError) as error:

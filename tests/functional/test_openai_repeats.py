@@ -20,12 +20,12 @@ import pytest
 from openai_api.create import create_video
 from openai_api.request import read_create
 from tests.pipeline import SMALL, Pipeline
-from video_jobs.door_keys import DoorKey
-from video_jobs.errors import StorageUnavailable, TooManyJobs
-from video_jobs.job import Job, Status
-from video_jobs.quota import OwnerLimits
-from video_jobs.repair import bury
-from video_jobs.services import utc_now
+from video_jobs.domain.errors import StorageUnavailable, TooManyJobs
+from video_jobs.domain.job import Job, Status
+from video_jobs.domain.quota import OwnerLimits
+from video_jobs.lifecycle.repair import bury
+from video_jobs.settings.api_keys import DoorKey
+from video_jobs.wiring import utc_now
 
 KEY = DoorKey("alice", "ab" * 32)
 BODY = SMALL["azure-sora"]
@@ -270,7 +270,7 @@ def test_once_there_is_a_job_a_storage_fault_is_no_error(client: Client) -> None
 
 
 def test_once_there_is_a_job_not_even_a_bug_is_an_error(client: Client) -> None:
-    with patch("video_jobs.accept.start", side_effect=KeyError("a bug")):
+    with patch("video_jobs.lifecycle.accept.start", side_effect=KeyError("a bug")):
         first = client.send()
     assert client.jobs == {first.id}
     assert client.send(1).id == first.id

@@ -8,7 +8,7 @@ import json
 from job_api.options import BackendOptions, list_options
 from local.simulator.server import Simulator
 from tests.pipeline import Pipeline
-from video_jobs.errors import InvalidRequest
+from video_jobs.domain.errors import InvalidRequest
 
 
 def taken(pipeline: Pipeline, size: str, seconds: int, variants: int) -> bool:

@@ -20,11 +20,12 @@ from tests.functional.storage_adapters import a_job, a_name, on_azurite
 from tests.functional.test_delete import picture
 from tests.functional.test_import import made_elsewhere, take_up
 from tests.pipeline import OWNER, Pipeline
-from video_jobs.accept import accept, key_of
-from video_jobs.errors import StorageUnavailable, TooManyJobs
-from video_jobs.job import Job, Status
+from video_jobs.domain.errors import StorageUnavailable, TooManyJobs
+from video_jobs.domain.job import Job, Status
+from video_jobs.domain.quota import OwnerLimits
+from video_jobs.lifecycle.accept import accept
+from video_jobs.lifecycle.idempotency import key_of
 from video_jobs.ports import IdempotencyEntry, StoredJob
-from video_jobs.quota import OwnerLimits
 
 MANY = 100
 

@@ -20,11 +20,11 @@ from tests.functional.test_import import made_elsewhere
 from tests.functional.test_unknown_outcomes import picture_for
 from tests.pipeline import OWNER, SMALL, Pipeline
 from tests.unit.test_principal import header
-from video_jobs import services
-from video_jobs.door_keys import DoorKey, DoorKeys
-from video_jobs.job import Job, Status
-from video_jobs.quota import OwnerLimits
-from video_jobs.sign_in import SignIn
+from video_jobs import wiring
+from video_jobs.domain.job import Job, Status
+from video_jobs.domain.quota import OwnerLimits
+from video_jobs.settings.api_keys import DoorKey, DoorKeys
+from video_jobs.settings.sign_in import SignIn
 
 SIGNED_IN = {name: header(claims={"oid": name, "tid": "t"}) for name in ("ada", "bob")}
 EVERYBODY = (*SIGNED_IN, OWNER)
@@ -53,7 +53,7 @@ def app(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> Pipeline:
     simulator.world.change({"running_limit": None})
     both = {"SIGN_IN": "easy-auth", "WEBSITE_AUTH_ENABLED": "True"}
     pipeline = Pipeline(simulator, "azure-sora", VIDEO_RUNNING_LIMIT="0", **both)
-    monkeypatch.setattr(services, "_services", pipeline.services)
+    monkeypatch.setattr(wiring, "_services", pipeline.services)
     return pipeline
 
 
@@ -170,7 +170,7 @@ def test_limits_are_each_owners_own_and_answered_with_429_and_when_to_come_again
     app: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     limited = replace(app.services, owner_limits=OwnerLimits(at_once=1))
-    monkeypatch.setattr(services, "_services", limited)
+    monkeypatch.setattr(wiring, "_services", limited)
     for who in EVERYBODY:
         submit(app, who)
         status, problem, answer = ask(who, "submit_job", SMALL["azure-sora"])
@@ -187,7 +187,7 @@ def test_a_header_that_a_client_sends_while_authentication_is_off_changes_nothin
     app: Pipeline, monkeypatch: pytest.MonkeyPatch, sign_in: SignIn, said: str
 ) -> None:
     job = submit(app, OWNER)
-    monkeypatch.setattr(services, "_services", replace(app.services, sign_in=sign_in))
+    monkeypatch.setattr(wiring, "_services", replace(app.services, sign_in=sign_in))
     status, seen, _ = ask(OWNER, "get_job", headers={PRINCIPAL_HEADER: said}, id=job.id)
     assert (status, seen["id"]) == (200, job.id)
 
@@ -210,7 +210,7 @@ def test_health_says_that_our_setting_alone_signs_nobody_in(
     app: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert ask(OWNER, "health")[0] == 200
-    monkeypatch.setattr(services, "_services", replace(app.services, sign_in=SignIn(wanted=True)))
+    monkeypatch.setattr(wiring, "_services", replace(app.services, sign_in=SignIn(wanted=True)))
     status, problem, _ = ask(OWNER, "health")
     assert (status, problem["code"]) == (503, "unhealthy")
     assert "WEBSITE_AUTH_ENABLED" in problem["reasons"][0]
@@ -227,7 +227,7 @@ def test_what_an_unconfirmed_job_may_be_is_told_to_the_operator_and_to_no_owner(
     app: Pipeline, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, several: dict[str, Any]
 ) -> None:
     app.services = replace(app.services, **several)
-    monkeypatch.setattr(services, "_services", app.services)
+    monkeypatch.setattr(wiring, "_services", app.services)
     app.fault("create", lost_answer=True)
     job = submit(app, OWNER, input_image=picture_for(app))
     ended = app.run(job)

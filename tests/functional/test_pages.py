@@ -13,8 +13,8 @@ import pytest
 
 from local.stack import Stack
 from tests.pipeline import Pipeline
-from video_jobs.job import Status
-from video_jobs.job_view import history_view, job_view
+from video_jobs.domain.job import Status
+from video_jobs.views.job_view import history_view, job_view
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -8,9 +8,9 @@ from datetime import timedelta
 import pytest
 
 from tests.pipeline import OWNER, Pipeline
-from video_jobs.errors import MalformedMessage
-from video_jobs.job import Status
-from video_jobs.messages import FETCH_QUEUE, POLL_QUEUE, PollMessage, decode_poll
+from video_jobs.domain.errors import MalformedMessage
+from video_jobs.domain.job import Status
+from video_jobs.domain.queue_messages import FETCH_QUEUE, POLL_QUEUE, PollMessage, decode_poll
 from video_jobs.storage.memory import QueuedMessage
 
 

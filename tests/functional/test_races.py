@@ -27,10 +27,10 @@ from tests.functional.test_cancel import (
 from tests.functional.test_delete import assert_nothing_is_left, delete, picture
 from tests.functional.test_retry import retry
 from tests.pipeline import DIALECTS, OWNER, Pipeline
-from video_jobs.errors import Conflict, IdempotencyKeyReused, JobNotFound, StorageUnavailable
-from video_jobs.gate import Gate
-from video_jobs.job import Job, Status
-from video_jobs.messages import FETCH_QUEUE, POLL_QUEUE
+from video_jobs.domain.errors import Conflict, IdempotencyKeyReused, JobNotFound, StorageUnavailable
+from video_jobs.domain.gate import Gate
+from video_jobs.domain.job import Job, Status
+from video_jobs.domain.queue_messages import FETCH_QUEUE, POLL_QUEUE
 from video_jobs.ports import StoredGate, StoredJob, VideoPlace
 from video_jobs.storage.memory import MemoryGates, MemoryJobs, QueuedMessage
 

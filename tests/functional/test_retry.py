@@ -18,9 +18,9 @@ from sweep_jobs.sweep import sweep_jobs
 from tests.functional.test_cancel import expired, failed
 from tests.functional.test_delete import cancelled, lost_and_back, picture, refused, waiting
 from tests.pipeline import OWNER, Pipeline
-from video_jobs.errors import InvalidRequest, JobNotFound, NotRetriable, StorageUnavailable
-from video_jobs.job import Job, Status
-from video_jobs.messages import FETCH_QUEUE
+from video_jobs.domain.errors import InvalidRequest, JobNotFound, NotRetriable, StorageUnavailable
+from video_jobs.domain.job import Job, Status
+from video_jobs.domain.queue_messages import FETCH_QUEUE
 
 NOTHING_LISTED = {"object": "list", "data": [], "has_more": False}
 

@@ -6,12 +6,12 @@ import json
 import re
 from pathlib import Path
 
-from video_jobs.settings import Settings
+from video_jobs.settings.app import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = json.loads((ROOT / "local.settings.example.json").read_text())["Values"]
-MODULES = ("settings.py", "door_keys.py", "sign_in.py", "webhooks/settings.py")
-SOURCE = "".join((ROOT / "video_jobs" / name).read_text() for name in MODULES)
+MODULES = ("app.py", "api_keys.py", "sign_in.py", "webhooks.py")
+SOURCE = "".join((ROOT / "video_jobs" / "settings" / name).read_text() for name in MODULES)
 
 
 def test_the_example_names_every_setting() -> None:

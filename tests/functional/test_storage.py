@@ -16,13 +16,13 @@ from azure.data.tables import TableServiceClient
 
 from local.azurite_process import Azurite
 from tests.functional.storage_adapters import Storage, a_job, a_name, inserted, on_azurite, settings_for
-from video_jobs.errors import Conflict, JobNotFound
-from video_jobs.job import InputImage, Job, JobError, Output, Status, StoredVideo
+from video_jobs.domain.errors import Conflict, JobNotFound
+from video_jobs.domain.job import InputImage, Job, JobError, Output, Status, StoredVideo
 from video_jobs.ports import IdempotencyEntry, StoredJob
-from video_jobs.services import build, utc_now
 from video_jobs.storage.connection import StorageServices
 from video_jobs.storage.job_rows import to_row
-from video_jobs.storage.tables import JOBS_TABLE, TableJobs
+from video_jobs.storage.jobs import JOBS_TABLE, TableJobs
+from video_jobs.wiring import build, utc_now
 
 # --- jobs ---
 

@@ -12,12 +12,12 @@ import requests
 
 from local.azurite_process import Azurite
 from tests.functional.storage_adapters import Storage, on_azurite, settings_for
-from video_jobs.job import InputImage
+from video_jobs.domain.job import InputImage
 from video_jobs.ports import VideoPlace
-from video_jobs.services import build, utc_now
 from video_jobs.storage.blobs import INPUTS, VIDEOS
 from video_jobs.storage.connection import StorageServices
 from video_jobs.storage.memory import MemoryBlobs
+from video_jobs.wiring import build, utc_now
 
 
 def chunks(*pieces: bytes) -> Iterator[bytes]:

@@ -13,9 +13,9 @@ import pytest
 
 from local.azurite_process import Azurite
 from tests.functional.storage_adapters import Storage, a_job, a_name, on_azurite
-from video_jobs.errors import Conflict
-from video_jobs.estimate import MOST_KEPT, Estimate, Kind
-from video_jobs.gate import Closure, Gate, Slot, Why
+from video_jobs.domain.errors import Conflict
+from video_jobs.domain.estimate import MOST_KEPT, Estimate, Kind
+from video_jobs.domain.gate import Closure, Gate, Slot, Why
 from video_jobs.ports import Claim, LiveJob, StoredEstimate, StoredGate
 from video_jobs.storage.connection import StorageServices
 from video_jobs.storage.live_jobs import LIVE_TABLE

@@ -16,20 +16,20 @@ from azure.data.tables import TableServiceClient
 
 from local.azurite_process import Azurite
 from tests.functional.storage_adapters import Forgetful, a_job
-from video_jobs.errors import Conflict, InvalidSettings, JobNotFound, StorageUnavailable
-from video_jobs.gate import Gate
-from video_jobs.ids import new_job_id
-from video_jobs.messages import PollMessage
+from video_jobs.domain.errors import Conflict, InvalidSettings, JobNotFound, StorageUnavailable
+from video_jobs.domain.gate import Gate
+from video_jobs.domain.ids import new_job_id
+from video_jobs.domain.queue_messages import PollMessage
 from video_jobs.ports import Claim, IdempotencyEntry, StoredGate, StoredJob
-from video_jobs.services import build, utc_now
-from video_jobs.settings import Settings
+from video_jobs.settings.app import Settings
+from video_jobs.settings.storage import StorageSettings
 from video_jobs.storage.blobs import create_containers
 from video_jobs.storage.claims import TableClaims
 from video_jobs.storage.connection import connect
 from video_jobs.storage.gates import TableGates
-from video_jobs.storage.queues import StorageMessages
-from video_jobs.storage.tables import TableJobs
-from video_jobs.storage_settings import StorageSettings
+from video_jobs.storage.jobs import TableJobs
+from video_jobs.storage.messages import StorageMessages
+from video_jobs.wiring import build, utc_now
 
 NO_REPLY_OR_A_503 = pytest.mark.parametrize("how", ["lose", "unavailable", "closed"])
 

@@ -13,8 +13,8 @@ from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 
 from local.azurite_process import Azurite
 from tests.functional.storage_adapters import a_job, settings_for
-from video_jobs.ids import new_job_id
-from video_jobs.messages import (
+from video_jobs.domain.ids import new_job_id
+from video_jobs.domain.queue_messages import (
     FETCH_QUEUE,
     NOTIFY_QUEUE,
     POLL_QUEUE,
@@ -23,11 +23,11 @@ from video_jobs.messages import (
     PollMessage,
 )
 from video_jobs.ports import Messages
-from video_jobs.services import build, utc_now
-from video_jobs.storage import queues
+from video_jobs.storage import messages as queues
 from video_jobs.storage.connection import StorageServices
 from video_jobs.storage.memory import MemoryMessages
-from video_jobs.storage.memory import queues as memory_queues
+from video_jobs.storage.memory import messages as memory_queues
+from video_jobs.wiring import build, utc_now
 
 
 def test_a_queue_has_a_backlog_while_a_message_waits_to_be_taken(

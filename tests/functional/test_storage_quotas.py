@@ -9,11 +9,11 @@ import pytest
 from local.azurite_process import Azurite
 from tests.functional.storage_adapters import Forgetful, Storage, a_job, inserted
 from tests.functional.test_storage_coordination import all_at_once
-from video_jobs.errors import Conflict, JobNotFound
-from video_jobs.job import Job, Status
+from video_jobs.domain.errors import Conflict, JobNotFound
+from video_jobs.domain.job import Job, Status
+from video_jobs.domain.quota import OwnerLimits, Quota, take
 from video_jobs.ports import Allowance, IdempotencyEntry, JobStore, StoredJob
-from video_jobs.quota import OwnerLimits, Quota, take
-from video_jobs.storage.tables import TableJobs
+from video_jobs.storage.jobs import TableJobs
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LIMITS = OwnerLimits(at_once=100, per_day=100)

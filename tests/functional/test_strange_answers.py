@@ -27,9 +27,9 @@ from tests.pipeline import OWNER
 from tests.strange_api import KEY, Asked, Reply, StrangeApi, StrangeLine, small_mp4
 from tests.strange_server import ID, VIDEO, LongList, Server, code_of, in_doubt
 from video_jobs.backends.http import BackendHttp
-from video_jobs.errors import NotSent, StorageUnavailable
-from video_jobs.gate import Why
-from video_jobs.job import Status
+from video_jobs.domain.errors import NotSent, StorageUnavailable
+from video_jobs.domain.gate import Why
+from video_jobs.domain.job import Status
 
 # --- words for a state ---------------------------------------------------------------------------
 

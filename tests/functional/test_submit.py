@@ -19,10 +19,10 @@ from azure.core.exceptions import ClientAuthenticationError
 from local.simulator.server import Simulator
 from tests.pipeline import API_KEY, OWNER, Pipeline
 from video_jobs.backends.http import BackendHttp
-from video_jobs.errors import Conflict, IdempotencyKeyReused, InvalidRequest, StorageUnavailable
-from video_jobs.gate import Why
-from video_jobs.job import Job, Status
-from video_jobs.logs import quieten_libraries
+from video_jobs.domain.errors import Conflict, IdempotencyKeyReused, InvalidRequest, StorageUnavailable
+from video_jobs.domain.gate import Why
+from video_jobs.domain.job import Job, Status
+from video_jobs.lifecycle.logs import quieten_libraries
 from video_jobs.ports import StoredJob
 from video_jobs.storage.memory import MemoryJobs
 
@@ -513,7 +513,7 @@ def test_a_job_with_an_image_is_accepted_by_the_request_and_submitted_by_its_cha
     jobs = [sora.submit(input_image=a_picture()) for _ in range(2)]
     assert [job.status for job in jobs] == [Status.WAITING] * 2
     assert sora.calls("create") == []
-    monkeypatch.setattr("video_jobs.start._images", threading.BoundedSemaphore(1))
+    monkeypatch.setattr("video_jobs.lifecycle.dispatch._images", threading.BoundedSemaphore(1))
     first, second = (sora.take_next() for _ in jobs)
     create = BackendHttp.post_once
 

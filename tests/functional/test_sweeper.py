@@ -19,14 +19,21 @@ from job_api.act import delete_job
 from sweep_jobs.poison import note_poison
 from sweep_jobs.sweep import apply_retention, sweep_jobs
 from tests.pipeline import OWNER, Pipeline
-from video_jobs.errors import Conflict, JobNotFound, StorageUnavailable
-from video_jobs.gate import Gate, Slot
-from video_jobs.ids import new_job_id
-from video_jobs.job import Job, Status
-from video_jobs.lookup import find_job
-from video_jobs.messages import FETCH_QUEUE, NOTIFY_QUEUE, POLL_QUEUE, FetchMessage, PollMessage, decode_fetch
+from video_jobs.domain.errors import Conflict, JobNotFound, StorageUnavailable
+from video_jobs.domain.gate import Gate, Slot
+from video_jobs.domain.ids import new_job_id
+from video_jobs.domain.job import Job, Status
+from video_jobs.domain.queue_messages import (
+    FETCH_QUEUE,
+    NOTIFY_QUEUE,
+    POLL_QUEUE,
+    FetchMessage,
+    PollMessage,
+    decode_fetch,
+)
+from video_jobs.lifecycle.find import find_job
+from video_jobs.lifecycle.repair import noting_trouble
 from video_jobs.ports import LiveJob, StoredJob
-from video_jobs.repair import noting_trouble
 
 MINUTE = 60.0
 

@@ -22,10 +22,10 @@ from job_api.act import cancel_job, delete_job
 from job_api.import_job import import_job, read_import
 from tests.pipeline import OWNER, SMALL, Pipeline, environment_for
 from video_jobs.backends.registry import Backends
-from video_jobs.errors import BackendJobNotFound, JobNotFound
-from video_jobs.job import Job, Status
-from video_jobs.paid_call import outcome_known_after
-from video_jobs.settings import Settings
+from video_jobs.domain.errors import BackendJobNotFound, JobNotFound
+from video_jobs.domain.job import Job, Status
+from video_jobs.lifecycle.paid_call import outcome_known_after
+from video_jobs.settings.app import Settings
 
 Effects = dict[str, Any]
 

@@ -18,8 +18,8 @@ from job_api import wait
 from job_api.act import cancel_job, delete_job
 from job_api.wait import follow_job, read_wait
 from tests.pipeline import OWNER, Pipeline
-from video_jobs.errors import InvalidRequest, JobNotFound, StorageUnavailable
-from video_jobs.job import Job, Status
+from video_jobs.domain.errors import InvalidRequest, JobNotFound, StorageUnavailable
+from video_jobs.domain.job import Job, Status
 from video_jobs.storage.memory import MemoryBlobs
 from video_jobs.storage.signing import WINDOW
 

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from video_jobs.errors import Undelivered
+from video_jobs.domain.errors import Undelivered
 from video_jobs.webhooks.sender import HttpWebhookSender
 
 HOST = "hooks.example.test"

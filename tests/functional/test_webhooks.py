@@ -21,7 +21,7 @@ from sweep_jobs.poison import note_poisoned_notice
 from sweep_jobs.sweep import sweep_jobs
 from tests.pipeline import OWNER, Pipeline
 from tests.receiver import HOOK, SECRET, Received
-from video_jobs.errors import (
+from video_jobs.domain.errors import (
     InvalidRequest,
     JobNotFound,
     MalformedMessage,
@@ -29,14 +29,14 @@ from video_jobs.errors import (
     ReceiverBusy,
     StorageUnavailable,
 )
-from video_jobs.finish import finish
-from video_jobs.job import Job, Status
-from video_jobs.job_view import event_id, job_view
-from video_jobs.messages import NOTIFY_QUEUE, NotifyMessage
+from video_jobs.domain.job import Job, Status
+from video_jobs.domain.queue_messages import NOTIFY_QUEUE, NotifyMessage
+from video_jobs.domain.quota import OwnerLimits
+from video_jobs.domain.webhook import Webhook, WebhookStatus
+from video_jobs.lifecycle.finalize import finish
 from video_jobs.ports import Hook, LiveJob, StoredJob
-from video_jobs.quota import OwnerLimits
 from video_jobs.storage.memory import QueuedMessage
-from video_jobs.webhooks.webhook import Webhook, WebhookStatus
+from video_jobs.views.job_view import event_id, job_view
 
 PAUSES = [5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400]
 APP_HOOK = "https://hooks.example.test/app?token=of-the-app"

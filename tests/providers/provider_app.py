@@ -7,7 +7,7 @@ from typing import Any
 
 from local.simulator.server import Simulator
 from tests.pipeline import API_KEY, Pipeline
-from video_jobs.provider_defaults import PROVIDERS
+from video_jobs.settings.providers import PROVIDERS
 
 PROMPT = "a paper boat"
 SECONDS = 4

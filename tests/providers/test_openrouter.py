@@ -18,18 +18,18 @@ from openrouter.errors import (
 from PIL import Image
 
 from backend_api.gates import list_backends
+from doctor.backend_check import check_backend
+from doctor.findings import Mark
+from doctor.subject import find_subject
 from job_api.act import cancel_job
 from job_api.import_job import import_job, read_import
 from local.simulator.server import Simulator
 from tests.pipeline import API_KEY, OWNER
 from tests.providers.provider_app import PROMPT, SECONDS, ProviderApp
-from video_jobs.backend_settings import BackendSettings
-from video_jobs.doctor.backend_check import check_backend
-from video_jobs.doctor.findings import Mark
-from video_jobs.doctor.subject import find_subject
-from video_jobs.gate import Why
-from video_jobs.job import Status
-from video_jobs.settings import Settings
+from video_jobs.domain.gate import Why
+from video_jobs.domain.job import Status
+from video_jobs.settings.app import Settings
+from video_jobs.settings.backends import BackendSettings
 
 MODEL = "google/veo-3.1"
 

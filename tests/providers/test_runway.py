@@ -13,16 +13,16 @@ from PIL import Image
 from runwayml import AuthenticationError, BadRequestError, NotFoundError, RunwayML
 
 from backend_api.gates import list_backends
+from doctor.backend_check import check_backend
+from doctor.findings import Mark
 from job_api.act import cancel_job
 from local.simulator.server import Simulator
 from tests.pipeline import API_KEY
 from tests.providers.provider_app import PROMPT, SECONDS, ProviderApp
-from video_jobs.backend_settings import BackendSettings
-from video_jobs.doctor.backend_check import check_backend
-from video_jobs.doctor.findings import Mark
-from video_jobs.gate import Why
-from video_jobs.job import Status
-from video_jobs.settings import Settings
+from video_jobs.domain.gate import Why
+from video_jobs.domain.job import Status
+from video_jobs.settings.app import Settings
+from video_jobs.settings.backends import BackendSettings
 
 MODEL = "gen4.5"
 

@@ -4,8 +4,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from video_jobs.job import BackendRef, Job, JobError, Output, Status, StoredVideo, VideoRequest
-from video_jobs.ports import BackendJob, BackendState
+from video_jobs.domain.backend_job import BackendJob, BackendState
+from video_jobs.domain.job import BackendRef, Job, JobError, Output, Status, StoredVideo, VideoRequest
 
 NOW = datetime(2026, 11, 5, 12, 0, tzinfo=UTC)
 LATER = NOW + timedelta(minutes=1)

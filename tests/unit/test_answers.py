@@ -11,17 +11,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.unit.examples import moderately_many
-from video_jobs.backends.answers import (
-    BackendMessage,
-    error_message,
-    identifier,
-    moment,
-    number,
-    percent,
-    request_id,
-    text,
-    wait_hint,
-)
+from video_jobs.backends.answers import BackendMessage, error_message, identifier, request_id, text
+from video_jobs.net.told import moment, number, percent, wait_hint
 
 json_values = st.recursive(
     st.none()

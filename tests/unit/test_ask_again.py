@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.jobs import NOW, VIDEO, a_job_in
-from video_jobs.ask_again import ask_again_in
-from video_jobs.job import Output, Status
+from video_jobs.domain.job import Output, Status
+from video_jobs.domain.retry_after import ask_again_in
 
 GOING = [status for status in Status if not status.is_terminal]
 

@@ -12,19 +12,19 @@ from typing import Any
 
 import pytest
 
-from video_jobs.backend_settings import BackendSettings
-from video_jobs.doctor.__main__ import APP, _without_secrets, run
-from video_jobs.doctor.access_check import check_access
-from video_jobs.doctor.backend_check import check_backend
-from video_jobs.doctor.configuration import read_configuration
-from video_jobs.doctor.download_forms import forms_of
-from video_jobs.doctor.environment import read_environment
-from video_jobs.doctor.findings import Finding, Mark, right, unknown, warning, wrong
-from video_jobs.doctor.printer import Printer, Row
-from video_jobs.doctor.retirement import check_retirement
-from video_jobs.doctor.settings_check import NAMES, check_host_json, check_settings
-from video_jobs.doctor.wire import Look
-from video_jobs.images import LARGEST_BODY
+from doctor.__main__ import APP, _without_secrets, run
+from doctor.access_check import check_access
+from doctor.backend_check import check_backend
+from doctor.configuration import read_configuration
+from doctor.download_forms import forms_of
+from doctor.environment import read_environment
+from doctor.findings import Finding, Mark, right, unknown, warning, wrong
+from doctor.printer import Printer, Row
+from doctor.retirement import check_retirement
+from doctor.settings_check import NAMES, check_host_json, check_settings
+from doctor.wire import Look
+from video_jobs.media.images import LARGEST_BODY
+from video_jobs.settings.backends import BackendSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = json.loads((ROOT / "local.settings.example.json").read_text())["Values"]
@@ -279,7 +279,7 @@ def test_before_the_day_it_is_a_warning_too_and_of_others_nothing_is_known() -> 
 
 def test_a_known_end_is_told_where_nothing_answers_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
     away = [wrong("host", "api.openai.com can't be resolved.")]
-    monkeypatch.setattr("video_jobs.doctor.backend_check.check_way", lambda *_: away)
+    monkeypatch.setattr("doctor.backend_check.check_way", lambda *_: away)
     found = list(check_backend(backend("https://api.openai.com/v1"), "a-key", NOW))
     assert [finding.subject for finding in found] == ["host", "retirement", "API"]
     assert "2026-09-24" in found[1].words

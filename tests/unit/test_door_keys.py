@@ -8,7 +8,7 @@ import pytest
 
 from openai_api.caller import caller_of
 from openai_api.errors import DoorError
-from video_jobs.door_keys import DoorKeys, read_door_keys
+from video_jobs.settings.api_keys import DoorKeys, read_door_keys
 
 KEY = "a-key-of-20-letters-"
 OTHER = "another-key-of-23-chars"

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.examples import moderately_many
-from video_jobs.estimate import FEWEST, MOST_KEPT, Estimate, Forecast, Kind
+from video_jobs.domain.estimate import FEWEST, MOST_KEPT, Estimate, Forecast, Kind
 
 KIND = Kind("default", "sora", "1280x720", 5)
 

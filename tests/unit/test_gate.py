@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from tests.unit.examples import moderately_many
 from tests.unit.jobs import NOW, a_job
-from video_jobs import gate as gates
-from video_jobs.gate import UNCLAIMED, WINDOW, Gate, GateLimits, Slot, Why
+from video_jobs.domain import gate as gates
+from video_jobs.domain.gate import UNCLAIMED, WINDOW, Gate, GateLimits, Slot, Why
 
 SECOND = timedelta(seconds=1)
 TWO = GateLimits(running=2)

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from tests.unit.examples import moderately_many
 from tests.unit.jobs import NOW
-from video_jobs import ids
-from video_jobs.ids import id_at, is_job_id, lowest_id_at, made_at, new_job_id, position_of
+from video_jobs.domain import ids
+from video_jobs.domain.ids import id_at, is_job_id, lowest_id_at, made_at, new_job_id, position_of
 
 moments = st.datetimes(datetime(2020, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC))
 MILLISECOND = timedelta(milliseconds=1)

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tests.unit.examples import moderately_many
-from video_jobs.errors import InvalidRequest
-from video_jobs.images import LARGEST_IMAGE, measure, sniff
+from video_jobs.domain.errors import InvalidRequest
+from video_jobs.media.images import LARGEST_IMAGE, measure, sniff
 
 KINDS = ("image/png", "image/jpeg", "image/webp")
 PNG, JPEG, WEBP = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF\0\0\0\0WEBP"

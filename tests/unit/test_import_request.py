@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from job_api.import_job import LARGEST_BODY, ImportRequest, read_import
 from tests.unit.examples import moderately_many
-from video_jobs.errors import InvalidRequest, RequestTooLarge
+from video_jobs.domain.errors import InvalidRequest, RequestTooLarge
 
 EMOJI = "🎬"
 

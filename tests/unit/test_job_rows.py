@@ -13,9 +13,9 @@ from http_edge.submissions import LONGEST_PROMPT
 from submit_job.request import read_submission
 from tests.unit.examples import moderately_many
 from tests.unit.jobs import DAY, LATER, NOW, REQUEST, VIDEO, a_job
-from video_jobs.errors import InvalidRequest, NewerVersion
-from video_jobs.estimate import Forecast
-from video_jobs.job import (
+from video_jobs.domain.errors import InvalidRequest, NewerVersion
+from video_jobs.domain.estimate import Forecast
+from video_jobs.domain.job import (
     EqualEntry,
     Event,
     InputImage,
@@ -27,9 +27,9 @@ from video_jobs.job import (
     Suspect,
     VideoRequest,
 )
+from video_jobs.domain.webhook import Delivery, Webhook, WebhookStatus
 from video_jobs.storage.job_rows import from_row, to_row
 from video_jobs.storage.schema import SCHEMA
-from video_jobs.webhooks.webhook import Delivery, Webhook, WebhookStatus
 
 MOST_UNITS = 32 * 1024
 """UTF-16 units that a string property of Table Storage holds."""

@@ -13,7 +13,7 @@ from local.simulator.server import Simulator
 from tests.leaks import SECRETS, Leaks, secrets_in
 from tests.pipeline import OWNER, Pipeline
 from tests.unit.jobs import a_job
-from video_jobs.messages import PollMessage
+from video_jobs.domain.queue_messages import PollMessage
 from video_jobs.storage.memory import MemoryBlob, QueuedMessage
 
 SAS = "https://clips.blob.core.windows.net/videos/default/job/0.mp4?se=2026-11-05&sp=r&sig=aB3%2FxY9kQ%3D"

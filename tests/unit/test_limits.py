@@ -4,11 +4,11 @@ import itertools
 
 import pytest
 
-from video_jobs.backend_settings import BackendSettings
 from video_jobs.backends import azure_sora, openai_videos
-from video_jobs.backends.limits import LARGEST_SIDE, Limits
-from video_jobs.errors import InvalidRequest
-from video_jobs.job import InputImage
+from video_jobs.domain.capabilities import LARGEST_SIDE, Limits
+from video_jobs.domain.errors import InvalidRequest
+from video_jobs.domain.job import InputImage
+from video_jobs.settings.backends import BackendSettings
 
 #: Size, most seconds, most variants, as the service documents them.
 SORA = [

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from tests.unit.examples import moderately_many
 from tests.unit.jobs import JOB_ID
-from video_jobs.errors import MalformedMessage
-from video_jobs.messages import (
+from video_jobs.domain.errors import MalformedMessage
+from video_jobs.domain.queue_messages import (
     FetchMessage,
     NotifyMessage,
     PollMessage,
@@ -19,7 +19,7 @@ from video_jobs.messages import (
     decode_notify,
     decode_poll,
 )
-from video_jobs.trace import following
+from video_jobs.domain.trace import following
 
 Decode = Callable[[bytes], PollMessage | FetchMessage | NotifyMessage]
 

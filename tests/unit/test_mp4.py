@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.examples import moderately_many
-from video_jobs.mp4 import InvalidMp4, Mp4Check, Mp4Facts
+from video_jobs.media.mp4 import InvalidMp4, Mp4Check, Mp4Facts
 
 
 def box(kind: bytes, body: bytes = b"") -> bytes:

@@ -17,10 +17,10 @@ from openai_api.video import video_of
 from tests.contract.documents import contract
 from tests.unit.jobs import NOW, REQUEST, a_job
 from video_jobs.backends.registry import Backends
-from video_jobs.errors import InvalidRequest
-from video_jobs.job import Job, JobError, Status
-from video_jobs.settings import Settings
-from video_jobs.submit import Submission
+from video_jobs.domain.errors import InvalidRequest
+from video_jobs.domain.job import Job, JobError, Status
+from video_jobs.lifecycle.submit import Submission
+from video_jobs.settings.app import Settings
 
 BACKENDS = Backends(
     Settings.from_environment(

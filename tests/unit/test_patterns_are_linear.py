@@ -88,7 +88,7 @@ def seconds(pattern: re.Pattern[str], text: str) -> float:
 
 def test_there_are_patterns_to_try() -> None:
     assert "video_jobs.backends.answers._SECRET" in PATTERNS
-    assert "video_jobs.refusal_kinds._MODERATION" in PATTERNS
+    assert "video_jobs.domain.refusal_kinds._MODERATION" in PATTERNS
 
 
 @pytest.mark.parametrize("name", PATTERNS)

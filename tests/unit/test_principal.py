@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from http_edge.principal import owner_named_in
-from video_jobs.errors import InvalidRequest
+from video_jobs.domain.errors import InvalidRequest
 
 LONG = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/"
 ENTRA = "http://schemas.microsoft.com/identity/claims/"

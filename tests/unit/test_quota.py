@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.examples import moderately_many
-from video_jobs.errors import TooManyJobs
-from video_jobs.ids import new_job_id
-from video_jobs.quota import MOST_AT_ONCE, OwnerLimits, Quota, give_back, take
+from video_jobs.domain.errors import TooManyJobs
+from video_jobs.domain.ids import new_job_id
+from video_jobs.domain.quota import MOST_AT_ONCE, OwnerLimits, Quota, give_back, take
 from video_jobs.storage.quota_rows import from_quota_row, to_quota_row
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

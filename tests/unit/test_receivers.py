@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from video_jobs.errors import ReceiverBusy
+from video_jobs.domain.errors import ReceiverBusy
 from video_jobs.webhooks import receivers
 from video_jobs.webhooks.receivers import MOST_SLOW, SHORT_DEADLINE, SHORT_TIMES, Receivers
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from video_jobs.backends.answers import error_message, state_of
-from video_jobs.ports import BackendState
-from video_jobs.refusal_kinds import is_account, is_moderation
+from video_jobs.domain.backend_job import BackendState
+from video_jobs.domain.refusal_kinds import is_account, is_moderation
 
 ACCOUNT: list[tuple[int, Any]] = [
     (402, {}),

@@ -11,17 +11,17 @@ from hypothesis import strategies as st
 
 from tests.unit.examples import moderately_many
 from tests.unit.jobs import DAY, NOW, a_job, a_job_in
-from video_jobs import schedule
-from video_jobs.backends.answers import wait_hint
-from video_jobs.estimate import Forecast
-from video_jobs.job import Output, Status
-from video_jobs.schedule import (
+from video_jobs.domain import schedule
+from video_jobs.domain.estimate import Forecast
+from video_jobs.domain.job import Output, Status
+from video_jobs.domain.schedule import (
     after_submit,
     fetch_delay,
     guard_delay,
     poll_delay,
     stopping_delay,
 )
+from video_jobs.net.told import wait_hint
 
 SECOND = timedelta(seconds=1)
 LONGEST = timedelta(minutes=6)  # five, and the jitter

@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.examples import moderately_many
-from video_jobs.errors import InvalidSettings
-from video_jobs.gate import GateLimits
-from video_jobs.quota import OwnerLimits
-from video_jobs.settings import Settings
-from video_jobs.storage_settings import client_id_in
+from video_jobs.domain.errors import InvalidSettings
+from video_jobs.domain.gate import GateLimits
+from video_jobs.domain.quota import OwnerLimits
+from video_jobs.settings.app import Settings
+from video_jobs.settings.storage import client_id_in
 
 KEY = "3f0c9a7be1d24568"
 ACCOUNT_KEY = "c2VjcmV0LW9mLXRoZS1hY2NvdW50"

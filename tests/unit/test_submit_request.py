@@ -20,10 +20,10 @@ from openai_api.request import read_create
 from submit_job.request import SubmitRequest, read_submission
 from tests.unit.examples import moderately_many
 from tests.unit.test_openai_videos_door import BACKENDS
-from video_jobs.errors import InvalidRequest, LengthRequired, RequestTooLarge, UnsupportedContentType
-from video_jobs.images import LARGEST_BODY, LARGEST_IMAGE
-from video_jobs.job import InputImage
-from video_jobs.submit import Submission
+from video_jobs.domain.errors import InvalidRequest, LengthRequired, RequestTooLarge, UnsupportedContentType
+from video_jobs.domain.job import InputImage
+from video_jobs.lifecycle.submit import Submission
+from video_jobs.media.images import LARGEST_BODY, LARGEST_IMAGE
 
 JSON = {"content-type": "application/json"}
 FORM = {"content-type": "multipart/form-data; boundary=xyz"}

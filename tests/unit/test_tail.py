@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.examples import moderately_many
-from video_jobs.ids import POSITIONS, position_of
-from video_jobs.storage.tail import last_rows
+from video_jobs.domain.ids import POSITIONS, position_of
+from video_jobs.storage.oldest_first import last_rows
 
 
 class Table:

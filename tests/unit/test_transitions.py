@@ -24,12 +24,12 @@ from tests.unit.jobs import (
     a_job_in,
     a_look,
 )
-from video_jobs import transitions
-from video_jobs.errors import TransitionRefused
-from video_jobs.estimate import Forecast
-from video_jobs.job import MOST_EVENTS, Event, Job, JobError, ListSearch, Output, Status, Suspect
-from video_jobs.ports import BackendState
-from video_jobs.webhooks.webhook import MOST_DELIVERIES, Delivery, Webhook, WebhookStatus
+from video_jobs.domain import transitions
+from video_jobs.domain.backend_job import BackendState
+from video_jobs.domain.errors import TransitionRefused
+from video_jobs.domain.estimate import Forecast
+from video_jobs.domain.job import MOST_EVENTS, Event, Job, JobError, ListSearch, Output, Status, Suspect
+from video_jobs.domain.webhook import MOST_DELIVERIES, Delivery, Webhook, WebhookStatus
 
 ALL = frozenset(Status)
 TERMINAL = frozenset({Status.SUCCEEDED, Status.FAILED, Status.CANCELLED, Status.EXPIRED})

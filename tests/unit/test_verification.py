@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from tests.strange_api import box, small_mp4
 from tests.unit.examples import moderately_many
-from video_jobs.errors import NotAVideo, Unavailable
-from video_jobs.job import Suspect
-from video_jobs.verification import CHUNK, PIECE, SuspectVideo, VerifiedStream
+from video_jobs.domain.errors import NotAVideo, Unavailable
+from video_jobs.domain.job import Suspect
+from video_jobs.media.verification import CHUNK, PIECE, SuspectVideo, VerifiedStream
 
 WEBM = b"\x1a\x45\xdf\xa3" + bytes(range(256))
 MALFORMED = b"\0\0\0\x10ftypisom" + b"no boxes from here on"

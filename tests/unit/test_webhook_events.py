@@ -12,11 +12,12 @@ from standardwebhooks.webhooks import Webhook as Verifier
 from standardwebhooks.webhooks import WebhookVerificationError
 
 from tests.unit.jobs import LATER, a_job_in
-from video_jobs.job import Job, Status
-from video_jobs.job_view import event_id, job_summary
-from video_jobs.transitions import notice_sent, retried
-from video_jobs.webhooks.event import event_body, event_type, signed_headers
-from video_jobs.webhooks.webhook import Webhook
+from video_jobs.domain.job import Job, Status
+from video_jobs.domain.transitions import notice_sent, retried
+from video_jobs.domain.webhook import Webhook
+from video_jobs.views.job_view import event_id, job_summary
+from video_jobs.views.webhook_event import event_body, event_type
+from video_jobs.webhooks.signature import signed_headers
 
 NEW, OLD, OTHER = (bytes([letter]) * 32 for letter in b"nox")
 ENDS = sorted(status for status in Status if status.is_terminal)

@@ -7,8 +7,8 @@ import base64
 import pytest
 
 from tests.unit.test_settings import problems_of, read
-from video_jobs.errors import InvalidRequest
-from video_jobs.webhooks.webhook import Webhook
+from video_jobs.domain.errors import InvalidRequest
+from video_jobs.domain.webhook import Webhook
 
 FIRST, SECOND = (b"a" * 24, b"b" * 64)
 HOOK = "https://hooks.example.test/app?token=of-the-app"

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.unit.examples import moderately_many
 from video_jobs.net.addresses import is_loopback, is_public
-from video_jobs.webhooks.url import LONGEST_URL, HookUrl, read_hook_url
+from video_jobs.net.webhook_url import LONGEST_URL, HookUrl, read_hook_url
 
 HOSTILE = [
     # not HTTPS, or nothing of the kind

@@ -6,21 +6,17 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from typing import Any
 
 from video_jobs.backends.redaction import NOTHING_SECRET, REMOVED, Redactor
-from video_jobs.ports import BackendState
+from video_jobs.domain.backend_job import BackendState
+from video_jobs.net.told import LONGEST_HEADER, header_date, wait_hint
 
 _LONGEST_TEXT = 2000
 # Patterns run over this much, and the result is cut again: a secret that crosses the first cut is still seen whole.
 _LONGEST_CLEANED = 2 * _LONGEST_TEXT
-_LONGEST_HEADER = 200
 _LONGEST_PROMPT = 32_500  # UTF-16 units: more than any that we send, less than a table property holds
-_EARLIEST = datetime(2020, 1, 1, tzinfo=UTC).timestamp()  # before this there was no video API
-_LATEST = 4e9
-_MILLISECONDS = _EARLIEST * 1000  # what is larger counts these
 # Our own key is taken out by its value, before this. This is for whatever else may look like one: a long
 # word with a digit in it behind a word that announces a secret, and OpenAI's keys wherever they stand. Every repeat
 # has a bound, so that no text makes it slow.
@@ -31,7 +27,6 @@ _SECRET = re.compile(
     r"|\bsk-[A-Za-z0-9_-]{8,4000}"
 )
 _WORDS = ("message", "detail", "msg", "error_message", "errmsg")
-_UNIT = re.compile(r" ?(?:s|sec|seconds?|px)$", re.IGNORECASE)
 _TITLE = re.compile(r"<title[^>]{0,200}>([^<]{1,200})", re.IGNORECASE)
 
 _STATES = {
@@ -181,81 +176,8 @@ def request_id(headers: Mapping[str, str], redactor: Redactor = NOTHING_SECRET) 
     """What the backend's support asks for."""
     for name in ("apim-request-id", "x-request-id", "x-ms-request-id"):
         if value := headers.get(name):
-            return _clean(redactor.text(value[:_LONGEST_HEADER])[:100])
+            return _clean(redactor.text(value[:LONGEST_HEADER])[:100])
     return None
-
-
-def header_date(headers: Mapping[str, str]) -> datetime | None:
-    """The server's clock, as its `Date` tells it."""
-    date = _date(headers.get("date", "")[:_LONGEST_HEADER])
-    return date if date is not None and date.timestamp() >= _EARLIEST else None
-
-
-def _date(text: str) -> datetime | None:
-    try:
-        date = parsedate_to_datetime(text)
-        return date.astimezone(UTC) if date.tzinfo else None
-    except (ValueError, TypeError, OverflowError):
-        return None
-
-
-def wait_hint(headers: Mapping[str, str]) -> float | None:
-    """Seconds that the backend wants us to wait, never negative: the longest of what its headers say."""
-    hints = [
-        milliseconds / 1000
-        for name in ("openai-poll-after-ms", "retry-after-ms")
-        if (milliseconds := number(headers.get(name))) is not None
-    ]
-    text = headers.get("retry-after", "")[:_LONGEST_HEADER]
-    seconds = number(text)
-    if seconds is not None:
-        hints.append(seconds)
-    elif text and (until := _date(text)) is not None:
-        hints.append((until - (header_date(headers) or datetime.now(UTC))).total_seconds())
-    return max(0.0, *hints) if hints else None
-
-
-def number(value: Any) -> float | None:
-    """A finite number out of a number or a string, or None."""
-    if isinstance(value, str):
-        value = value[:_LONGEST_HEADER]
-    try:
-        result = float(value)
-    except (TypeError, ValueError, OverflowError):
-        return None
-    return result if abs(result) < 1e15 else None
-
-
-def moment(value: Any) -> datetime | None:
-    """A UTC datetime out of unix seconds or milliseconds or a time as ISO 8601 writes it, or None: zero, and what is
-    long before any video API, mean 'not set'."""
-    seconds = number(value)
-    if seconds is None and isinstance(value, str):
-        seconds = _iso_seconds(value)
-    if seconds is not None and seconds >= _MILLISECONDS:
-        seconds /= 1000
-    if seconds is None or not _EARLIEST <= seconds < _LATEST:
-        return None
-    return datetime.fromtimestamp(seconds, UTC)
-
-
-def _iso_seconds(text: str) -> float | None:
-    """A time without an offset is UTC's."""
-    try:
-        told = datetime.fromisoformat(text[:_LONGEST_HEADER].strip())
-        return (told if told.tzinfo else told.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, OverflowError):
-        return None
-
-
-def percent(value: Any) -> int | None:
-    """Out of 55, "55", "55%" or 0.55: what lies between 0 and 1 is a share."""
-    result = number(value.strip().removesuffix("%") if isinstance(value, str) else value)
-    if result is None or isinstance(value, bool):
-        return None
-    if 0 < result < 1 and not (isinstance(value, str) and "%" in value):
-        result *= 100
-    return int(min(max(result, 0), 100))
 
 
 def text(value: Any) -> str | None:
@@ -269,12 +191,6 @@ def words(value: Any) -> str | None:
         return None
     said: str = value[:_LONGEST_PROMPT]
     return said.encode("utf-16-le", "replace")[: 2 * _LONGEST_PROMPT].decode("utf-16-le", "ignore")
-
-
-def whole_number(value: Any) -> int | None:
-    """A count of pixels or seconds out of a number or a string such as "8.0" or "8s", or None: zero means 'not set'."""
-    result = number(_UNIT.sub("", value[:_LONGEST_HEADER]) if isinstance(value, str) else value)
-    return int(result) if result is not None and result == int(result) and 0 < result < 1e9 else None
 
 
 def identifier(value: Any) -> str | None:

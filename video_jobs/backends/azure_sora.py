@@ -12,16 +12,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 from urllib.parse import quote
 
-from video_jobs.backends.answers import (
-    ToldHeaders,
-    identifier,
-    message_in,
-    moment,
-    state_of,
-    text,
-    whole_number,
-    words,
-)
+from video_jobs.backends.answers import ToldHeaders, identifier, message_in, state_of, text, words
 from video_jobs.backends.bodies import (
     created_job,
     delete_job,
@@ -31,10 +22,12 @@ from video_jobs.backends.bodies import (
     read_job,
 )
 from video_jobs.backends.http import BackendHttp
-from video_jobs.backends.limits import Limits
-from video_jobs.errors import NotFound
-from video_jobs.job import VideoRequest
-from video_jobs.ports import BackendJob, BackendState, ContentStream, ListedJobs
+from video_jobs.domain.backend_job import BackendJob, BackendState
+from video_jobs.domain.capabilities import Limits
+from video_jobs.domain.errors import NotFound
+from video_jobs.domain.job import VideoRequest
+from video_jobs.net.told import moment, whole_number
+from video_jobs.ports import ContentStream, ListedJobs
 
 # Exactly this, on every call: left out it means `v1`, which lacks these paths, and a dated one is wrong.
 QUERY = {"api-version": "preview"}

@@ -8,8 +8,9 @@ from typing import Any
 from video_jobs.backends.answers import ToldHeaders, identifier, state_of, text
 from video_jobs.backends.http import Answer, BackendHttp
 from video_jobs.backends.job_list import read_list
-from video_jobs.errors import Gone, NotFound, Rejected, UnknownOutcome
-from video_jobs.ports import BackendJob, BackendState, ListedJobs
+from video_jobs.domain.backend_job import BackendJob, BackendState
+from video_jobs.domain.errors import Gone, NotFound, Rejected, UnknownOutcome
+from video_jobs.ports import ListedJobs
 
 Read = Callable[[dict[str, Any], ToldHeaders, str], BackendJob]
 """A dialect's reading of a body, with its headers, about the job of that id."""

@@ -9,7 +9,7 @@ from urllib3 import BaseHTTPResponse
 
 from video_jobs.backends.answers import error_message
 from video_jobs.backends.redaction import Redactor
-from video_jobs.errors import Unavailable, VideoTooLarge
+from video_jobs.domain.errors import Unavailable, VideoTooLarge
 from video_jobs.media.body_kind import SAMPLE
 from video_jobs.net.deadline import Deadline
 

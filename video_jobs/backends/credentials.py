@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 
-from video_jobs.backend_settings import BackendSettings
-from video_jobs.errors import NotSent
-from video_jobs.storage_settings import client_id_in
+from video_jobs.domain.errors import NotSent
+from video_jobs.settings.backends import BackendSettings
+from video_jobs.settings.storage import client_id_in
 
 Sign = Callable[[], Mapping[str, str]]
 

@@ -6,7 +6,7 @@ import contextlib
 import time
 
 from video_jobs.backends.http import BackendHttp
-from video_jobs.errors import BackendError, NotAVideo
+from video_jobs.domain.errors import BackendError, NotAVideo
 from video_jobs.media.body_kind import is_no_video
 from video_jobs.ports import ContentStream
 

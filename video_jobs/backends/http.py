@@ -19,7 +19,7 @@ from video_jobs.backends.answers import BackendMessage, ToldHeaders, error_messa
 from video_jobs.backends.content import HttpContent
 from video_jobs.backends.elsewhere import REDIRECTS, Elsewhere, Refused
 from video_jobs.backends.redaction import Redactor
-from video_jobs.errors import (
+from video_jobs.domain.errors import (
     BackendError,
     Busy,
     Gone,

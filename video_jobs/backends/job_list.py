@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from video_jobs.backends.content import HttpContent
-from video_jobs.errors import BackendError, Unavailable
+from video_jobs.domain.errors import BackendError, Unavailable
 
 _LARGEST_PAGE = 12 << 20  # bytes: fifty jobs whose prompts are as long as may be, each letter escaped
 _LARGEST_REREAD = 1 << 20  # bytes

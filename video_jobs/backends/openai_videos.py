@@ -13,17 +13,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 from urllib.parse import quote
 
-from video_jobs.backend_settings import BackendSettings
-from video_jobs.backends.answers import (
-    ToldHeaders,
-    message_in,
-    moment,
-    percent,
-    state_of,
-    text,
-    whole_number,
-    words,
-)
+from video_jobs.backends.answers import ToldHeaders, message_in, state_of, text, words
 from video_jobs.backends.bodies import (
     created_job,
     delete_job,
@@ -34,12 +24,15 @@ from video_jobs.backends.bodies import (
 )
 from video_jobs.backends.fallback import open_one_of
 from video_jobs.backends.http import LARGEST_ANSWER, Answer, BackendHttp
-from video_jobs.backends.limits import Limits
 from video_jobs.backends.video_address import addresses_in
-from video_jobs.errors import BackendError, NotAVideo
-from video_jobs.job import VideoRequest
+from video_jobs.domain.backend_job import BackendJob, BackendState
+from video_jobs.domain.capabilities import Limits
+from video_jobs.domain.errors import BackendError, NotAVideo
+from video_jobs.domain.job import VideoRequest
 from video_jobs.media.body_kind import is_no_video
-from video_jobs.ports import BackendJob, BackendState, ContentStream, ListedJobs
+from video_jobs.net.told import moment, percent, whole_number
+from video_jobs.ports import ContentStream, ListedJobs
+from video_jobs.settings.backends import BackendSettings
 
 _PAGE = "50"
 _BY = re.compile(r"[xX*×]")

@@ -6,21 +6,21 @@ import threading
 from datetime import timedelta
 from typing import Literal
 
-from video_jobs.backend_settings import BackendSettings
 from video_jobs.backends import azure_sora, openai_videos
 from video_jobs.backends.azure_sora import AzureSora
 from video_jobs.backends.credentials import signer
 from video_jobs.backends.elsewhere import Elsewhere
 from video_jobs.backends.http import BackendHttp
-from video_jobs.backends.limits import Limits
 from video_jobs.backends.openai_videos import OpenAIVideos
 from video_jobs.backends.providers import TASK_APIS
 from video_jobs.backends.task_api import TaskVideos
-from video_jobs.errors import InvalidRequest, NotSent
-from video_jobs.gate import GateLimits
-from video_jobs.job import BackendRef
+from video_jobs.domain.capabilities import Limits
+from video_jobs.domain.errors import InvalidRequest, NotSent
+from video_jobs.domain.gate import GateLimits
+from video_jobs.domain.job import BackendRef
 from video_jobs.ports import Backend
-from video_jobs.settings import DEFAULT_MAX_BYTES, Settings
+from video_jobs.settings.app import DEFAULT_MAX_BYTES, Settings
+from video_jobs.settings.backends import BackendSettings
 
 _UNKNOWN_RETENTION = timedelta(hours=24)
 

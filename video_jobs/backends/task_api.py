@@ -15,23 +15,17 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
-from video_jobs.backend_settings import BackendSettings
-from video_jobs.backends.answers import (
-    BackendMessage,
-    ToldHeaders,
-    message_in,
-    moment,
-    percent,
-    state_of,
-    text,
-)
+from video_jobs.backends.answers import BackendMessage, ToldHeaders, message_in, state_of, text
 from video_jobs.backends.bodies import created_job, delete_job, job_asked_for, read_job
 from video_jobs.backends.fallback import open_one_of
 from video_jobs.backends.http import BackendHttp
-from video_jobs.backends.limits import Limits
-from video_jobs.errors import NotFound, Rejected, Unavailable
-from video_jobs.job import VideoRequest
-from video_jobs.ports import BackendJob, BackendState, ContentStream, ListedJobs
+from video_jobs.domain.backend_job import BackendJob, BackendState
+from video_jobs.domain.capabilities import Limits
+from video_jobs.domain.errors import NotFound, Rejected, Unavailable
+from video_jobs.domain.job import VideoRequest
+from video_jobs.net.told import moment, percent
+from video_jobs.ports import ContentStream, ListedJobs
+from video_jobs.settings.backends import BackendSettings
 
 _OUTPUT = "#"  # between a task's id and the number of a further output
 _MOST_OUTPUTS = 20  # of one task that are believed

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from video_jobs.images import sniff
+from video_jobs.media.images import sniff
 
 SAMPLE = 512
 """Bytes that tell it: in any media file, one that no text holds stands much earlier."""

@@ -4,7 +4,8 @@ Each port has one real adapter (`storage/`, `backends/`, `webhooks/sender.py`); 
 twin as well (`storage/memory/`), held to the same tests.
 """
 
-from video_jobs.ports.backend import Backend, BackendJob, BackendState, ContentStream, ListedJobs
+from video_jobs.domain.backend_job import BackendJob, BackendState
+from video_jobs.ports.backend import Backend, Backends, ContentStream, ListedJobs
 from video_jobs.ports.blobs import BlobFacts, Blobs, SignedUrl, VideoPlace
 from video_jobs.ports.claims import Claim, Claims
 from video_jobs.ports.clock import Clock
@@ -20,6 +21,7 @@ __all__ = [
     "Backend",
     "BackendJob",
     "BackendState",
+    "Backends",
     "BlobFacts",
     "Blobs",
     "Claim",

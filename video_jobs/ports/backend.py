@@ -4,60 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
-from datetime import datetime
-from enum import StrEnum
-from typing import Protocol
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal, Protocol
 
-from video_jobs.job import VideoRequest
-
-
-class BackendState(StrEnum):
-    """What a backend's status word means to us."""
-
-    QUEUED = "queued"
-    RUNNING = "running"
-    SUCCEEDED = "succeeded"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-    EXPIRED = "expired"  #: deleted after its time
-    UNKNOWN = "unknown"  #: a word that we don't know: go on polling
-
-    @property
-    def is_final(self) -> bool:
-        return self not in (BackendState.QUEUED, BackendState.RUNNING, BackendState.UNKNOWN)
-
-
-@dataclass(frozen=True, kw_only=True)
-class BackendJob:
-    """What a backend told of one of its jobs, in our words. Everything but the id may be missing.
-
-    Times are by the backend's clock, which may be wrong: `told_at` says what it showed.
-    """
-
-    id: str
-    state: BackendState
-    status: str | None = None  #: the backend's own word
-    progress: int | None = None  #: percent
-    created_at: datetime | None = None
-    finished_at: datetime | None = None
-    expires_at: datetime | None = None
-    generation_ids: tuple[str, ...] = ()
-    failure_code: str | None = None
-    failure_message: str | None = None
-    prompt: str | None = None
-    width: int | None = None  #: pixels
-    height: int | None = None
-    seconds: int | None = None
-    variants: int | None = None
-    model: str | None = None
-    from_image: bool = False  #: it says that it began with a picture; not all backends do
-    seems_done: bool = False  #: it names a time of completion, all of its progress, or where the bytes are
-    poll_after: float | None = None  #: seconds that the backend wants us to wait
-    request_id: str | None = None
-    told_at: datetime | None = field(
-        default=None, compare=False
-    )  #: the backend's own clock when it told this
+from video_jobs.domain.backend_job import BackendJob
+from video_jobs.domain.capabilities import Limits
+from video_jobs.domain.gate import GateLimits
+from video_jobs.domain.job import BackendRef, VideoRequest
 
 
 @dataclass(frozen=True)
@@ -134,3 +88,25 @@ class Backend(Protocol):
     def open_thumbnail(
         self, backend_job_id: str, generation_id: str, deadline: float
     ) -> AbstractContextManager[ContentStream]: ...
+
+
+class Backends(Protocol):
+    """The configured backends by name."""
+
+    def choose(self, name: str | None) -> tuple[BackendRef, Limits]:
+        """The named one, or the default. Raises InvalidRequest for a name that is not configured."""
+
+    def client(self, ref: BackendRef) -> Backend:
+        """Speaks to the address that is frozen in the job. Raises NotSent when the settings no longer name the backend."""
+
+    def current(self, ref: BackendRef) -> BackendRef:
+        """The backend of that name as the settings have it now, for a job that is nowhere yet."""
+
+    def names(self) -> list[str]: ...
+
+    def gate_limits(self, name: str) -> GateLimits: ...
+
+    def signs_in_with(self, ref: BackendRef) -> Literal["key", "identity", "nothing"]: ...
+
+    def retention(self, ref: BackendRef) -> timedelta:
+        """How long the backend keeps a job, where its answers don't say."""

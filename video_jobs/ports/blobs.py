@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from video_jobs.job import InputImage
+from video_jobs.domain.job import InputImage
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from video_jobs.estimate import Estimate, Kind
+from video_jobs.domain.estimate import Estimate, Kind
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from video_jobs.gate import Gate
+from video_jobs.domain.gate import Gate
 
 
 @dataclass(frozen=True)

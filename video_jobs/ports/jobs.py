@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from video_jobs.job import Job, Status
-from video_jobs.quota import Quota
+from video_jobs.domain.job import Job, Status
+from video_jobs.domain.quota import Quota
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
-from video_jobs.job import Job
+from video_jobs.domain.job import Job
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Protocol
 
-from video_jobs.messages import FetchMessage, NotifyMessage, PollMessage
+from video_jobs.domain.queue_messages import FetchMessage, NotifyMessage, PollMessage
 
 BACKLOG_AGE = timedelta(seconds=30)
 """A message that is visible for longer means that the host has more to do than it can."""

@@ -17,8 +17,8 @@ from azure.core.exceptions import (
 )
 from azure.storage.blob import BlobBlock, BlobClient, BlobServiceClient, ContentSettings
 
-from video_jobs.errors import InputMissing
-from video_jobs.job import InputImage
+from video_jobs.domain.errors import InputMissing
+from video_jobs.domain.job import InputImage
 from video_jobs.ports import BlobFacts, SignedUrl, VideoPlace
 from video_jobs.storage.connection import ONCE, error_code, translated
 from video_jobs.storage.signing import BlobSigner

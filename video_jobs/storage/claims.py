@@ -13,10 +13,10 @@ from typing import Any
 
 from azure.data.tables import TableServiceClient, UpdateMode
 
-from video_jobs.errors import Conflict
+from video_jobs.domain.errors import Conflict
 from video_jobs.ports import Claim
 from video_jobs.storage.connection import translated
-from video_jobs.storage.guarded_rows import GuardedRows, Row
+from video_jobs.storage.etag_rows import GuardedRows, Row
 
 CLAIMS_TABLE = "videoclaims"
 

@@ -17,8 +17,8 @@ from azure.storage.blob import LinearRetry as BlobRetry
 from azure.storage.queue import LinearRetry as QueueRetry
 from azure.storage.queue import QueueServiceClient
 
-from video_jobs.errors import InvalidSettings, StorageUnavailable
-from video_jobs.storage_settings import StorageSettings, client_id_in
+from video_jobs.domain.errors import InvalidSettings, StorageUnavailable
+from video_jobs.settings.storage import StorageSettings, client_id_in
 
 # Seconds. A call and its two retries end within 15 s where the storage does not answer: an HTTP request that makes it
 # answers 503 then. The SDKs' own times would hold it for minutes.

@@ -11,10 +11,10 @@ from typing import Any
 
 from azure.data.tables import TableClient, TableServiceClient
 
-from video_jobs.estimate import Estimate, Kind
+from video_jobs.domain.estimate import Estimate, Kind
 from video_jobs.ports import StoredEstimate
 from video_jobs.storage.connection import translated
-from video_jobs.storage.guarded_rows import GuardedRows
+from video_jobs.storage.etag_rows import GuardedRows
 from video_jobs.storage.schema import refuse_newer
 
 log = logging.getLogger("reelkeep.storage")

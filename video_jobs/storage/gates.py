@@ -12,10 +12,10 @@ from typing import Any
 from azure.data.tables import TableClient, TableServiceClient
 from pydantic import TypeAdapter
 
-from video_jobs.gate import Gate
+from video_jobs.domain.gate import Gate
 from video_jobs.ports import StoredGate
 from video_jobs.storage.connection import translated
-from video_jobs.storage.guarded_rows import GuardedRows
+from video_jobs.storage.etag_rows import GuardedRows
 from video_jobs.storage.schema import refuse_newer
 
 log = logging.getLogger("reelkeep.storage")

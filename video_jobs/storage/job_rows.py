@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from video_jobs.job import Job
+from video_jobs.domain.job import Job
 from video_jobs.storage.schema import SCHEMA, SCHEMA_COLUMN, refuse_newer
 
 _NESTED = {

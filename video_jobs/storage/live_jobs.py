@@ -12,7 +12,7 @@ from typing import Any
 
 from azure.data.tables import TableClient, TableServiceClient, UpdateMode
 
-from video_jobs.errors import NewerVersion
+from video_jobs.domain.errors import NewerVersion
 from video_jobs.ports import LiveJob
 from video_jobs.storage.connection import translated
 from video_jobs.storage.schema import SCHEMA, SCHEMA_COLUMN, refuse_newer

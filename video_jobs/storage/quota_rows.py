@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
-from video_jobs.quota import Quota
+from video_jobs.domain.quota import Quota
 
 QUOTA_KEY = "quota"  # outside of the ranges of jobs and idempotency keys
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from video_jobs.errors import NewerVersion
+from video_jobs.domain.errors import NewerVersion
 
 SCHEMA = 1
 """Grows when a row must not be touched by the version before: new fields with a default don't need it where they may be

@@ -13,7 +13,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from video_jobs.errors import ReceiverBusy
+from video_jobs.domain.errors import ReceiverBusy
 
 SHORT_DEADLINE = 3.0  # seconds, for a receiver that has not answered yet
 SHORT_TIMES = 2  # that it has so little time

@@ -16,13 +16,13 @@ from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionErro
 from urllib3.exceptions import SSLError as CertificateError
 from urllib3.exceptions import TimeoutError as TimedOut
 
-from video_jobs.backends.answers import wait_hint
-from video_jobs.errors import Undelivered
+from video_jobs.domain.errors import Undelivered
 from video_jobs.net.addresses import Address, is_loopback, is_public
 from video_jobs.net.deadline import Deadline
 from video_jobs.net.pinned import NotReachable, Resolve, checked_addresses, pool_to, resolve
+from video_jobs.net.told import wait_hint
+from video_jobs.net.webhook_url import HookUrl, read_hook_url
 from video_jobs.webhooks.receivers import Receivers
-from video_jobs.webhooks.url import HookUrl, read_hook_url
 
 DEADLINE = 20.0
 """Seconds for the whole of one delivery; Standard Webhooks says 15 to 30."""

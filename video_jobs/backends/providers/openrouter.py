@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from video_jobs.backends.task_api import Call, TaskApi, addresses_by_output
-from video_jobs.job import VideoRequest
+from video_jobs.domain.job import VideoRequest
 
 
 def _create(model: str, request: VideoRequest, image: str | None) -> Call:

@@ -11,7 +11,7 @@ from typing import Any
 
 from video_jobs.backends.answers import BackendMessage, text
 from video_jobs.backends.task_api import Call, TaskApi, addresses_by_output
-from video_jobs.job import VideoRequest
+from video_jobs.domain.job import VideoRequest
 
 
 def _create(model: str, request: VideoRequest, image: str | None) -> Call:

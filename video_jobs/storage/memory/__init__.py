@@ -2,12 +2,12 @@
 
 from video_jobs.storage.memory.blobs import MemoryBlob, MemoryBlobs
 from video_jobs.storage.memory.claims import MemoryClaims
+from video_jobs.storage.memory.disabled_webhooks import MemoryHooks
 from video_jobs.storage.memory.estimates import MemoryEstimates
 from video_jobs.storage.memory.gates import MemoryGates
-from video_jobs.storage.memory.hooks import MemoryHooks
 from video_jobs.storage.memory.jobs import MemoryJobs
 from video_jobs.storage.memory.live_jobs import MemoryLiveJobs
-from video_jobs.storage.memory.queues import MemoryMessages, QueuedMessage
+from video_jobs.storage.memory.messages import MemoryMessages, QueuedMessage
 
 __all__ = [
     "MemoryBlob",

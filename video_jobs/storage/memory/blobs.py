@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from video_jobs.errors import InputMissing
-from video_jobs.job import InputImage
+from video_jobs.domain.errors import InputMissing
+from video_jobs.domain.job import InputImage
 from video_jobs.ports import BlobFacts, SignedUrl, VideoPlace
 from video_jobs.storage.blobs import missing_input, thumbnail_name, video_name
 from video_jobs.storage.signing import good_until

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 
-from video_jobs.errors import Conflict
-from video_jobs.estimate import Estimate, Kind
+from video_jobs.domain.errors import Conflict
+from video_jobs.domain.estimate import Estimate, Kind
 from video_jobs.ports import StoredEstimate
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 
-from video_jobs.errors import Conflict
-from video_jobs.gate import Gate
+from video_jobs.domain.errors import Conflict
+from video_jobs.domain.gate import Gate
 from video_jobs.ports import StoredGate
 
 

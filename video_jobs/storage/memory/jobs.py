@@ -6,10 +6,10 @@ import threading
 from dataclasses import replace
 from datetime import datetime
 
-from video_jobs.errors import Conflict, JobNotFound
-from video_jobs.job import Job, Status
+from video_jobs.domain.errors import Conflict, JobNotFound
+from video_jobs.domain.job import Job, Status
+from video_jobs.domain.quota import Quota
 from video_jobs.ports import Allowance, IdempotencyEntry, JobPage, StoredJob, StoredQuota
-from video_jobs.quota import Quota
 
 
 class MemoryJobs:

@@ -1,0 +1,137 @@
+"""`python -m doctor`: from arguments and settings to a report and an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import sys
+import traceback
+from collections.abc import MutableMapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TextIO
+
+from doctor.access_check import check_access
+from doctor.configuration import read_configuration
+from doctor.doctor import Doctor
+from doctor.environment import FILE, read_environment
+from doctor.findings import Mark, wrong
+from doctor.printer import Printer, hidden
+from doctor.settings_check import check_settings
+from video_jobs.domain.errors import NotSent
+from video_jobs.lifecycle.logs import quieten_libraries
+from video_jobs.ports import Clock
+from video_jobs.wiring import utc_now
+
+APP = Path(__file__).resolve().parents[1]
+ALL_RIGHT, SOMETHING_WRONG, USAGE = 0, 1, 2
+
+
+def run(
+    arguments: Sequence[str],
+    environment: MutableMapping[str, str],
+    folder: Path,
+    out: TextIO,
+    clock: Clock = utc_now,
+) -> int:
+    """Gives the exit code. `environment` is completed from the folder's local.settings.json."""
+    options = _options(arguments)
+    read = read_environment(environment, folder)
+    configuration = read_configuration(environment)
+    printer = Printer(out, environment, [*read.secrets(), *filter(None, configuration.api_keys.values())])
+    backends = list(configuration.backends)
+    if options.backend is not None:
+        backends = [backend for backend in backends if backend.name == options.backend]
+        if not backends:
+            known = ", ".join(backend.name for backend in configuration.backends) or "none"
+            printer.line(f"There is no backend '{options.backend}' in the settings; there are: {known}.")
+            return USAGE
+    doctor = Doctor(printer, configuration, clock)
+    if (options.generation or options.orphans) and not backends:
+        printer.line("No backend is configured. Without arguments, the doctor says what is missing.")
+        return SOMETHING_WRONG
+    try:
+        if options.generation:
+            doctor.look_for(options.generation, backends)
+        elif options.orphans:
+            doctor.list_orphans(backends)
+        else:
+            printer.title("Settings")
+            printer.findings(check_settings(read, configuration, APP))
+            if configuration.settings is not None:
+                printer.title("Who comes in, and who is told")
+                printer.findings(check_access(configuration.settings))
+            doctor.go_through()
+            _sum_up(printer)
+    except NotSent as error:  # no token: the record may have said so
+        if printer.all_right:
+            printer.finding(wrong("identity", str(error)))
+    return ALL_RIGHT if printer.all_right else SOMETHING_WRONG
+
+
+def _options(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m doctor",
+        description="Goes through settings, storage and video APIs, and says of each what is right, what is wrong and "
+        f"what to do. Reads the environment and, for what is not set there, {FILE} of the working folder. Calls "
+        "nothing that costs money.",
+        epilog="Exit code: 0 all is right, 1 something is wrong, 2 wrong arguments.",
+    )
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument(
+        "--generation",
+        metavar="ID",
+        help="try every form of the download URL: of gen_…, task_…, video_… or job_…",
+    )
+    what.add_argument(
+        "--orphans", action="store_true", help="list the video API's jobs that nobody here has claimed"
+    )
+    parser.add_argument("--backend", metavar="NAME", help="of those in the settings; for the two above")
+    options = parser.parse_args(arguments)
+    if options.backend is not None and not (options.generation or options.orphans):
+        parser.error("--backend goes with --generation or --orphans")
+    if options.generation is not None and (
+        options.generation in ("", ".", "..")
+        or not options.generation.isprintable()
+        or " " in options.generation
+    ):
+        parser.error("--generation wants an id as the video API gave it, without spaces")
+    return options
+
+
+def _sum_up(printer: Printer) -> None:
+    counts = printer.counts
+    wrong, warnings = counts[Mark.WRONG], counts[Mark.WARNING]
+    told = (
+        f"{wrong} wrong, {warnings} to look at, {counts[Mark.RIGHT]} right, {counts[Mark.UNKNOWN]} not told"
+    )
+    printer.line()
+    printer.line(f"{'Something is wrong' if wrong else 'All is right'}: {told}.")
+
+
+def main() -> int:
+    quieten_libraries()
+    # An identity that can't sign in is a finding; the library would tell it at length, and each time.
+    logging.getLogger("azure").setLevel(logging.CRITICAL)
+    # What was begun is cleared away: an interruption unwinds like any other error.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(SOMETHING_WRONG))
+    sys.excepthook = _without_secrets
+    try:
+        return run(sys.argv[1:], os.environ, Path.cwd(), sys.stdout)
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+    except BrokenPipeError:  # whoever read along has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return SOMETHING_WRONG
+
+
+def _without_secrets(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """A fault of our own is worth its traceback, but not what the libraries quote in it."""
+    secrets = read_environment(dict(os.environ), Path.cwd()).secrets()
+    print(hidden("".join(traceback.format_exception(kind, error, trace)), list(secrets)), file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

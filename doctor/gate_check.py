@@ -1,0 +1,40 @@
+"""The gate before a video API: whether jobs go ahead, and why they don't."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from doctor.findings import Finding, right, unknown, warning
+from video_jobs.domain.errors import StorageUnavailable
+from video_jobs.domain.gate import Why
+from video_jobs.ports import Gates
+from video_jobs.settings.backends import BackendSettings
+
+
+def check_gate(gates: Gates, backend: BackendSettings, now: datetime) -> Finding:
+    try:
+        gate = gates.get(backend.name).gate
+    except StorageUnavailable as error:
+        return unknown("gate", str(error))
+    resume = f"POST /api/backends/{backend.name}/resume"
+    if gate.paused_since is not None:
+        return warning(
+            "gate", f"paused by an operator since {gate.paused_since:%Y-%m-%d %H:%M} UTC: jobs wait.", resume
+        )
+    if gate.closure is not None and gate.closure.until > now:
+        words = f"closed until {gate.closure.until:%H:%M:%S} UTC: {gate.closure.reason}"
+        if gate.closure.why is Why.MISCONFIGURED:
+            return warning(
+                "gate",
+                words,
+                f"Mend that; a job is tried as a probe every two minutes, at once with {resume}",
+            )
+        return warning("gate", words, "It opens by itself.")
+    limit = backend.gate_limits.running
+    used = (
+        f"{len(gate.slots)} of {limit} slots in use"
+        if limit
+        else f"{len(gate.slots)} jobs there, and no limit"
+    )
+    probing = "; the next job is a probe" if gate.closure is not None else ""
+    return right("gate", f"open, {used}{', others wait in line' if gate.contended else ''}{probing}")

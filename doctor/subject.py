@@ -1,0 +1,102 @@
+"""What an id is of: a backend's job, one of its generations, or a job of ours, and where it stands."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from doctor.wire import Wire
+from video_jobs.backends.credentials import signer
+from video_jobs.backends.registry import client_of
+from video_jobs.backends.video_address import addresses_in
+from video_jobs.domain.backend_job import BackendJob
+from video_jobs.domain.errors import BackendError, Gone, JobNotFound, NotFound, Rejected
+from video_jobs.domain.job import DEFAULT_OWNER, Job
+from video_jobs.net.web_address import read_address
+from video_jobs.ports import Backend, Claims, JobStore
+from video_jobs.settings.backends import BackendSettings
+
+_NOT_THERE = (NotFound, Gone, Rejected)
+
+
+@dataclass(frozen=True)
+class Subject:
+    backend: BackendSettings
+    job_id: str | None  #: the backend's
+    generation_id: str | None
+    found: BackendJob | None  #: None where the backend does not know it
+    named_urls: tuple[str, ...] = ()
+    trouble: str = ""  #: why it could not be asked
+
+
+def find_ours(jobs: JobStore, claims: Claims, job_id: str) -> Job | None:
+    """A job of this app, whoever owns it. Raises StorageUnavailable."""
+    owners = [DEFAULT_OWNER, *(claim.owner for claim in claims.of_job(job_id))]
+    for owner in owners:
+        try:
+            return jobs.get(owner, job_id).job
+        except JobNotFound:
+            continue
+    return None
+
+
+def find_subject(backends: Sequence[BackendSettings], api_keys: Mapping[str, str], named: str) -> Subject:
+    """At the first backend that knows it: ids belong to one resource. Else at the first one, unknown there."""
+    unknown: list[Subject] = []
+    for backend in backends:
+        client = client_of(backend, api_keys.get(backend.name), backend.base_url, backend.model)
+        try:
+            subject = _look(client, backend, named)
+        except BackendError as error:
+            subject = Subject(backend, *_guess(backend, named), None, trouble=str(error))
+        if subject.found is not None:
+            urls = (
+                _named_urls(backend, api_keys.get(backend.name), named)
+                if backend.dialect != "azure-sora"
+                else ()
+            )
+            return Subject(backend, subject.job_id, subject.generation_id, subject.found, urls)
+        unknown.append(subject)
+    return unknown[0]
+
+
+def _guess(backend: BackendSettings, named: str) -> tuple[str | None, str | None]:
+    """As job and as generation, by its looks."""
+    if backend.dialect != "azure-sora":
+        return named, named
+    return (named, None) if named.startswith("task_") else (None, named)
+
+
+def _look(client: Backend, backend: BackendSettings, named: str) -> Subject:
+    job_id, generation_id = _guess(backend, named)
+    if backend.dialect == "azure-sora" and job_id is None:
+        try:
+            job_id = client.job_of(named)
+        except _NOT_THERE:
+            job_id, generation_id = named, None  # perhaps it is a job's after all
+    try:
+        found = client.get(job_id or named)
+    except _NOT_THERE:
+        return Subject(backend, *_guess(backend, named), None)
+    if generation_id is None and found.generation_ids:
+        generation_id = found.generation_ids[0]
+    return Subject(backend, job_id, generation_id, found)
+
+
+def _named_urls(backend: BackendSettings, api_key: str | None, video_id: str) -> tuple[str, ...]:
+    wire = Wire(backend.base_url, signer(backend, api_key))
+    look = wire.look(f"{backend.base_url}/videos/{quote(video_id, safe='')}", 1 << 20)
+    try:
+        body = json.loads(look.body)
+    except (ValueError, RecursionError):
+        return ()
+    base = read_address(backend.base_url)
+    urls = []
+    for named in addresses_in(body):
+        try:
+            urls.append(str(read_address(named, str(base))))
+        except ValueError:
+            urls.append(named)  # to be shown as what can't be used
+    return tuple(dict.fromkeys(urls))

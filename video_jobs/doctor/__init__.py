@@ -1,4 +1,0 @@
-"""The doctor: goes through what the app needs, and says of each thing what is right, what is wrong, and what to do.
-
-It calls nothing that costs money. `python -m video_jobs.doctor --help` beside a deployment's settings.
-"""

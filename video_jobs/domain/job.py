@@ -1,0 +1,334 @@
+"""The job: one attempt to turn a prompt into videos that stay.
+
+Everything here is plain immutable data. How a job moves from one status to the next stands in
+`transitions.py`.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, Self
+
+from video_jobs.domain.estimate import Forecast
+from video_jobs.domain.webhook import Webhook
+
+DEFAULT_OWNER = "default"
+"""Whose jobs those of everybody are who is nobody in particular."""
+
+
+class Status(StrEnum):
+    """Where a job stands; the same word in code, table, API and documentation."""
+
+    #: Accepted and stored; the video API has not been asked yet, or could not take it so far.
+    WAITING = "waiting"
+    #: The call that costs money is in flight, or its outcome is not known.
+    SUBMITTING = "submitting"
+    #: The video API has the job and has not begun.
+    QUEUED = "queued"
+    #: The video API is generating.
+    RUNNING = "running"
+    #: Generated; the videos are being copied into storage.
+    FETCHING = "fetching"
+    #: Generated, but the video API refuses the bytes so far; tried until it deletes them.
+    PENDING_DOWNLOAD = "pending_download"
+    #: Every video that was generated lies in storage, whole and checked.
+    SUCCEEDED = "succeeded"
+    #: It will not come; `error` says why.
+    FAILED = "failed"
+    #: The video API stopped it before anything was generated.
+    CANCELLED = "cancelled"
+    #: The video API deleted it before it could be fetched, or let it lie until then.
+    EXPIRED = "expired"
+
+    @property
+    def is_terminal(self) -> bool:
+        return self in _TERMINAL
+
+
+MOST_EVENTS = 50
+"""Of a job's history that are kept."""
+
+LOST_JOB_GRACE = timedelta(minutes=5)
+"""How long a backend may not know a job before its slot is given back and it is polled rarely."""
+
+LONGEST_PAST_GUESS = timedelta(days=7)
+"""After an expiry that we guessed, for how long a backend that says nothing of the job is still asked."""
+
+MISSING_PAST_GUESS = timedelta(days=1)
+"""The same for one that answers 404 to everything, as a gateway without its server does."""
+
+_LONGEST_DETAIL = 300  # characters
+_LARGEST_HISTORY = 24_000  # UTF-16 units; a table property holds 32K
+_NO_REFUSALS = ("submission_unconfirmed", "backend_job_not_found", "input_image_missing")
+
+_TERMINAL = frozenset({Status.SUCCEEDED, Status.FAILED, Status.CANCELLED, Status.EXPIRED})
+
+
+@dataclass(frozen=True)
+class InputImage:
+    """The still that the video starts from; its bytes lie in the `inputs` container."""
+
+    content_type: str  #: image/png, image/jpeg or image/webp, as sniffed
+    length: int  #: bytes
+    sha256: str
+    width: int  #: pixels
+    height: int  #: pixels
+
+
+@dataclass(frozen=True)
+class VideoRequest:
+    """What the client asked for, with the backend's defaults filled in."""
+
+    prompt: str
+    width: int  #: pixels
+    height: int  #: pixels
+    seconds: int
+    variants: int = 1
+    input_image: InputImage | None = None
+
+    @property
+    def size(self) -> str:
+        return f"{self.width}x{self.height}"
+
+
+@dataclass(frozen=True)
+class BackendRef:
+    """Which backend the job belongs to, frozen when the job was made. Never holds a secret."""
+
+    name: str
+    dialect: str
+    base_url: str
+    model: str
+
+
+@dataclass(frozen=True)
+class JobError:
+    """Why a job ended without its videos."""
+
+    code: str  #: ours, stable: docs/api.md lists them
+    message: str
+    backend_code: str | None = None  #: the video API's own code, as it came
+    backend_message: str | None = None
+    backend_request_id: str | None = None
+    candidates: tuple[str, ...] = ()  #: backend jobs that may be this one, for import
+
+
+@dataclass(frozen=True)
+class StoredVideo:
+    """A video that lies in Blob Storage, as it was measured while it went in."""
+
+    length: int  #: bytes
+    sha256: str
+    verified: bool = True  #: False: complete, but not a well-formed MP4
+    width: int | None = None  #: pixels, from the file's own track header
+    height: int | None = None
+    duration_ms: int | None = None
+    trailing_bytes: int = 0  #: behind the MP4's last box; players pass over them
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened to a job; the same again is counted, not repeated."""
+
+    at: datetime
+    what: str  #: a stable name: docs/api.md lists them
+    detail: str | None = None
+    request_id: str | None = None  #: what the backend's support asks for
+    times: int = 1
+    first_at: datetime | None = None  #: where it happened more than once
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """Bytes that may be a whole video and can't be told to be one."""
+
+    sha256: str
+    times: int = 1  #: that they came
+
+
+@dataclass(frozen=True)
+class Output:
+    """One generated video of a job, and how far its copy has come."""
+
+    index: int
+    generation_id: str
+    turn: int = 0  #: of this output's own chain of fetch messages
+    attempts: int = 0  #: downloads that failed
+    due_at: datetime | None = None  #: when its current fetch message becomes visible
+    stored: StoredVideo | None = None
+    thumbnail: str | None = None  #: file ending of the stored still: jpg or webp
+    suspects: tuple[Suspect, ...] = ()  #: what came, the latest last
+    lost: bool = False  #: the backend deleted it first
+    problem: str | None = None  #: why the last download failed
+    missing_since: datetime | None = None  #: since when each download was answered 404 or 410
+    began_at: datetime | None = None  #: when its last download began
+    progress_at: datetime | None = None  #: when bytes of a download came last; noted once a minute
+
+    @property
+    def is_settled(self) -> bool:
+        return self.stored is not None or self.lost
+
+
+@dataclass(frozen=True)
+class EqualEntry:
+    """An entry of a backend's list that says the same as the job."""
+
+    id: str
+    model: str | None
+    apart: float  #: seconds between its creation and the call
+
+
+@dataclass(frozen=True)
+class ListSearch:
+    """How far a backend's list has been read, newest first as a rule, to be gone on with by the next poll."""
+
+    after: str | None  #: the id after which to go on
+    read: int  #: entries so far
+    is_newest_first: bool | None = None  #: None until two entries tell
+    more_was_said: bool = False  #: by the backend
+    has_unreadable: bool = False  #: entries
+    candidates: tuple[str, ...] = ()  #: ids seen so far that may be the job
+    equal: tuple[EqualEntry, ...] = ()  #: of each model the nearest so far
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One attempt. A retry is another job, so that terminal is final.
+
+    Times are UTC and bear their time zone.
+    """
+
+    id: str
+    owner: str
+    status: Status = Status.WAITING
+    created_at: datetime
+    updated_at: datetime
+    finished_at: datetime | None = None
+    request: VideoRequest
+    metadata: dict[str, str] = field(default_factory=dict)
+    backend: BackendRef
+    turn: int = 1  #: of the chain of poll messages; a message with a lower one is stale
+    due_at: datetime | None = None  #: when the chain's next message becomes visible
+    repairs: int = 0  #: how often the sweeper has set the chain going since it last moved by itself
+    status_since: datetime | None = None
+    history: tuple[Event, ...] = ()  #: the last `MOST_EVENTS`
+
+    holds_place: bool = False  #: among the jobs that its owner may have alive at once
+    retry_of: str | None = None  #: the job that this one tries again
+    retried_as: str | None = None
+    adopts: str | None = None  #: a backend's job to take up, in place of having one made
+    cancel_requested_at: datetime | None = None
+    cancel_refused: str | None = None  #: why the backend goes on all the same
+    deleted_at: datetime | None = None  #: a tombstone: readers don't see the job any more
+    backend_job_gone: bool = False  #: by a delete of ours the backend has nothing of it any more
+    alarm: str | None = None  #: what will be lost unless somebody acts
+    trouble: str | None = None  #: why the last look or download broke down
+
+    attempt: str | None = None  #: a random name of the latest attempt at the paid call
+    refused_at: datetime | None = None  #: when the backend refused our key, or knew no deployment, over it
+    submitting_since: datetime | None = None
+    outcome_lost_at: datetime | None = (
+        None  #: when whoever made the paid call noted that no answer tells its outcome
+    )
+    list_search: ListSearch | None = None  #: how far the backend's list has been read for it
+    submitted_at: datetime | None = None
+    backend_job_id: str | None = None
+    backend_status: str | None = None  #: the backend's own word, for people
+    backend_request_id: str | None = None
+    expires_at: datetime | None = None  #: when the backend deletes job and bytes, by our clock
+    told_expires_at: datetime | None = (
+        None  #: the same as the backend told it; None: `expires_at` is our guess
+    )
+    looked_at: datetime | None = None  #: when the video API last told how far it is
+    not_found_since: datetime | None = None
+    unknown_since: datetime | None = None  #: since when its status is a word that we don't know
+    no_output_since: datetime | None = None
+    progress: int | None = None  #: percent; None where nothing tells
+    expected_at: datetime | None = None  #: when its videos are likely to be generated
+    forecast: Forecast | None = None  #: what was known of its kind when it was submitted
+    outputs: tuple[Output, ...] = ()
+    reason: str | None = None  #: why it is not further yet, in words
+    notice: str | None = None  #: what a client should know of a job that did succeed
+    error: JobError | None = None
+    webhook: Webhook | None = None  #: who is told of its end
+
+    @property
+    def is_terminal(self) -> bool:
+        return self.status.is_terminal
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing is left to do for it."""
+        return self.is_terminal and self.deleted_at is None
+
+    @property
+    def live_key(self) -> str:
+        """The row key in `livejobs`: arrival time, then id."""
+        return f"{int(self.created_at.timestamp() * 1000):014d}_{self.id}"
+
+    def evolve(self, now: datetime, **changes: Any) -> Self:
+        if changes.get("status", self.status) is not self.status:
+            changes["status_since"] = now
+        return replace(self, updated_at=now, **changes)
+
+    def noting(
+        self, now: datetime, what: str, detail: str | None = None, request_id: str | None = None
+    ) -> Self:
+        """The job with one more event; the oldest go when there are too many or they grow too long."""
+        event = Event(now, what, detail[:_LONGEST_DETAIL] if detail else None, request_id)
+        events = self.history
+        last = events[-1] if events else None
+        if last is not None and (last.what, last.detail) == (event.what, event.detail):
+            event = replace(event, times=last.times + 1, first_at=last.first_at or last.at)
+            events = events[:-1]
+        events = (*events, event)[-MOST_EVENTS:]
+        while sum(map(_size, events)) > _LARGEST_HISTORY:
+            events = events[1:]
+        return replace(self, history=events)
+
+    @property
+    def was_refused(self) -> bool:
+        """Whether the backend turned the job down when it was submitted, so that nothing was paid for."""
+        return (
+            self.status is Status.FAILED
+            and self.backend_job_id is None
+            and self.error is not None
+            and self.error.code not in _NO_REFUSALS
+        )
+
+    def output(self, index: int) -> Output | None:
+        return next((output for output in self.outputs if output.index == index), None)
+
+    def expired_by(self, now: datetime) -> bool:
+        """Whether the backend has surely deleted it: it told when, or our guess is long over."""
+        if self.expires_at is None:
+            return False
+        margin = timedelta() if self.told_expires_at is not None else LONGEST_PAST_GUESS
+        return now >= self.expires_at + margin
+
+    def is_past_guess(self, now: datetime, by: timedelta = timedelta()) -> bool:
+        """Whether an expiry that the backend never told is over, for as long as that: it proves nothing."""
+        return self.told_expires_at is None and self.expires_at is not None and now >= self.expires_at + by
+
+    def is_in_doubt(self, now: datetime) -> bool:
+        """Whether the backend says so little of a job that it should have, that it may not have it any more.
+
+        Such a job holds no slot and is polled rarely.
+        """
+        if self.not_found_since is not None and now - self.not_found_since >= LOST_JOB_GRACE:
+            return True
+        silent = self.looked_at is None or now - self.looked_at >= LOST_JOB_GRACE
+        return self.is_past_guess(now) and (silent or self.unknown_since is not None)
+
+    def time_left(self, now: datetime) -> timedelta | None:
+        """Until the backend deletes the bytes; None where nothing is known of it yet."""
+        return None if self.expires_at is None else max(self.expires_at - now, timedelta())
+
+
+def _size(event: Event) -> int:
+    """UTF-16 units of an event as JSON, in which a letter may take six."""
+    said = json.dumps([event.detail, event.request_id], ensure_ascii=False)
+    return 150 + len(said.encode("utf-16-le")) // 2

@@ -1,0 +1,110 @@
+"""The queue messages, which are a public interface: other programs may enqueue them.
+
+JSON with ids only. `turn` may be left out: such a message looks once and starts no chain.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from video_jobs.domain.errors import MalformedMessage, NewerVersion
+from video_jobs.domain.ids import is_job_id
+from video_jobs.domain.trace import current_traceparent, valid_traceparent
+
+POLL_QUEUE = "video-poll"
+FETCH_QUEUE = "video-fetch"
+NOTIFY_QUEUE = "video-notify"
+
+VERSION = 1
+"""Of the messages; grows when the version before must not act on them."""
+
+
+def _job_id(text: str) -> str:
+    if not is_job_id(text):
+        raise ValueError("a job id is 'job_' and 26 characters of Crockford base32")
+    return text
+
+
+class _Message(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore", strict=True, defer_build=True)
+
+    v: Literal[1] = 1
+    owner: str = Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9._-]+$")
+    job_id: Annotated[str, AfterValidator(_job_id)]
+    turn: int | None = Field(default=None, ge=0, le=1_000_000_000)
+    traceparent: Annotated[str | None, BeforeValidator(valid_traceparent)] = None
+
+    def encode(self) -> str:
+        """Bears the trace in which it is sent."""
+        trace = self.traceparent or current_traceparent()
+        return self.model_copy(update={"traceparent": trace}).model_dump_json(exclude_none=True)
+
+
+class PollMessage(_Message):
+    """Look at the job once; with a `turn`, chain on."""
+
+
+class FetchMessage(_Message):
+    """Copy one output of the job into storage; with a `turn`, try again until it is there."""
+
+    index: int = Field(ge=0, lt=100)
+
+
+class NotifyMessage(_Message):
+    """Tell the job's webhook that it has ended; with a `turn`, try again until it is told."""
+
+
+_MOST_AHEAD = 1000  # a chain is ahead of its row by one, and by one more for each crash in between
+
+
+def refuse_far_ahead(message: PollMessage | FetchMessage | NotifyMessage, turn: int) -> None:
+    """Raises MalformedMessage for a turn that no chain can have come to, when the row is at `turn`."""
+    if message.turn is not None and message.turn > turn + _MOST_AHEAD:
+        raise MalformedMessage(
+            f"Turn {message.turn} is far beyond the row's, {turn}. Leave it out, or take the row's."
+        )
+
+
+_M = TypeVar("_M", bound=_Message)
+
+
+def decode_poll(body: bytes) -> PollMessage:
+    """Raises NewerVersion, and MalformedMessage, saying what is wrong with it."""
+    return _decode(PollMessage, body)
+
+
+def decode_fetch(body: bytes) -> FetchMessage:
+    """Raises NewerVersion, and MalformedMessage, saying what is wrong with it."""
+    return _decode(FetchMessage, body)
+
+
+def decode_notify(body: bytes) -> NotifyMessage:
+    """Raises NewerVersion, and MalformedMessage, saying what is wrong with it."""
+    return _decode(NotifyMessage, body)
+
+
+def _refuse_newer(kind: type[_Message], fields: Any) -> None:
+    version = fields.get("v") if isinstance(fields, dict) else None
+    if isinstance(version, int) and version > VERSION:
+        raise NewerVersion(
+            f"A newer version sent this {kind.__name__} (v {version}; this version knows {VERSION})."
+        )
+
+
+def _decode(kind: type[_M], body: bytes) -> _M:
+    try:
+        fields = json.loads(body)
+        _refuse_newer(kind, fields)
+        return kind.model_validate(fields)
+    except NewerVersion:
+        raise
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(map(str, e['loc'])) or 'message'}: {e['msg']}" for e in error.errors()
+        )
+    except (ValueError, RecursionError) as error:
+        problems = f"it is not JSON ({error})"
+    raise MalformedMessage(f"This is no {kind.__name__}: {problems}. docs/api.md has the schema.")

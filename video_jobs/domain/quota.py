@@ -1,0 +1,65 @@
+"""How many jobs an owner may have: alive at once, and accepted on one day. Pure; `places.py` has the effects."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time, timedelta
+
+from video_jobs.domain.errors import TooManyJobs
+
+MOST_AT_ONCE = 1000
+"""The ids of the jobs alive lie in one property of a table row."""
+
+
+@dataclass(frozen=True)
+class OwnerLimits:
+    """None means: as many as one likes."""
+
+    at_once: int | None = None
+    per_day: int | None = None
+
+    @property
+    def none(self) -> bool:
+        return self.at_once is None and self.per_day is None
+
+
+@dataclass(frozen=True)
+class Quota:
+    """What an owner has used of it. Jobs are named, not counted, so that a place is given back once however
+    often that is done."""
+
+    alive: tuple[str, ...] = ()  #: ids of the jobs that hold a place
+    day: date | None = None  #: UTC
+    accepted: int = 0  #: on that day
+
+
+def take(quota: Quota, limits: OwnerLimits, job_id: str, now: datetime) -> Quota:
+    """The quota with one more job. Raises TooManyJobs."""
+    today = now.astimezone(UTC).date()
+    if quota.day is None or quota.day < today:  # a later one is of a clock that is ahead of ours
+        quota = replace(quota, day=today, accepted=0)
+    if limits.per_day is not None and quota.accepted >= limits.per_day:
+        raise TooManyJobs(
+            f"{quota.accepted} jobs were accepted for you today, and {limits.per_day} a day are. The day ends at "
+            f"midnight UTC.",
+            retry_after=_until_midnight(now),
+        )
+    if limits.at_once is not None:
+        if len(quota.alive) >= limits.at_once:
+            raise TooManyJobs(
+                f"{len(quota.alive)} of your jobs have not ended, and {limits.at_once} may be alive at once. Wait for "
+                f"one to end, or cancel one."
+            )
+        quota = replace(quota, alive=(*quota.alive, job_id))
+    return replace(quota, accepted=quota.accepted + 1)
+
+
+def give_back(quota: Quota, job_id: str) -> Quota:
+    """The job has ended; no error where it holds no place."""
+    return replace(quota, alive=tuple(held for held in quota.alive if held != job_id))
+
+
+def _until_midnight(now: datetime) -> int:
+    """Seconds, and never less than are left."""
+    tomorrow = datetime.combine(now.astimezone(UTC).date() + timedelta(days=1), time(), UTC)
+    return -int((now - tomorrow) // timedelta(seconds=1))

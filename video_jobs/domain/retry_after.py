@@ -1,0 +1,45 @@
+"""When a client that waits for a job should ask again: what Retry-After says."""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime, timedelta
+
+from video_jobs.domain.job import Job, Status
+
+LONGEST = timedelta(seconds=60)
+"""However far away the next look is: somebody may cancel, repair or call the job before it."""
+
+_SOON = timedelta(seconds=2)  # something is under way right now
+_A_LOOK = timedelta(seconds=1)  # that a look or a download that has become due takes at least
+_FIRST_IN_LINE = timedelta(seconds=5)
+_EACH_AHEAD = timedelta(seconds=1)
+
+
+def ask_again_in(job: Job, now: datetime, *, ahead: int = 0, opens_at: datetime | None = None) -> int | None:
+    """Seconds, from 1 to 60, until something can have changed; None where nothing will change any more.
+
+    `ahead` is how many stand in line before it, `opens_at` when its backend's gate lets somebody in, where
+    that is known.
+    """
+    if job.is_terminal:
+        return None
+    return max(1, math.ceil(min(_until(job, now, ahead, opens_at), LONGEST).total_seconds()))
+
+
+def _until(job: Job, now: datetime, ahead: int, opens_at: datetime | None) -> timedelta:
+    if job.cancel_requested_at is not None and job.cancel_refused is None:
+        return _SOON  # a look was called for
+    if job.status is Status.WAITING:
+        in_line = _FIRST_IN_LINE + _EACH_AHEAD * ahead
+        return max(in_line, opens_at - now) if opens_at is not None else in_line
+    if job.status in (Status.FETCHING, Status.PENDING_DOWNLOAD):
+        due = [output.due_at for output in job.outputs if not output.is_settled]
+        # Where no download is under way, the guard's look sends the message.
+        return min((_from(moment, now) for moment in due), default=_from(job.due_at, now))
+    return _from(job.due_at, now)
+
+
+def _from(due_at: datetime | None, now: datetime) -> timedelta:
+    """Until what is due then can be seen; what is overdue is under way."""
+    return _SOON if due_at is None or due_at <= now else due_at - now + _A_LOOK

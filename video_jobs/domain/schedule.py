@@ -1,0 +1,181 @@
+"""How long to wait before looking, or trying, again."""
+
+from __future__ import annotations
+
+import math
+import random
+from datetime import datetime, timedelta
+
+from video_jobs.domain.estimate import Forecast
+from video_jobs.domain.job import Job
+from video_jobs.domain.transitions import overdue_from
+
+FIRST_POLL = timedelta(seconds=3)
+AFTER_SUBMIT = FIRST_POLL
+UNDECIDED_AGAIN = timedelta(seconds=30)
+"""When a backend that could not say what it has is asked again."""
+
+SEARCH_ON = timedelta(seconds=2)
+"""Until a long list is read on."""
+
+_PATIENCE = timedelta(seconds=110)
+"""How long a chain's message may be overdue: longer than the paid call takes, and so that with the sweeper's minute a job
+that a crash stopped goes on within three."""
+
+_MOST_PATIENCE = timedelta(minutes=30)
+_GUARD_MARGIN = timedelta(seconds=5)
+BACKLOG_AGAIN = timedelta(seconds=30)
+"""Until an overdue download is looked at again, while messages before its own wait to be taken."""
+
+# Seconds, all of them.
+_GROWTH = 0.15  # for each second that has passed
+_SLOWEST_POLL = 20.0
+_CLOSELY = 2.0  # while others wait for the slot
+_WORTH_A_LOOK = 0.35  # by which an end may be seen later, to save one look
+_QUICK_FAILURE = 10.0  # after which a look tells of one
+_SLOWEST_BEFORE = 60.0  # any end that is known of
+_PAST_ALL = 5.0  # when it takes longer than any that is known of; growing
+_CLOSEST = 1.0
+_QUEUE_LAG = 1.5  # by which a message is seen later than asked for: whole seconds, and pauses of the host
+_RARELY, _MOST_RARELY = 300.0, 1800.0  # a job that its backend may not have any more
+_SEARCH_AGAIN, _SEARCH_RARELY = 30.0, 900.0  # a list that could not be read
+_SEARCH_SOON = 10.0  # after a paid call whose answer was lost: what it made may be listed by then
+_JITTER = 0.2
+_LONGEST_HINT = 300.0  # a backend that says "in a day" must not make us miss the end
+_FIRST_FETCH_AGAIN = 5.0
+_SLOWEST_FETCH = 300.0
+_LONGEST_STOP = 1800.0
+_SUSPECT_AGAIN = timedelta(seconds=30)
+_AFTER_EXPIRY = timedelta(seconds=2)
+# The example of Standard Webhooks: each after the attempt before, three days and four hours in all.
+_NOTIFY_AGAIN = (5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
+_BUSY = 5.0
+_NOTIFY_JITTER = 0.1  # never earlier: receivers that go by the standard count on the pauses
+_LONGEST_NOTIFY_HINT = 86_400
+
+
+def is_overdue(due_at: datetime, repairs: int, now: datetime) -> bool:
+    """Whether a chain's next message is overdue for so long that it must be lost.
+
+    From the second repair on that helped nothing, the next one comes later each time.
+    """
+    return now >= due_at + min(_PATIENCE * 2.0 ** min(max(repairs - 1, 0), 10), _MOST_PATIENCE)
+
+
+def poll_delay(job: Job, hint: float | None, now: datetime, *, others_wait: bool = False) -> timedelta:
+    """Until the next poll: as is likely to find the job generated, with jitter, and no sooner than the backend asks for.
+
+    Where nothing is known of jobs like this one, a few seconds growing to 20; while others wait for its slot,
+    it is looked at closely. The jitter keeps jobs that were submitted together from looking together for ever.
+    """
+    if job.is_in_doubt(now) or job.is_past_guess(now):
+        since = job.not_found_since or job.expires_at or now
+        rarely = min(max((now - since).total_seconds() / 4, _RARELY), _MOST_RARELY)
+        return _not_past_expiry(job, _no_sooner_than(hint, _jittered(rarely)), now)
+    # Never negative, though another machine's clock may be ahead of ours.
+    passed = max((now - (job.submitted_at or job.submitting_since or now)).total_seconds(), 0.0)
+    if job.forecast is not None and job.submitted_at is not None:
+        seconds = _until_likely(job.forecast, passed)
+    else:
+        seconds = min(_growing(passed), _CLOSELY) if others_wait else _growing(passed)
+    return _not_past_expiry(job, _no_sooner_than(hint, _jittered(seconds)), now)
+
+
+def search_delay(job: Job, now: datetime) -> timedelta:
+    """Until the backend's list is asked again for a job whose submission got no answer: less and less often."""
+    waited = (now - (job.outcome_lost_at or job.submitting_since or now)).total_seconds()
+    if waited < _SEARCH_SOON:
+        return timedelta(seconds=_SEARCH_SOON - waited)
+    return timedelta(seconds=min(max(waited / 6, _SEARCH_AGAIN), _SEARCH_RARELY))
+
+
+def after_submit(forecast: Forecast | None) -> timedelta:
+    """Until the first look at a job that is about to be submitted: early, for one that fails at once."""
+    if forecast is None:
+        return AFTER_SUBMIT
+    return max(timedelta(seconds=min(forecast.quantiles[0] / 2, _QUICK_FAILURE)), AFTER_SUBMIT)
+
+
+def stopping_delay(job: Job, now: datetime) -> timedelta:
+    """Until a job that is being deleted is tried again at a backend that does not let go of it."""
+    waited = now - (job.deleted_at or now)
+    return timedelta(seconds=min(max(waited.total_seconds() / 2, 5.0), _LONGEST_STOP))
+
+
+def guard_delay(job: Job, now: datetime) -> timedelta:
+    """Until the guard polls again, once the videos are being fetched: when the first download may count as lost."""
+    overdue = [overdue_from(output) or now for output in job.outputs if not output.is_settled]
+    first = min(overdue, default=now)
+    return _not_past_expiry(job, max(first - now, timedelta()) + _GUARD_MARGIN, now)
+
+
+def too_large_delay(job: Job, now: datetime) -> timedelta:
+    """Until a video is asked for again that is larger than the operator allows: they may raise it."""
+    return _not_past_expiry(job, _jittered(_MOST_RARELY), now)
+
+
+def fetch_delay(job: Job, attempts: int, hint: float | None, now: datetime) -> timedelta:
+    """Until the next download after `attempts` failed ones; the last one comes just after the expiry."""
+    slowest = _MOST_RARELY if job.is_past_guess(now) else _SLOWEST_FETCH
+    backed_off = _jittered(min(_FIRST_FETCH_AGAIN * 2.0 ** min(attempts - 1, 10), slowest))
+    return _not_past_expiry(job, _no_sooner_than(hint, backed_off), now)
+
+
+def suspect_delay(job: Job, now: datetime) -> timedelta:
+    """Until complete bytes that are no video are asked for once more: soon, since it must be before the expiry,
+    and not at once, since the file may still be growing."""
+    left = job.time_left(now)
+    return _SUSPECT_AGAIN if left is None else min(_SUSPECT_AGAIN, left / 2)
+
+
+def notify_delay(attempts: int, hint: float | None) -> timedelta | None:
+    """Until a webhook is tried again after `attempts` failed tries; None: it is given up."""
+    if attempts > len(_NOTIFY_AGAIN):
+        return None
+    pause = _NOTIFY_AGAIN[attempts - 1] * random.uniform(1, 1 + _NOTIFY_JITTER)
+    return timedelta(seconds=max(pause, min(hint or 0, _LONGEST_NOTIFY_HINT)))
+
+
+def busy_delay() -> timedelta:
+    """Until a receiver has its turn while others are being told, or waited for."""
+    return _jittered(_BUSY)
+
+
+def _no_sooner_than(hint: float | None, delay: timedelta) -> timedelta:
+    """What a server asks for bounds our own delay from below and never takes its place: many ask for nothing."""
+    return max(delay, timedelta(seconds=min(hint or 0.0, _LONGEST_HINT)))
+
+
+def _growing(passed: float) -> float:
+    return min(FIRST_POLL.total_seconds() + _GROWTH * passed, _SLOWEST_POLL)
+
+
+def _until_likely(forecast: Forecast, passed: float) -> float:
+    """Seconds until the next look at a job of which others of its kind tell when it is likely to end.
+
+    Keller's rule for inspections (Management Science 21, 1974): looking costs something, and so does each second
+    for which an end is not seen; the sum is least where the time between two looks goes with the inverse square
+    root of the chance that it ends in the next second. Where the chance changes on the way, so does the pace.
+    """
+    at, step = passed, 1.0  # of which each pace takes its part
+    for stretch in forecast.stretches():
+        if stretch.ends <= at:
+            continue
+        slowest = _SLOWEST_BEFORE if stretch.begins < forecast.quantiles[0] else _SLOWEST_POLL
+        pace = min(math.sqrt(2 * _WORTH_A_LOOK / stretch.hazard), slowest)
+        if at + pace * step <= stretch.ends:
+            break
+        step -= (stretch.ends - at) / pace
+        at = stretch.ends
+    else:  # none took as long: less and less often, and never less often than where nothing is known
+        pace = min(_PAST_ALL + _GROWTH * (at - forecast.longest), _SLOWEST_POLL)
+    return max(at + pace * step - passed - _QUEUE_LAG, _CLOSEST)
+
+
+def _jittered(seconds: float) -> timedelta:
+    return timedelta(seconds=seconds * random.uniform(1 - _JITTER, 1 + _JITTER))
+
+
+def _not_past_expiry(job: Job, delay: timedelta, now: datetime) -> timedelta:
+    left = job.time_left(now)
+    return min(delay, left + _AFTER_EXPIRY) if left else delay

@@ -1,0 +1,45 @@
+"""The chain of poll messages, and what is done when it breaks."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from video_jobs.domain.errors import TransitionRefused
+from video_jobs.domain.job import Job
+
+
+def next_turn(job: Job, now: datetime, turn: int, due_at: datetime) -> Job:
+    """The chain goes on with the message `turn`, which is already in the queue."""
+    if job.is_over:
+        raise TransitionRefused(f"{job.id} is {job.status}, and that is final")
+    if job.turn >= turn:
+        raise TransitionRefused(f"{job.id} is at turn {job.turn} already")
+    return job.evolve(now, turn=turn, due_at=due_at, repairs=0, trouble=None)
+
+
+def repaired(job: Job, now: datetime) -> Job:
+    """The chain seemed broken: a message with the row's turn is about to be sent."""
+    if job.is_over:
+        raise TransitionRefused(f"{job.id} is {job.status}, and that is final")
+    return job.evolve(now, repairs=job.repairs + 1, due_at=now).noting(now, "repaired")
+
+
+def poisoned(job: Job, now: datetime, problem: str) -> Job:
+    """A message of the job failed too often and was taken out of its queue."""
+    if job.is_over:
+        raise TransitionRefused(f"{job.id} is {job.status}, and that is final")
+    return job.evolve(now, reason=problem).noting(now, "poisoned", problem)
+
+
+def troubled(job: Job, now: datetime, trouble: str) -> Job:
+    """A function broke down over the job; its message comes again."""
+    if job.is_over:
+        raise TransitionRefused(f"{job.id} is {job.status}, and that is final")
+    return job.evolve(now, trouble=trouble)
+
+
+def alarmed(job: Job, now: datetime, alarm: str) -> Job:
+    """Say, once, that a video is about to be lost."""
+    if job.is_terminal or job.alarm is not None:
+        raise TransitionRefused(f"{job.id} needs no alarm")
+    return job.evolve(now, alarm=alarm).noting(now, "alarm", alarm)

@@ -1,0 +1,68 @@
+"""What a client wants done with a job: saved here, carried out by the code that polls."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from video_jobs.domain.errors import TransitionRefused
+from video_jobs.domain.job import Job, Status
+from video_jobs.domain.transitions.shared import ended, require
+
+_STOPPABLE = (Status.SUBMITTING, Status.QUEUED, Status.RUNNING)
+
+
+def request_cancel(job: Job, now: datetime) -> Job:
+    """Nothing was asked for yet: cancelled. Generated or ended: too late, unchanged. Else an intent."""
+    if job.status is Status.WAITING:
+        return ended(job.evolve(now, cancel_requested_at=now), now, Status.CANCELLED)
+    wanted = job.cancel_requested_at is not None and job.cancel_refused is None
+    if job.status not in _STOPPABLE or wanted:
+        return job
+    return job.evolve(now, cancel_requested_at=now, cancel_refused=None).noting(now, "cancel_requested")
+
+
+def cancel_refused(job: Job, now: datetime, reason: str) -> Job:
+    """The backend goes on with it; asked again only if the client asks again."""
+    require(job, Status.QUEUED, Status.RUNNING)
+    return job.evolve(now, cancel_refused=reason).noting(now, "cancel_refused", reason)
+
+
+def cancelled(job: Job, now: datetime) -> Job:
+    """The backend has stopped it, and has nothing of it any more.
+
+    Another poll may have seen it generated meanwhile: then no download begins any more, and one that is under way may
+    still bring the video. The job ends with the last of them.
+    """
+    if job.status is Status.CANCELLED or (job.backend_job_gone and not job.is_terminal):
+        return job
+    require(job, Status.QUEUED, Status.RUNNING, Status.FETCHING, Status.PENDING_DOWNLOAD)
+    if job.status in (Status.QUEUED, Status.RUNNING):
+        return ended(job, now, Status.CANCELLED)
+    return job.evolve(now, backend_job_gone=True)
+
+
+def request_delete(job: Job, now: datetime) -> Job:
+    """A tombstone, from any status. What runs is stopped, and what is stored goes, by and by."""
+    if job.deleted_at is not None:
+        return job
+    if job.status is Status.WAITING:
+        job = ended(job, now, Status.CANCELLED)
+    return job.evolve(now, deleted_at=now, due_at=now).noting(now, "deleted")
+
+
+def backend_job_gone(job: Job, now: datetime) -> Job:
+    """While deleting: there is nothing at the backend any more."""
+    if job.backend_job_gone:
+        return job
+    if job.deleted_at is None:
+        raise TransitionRefused(f"{job.id} is not being deleted")
+    if job.status in (Status.QUEUED, Status.RUNNING):
+        job = ended(job, now, Status.CANCELLED)
+    return job.evolve(now, backend_job_gone=True)
+
+
+def retried(job: Job, now: datetime, retry: str) -> Job:
+    """Name the job that tries this one again."""
+    if job.retried_as is not None:
+        return job
+    return job.evolve(now, retried_as=retry).noting(now, "retried", retry)

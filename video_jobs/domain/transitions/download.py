@@ -1,0 +1,155 @@
+"""From generated to stored: each output on its own, and the job when the last one is settled."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from video_jobs.domain.errors import TransitionRefused
+from video_jobs.domain.job import Job, JobError, Output, Status, StoredVideo, Suspect
+from video_jobs.domain.transitions.shared import ended, expired, require
+
+MOST_OUTPUTS = 10
+"""Videos of one job that are fetched; more than any model makes, and few enough for one row."""
+
+_MOST_SUSPECTS = 4  # kinds of bytes, which a server with several ways to a video may send by turns
+_LONGEST_PROBLEM = 500  # characters; with all outputs it has to fit into one property
+
+DOWNLOAD_OVERDUE = timedelta(minutes=2)
+"""How long an output's fetch message may be due without a byte: then it is sent again, since the one before may be
+hidden for ten minutes, with the host that died over it."""
+
+PROGRESS_EVERY = timedelta(minutes=1)
+"""How often a download that lasts notes that bytes still come."""
+
+
+def output_stored(job: Job, now: datetime, which: Output, video: StoredVideo, thumbnail: str | None) -> Job:
+    """One output lies in storage; with the last one the job ends.
+
+    `which`, here and below, is the output as it was read: the transition is for it and for no other.
+    """
+    output = _open_output(job, which)
+    kept = replace(output, stored=video, thumbnail=thumbnail, turn=output.turn + 1, due_at=None, problem=None)
+    job = _with_output(job, now, kept).noting(now, "stored", f"video {output.index}, {video.length} bytes")
+    return _settle(job, now)
+
+
+def output_delayed(
+    job: Job,
+    now: datetime,
+    which: Output,
+    problem: str,
+    *,
+    turn: int,
+    due_at: datetime,
+    began_at: datetime | None = None,
+    suspect_sha256: str | None = None,
+    request_id: str | None = None,
+    missing: bool = False,
+) -> Job:
+    """One output could not be fetched; the message `turn`, visible from `due_at`, tries again.
+
+    Args:
+        began_at: when the backend was asked for it; None where it was not.
+        missing: the backend answered 404 or 410.
+    """
+    output = _open_output(job, which)
+    if output.turn >= turn:
+        raise TransitionRefused(f"{job.id}/{output.index} is at turn {output.turn} already")
+    delayed = replace(
+        output,
+        turn=turn,
+        due_at=due_at,
+        attempts=output.attempts + 1,
+        problem=problem[:_LONGEST_PROBLEM],
+        suspects=_counted(output.suspects, suspect_sha256),
+        began_at=began_at or output.began_at,
+        missing_since=(output.missing_since or now) if missing else None,
+    )
+    job = _with_output(job, now, delayed).evolve(now, status=Status.PENDING_DOWNLOAD, reason=problem)
+    return job.noting(now, "download_failed", f"video {output.index}: {problem}", request_id)
+
+
+def _counted(suspects: tuple[Suspect, ...], sha256: str | None) -> tuple[Suspect, ...]:
+    if sha256 is None:
+        return suspects
+    times = next((known.times for known in suspects if known.sha256 == sha256), 0)
+    others = tuple(known for known in suspects if known.sha256 != sha256)
+    return (*others, Suspect(sha256, times + 1))[-_MOST_SUSPECTS:]
+
+
+def output_lost(job: Job, now: datetime, which: Output, problem: str) -> Job:
+    """The backend's time for one output is over and it was not to be had."""
+    output = _open_output(job, which)
+    lost = replace(output, lost=True, turn=output.turn + 1, due_at=None, problem=problem[:_LONGEST_PROBLEM])
+    job = _with_output(job, now, lost).noting(now, "lost", f"video {output.index}: {problem}")
+    return _settle(job, now)
+
+
+def output_progressed(job: Job, now: datetime, which: Output) -> Job:
+    """Bytes of one output are coming."""
+    return _with_output(job, now, replace(_open_output(job, which), progress_at=now))
+
+
+def overdue_from(output: Output) -> datetime | None:
+    """When an open output's download counts as lost unless bytes come until then; None: now."""
+    if output.due_at is None:
+        return None
+    return max(output.due_at, output.progress_at or output.due_at) + DOWNLOAD_OVERDUE
+
+
+def fetch_again(job: Job, now: datetime, *, all_open: bool = False) -> Job:
+    """Make each output whose download seems lost, or each that is open, due now: its message is sent again.
+
+    With the same turn. A host with more to do than it can may run the first one yet; were its turn over, each would be
+    dropped for the next, and none would ever download.
+    """
+    require(job, Status.FETCHING, Status.PENDING_DOWNLOAD)
+
+    def is_wanted(output: Output) -> bool:
+        overdue = overdue_from(output)
+        return not output.is_settled and (all_open or overdue is None or now >= overdue)
+
+    outputs = tuple(replace(output, due_at=now) if is_wanted(output) else output for output in job.outputs)
+    return job if outputs == job.outputs else job.evolve(now, outputs=outputs).noting(now, "fetch_again")
+
+
+def _open_output(job: Job, which: Output) -> Output:
+    require(job, Status.FETCHING, Status.PENDING_DOWNLOAD)
+    if job.deleted_at is not None:
+        raise TransitionRefused(f"{job.id} is being deleted")
+    output = job.output(which.index)
+    if output is None or output.generation_id != which.generation_id:
+        raise TransitionRefused(f"{job.id} has no output {which.index} named {which.generation_id}")
+    if output.is_settled:
+        raise TransitionRefused(f"{job.id}/{which.index} is settled")
+    return output
+
+
+def _with_output(job: Job, now: datetime, output: Output) -> Job:
+    outputs = tuple(output if old.index == output.index else old for old in job.outputs)
+    return job.evolve(now, outputs=outputs)
+
+
+def _settle(job: Job, now: datetime) -> Job:
+    """End the job if its last output is settled."""
+    if not all(output.is_settled for output in job.outputs):
+        return job
+    lost = [output for output in job.outputs if output.lost]
+    if lost and job.backend_job_gone:
+        return ended(job, now, Status.CANCELLED)  # at somebody's request
+    if lost:
+        return expired(job, now, f"Video {lost[0].index} could not be fetched in time: {lost[0].problem}")
+    unverified = [o.index for o in job.outputs if o.stored is not None and not o.stored.verified]
+    if unverified:
+        message = (
+            f"The video API delivered something that is no well-formed MP4, again and again the same "
+            f"(video {', '.join(map(str, unverified))}). It is stored all the same."
+        )
+        return ended(job, now, Status.FAILED, JobError(code="unverified_video", message=message))
+    tails = [o for o in job.outputs if o.stored is not None and o.stored.trailing_bytes]
+    if tails:
+        said = ", ".join(f"video {o.index}: {o.stored.trailing_bytes}" for o in tails if o.stored)
+        notice = f"There are bytes behind the end of the MP4, which players pass over ({said})."
+        job = job.evolve(now, notice=f"{job.notice} {notice}" if job.notice else notice)
+    return ended(job, now, Status.SUCCEEDED)

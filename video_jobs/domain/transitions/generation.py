@@ -1,0 +1,167 @@
+"""While the backend generates: what looks at it tell."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from video_jobs.domain.backend_job import BackendJob, BackendState
+from video_jobs.domain.errors import TransitionRefused
+from video_jobs.domain.job import (
+    LOST_JOB_GRACE,
+    MISSING_PAST_GUESS,
+    Job,
+    JobError,
+    ListSearch,
+    Output,
+    Status,
+)
+from video_jobs.domain.refusal_kinds import is_moderation
+from video_jobs.domain.transitions.download import MOST_OUTPUTS
+from video_jobs.domain.transitions.shared import by_our_clock, ended, expecting, expired, require, with_expiry
+
+NO_OUTPUT_GRACE = timedelta(minutes=5)
+"""How long a backend may say 'succeeded' without naming an output."""
+
+
+def looked(job: Job, now: datetime, backend_job: BackendJob, retention: timedelta | None = None) -> Job:
+    """Apply what a poll of the backend told, if the job is still the one that was polled.
+
+    `retention`: for how long the backend keeps what is done, where it never says; an expiry that is our guess counts
+    from the completion.
+    """
+    require(job, Status.QUEUED, Status.RUNNING)
+    if job.backend_job_id != backend_job.id:
+        raise TransitionRefused(f"{job.id} is no longer the backend job {backend_job.id}")
+    no_output_since = job.no_output_since or now
+    unknown = backend_job.state is BackendState.UNKNOWN
+    job = job.evolve(
+        now,
+        backend_status=backend_job.status,
+        backend_request_id=backend_job.request_id or job.backend_request_id,
+        looked_at=now,
+        not_found_since=None,
+        unknown_since=(job.unknown_since or now) if unknown else None,
+        no_output_since=None,
+        list_search=None,
+        reason=None,
+    )
+    job = with_expiry(job, now, backend_job)
+    job = expecting(job, now, backend_job.progress)
+    match backend_job.state:
+        case BackendState.SUCCEEDED if backend_job.generation_ids:
+            return _generated(_kept_from_completion(job, now, backend_job, retention), now, backend_job)
+        case BackendState.SUCCEEDED:
+            return _without_output(job, now, no_output_since)
+        case BackendState.FAILED:
+            return ended(job, now, Status.FAILED, _generation_error(job, backend_job))
+        case BackendState.CANCELLED:
+            return ended(job, now, Status.CANCELLED)
+        case BackendState.EXPIRED:
+            return expired(job, now, f"It says that the job is '{backend_job.status}'.")
+    if job.told_expires_at is not None and job.expired_by(now):
+        return expired(job, now, "The video API did not finish it before its time was over.")
+    if backend_job.state is BackendState.RUNNING and job.status is not Status.RUNNING:
+        return job.evolve(now, status=Status.RUNNING).noting(now, "running", None, backend_job.request_id)
+    return job
+
+
+def look_failed(job: Job, now: datetime, reason: str, request_id: str | None = None) -> Job:
+    """A look that told nothing of the job."""
+    require(job, Status.QUEUED, Status.RUNNING)
+    if job.expired_by(now):
+        return expired(job, now, reason)
+    return job.evolve(now, reason=reason).noting(now, "look_failed", reason, request_id)
+
+
+def not_found(
+    job: Job,
+    now: datetime,
+    listed: bool | None,
+    *,
+    is_gone: bool = False,
+    list_search: ListSearch | None = None,
+) -> Job:
+    """The backend says that it does not know the job.
+
+    Args:
+        listed: whether its own list disagrees; None where it was not asked, or could not tell: a backend that
+            answers 404 to everything proves nothing.
+        is_gone: it says 410, which is proof by itself.
+        list_search: how far its list has been read, where that goes on at the next poll.
+    """
+    require(job, Status.QUEUED, Status.RUNNING)
+    missing = is_missing_too_long(job, now)
+    proven = is_gone or (listed is False and missing)
+    forgotten = missing and listed is None and job.is_past_guess(now, by=MISSING_PAST_GUESS)
+    if job.expired_by(now) or forgotten or (proven and job.is_past_guess(now)):
+        return _given_up(job, now, "The video API has deleted the job.")
+    if proven:
+        return _given_up(job, now, None)
+    since = None if listed else job.not_found_since or now
+    reason = "The video API does not know the job right now."
+    return job.evolve(now, not_found_since=since, list_search=list_search, reason=reason).noting(
+        now, "not_found", reason
+    )
+
+
+def is_missing_too_long(job: Job, now: datetime) -> bool:
+    """Whether the backend has not known the job for so long that its list is worth a call."""
+    return job.not_found_since is not None and now - job.not_found_since >= LOST_JOB_GRACE
+
+
+def _given_up(job: Job, now: datetime, expired_why: str | None) -> Job:
+    if job.cancel_requested_at is not None and job.cancel_refused is None:
+        # It was asked to forget the job, and its answer got lost.
+        return ended(job, now, Status.CANCELLED)
+    if expired_why is not None:
+        return expired(job, now, expired_why)
+    message = f"The video API does not have its job {job.backend_job_id} any more. It may have restarted and forgotten it."
+    return ended(job, now, Status.FAILED, JobError(code="backend_lost_job", message=message))
+
+
+def _kept_from_completion(
+    job: Job, now: datetime, backend_job: BackendJob, retention: timedelta | None
+) -> Job:
+    if job.told_expires_at is not None or retention is None:
+        return job
+    told = backend_job.finished_at
+    finished_at = now if told is None else min(by_our_clock(told, backend_job.told_at, now), now)
+    return replace(job, expires_at=max(finished_at + retention, job.expires_at or finished_at))
+
+
+def _generated(job: Job, now: datetime, backend_job: BackendJob) -> Job:
+    asked, given = job.request.variants, len(backend_job.generation_ids)
+    notice = f"The video API generated {given} of the {asked} videos asked for." if given < asked else None
+    if given > MOST_OUTPUTS:
+        notice = f"The video API generated {given} videos. The first {MOST_OUTPUTS} are fetched."
+    named = backend_job.generation_ids[:MOST_OUTPUTS]
+    outputs = tuple(Output(index, name, due_at=now) for index, name in enumerate(named))
+    job = job.evolve(
+        now, status=Status.FETCHING, outputs=outputs, progress=100, expected_at=None, notice=notice
+    )
+    return job.noting(now, "generated", notice, backend_job.request_id)
+
+
+def _without_output(job: Job, now: datetime, since: datetime) -> Job:
+    if job.expired_by(now):
+        return expired(job, now, "It said that it was done, and named no video until its time was over.")
+    if now - since < NO_OUTPUT_GRACE:
+        reason = "The video API says that it is done and names no video yet."
+        job = job.evolve(now, status=Status.RUNNING, no_output_since=since, reason=reason)
+        return job.noting(now, "no_output_yet", reason)
+    message = "The video API says that it succeeded, but generated no video."
+    return ended(job, now, Status.FAILED, JobError(code="no_output", message=message))
+
+
+def _generation_error(job: Job, backend_job: BackendJob) -> JobError:
+    code, message = backend_job.failure_code or "", backend_job.failure_message
+    moderated = is_moderation(code, message, job.request.prompt)
+    words = "The video API refused the content" if moderated else "The video API failed to generate the video"
+    return JobError(
+        code="moderation_blocked" if moderated else "generation_failed",
+        message=f"{words}: {message or code or 'it gave no reason'}",
+        backend_code=code or None,
+        backend_message=message,
+        backend_request_id=backend_job.request_id,
+    )

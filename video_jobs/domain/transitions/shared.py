@@ -1,0 +1,87 @@
+"""What the transitions share."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from video_jobs.domain.backend_job import BackendJob
+from video_jobs.domain.errors import TransitionRefused
+from video_jobs.domain.job import Job, JobError, Status
+
+_CLOCKS_APART = timedelta(minutes=1)  # less than that is transit, and the whole seconds of a Date
+_LONGEST_KEPT = timedelta(days=400)
+
+
+def require(job: Job, *statuses: Status) -> None:
+    if job.status not in statuses:
+        raise TransitionRefused(f"{job.id} is {job.status}, not {' or '.join(statuses)}")
+
+
+def require_attempt(job: Job, attempt: str) -> None:
+    require(job, Status.SUBMITTING)
+    if job.attempt != attempt:
+        raise TransitionRefused(f"{job.id} is in another attempt by now")
+
+
+def refuse_terminal(job: Job) -> None:
+    if job.is_terminal:
+        raise TransitionRefused(f"{job.id} is {job.status}, and that is final")
+
+
+def expecting(job: Job, now: datetime, told: int | None) -> Job:
+    """How far the job is, and when its videos may be expected: by what the video API told of its progress, and
+    by how long others of its kind took. Progress never falls, whatever anybody says.
+    """
+    began, forecast = job.submitted_at, job.forecast
+    if began is None or forecast is None:
+        return replace(job, progress=_risen(job.progress, told))
+    passed = (now - began).total_seconds()
+    expected = forecast.expected(passed)
+    return replace(
+        job,
+        progress=_risen(job.progress, forecast.progress(passed) if told is None else told),
+        expected_at=None if expected is None else began + timedelta(seconds=expected),
+    )
+
+
+def by_our_clock(moment: datetime, told_at: datetime | None, now: datetime) -> datetime:
+    """A time that a backend told, corrected by how wrong its clock is, where it says what it shows."""
+    if told_at is None or abs(told_at - now) < _CLOCKS_APART:
+        return moment
+    return moment - (told_at - now)
+
+
+def with_expiry(job: Job, now: datetime, told: BackendJob) -> Job:
+    """Keep when the backend deletes the job, if it tells. The correction by its clock is made once for each value:
+    made anew at each poll, it would make the end come never."""
+    if told.expires_at is None or told.expires_at == job.told_expires_at:
+        return job
+    if told.created_at is not None and told.expires_at <= told.created_at:
+        return job  # nonsense
+    told_at = told.told_at
+    if told_at is None and told.created_at is not None and job.submitting_since is not None:
+        # Without its clock, the moment at which it says that it made the job shows how wrong that is.
+        told_at = now + (told.created_at - job.submitting_since)
+    expires_at = min(by_our_clock(told.expires_at, told_at, now), now + _LONGEST_KEPT)
+    return replace(job, expires_at=expires_at, told_expires_at=told.expires_at)
+
+
+def _risen(before: int | None, now: int | None) -> int | None:
+    known = [value for value in (before, now) if value is not None]
+    return min(max(known), 100) if known else None
+
+
+def ended(job: Job, now: datetime, status: Status, error: JobError | None = None) -> Job:
+    """The one way to an end."""
+    refuse_terminal(job)
+    job = job.evolve(
+        now, status=status, finished_at=now, error=error, reason=None, alarm=None, expected_at=None
+    )
+    said, request_id = (error.message, error.backend_request_id) if error else (None, None)
+    return job.noting(now, status.value, said, request_id)
+
+
+def expired(job: Job, now: datetime, why: str) -> Job:
+    message = f"The video API keeps a job only for a while. {why}"
+    return ended(job, now, Status.EXPIRED, JobError(code="expired", message=message))

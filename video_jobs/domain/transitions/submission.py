@@ -1,0 +1,164 @@
+"""From accepted to taken by the backend."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from video_jobs.domain.backend_job import BackendJob
+from video_jobs.domain.errors import TransitionRefused
+from video_jobs.domain.estimate import Forecast
+from video_jobs.domain.job import BackendRef, Job, JobError, ListSearch, Status
+from video_jobs.domain.transitions.shared import (
+    by_our_clock,
+    ended,
+    expecting,
+    require,
+    require_attempt,
+    with_expiry,
+)
+
+
+def waits(job: Job, now: datetime, reason: str | None, search: ListSearch | None = None) -> Job:
+    """waiting → waiting, and why. `search`: how far the backend's list has been read for the job before it."""
+    require(job, Status.WAITING)
+    if job.list_search != search:
+        job = job.evolve(now, list_search=search)
+    if job.reason == reason:
+        return job
+    return job.evolve(now, reason=reason).noting(now, "waits", reason)
+
+
+def stands_in_line(job: Job, now: datetime, reason: str, turn: int) -> Job:
+    """waiting → waiting, without a message of its own: whoever frees a slot calls the first in line.
+
+    `turn` is the one that was read: with a higher one the job has been called meanwhile.
+    """
+    job = waits(job, now, reason)
+    return replace(job, due_at=None) if job.turn == turn else job
+
+
+def begin_submit(
+    job: Job, now: datetime, attempt: str, backend: BackendRef, forecast: Forecast | None = None
+) -> Job:
+    """waiting → submitting: to be stored before the paid call is made.
+
+    Who gets this stored under its own `attempt` has the right to make the call, once. Found stored already,
+    it was a save whose reply was lost. `backend` is as the settings name it now: nothing was made at the
+    old address, and an operator may have mended it since. `forecast`: how long such jobs have taken lately.
+    """
+    if job.status is Status.SUBMITTING and job.attempt == attempt:
+        return job
+    require(job, Status.WAITING)
+    begun = job.evolve(
+        now,
+        status=Status.SUBMITTING,
+        backend=backend,
+        attempt=attempt,
+        submitting_since=now,
+        outcome_lost_at=None,
+        list_search=None,
+        forecast=forecast,
+        reason=None,
+    )
+    return begun.noting(now, "submitting")
+
+
+def put_back(
+    job: Job,
+    now: datetime,
+    attempt: str,
+    reason: str,
+    request_id: str | None = None,
+    *,
+    refused: bool = False,
+) -> Job:
+    """submitting → waiting: there is proof that this attempt created nothing. Who wanted it stopped has that."""
+    if job.status is Status.WAITING and job.attempt == attempt:
+        return job
+    if job.status is Status.CANCELLED and job.attempt == attempt:
+        return job
+    require_attempt(job, attempt)
+    if job.cancel_requested_at is not None or job.deleted_at is not None:
+        return ended(job, now, Status.CANCELLED)
+    refused_at = now if refused else job.refused_at
+    back = job.evolve(now, status=Status.WAITING, submitting_since=None, reason=reason, refused_at=refused_at)
+    return back.noting(now, "waits", reason, request_id)
+
+
+def submission_failed(job: Job, now: datetime, attempt: str, error: JobError) -> Job:
+    """submitting → failed: refused, or never to be known."""
+    if job.status is Status.FAILED and job.attempt == attempt:
+        return job
+    require_attempt(job, attempt)
+    return failed(job, now, error)
+
+
+def note_unknown_outcome(
+    job: Job, now: datetime, attempt: str, reason: str, request_id: str | None = None
+) -> Job:
+    """Say why the job stays `submitting`: whoever made the call holds no answer any more."""
+    require_attempt(job, attempt)
+    if job.reason == reason and job.outcome_lost_at is not None:
+        return job
+    lost = job.evolve(now, reason=reason, outcome_lost_at=job.outcome_lost_at or now)
+    return lost.noting(now, "outcome_unknown", reason, request_id)
+
+
+def searched(job: Job, now: datetime, attempt: str, search: ListSearch | None, reason: str | None) -> Job:
+    """The backend's list was read, and did not tell yet; None: it is read from its beginning the next time."""
+    require_attempt(job, attempt)
+    job = job.evolve(now, list_search=search)
+    if reason is None or job.reason == reason:
+        return job
+    return job.evolve(now, reason=reason).noting(now, "list_unreadable", reason)
+
+
+def submitted(
+    job: Job, now: datetime, backend_job: BackendJob, retention: timedelta, what: str = "submitted"
+) -> Job:
+    """Keep the backend's id. No status refuses it: an id that is lost is a video that is lost.
+
+    `what` the history calls it: submitted, or adopted.
+    """
+    if job.backend_job_id == backend_job.id:
+        return job
+    if job.backend_job_id is not None:
+        raise TransitionRefused(f"{job.id} already has the backend job {job.backend_job_id}")
+    created_at = job.submitting_since or now
+    if backend_job.created_at is not None:
+        created_at = min(by_our_clock(backend_job.created_at, backend_job.told_at, now), now)
+    known = job.evolve(
+        now,
+        backend_job_id=backend_job.id,
+        backend_status=backend_job.status,
+        backend_request_id=backend_job.request_id,
+        submitted_at=now,
+        expires_at=created_at + retention,
+        told_expires_at=None,
+        outcome_lost_at=None,
+        list_search=None,
+        reason=None,
+    ).noting(now, what, backend_job.id, backend_job.request_id)
+    known = with_expiry(known, now, backend_job)
+    if job.status in (Status.WAITING, Status.SUBMITTING):
+        return expecting(known.evolve(now, status=Status.QUEUED), now, backend_job.progress)
+    return known
+
+
+def nothing_to_adopt(job: Job, now: datetime, error: JobError) -> Job:
+    """waiting → failed: what it was to take up, or to begin with, is not there."""
+    require(job, Status.WAITING)
+    return failed(job, now, error)
+
+
+def adopted(job: Job, now: datetime, backend: BackendRef, found: BackendJob, retention: timedelta) -> Job:
+    """waiting → queued with what the backend has already; a submission in flight is not overruled."""
+    if job.backend_job_id == found.id:
+        return job
+    require(job, Status.WAITING)
+    return submitted(replace(job, backend=backend), now, found, retention, what="adopted")
+
+
+def failed(job: Job, now: datetime, error: JobError) -> Job:
+    return ended(replace(job, list_search=None), now, Status.FAILED, error)

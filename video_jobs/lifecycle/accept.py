@@ -1,0 +1,94 @@
+"""How a job comes into being, whoever asked for it: in the order that makes each crash harmless."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from dataclasses import replace
+from datetime import timedelta
+from functools import partial
+
+from video_jobs.domain.errors import ReelkeepError, TooManyJobs, TransitionRefused
+from video_jobs.domain.job import Job
+from video_jobs.domain.queue_messages import PollMessage
+from video_jobs.domain.schedule import FIRST_POLL
+from video_jobs.lifecycle import owner_quota as places
+from video_jobs.lifecycle.dispatch import start
+from video_jobs.lifecycle.poll_chain import send_next
+from video_jobs.lifecycle.update import log_events
+from video_jobs.ports import IdempotencyEntry, LiveJob, StoredJob
+from video_jobs.services import Services
+
+log = logging.getLogger("reelkeep.submit")
+
+_AT_ONCE = timedelta()
+
+
+def accept(
+    services: Services, job: Job, entry: IdempotencyEntry | None, image: bytes | None = None
+) -> StoredJob | IdempotencyEntry:
+    """Store a new job, or give the entry of whoever came first with the same key, and leave nothing behind.
+
+    A crash leaves a live row without a job, which is swept, or a job without a message, which is set going.
+    Raises TooManyJobs, and StorageUnavailable while there is no job yet.
+    """
+    at_once = services.owner_limits.at_once
+    job = replace(job, due_at=job.created_at + FIRST_POLL, holds_place=at_once is not None)
+    try:
+        stored = _store(services, job.noting(job.created_at, "accepted"), entry, image)
+    except TooManyJobs:
+        earlier = services.jobs.find_entry(job.owner, entry.key_hash) if entry is not None else None
+        if earlier is None or entry is None or earlier.etag == entry.etag:
+            raise
+        return earlier  # it took the last place just now
+    if isinstance(stored, StoredJob):
+        log_events(None, stored.job)
+    return stored
+
+
+def _store(
+    services: Services, job: Job, entry: IdempotencyEntry | None, image: bytes | None
+) -> StoredJob | IdempotencyEntry:
+    allowance = places.allow(services, job)
+    live = LiveJob.of(job)
+    services.live_jobs.add(live)
+    if job.request.input_image is not None and image is not None:
+        services.blobs.put_input(job.owner, job.id, job.request.input_image, image)
+    try:
+        stored = places.insert(services, job, entry, allowance)
+    except TooManyJobs:
+        _take_back(services, job, live)
+        raise
+    if isinstance(stored, IdempotencyEntry):
+        _take_back(services, job, live)
+    return stored
+
+
+def _take_back(services: Services, job: Job, live: LiveJob) -> None:
+    if job.request.input_image is not None:
+        services.blobs.delete_input(job.owner, job.id)
+    services.live_jobs.remove(live)
+
+
+def begin(services: Services, stored: StoredJob) -> Job:
+    """The first look at what can be done with it: it is submitted, or stands in line. A message is sent only once it has a
+    slot; until then the sweeper finds what a crash leaves.
+
+    One with an image is left to its chain: the request holds the image, in several forms, and many requests come at once.
+    Raises nothing: the job is accepted, and an error now would make the client send it again.
+    """
+    job = stored.job
+    first = PollMessage(owner=job.owner, job_id=job.id, turn=job.turn)
+    try:
+        if job.request.input_image is not None and job.retry_of is None:
+            services.messages.send_poll(first, _AT_ONCE)
+            return job
+        return start(services, stored, partial(send_next, services, first))
+    except (ReelkeepError, ValueError) as error:
+        if not isinstance(error, TransitionRefused):
+            log.error("%s is accepted, but: %s", job.id, error)
+            with contextlib.suppress(ReelkeepError):  # else the sweeper finds it
+                services.messages.send_poll(first, FIRST_POLL)
+    with contextlib.suppress(ReelkeepError, ValueError):
+        return services.jobs.get(job.owner, job.id).job  # its poll chain was faster, or it got so far
+    return job

@@ -1,0 +1,237 @@
+"""Who goes ahead to a backend, and who waits in line: the gate's rules carried out on its row.
+
+Who waits is marked in its live row, so the line is in order of arrival and costs what is alive. Who changes
+the gate calls those for whom there is room then, in the same write, and wakes them with a message. Whatever a
+crash leaves half done, those who wait look by themselves every two minutes, and the sweeper takes back slots.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime, timedelta
+from functools import partial
+from itertools import islice
+
+from video_jobs.domain import gate as gates
+from video_jobs.domain import transitions
+from video_jobs.domain.errors import Conflict, JobNotFound, TransitionRefused
+from video_jobs.domain.gate import Gate, GateLimits, Why
+from video_jobs.domain.job import Job, Status
+from video_jobs.domain.queue_messages import PollMessage
+from video_jobs.lifecycle.update import update
+from video_jobs.ports import LiveJob, StoredGate, StoredJob
+from video_jobs.services import Services
+
+log = logging.getLogger("reelkeep.gate")
+
+_MOST_TRIES = 100  # each lost race is somebody else's progress
+_MOST_CALLED = 50  # at once
+_AT_ONCE = timedelta()
+_NEEDS_A_SLOT = frozenset({Status.SUBMITTING, Status.QUEUED, Status.RUNNING})
+
+Change = Callable[[Gate], Gate]
+
+
+def enter(services: Services, job: Job) -> bool:
+    """Whether a waiting job may go ahead now. If not, it stands in line and will be called."""
+    if _begin(services, job):
+        return True
+    services.live_jobs.add(LiveJob.of(job, waiting=True))
+    call_next(services, job.backend.name, caller=job.id)
+    return _begin(services, job)
+
+
+def entered(services: Services, job: Job) -> None:
+    """It is stored as submitting: it stands in line no more."""
+    services.live_jobs.add(LiveJob.of(job))
+
+
+def leave(services: Services, job: Job) -> None:
+    """Give the job's slot back and call the next in line. May be repeated."""
+    stored = services.gates.get(job.backend.name)
+    if stored.gate.slot(job.id) is not None or stored.gate.contended:
+        call_next(services, job.backend.name, partial(gates.leave, job_id=job.id), stored=stored)
+
+
+def leave_unless_running(services: Services, job: Job) -> None:
+    """For whoever entered and then found that the job had moved on."""
+    if job.status is Status.WAITING:
+        # Another look of it may be about to go ahead in this very slot. If there is none, this one does.
+        _send(services, job, _AT_ONCE)
+    elif job.status not in _NEEDS_A_SLOT:
+        leave(services, job)
+
+
+def close(
+    services: Services, job: Job, *, went: Job, why: Why, reason: str, retry_after: float | None
+) -> None:
+    """The backend took nothing: nobody goes ahead for a while, and the job, if it waits, is in line again.
+
+    `went` is the job as it was when it went ahead: a slot in which it has gone ahead once more is left alone.
+    """
+    now = services.clock()
+
+    def closed(gate: Gate) -> Gate:
+        slot = gate.slot(job.id)
+        again = slot and slot.begun_at and went.submitting_since and slot.begun_at > went.submitting_since
+        if job.status not in _NEEDS_A_SLOT and not again:
+            gate = gates.leave(gate, job.id)
+        # Whether others wait or not, it may be in line itself now.
+        return replace(gates.close(gate, now, why, reason, retry_after, job.id), contended=True)
+
+    if job.status is Status.WAITING:
+        services.live_jobs.add(LiveJob.of(job, waiting=True))
+    gate = call_next(services, job.backend.name, closed)
+    if gate.closure is not None:
+        log.warning("the gate to '%s' is closed until %s: %s", gate.backend, gate.closure.until, reason)
+
+
+def reopen(services: Services, job: Job) -> None:
+    """The backend took, or judged, a job: if its gate was closed and this was the probe, it is open again."""
+    stored = services.gates.get(job.backend.name)
+    if stored.gate.slot(job.id) in gates.probes(stored.gate):
+        log.info("the gate to '%s' is open again", stored.gate.backend)
+        call_next(
+            services,
+            job.backend.name,
+            partial(gates.taken, now=services.clock(), job_id=job.id),
+            stored=stored,
+        )
+
+
+def why_closed(services: Services, gate: Gate, job: Job) -> str | None:
+    """Why nobody is let in before this job, in words; None where the gate is open.
+
+    What the backend said to another job is another owner's, where there are several.
+    """
+    anothers = gate.closure is not None and gate.closure.job_id != job.id
+    return gate.reason_in_our_words() if anothers and services.has_several_owners else gate.reason()
+
+
+def others_wait(services: Services, job: Job) -> bool:
+    """Whether somebody needs the slot that the job holds. Costs nothing where slots are not counted."""
+    if services.backends.gate_limits(job.backend.name).running is None:
+        return False
+    return services.gates.get(job.backend.name).gate.contended
+
+
+def call_next(
+    services: Services,
+    backend: str,
+    change: Change = lambda gate: gate,
+    *,
+    caller: str | None = None,
+    stored: StoredGate | None = None,
+) -> Gate:
+    """Change the gate, call those for whom there is room then, and wake them.
+
+    Args:
+        caller: a job that is in the middle of a look and waits: it is not woken when its turn has come.
+        stored: the gate, if it was just read.
+    """
+    limits = services.backends.gate_limits(backend)
+    for _ in range(_MOST_TRIES):
+        stored = stored or services.gates.get(backend)
+        now = services.clock()
+        gate = change(stored.gate)
+        free = gates.room(gate, limits, now, most=_MOST_CALLED)
+        # Two more than there is room for, to know who is left and who goes before whom: each costs a read.
+        line = _line(services, stored.gate, gate, now)
+        in_line = list(islice(line, free + 2)) if gate.contended or caller else []
+        if (last := gates.goes_last(gate)) is not None:
+            in_line.sort(key=lambda waiting: waiting.job.id == last)
+        called, rest = in_line[:free], in_line[free:]
+        for waiting in called:
+            gate = _called(gate, limits, now, waiting.job)
+        gate = replace(gate, contended=bool(rest))
+        if gate != stored.gate:
+            try:
+                services.gates.save(stored, gate)
+            except Conflict:
+                stored = None
+                continue
+        for waiting in called:
+            if waiting.job.id != caller:
+                _wake(services, waiting, _AT_ONCE)
+        opens_at = gates.opens_at(gate, limits, now) if rest else None
+        if opens_at is not None:
+            delay = max(opens_at - now, _AT_ONCE)
+            if rest[0].job.id == caller:
+                _send(services, rest[0].job, delay)  # with the turn that its look is about to save
+            elif gate != stored.gate:
+                _wake(services, rest[0], delay)
+        return gate
+    raise Conflict(f"The gate to '{backend}' was changed by somebody else {_MOST_TRIES} times in a row")
+
+
+def _begin(services: Services, job: Job) -> bool:
+    limits = services.backends.gate_limits(job.backend.name)
+    for _ in range(_MOST_TRIES):
+        stored = services.gates.get(job.backend.name)
+        gate = stored.gate
+        if _is_open_to_all(gate, limits):
+            return True
+        if gate.contended and gate.slot(job.id) is None:
+            return False
+        begun = gates.begin(gate, limits, services.clock(), job)
+        if begun is None:
+            return False
+        try:
+            services.gates.save(stored, begun)
+        except Conflict:
+            continue
+        return True
+    raise Conflict(f"The gate to '{job.backend.name}' was changed by somebody else again and again")
+
+
+def _is_open_to_all(gate: Gate, limits: GateLimits) -> bool:
+    return limits.none and gate.closure is None and gate.paused_since is None
+
+
+def _called(gate: Gate, limits: GateLimits, now: datetime, job: Job) -> Gate:
+    return gate if _is_open_to_all(gate, limits) else gates.call(gate, now, job.id, job.owner)
+
+
+def _line(services: Services, before: Gate, gate: Gate, now: datetime) -> Iterator[StoredJob]:
+    """Those that wait and have no slot, in order of arrival, as their own rows say.
+
+    Who was called and did not come, and loses the slot by this change, is out of line until it looks by itself:
+    called again at once, it would keep the slot from the others for ever.
+    """
+    absent = {slot.job_id for slot in gates.unclaimed(before, now)}
+    most = _MOST_CALLED + len(gate.slots) + len(absent) + 1
+    for live in services.live_jobs.line(gate.backend, most):
+        if gate.slot(live.job_id) is not None:
+            continue
+        try:
+            stored = services.jobs.get(live.owner, live.job_id)
+        except JobNotFound:
+            continue  # being accepted right now, or left by a crash: the sweeper's
+        except ValueError:
+            log.error("%s can't be read, and is passed over in the line", live.job_id)
+            continue
+        if stored.job.status is Status.WAITING and live.job_id not in absent:
+            yield stored
+        else:
+            services.live_jobs.add(replace(live, waiting=False))
+
+
+def _wake(services: Services, waiting: StoredJob, delay: timedelta) -> None:
+    """Go on with its chain sooner: the message that is under way may be minutes off.
+
+    As with every turn, the message first and then the row: a look that is going on right now is refused its own
+    next turn, and can't carry the chain past this message.
+    """
+    turn, now = _send(services, waiting.job, delay), services.clock()
+    woken = partial(transitions.next_turn, now=now, turn=turn, due_at=now + delay)
+    with suppress(TransitionRefused, JobNotFound):  # it was faster
+        update(services.jobs, waiting, woken)
+
+
+def _send(services: Services, job: Job, delay: timedelta) -> int:
+    turn = job.turn + 1
+    services.messages.send_poll(PollMessage(owner=job.owner, job_id=job.id, turn=turn), delay)
+    return turn

@@ -1,0 +1,145 @@
+"""A waiting job goes ahead: it takes up what the backend has already, or waits in line, or is submitted."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from dataclasses import replace
+from datetime import timedelta
+from functools import partial
+
+from video_jobs.domain import transitions
+from video_jobs.domain.errors import InputMissing, JobNotFound, StorageUnavailable, TransitionRefused
+from video_jobs.domain.job import Job, JobError
+from video_jobs.domain.schedule import AFTER_SUBMIT, SEARCH_ON, UNDECIDED_AGAIN, after_submit
+from video_jobs.lifecycle import admission
+from video_jobs.lifecycle.adoption import adopt
+from video_jobs.lifecycle.finalize import finish
+from video_jobs.lifecycle.learning import forecast
+from video_jobs.lifecycle.paid_call import make_paid_call, new_attempt, save_attempt
+from video_jobs.lifecycle.poll_chain import SendNext
+from video_jobs.lifecycle.reuse import Existing, NothingToAdopt, Undecided, salvage
+from video_jobs.lifecycle.update import update
+from video_jobs.ports import Claim, StoredJob
+from video_jobs.services import Services
+
+_IN_LINE = "It waits for a free place at the video API."
+_AFTER_OTHERS = "It is submitted after others that bring an image, which are submitted a few at a time."
+_IMAGES_AGAIN = timedelta(seconds=3)
+
+MOST_IMAGES = 2
+"""Jobs with an image that one process submits at once: each holds the image and the request that is made of it."""
+
+_images = threading.BoundedSemaphore(MOST_IMAGES)
+
+
+def start(services: Services, stored: StoredJob, send_next: SendNext) -> Job:
+    """One look at a waiting job. A crash anywhere leaves a job that the next look finds where it is.
+
+    Raises TransitionRefused when the job has moved on.
+    """
+    job, now = stored.job, services.clock()
+    _tell_the_one_before(services, job)
+    try:
+        existing = salvage(services, job)
+    except Undecided as undecided:
+        admission.leave(services, job)  # it may have one from before a crash
+        turn = send_next(UNDECIDED_AGAIN if undecided.rest is None else SEARCH_ON)
+        reason, rest = str(undecided), undecided.rest
+        return update(services.jobs, stored, lambda job: transitions.waits(turn(job), now, reason, rest)).job
+    except NothingToAdopt as nothing:
+        return _refuse(services, stored, "backend_job_not_found", str(nothing))
+    if existing is not None:
+        return _take_up(services, stored, existing, send_next)
+    if job.request.input_image is None:
+        return _go_ahead(services, stored, send_next)
+    if not _images.acquire(blocking=False):
+        turn = send_next(_IMAGES_AGAIN)
+        return update(services.jobs, stored, lambda job: transitions.waits(turn(job), now, _AFTER_OTHERS)).job
+    try:
+        return _go_ahead(services, stored, send_next)
+    finally:
+        _images.release()
+
+
+def _go_ahead(services: Services, stored: StoredJob, send_next: SendNext) -> Job:
+    job, now = stored.job, services.clock()
+    # Read before anything is taken or saved: an image that can't be read must neither hold a slot nor look
+    # like a call that was made.
+    try:
+        image = services.blobs.get_input(job.owner, job.id) if job.request.input_image else None
+    except InputMissing as missing:
+        return _refuse(services, stored, "input_image_missing", str(missing))
+    if not admission.enter(services, job):
+        reason = admission.why_closed(services, services.gates.get(job.backend.name).gate, job) or _IN_LINE
+        stands = partial(transitions.stands_in_line, now=now, reason=reason, turn=job.turn)
+        return update(services.jobs, stored, stands).job
+    if job.turn > 0:  # it may have stood in line; from here on the sweeper looks after it
+        admission.entered(services, job)
+    return _submit(services, stored, image, send_next)
+
+
+def _submit(services: Services, stored: StoredJob, image: bytes | None, send_next: SendNext) -> Job:
+    job, now, attempt = stored.job, services.clock(), new_attempt()
+    backend = services.backends.current(job.backend)
+    known = forecast(services, replace(job, backend=backend))
+    turn = send_next(after_submit(known))
+
+    def begin(job: Job) -> Job:
+        if job.attempt != attempt:
+            job = turn(job)
+        return transitions.begin_submit(job, now, attempt, backend, known)
+
+    try:
+        stored = save_attempt(services, stored, attempt, begin)
+    except TransitionRefused:
+        admission.leave_unless_running(services, services.jobs.get(job.owner, job.id).job)
+        raise
+    return make_paid_call(services, stored, image)
+
+
+def _take_up(services: Services, stored: StoredJob, existing: Existing, send_next: SendNext) -> Job:
+    """Claim what the backend has, then keep its id: no call is paid for."""
+    job, now, backend = stored.job, services.clock(), existing.backend
+    claimant = replace(job, backend=backend)
+    if not adopt(services, claimant, existing.backend_job.id, existing.held_by):
+        if job.adopts is not None:
+            why = f"The video API has no job {job.adopts}, or has deleted it."
+            return _refuse(services, stored, "backend_job_not_found", why)
+        raise TransitionRefused(f"Another job has taken {existing.backend_job.id} up")
+    turn, retention = send_next(AFTER_SUBMIT), services.backends.retention(backend)
+
+    def taken(job: Job) -> Job:
+        if job.backend_job_id == existing.backend_job.id:
+            return job
+        return transitions.adopted(turn(job), now, backend, existing.backend_job, retention)
+
+    try:
+        saved = update(services.jobs, stored, taken).job
+    except TransitionRefused:
+        current = services.jobs.get(job.owner, job.id).job
+        if current.backend_job_id != existing.backend_job.id and not current.is_terminal:
+            # Another look of it has submitted it: what was found is for whoever looks for it.
+            services.claims.release(Claim(backend.base_url, existing.backend_job.id, job.owner, job.id))
+        raise
+    with contextlib.suppress(StorageUnavailable):
+        admission.entered(services, saved)
+        admission.leave(services, saved)
+    return saved
+
+
+def _refuse(services: Services, stored: StoredJob, code: str, why: str) -> Job:
+    error = JobError(code=code, message=why)
+    refused = partial(transitions.nothing_to_adopt, now=services.clock(), error=error)
+    job = update(services.jobs, stored, refused).job
+    finish(services, job)
+    return job
+
+
+def _tell_the_one_before(services: Services, job: Job) -> None:
+    """A retry is named in the job that it tries again, whatever a crash kept from being written."""
+    if job.retry_of is None:
+        return
+    with contextlib.suppress(JobNotFound):
+        before = services.jobs.get(job.owner, job.retry_of)
+        update(services.jobs, before, partial(transitions.retried, now=services.clock(), retry=job.id))

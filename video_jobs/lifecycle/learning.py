@@ -1,0 +1,74 @@
+"""Learning how long jobs take, and telling it to the next one. Neither may fail a job, or hold one up for long."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timedelta
+
+from video_jobs.domain.backend_job import BackendJob
+from video_jobs.domain.errors import Conflict, StorageUnavailable
+from video_jobs.domain.estimate import Forecast, Kind
+from video_jobs.domain.job import Job
+from video_jobs.services import Services
+
+log = logging.getLogger("reelkeep.estimates")
+
+_MOST_TRIES = 3  # a sample that is lost to a race does no harm: whoever won it learned as much
+_LONGEST_UNWATCHED = timedelta(minutes=1)  # in which a job may have ended, for the middle of it to say when
+
+
+def forecast(services: Services, job: Job) -> Forecast | None:
+    """For a job that is about to be submitted. None where little is known, or storage doesn't tell."""
+    try:
+        return services.estimates.get(kind_of(job)).estimate.forecast()
+    except (StorageUnavailable, ValueError) as error:
+        log.warning("%s: how long it may take can't be read: %s", job.id, error)
+        return None
+
+
+def learn(services: Services, job: Job, seen: BackendJob, now: datetime) -> None:
+    """To be called once a job, by the look that saved it as generated.
+
+    Args:
+        job: as it was before that look.
+        seen: what the look told.
+        now: when it did.
+    """
+    duration = duration_of(job, seen, now)
+    if duration is None:
+        return
+    try:
+        for _ in range(_MOST_TRIES):
+            stored = services.estimates.get(kind_of(job))
+            learned = stored.estimate.with_one_more(duration)
+            if learned == stored.estimate:
+                return
+            try:
+                services.estimates.save(stored, learned)
+            except Conflict:
+                continue
+            return
+    except (StorageUnavailable, ValueError) as error:
+        log.warning("%s: how long it took can't be kept: %s", job.id, error)
+
+
+def kind_of(job: Job) -> Kind:
+    return Kind(job.backend.name, job.backend.model, job.request.size, job.request.seconds)
+
+
+def duration_of(job: Job, seen: BackendJob, now: datetime) -> float | None:
+    """Seconds for which the video API worked on a job, by its own clock where it tells; None where nothing does.
+
+    Ours knows that the job ended between two looks: the middle is a guess, and no other clock leads out of that.
+    """
+    if job.submitting_since is None or job.submitted_at is None:
+        return None  # made elsewhere, or for a job before this one
+    # From the last look that told something: others may have told nothing, or nobody may have looked.
+    shortest, longest = (job.looked_at or job.submitted_at) - job.submitted_at, now - job.submitting_since
+    if seen.created_at is not None and seen.finished_at is not None:
+        told = seen.finished_at - seen.created_at
+    elif longest - shortest <= _LONGEST_UNWATCHED:
+        told = (shortest + longest) / 2
+    else:
+        return None
+    return min(max(told, shortest), longest).total_seconds()

@@ -1,0 +1,104 @@
+"""An owner's quota carried out on its row: a place is taken in the transaction that stores the job, and given back
+when the job has ended. Nothing is read or written while no limit is set.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+
+from video_jobs.domain import quota as quotas
+from video_jobs.domain.errors import Conflict, JobNotFound, StorageUnavailable, TooManyJobs
+from video_jobs.domain.job import Job
+from video_jobs.ports import Allowance, IdempotencyEntry, StoredJob, StoredQuota
+from video_jobs.services import Services
+
+log = logging.getLogger("reelkeep.quota")
+
+_SOON, _SOONEST, _LATEST = (
+    30,
+    5,
+    600,
+)  # seconds after which to come again: not known, and at the least and most
+_MOST_TRIES = 200  # each lost race is another job of this owner that was accepted or has ended
+
+
+def allow(services: Services, job: Job) -> Allowance | None:
+    """One more job for its owner, to be stored with it; None where there are no limits. Raises TooManyJobs."""
+    if services.owner_limits.none:
+        return None
+    for _ in range(_MOST_TRIES):
+        stored, now = services.jobs.quota(job.owner), services.clock()
+        try:
+            return Allowance(stored, quotas.take(stored.quota, services.owner_limits, job.id, now))
+        except TooManyJobs as refused:
+            if refused.retry_after is not None:
+                raise
+            oldest = _oldest(services, stored)
+            if oldest is not None:
+                raise TooManyJobs(str(refused), retry_after=_likely_over_in(oldest, now)) from None
+    raise _contended()
+
+
+def insert(
+    services: Services, job: Job, entry: IdempotencyEntry | None, allowance: Allowance | None
+) -> StoredJob | IdempotencyEntry:
+    """Store the job and what it takes of its owner's quota, whoever else does so at the same time.
+
+    Raises TooManyJobs when others have taken the rest since the allowance was made.
+    """
+    for _ in range(_MOST_TRIES):
+        try:
+            return services.jobs.insert(job, entry, allowance)
+        except Conflict:
+            allowance = allow(services, job)
+    raise _contended()
+
+
+def give_back(services: Services, job: Job) -> None:
+    """The job has ended. May be repeated."""
+    if job.holds_place:
+        _give_back(services, job.owner, job.id)
+
+
+def _give_back(services: Services, owner: str, job_id: str) -> None:
+    for _ in range(_MOST_TRIES):
+        stored = services.jobs.quota(owner)
+        left = quotas.give_back(stored.quota, job_id)
+        if left == stored.quota:
+            return
+        try:
+            services.jobs.save_quota(stored, left)
+        except Conflict:
+            continue
+        return
+    raise _contended()
+
+
+def _oldest(services: Services, stored: StoredQuota) -> Job | None:
+    """The oldest job that holds a place: the likeliest to end next. None where it has ended or is gone (its row was
+    deleted by hand, or changed by a version that knew no places), and has now given its place back.
+    """
+    job_id = max(stored.quota.alive)  # ids are newest first
+    try:
+        job = services.jobs.get(stored.owner, job_id).job
+        if not job.is_over:
+            return job
+    except JobNotFound:
+        log.warning("%s is gone and held a place of its owner's; given back", job_id)
+    _give_back(services, stored.owner, job_id)
+    return None
+
+
+def _likely_over_in(job: Job, now: datetime) -> int:
+    """Seconds."""
+    if job.expected_at is None:
+        return _SOON
+    left = int((job.expected_at - now).total_seconds()) + 1
+    return min(max(left, _SOONEST), _LATEST)
+
+
+def _contended() -> StorageUnavailable:
+    return StorageUnavailable(
+        f"Others changed the owner's quota {_MOST_TRIES} times in a row. Send it again."
+    )

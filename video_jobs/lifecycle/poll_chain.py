@@ -1,0 +1,83 @@
+"""The chain of a job's poll messages: the next one is enqueued before the row is saved with its turn."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
+from datetime import timedelta
+from functools import partial
+
+from video_jobs.domain import transitions
+from video_jobs.domain.errors import StorageUnavailable
+from video_jobs.domain.job import Job
+from video_jobs.domain.queue_messages import FetchMessage, PollMessage
+from video_jobs.services import Services
+
+log = logging.getLogger("reelkeep.chain")
+
+Turn = Callable[[Job], Job]
+"""Writes the turn of a message that was sent into the job."""
+
+SendNext = Callable[[timedelta], Turn]
+"""Enqueues the chain's next message, so much later."""
+
+_AT_ONCE = timedelta()
+
+
+class Sent:
+    """Whether the next message of a chain is in its queue."""
+
+    def __init__(self) -> None:
+        self.next_one = False
+
+
+_sent: ContextVar[Sent | None] = ContextVar("sent", default=None)
+
+
+@contextlib.contextmanager
+def going_on_once_sent(what: str) -> Iterator[Sent]:
+    """A storage fault in here is raised only while the chain's next message is not sent; after that it is logged.
+
+    Raised, it would have the host deliver the same message again, which sends another next one: one job becomes
+    thousands of messages while reads and sends work and saves fail.
+    """
+    sent = Sent()
+    token = _sent.set(sent)
+    try:
+        yield sent
+    except StorageUnavailable as error:
+        if not sent.next_one:
+            raise
+        log.error("%s: %s Its next message is on its way.", what, error)
+    finally:
+        _sent.reset(token)
+
+
+def send_next(services: Services, message: PollMessage, delay: timedelta) -> Turn:
+    """The message after this one. One without a turn starts no chain: nothing is sent."""
+    if message.turn is None:
+        return lambda job: job
+    turn, now = message.turn + 1, services.clock()
+    services.messages.send_poll(message.model_copy(update={"turn": turn}), delay)
+    if (sent := _sent.get()) is not None:
+        sent.next_one = True
+    return partial(transitions.next_turn, now=now, turn=turn, due_at=now + delay)
+
+
+def look_now(services: Services, job: Job, delay: timedelta = _AT_ONCE) -> None:
+    """Hurry the chain: this message takes the place of the one that is under way, if any.
+
+    It is one ahead of the row, so that it is not dropped when a look that is under way saves the next turn.
+    """
+    message = PollMessage(owner=job.owner, job_id=job.id, turn=job.turn + 1)
+    services.messages.send_poll(message, delay)
+
+
+def fetch_now(services: Services, job: Job) -> None:
+    """A message for each output that is not settled, with the turn that the row has for it."""
+    for output in job.outputs:
+        if not output.is_settled:
+            message = FetchMessage(owner=job.owner, job_id=job.id, index=output.index, turn=output.turn)
+            services.messages.send_fetch(message, _AT_ONCE)

@@ -1,0 +1,83 @@
+"""Setting a job going again: at once when somebody asks, and by the sweeper when its chain seems broken."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from functools import partial
+
+from video_jobs.domain import transitions
+from video_jobs.domain.errors import ReelkeepError, TransitionRefused
+from video_jobs.domain.job import Job, Status
+from video_jobs.domain.schedule import is_overdue
+from video_jobs.lifecycle.finalize import finish
+from video_jobs.lifecycle.poll_chain import fetch_now, look_now
+from video_jobs.lifecycle.update import update
+from video_jobs.ports import LiveJob, StoredJob
+from video_jobs.services import Services
+
+_LONGEST_BACKLOG = timedelta(minutes=30)
+_FETCHING = (Status.FETCHING, Status.PENDING_DOWNLOAD)
+
+
+def is_broken(job: Job, now: datetime) -> bool:
+    """Whether the next message of the job's chain must be lost. One that stands in line has none."""
+    if job.status is Status.WAITING and job.due_at is None:
+        return False
+    return is_overdue(job.due_at or job.updated_at, job.repairs, now)
+
+
+def is_long_broken(job: Job, now: datetime) -> bool:
+    """Whether it is late for so long that no backlog explains it."""
+    return now - (job.due_at or job.updated_at) >= _LONGEST_BACKLOG
+
+
+def repair(services: Services, stored: StoredJob) -> Job:
+    """Write down that the chain was broken, then send its message: the other way round nothing would slow
+    down a repair that doesn't help.
+
+    Raises TransitionRefused when there is nothing left to do for the job.
+    """
+    job = update(services.jobs, stored, partial(transitions.repaired, now=services.clock())).job
+    look_now(services, job)
+    return job
+
+
+def hurry(services: Services, stored: StoredJob) -> Job:
+    """Do now what would be done later: look, and download what is not here yet."""
+    job = stored.job
+    if job.is_over:
+        finish(services, job)  # in case a crash kept the first time from its end
+        return job
+    if job.status in _FETCHING and job.deleted_at is None:
+        again = partial(transitions.fetch_again, now=services.clock(), all_open=True)
+        try:
+            job = update(services.jobs, stored, again).job
+        except TransitionRefused:  # it has ended, or moved on, since it was read
+            return services.jobs.get(job.owner, job.id).job
+        fetch_now(services, job)
+    look_now(services, job)
+    return job
+
+
+def bury(services: Services, stored: StoredJob) -> Job:
+    """Put a tombstone up. The live row first, so that the sweeper finds what a crash leaves."""
+    services.live_jobs.add(LiveJob.of(stored.job))
+    job = update(services.jobs, stored, partial(transitions.request_delete, now=services.clock())).job
+    services.live_jobs.add(LiveJob.of(job))  # whoever ended the job just now may have removed it
+    look_now(services, job)
+    return job
+
+
+@contextlib.contextmanager
+def noting_trouble(services: Services, owner: str, job_id: str) -> Iterator[None]:
+    """What breaks down in here is written into the job, if that can be, and goes on to the host."""
+    try:
+        yield
+    except Exception as error:
+        said = str(error) if isinstance(error, ReelkeepError) else type(error).__name__
+        note = partial(transitions.troubled, now=services.clock(), trouble=said)
+        with contextlib.suppress(ReelkeepError):
+            update(services.jobs, services.jobs.get(owner, job_id), note)
+        raise

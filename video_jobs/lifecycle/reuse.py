@@ -1,0 +1,155 @@
+"""What a waiting job can take up in place of a paid call: what it imports, or what the job before it left.
+
+A retry generates anew only what can't be had any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from video_jobs.domain.backend_job import BackendJob, BackendState
+from video_jobs.domain.errors import BackendError, Gone, JobNotFound, NotFound, Rejected, Unauthorised
+from video_jobs.domain.job import LOST_JOB_GRACE, BackendRef, Job, ListSearch, Status
+from video_jobs.lifecycle.adoption import search
+from video_jobs.lifecycle.list_reading import ListUnavailable, NoList
+from video_jobs.lifecycle.rescue import serves_video
+from video_jobs.services import Services
+
+_NOTHING_CAME = (BackendState.FAILED, BackendState.CANCELLED, BackendState.EXPIRED)
+
+
+class Undecided(Exception):
+    """The backend can't tell right now, or not all of it yet; ask again before anything is paid for.
+
+    `rest`: where its list is to be read on.
+    """
+
+    def __init__(self, message: str, rest: ListSearch | None = None) -> None:
+        super().__init__(message)
+        self.rest = rest
+
+
+class NothingToAdopt(Exception):
+    """What the job was to take up is not there."""
+
+
+@dataclass(frozen=True)
+class Existing:
+    """A backend's job that can be taken up."""
+
+    backend_job: BackendJob
+    backend: BackendRef
+    held_by: str | None  #: the job before, whose claim is handed over
+
+
+def salvage(services: Services, job: Job) -> Existing | None:
+    """What the job can take up; None where one has to be made.
+
+    Raises Undecided, and NothingToAdopt for a job that may not be submitted.
+    """
+    before = [*_jobs_before(services, job)]
+    family = {job.id, *(old.id for old in before)}
+    if job.adopts is not None:
+        existing = _unless_anothers(
+            services, family, job.backend, _look(services, job, job.adopts, patient=False)
+        )
+        if existing is None:
+            raise NothingToAdopt(f"The video API has no job {job.adopts}, or has deleted it.")
+        return existing
+    source = next((old for old in before if old.backend_job_id or _is_unconfirmed(old)), None)
+    if source is None:
+        return None
+    return _unless_anothers(services, family, source.backend, _what_is_left(services, job, source))
+
+
+def _unless_anothers(
+    services: Services, family: set[str], backend: BackendRef, found: BackendJob | None
+) -> Existing | None:
+    """What a job outside the family has is not for this one: that one will have its video."""
+    if found is None:
+        return None
+    claim = services.claims.find(backend.base_url, found.id)
+    if claim is not None and claim.job_id not in family:
+        return None
+    return Existing(found, backend, claim.job_id if claim else None)
+
+
+def _jobs_before(services: Services, job: Job) -> Iterator[Job]:
+    """The job that this one tries again, the one before that, and so on."""
+    while job.retry_of is not None:
+        try:
+            job = services.jobs.get(job.owner, job.retry_of).job
+        except JobNotFound:
+            return
+        yield job
+
+
+def _is_unconfirmed(job: Job) -> bool:
+    return job.error is not None and job.error.code == "submission_unconfirmed"
+
+
+def _what_is_left(services: Services, job: Job, before: Job) -> BackendJob | None:
+    patient = services.clock() < job.created_at + LOST_JOB_GRACE
+    if before.backend_job_id is None:
+        return _search(services, replace(before, list_search=job.list_search), patient=patient)
+    found = _look(services, before, before.backend_job_id, patient=patient and not _is_proven_gone(before))
+    if found is None or found.state in _NOTHING_CAME:
+        return None
+    if found.state is BackendState.SUCCEEDED:
+        return found if _can_be_fetched(services, before, found, patient=patient) else None
+    return None if found.expires_at is not None and found.expires_at <= services.clock() else found
+
+
+def _is_proven_gone(before: Job) -> bool:
+    """Whether the backend said so itself when the job before ended."""
+    if before.status is Status.EXPIRED:
+        return before.told_expires_at is not None
+    lost = before.error is not None and before.error.code in ("backend_lost_job", "generation_failed")
+    return lost or before.status is Status.CANCELLED
+
+
+def _search(services: Services, before: Job, *, patient: bool) -> BackendJob | None:
+    """For a job whose outcome was never known: it may be in the list by now."""
+    try:
+        listed = search(services, before)
+    except NoList as error:
+        if patient and not error.is_certain:
+            raise Undecided(f"The video API's list can't be read right now: {error}") from None
+        return None
+    except ListUnavailable as error:
+        raise Undecided(f"The video API's list can't be read right now: {error}") from None
+    if listed.found is None and listed.rest is not None:
+        raise Undecided(
+            "The video API's list is being read for what the job before this one left.", listed.rest
+        )
+    return listed.found
+
+
+def _look(services: Services, job: Job, backend_job_id: str, *, patient: bool) -> BackendJob | None:
+    """`patient`: a 404 may pass."""
+    try:
+        return services.backends.client(job.backend).get(backend_job_id)
+    except BackendError as error:
+        if isinstance(error, Gone) or (isinstance(error, NotFound) and not patient):
+            return None
+        raise Undecided(
+            f"The video API can't say right now what became of {backend_job_id}: {error}"
+        ) from None
+
+
+def _can_be_fetched(services: Services, job: Job, found: BackendJob, *, patient: bool) -> bool:
+    """Whether its bytes may still be had. Before its time is over, a refusal is no proof of loss; after that,
+    only handing them out is: some keep the record of a job for longer than its video. `patient`: a refusal may pass."""
+    if not found.generation_ids:
+        return False
+    expires_at = found.expires_at or job.expires_at
+    if expires_at is not None and services.clock() < expires_at:
+        return True
+    try:
+        return serves_video(services.backends.client(job.backend), found.id, found.generation_ids[0])
+    except BackendError as error:
+        refused = isinstance(error, NotFound | Rejected | Unauthorised)
+        if isinstance(error, Gone) or (refused and not patient):
+            return False
+        raise Undecided(f"The video API can't hand its video out right now: {error}") from None

@@ -1,0 +1,99 @@
+"""From what a client asks for to a job at the backend, whichever door it came through."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from video_jobs.domain.errors import IdempotencyKeyReused, JobNotFound, StorageUnavailable
+from video_jobs.domain.ids import made_at, new_job_id
+from video_jobs.domain.job import InputImage, Job
+from video_jobs.lifecycle.accept import accept, begin
+from video_jobs.lifecycle.idempotency import key_of
+from video_jobs.ports import IdempotencyEntry
+from video_jobs.services import Services
+
+
+@dataclass(frozen=True, kw_only=True)
+class Submission:
+    """A request that is well-formed; whether the model can do it is for the backend's limits to say.
+
+    None is the backend's default.
+    """
+
+    prompt: str
+    size: str | None = None  #: WIDTHxHEIGHT in pixels
+    seconds: int | None = None
+    variants: int | None = None
+    metadata: dict[str, str] = field(default_factory=dict)
+    backend: str | None = None  #: its name in the settings
+    webhook_url: str | None = field(default=None, repr=False)
+    image: InputImage | None = None
+    image_bytes: bytes | None = field(default=None, repr=False)
+    idempotency_key: str | None = None
+    fingerprint: str  #: sha256 of the whole request
+
+
+def submit_job(services: Services, owner: str, submission: Submission) -> Job:
+    """The new job, or the one that the idempotency key stands for.
+
+    Raises InvalidRequest, IdempotencyKeyReused, and StorageUnavailable while there is no job yet.
+    """
+    job = new_job(services, owner, submission)
+    entry = None
+    if submission.idempotency_key is not None:
+        key = key_of(submission.idempotency_key)
+        earlier = services.jobs.find_entry(owner, key)
+        if earlier is not None:
+            return _earlier_job(services, earlier, submission, job)
+        entry = IdempotencyEntry(owner, key, submission.fingerprint, job.id)
+    stored = accept(services, job, entry, submission.image_bytes)
+    if isinstance(stored, IdempotencyEntry):
+        return _earlier_job(services, stored, submission, job)
+    return begin(services, stored)
+
+
+def new_job(services: Services, owner: str, submission: Submission) -> Job:
+    """With the backend's defaults filled in; nothing is stored. Raises InvalidRequest."""
+    backend, limits = services.backends.choose(submission.backend)
+    request = limits.complete(
+        submission.prompt, submission.size, submission.seconds, submission.variants, submission.image
+    )
+    if submission.webhook_url is not None:
+        services.webhooks.check(submission.webhook_url)
+    now = services.clock()
+    return Job(
+        id=new_job_id(now),
+        owner=owner,
+        created_at=now,
+        updated_at=now,
+        request=request,
+        metadata=submission.metadata,
+        backend=backend,
+        webhook=services.webhooks.hook_for(submission.webhook_url),
+    )
+
+
+def job_of(services: Services, entry: IdempotencyEntry, asked: Job) -> Job | None:
+    """None where it has been deleted. A storage fault is no reason to have it sent again: there is a job."""
+    try:
+        job = services.jobs.get(entry.owner, entry.job_id).job
+    except JobNotFound:
+        return None
+    except StorageUnavailable:
+        made = made_at(entry.job_id)
+        return replace(asked, id=entry.job_id, created_at=made, updated_at=made)
+    return None if job.deleted_at is not None else job
+
+
+def _earlier_job(services: Services, entry: IdempotencyEntry, submission: Submission, asked: Job) -> Job:
+    if entry.request_hash != submission.fingerprint:
+        raise IdempotencyKeyReused(
+            "This Idempotency-Key came before with another request. Use a new key for a new request, and the "
+            "same body for the same key."
+        )
+    job = job_of(services, entry, asked)
+    if job is None:
+        raise IdempotencyKeyReused(
+            "The job that this Idempotency-Key stands for has been deleted. Use a new key for a new job."
+        )
+    return job

@@ -1,0 +1,64 @@
+"""The chain of messages by which a job's end is told: its first one, another for one that is lost, a new round."""
+
+from __future__ import annotations
+
+import contextlib
+from datetime import datetime, timedelta
+from functools import partial
+
+from video_jobs.domain import transitions
+from video_jobs.domain.errors import JobNotFound, TransitionRefused
+from video_jobs.domain.job import Job
+from video_jobs.domain.queue_messages import NotifyMessage
+from video_jobs.domain.schedule import is_overdue
+from video_jobs.domain.webhook import WebhookStatus
+from video_jobs.lifecycle.update import update
+from video_jobs.ports import LiveJob, StoredJob
+from video_jobs.services import Services
+
+_AT_ONCE = timedelta()
+
+
+def is_untold(job: Job) -> bool:
+    """Whether somebody has yet to be told that the job has ended: until then it stays among the live ones."""
+    return job.is_over and job.webhook is not None and job.webhook.status is WebhookStatus.PENDING
+
+
+def keep_telling(services: Services, job: Job) -> None:
+    """Send the first message, or one in place of one that is overdue. May be repeated; mostly does nothing.
+
+    The message goes first, then the row with its turn: a crash between the two leaves a message too many.
+    """
+    if not _needs_message(job, services.clock()):
+        return
+    with contextlib.suppress(JobNotFound, TransitionRefused):
+        stored = services.jobs.get(job.owner, job.id)
+        job, now = stored.job, services.clock()
+        if job.webhook is None or not _needs_message(job, now):
+            return
+        turn = job.webhook.turn + 1
+        services.messages.send_notify(NotifyMessage(owner=job.owner, job_id=job.id, turn=turn), _AT_ONCE)
+        update(services.jobs, stored, partial(transitions.notice_sent, now=now, turn=turn))
+
+
+def tell_again(services: Services, stored: StoredJob) -> Job:
+    """Begin a new round, at once. The live row first, so that the sweeper finds what a crash leaves.
+
+    Raises NothingToSend.
+    """
+    now = services.clock()
+    transitions.notice_again(stored.job, now)
+    services.live_jobs.add(LiveJob.of(stored.job))
+    job = update(services.jobs, stored, partial(transitions.notice_again, now=now)).job
+    services.live_jobs.add(LiveJob.of(job))  # whoever ended the round before may have removed it
+    assert job.webhook is not None
+    message = NotifyMessage(owner=job.owner, job_id=job.id, turn=job.webhook.turn)
+    services.messages.send_notify(message, _AT_ONCE)
+    return job
+
+
+def _needs_message(job: Job, now: datetime) -> bool:
+    hook = job.webhook
+    if hook is None or not is_untold(job):
+        return False
+    return hook.turn == 0 or is_overdue(hook.due_at or job.updated_at, hook.repairs, now)

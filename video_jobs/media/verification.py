@@ -1,0 +1,113 @@
+"""The bytes of a video, checked while they pass: what is short, wrong or no video is never committed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
+
+from video_jobs.domain.errors import NotAVideo, ReelkeepError, Unavailable
+from video_jobs.domain.job import StoredVideo, Suspect
+from video_jobs.media.body_kind import is_no_video
+from video_jobs.media.mp4 import InvalidMp4, Mp4Check, Mp4Facts
+from video_jobs.ports import ContentStream
+
+CHUNK = 4 << 20
+"""Bytes held, hashed and staged at once."""
+
+PIECE = 256 << 10
+"""Bytes after which a download is seen to go on."""
+
+_COMPLETE_TIMES = 2  # that the same bytes have to come, where the transfer tells that they are complete
+_UNMARKED_TIMES = 6  # where it does not: they may have been cut off at the same place
+
+
+class SuspectVideo(ReelkeepError):
+    """The bytes came, and can't be told to be a whole MP4."""
+
+    def __init__(self, sha256: str, why: str) -> None:
+        super().__init__(f"The video API delivered {why}.")
+        self.sha256 = sha256
+
+
+class VerifiedStream:
+    """Iterate over it once; `video` is known after the last chunk.
+
+    Args:
+        content: the body as it comes.
+        suspects: what came before and could not be told to be a whole video. The same bytes often enough are let
+            through: better kept than lost.
+        on_progress: called whenever more bytes have come.
+    """
+
+    def __init__(
+        self,
+        content: ContentStream,
+        suspects: Iterable[Suspect] = (),
+        on_progress: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._content = content
+        self._on_progress = on_progress
+        self._times = {known.sha256: known.times for known in suspects}
+        self.video: StoredVideo | None = None
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Raises NotAVideo, SuspectVideo, or Unavailable where bytes are missing."""
+        digest, length, check = hashlib.sha256(), 0, Mp4Check()
+        wrong: InvalidMp4 | None = None
+        for chunk in self._chunks():
+            length += len(chunk)
+            digest.update(chunk)
+            if wrong is None:
+                try:
+                    check.feed(chunk)
+                except InvalidMp4 as error:
+                    wrong = error
+            yield chunk
+        announced = self._content.length
+        if announced is not None and announced != length:
+            raise Unavailable(f"The download broke off after {length} of {announced} bytes.")
+        if length == 0:
+            raise NotAVideo("The video API sent an empty body in place of a video.")
+        facts, is_marked = Mp4Facts(), self._content.has_marked_end
+        if wrong is None:
+            try:
+                facts = check.finish()
+            except InvalidMp4 as error:
+                if not is_marked:
+                    raise Unavailable(
+                        f"The download broke off, it seems, after {length} bytes: {error}."
+                    ) from None
+                wrong = error
+        sha256 = digest.hexdigest()
+        if wrong is not None or (check.may_be_cut and not is_marked):
+            why = f"are no whole MP4: {wrong}" if wrong else "may be cut: nothing tells where they end"
+            if self._times.get(sha256, 0) + 1 < (_COMPLETE_TIMES if is_marked else _UNMARKED_TIMES):
+                raise SuspectVideo(sha256, f"{length} bytes that {why}")
+        self.video = StoredVideo(
+            length,
+            sha256,
+            wrong is None,
+            facts.width,
+            facts.height,
+            facts.duration_ms,
+            facts.trailing_bytes,
+        )
+
+    def _chunks(self) -> Iterator[bytes]:
+        held, is_first = bytearray(), True
+        for piece in self._content.chunks(PIECE):
+            if is_first:
+                _refuse_other(self._content, piece)
+                is_first = False
+            self._on_progress()
+            held += piece
+            if len(held) >= CHUNK:
+                yield bytes(held)
+                held.clear()
+        if held:
+            yield bytes(held)
+
+
+def _refuse_other(content: ContentStream, beginning: bytes) -> None:
+    if is_no_video(content.content_type, beginning):
+        raise NotAVideo(f"The video API sent {content.quotation(beginning)} in place of a video.")

@@ -1,0 +1,102 @@
+"""Numbers, times and waits out of what a server says: bounded, and None for what is none."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+LONGEST_HEADER = 200
+
+
+_EARLIEST = datetime(2020, 1, 1, tzinfo=UTC).timestamp()  # before this there was no video API
+
+
+_LATEST = 4e9
+
+
+_MILLISECONDS = _EARLIEST * 1000  # what is larger counts these
+
+
+_UNIT = re.compile(r" ?(?:s|sec|seconds?|px)$", re.IGNORECASE)
+
+
+def header_date(headers: Mapping[str, str]) -> datetime | None:
+    """The server's clock, as its `Date` tells it."""
+    date = _date(headers.get("date", "")[:LONGEST_HEADER])
+    return date if date is not None and date.timestamp() >= _EARLIEST else None
+
+
+def _date(text: str) -> datetime | None:
+    try:
+        date = parsedate_to_datetime(text)
+        return date.astimezone(UTC) if date.tzinfo else None
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+def wait_hint(headers: Mapping[str, str]) -> float | None:
+    """Seconds that the backend wants us to wait, never negative: the longest of what its headers say."""
+    hints = [
+        milliseconds / 1000
+        for name in ("openai-poll-after-ms", "retry-after-ms")
+        if (milliseconds := number(headers.get(name))) is not None
+    ]
+    text = headers.get("retry-after", "")[:LONGEST_HEADER]
+    seconds = number(text)
+    if seconds is not None:
+        hints.append(seconds)
+    elif text and (until := _date(text)) is not None:
+        hints.append((until - (header_date(headers) or datetime.now(UTC))).total_seconds())
+    return max(0.0, *hints) if hints else None
+
+
+def number(value: Any) -> float | None:
+    """A finite number out of a number or a string, or None."""
+    if isinstance(value, str):
+        value = value[:LONGEST_HEADER]
+    try:
+        result = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return result if abs(result) < 1e15 else None
+
+
+def moment(value: Any) -> datetime | None:
+    """A UTC datetime out of unix seconds or milliseconds or a time as ISO 8601 writes it, or None: zero, and what is
+    long before any video API, mean 'not set'."""
+    seconds = number(value)
+    if seconds is None and isinstance(value, str):
+        seconds = _iso_seconds(value)
+    if seconds is not None and seconds >= _MILLISECONDS:
+        seconds /= 1000
+    if seconds is None or not _EARLIEST <= seconds < _LATEST:
+        return None
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def _iso_seconds(text: str) -> float | None:
+    """A time without an offset is UTC's."""
+    try:
+        told = datetime.fromisoformat(text[:LONGEST_HEADER].strip())
+        return (told if told.tzinfo else told.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        return None
+
+
+def percent(value: Any) -> int | None:
+    """Out of 55, "55", "55%" or 0.55: what lies between 0 and 1 is a share."""
+    result = number(value.strip().removesuffix("%") if isinstance(value, str) else value)
+    if result is None or isinstance(value, bool):
+        return None
+    if 0 < result < 1 and not (isinstance(value, str) and "%" in value):
+        result *= 100
+    return int(min(max(result, 0), 100))
+
+
+def whole_number(value: Any) -> int | None:
+    """A count of pixels or seconds out of a number or a string such as "8.0" or "8s", or None: zero means 'not set'."""
+    result = number(_UNIT.sub("", value[:LONGEST_HEADER]) if isinstance(value, str) else value)
+    return int(result) if result is not None and result == int(result) and 0 < result < 1e9 else None

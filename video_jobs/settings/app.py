@@ -1,0 +1,295 @@
+"""The app's settings: read from the environment once, checked at start, never written anywhere.
+
+docs/operations.md has the table for people; `Settings.from_environment` is what it describes.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from pydantic import ValidationError
+
+from video_jobs.domain.errors import InvalidSettings
+from video_jobs.domain.quota import MOST_AT_ONCE, OwnerLimits
+from video_jobs.settings.api_keys import DoorKeys, read_door_keys
+from video_jobs.settings.backends import DEFAULT_SCOPE, BackendSettings
+from video_jobs.settings.providers import PROVIDERS
+from video_jobs.settings.sign_in import SignIn
+from video_jobs.settings.storage import StorageSettings, read_storage
+from video_jobs.settings.webhooks import WebhookSettings
+
+DEFAULT_MAX_BYTES = 4 << 30
+"""Of one video; a model that people can use makes a hundredth of that."""
+
+_LARGEST_MAX_BYTES = 190 << 30  # what a block blob holds in the blocks that we stage
+
+
+@dataclass(frozen=True)
+class Settings:
+    storage: StorageSettings
+    backends: tuple[BackendSettings, ...]  #: the first is the default
+    api_keys: Mapping[str, str] = field(repr=False)  #: backend name → key
+    create_deadline: float  #: seconds for the whole paid call
+    fetch_deadline: float  #: seconds for one download
+    retention: timedelta | None  #: how long ended jobs are kept; None: for ever
+    door_keys: DoorKeys  #: of the OpenAI door
+    sign_in: SignIn
+    owner_limits: OwnerLimits
+    webhooks: WebhookSettings
+    max_bytes: int = DEFAULT_MAX_BYTES  #: of one video
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Settings:
+        """Raises InvalidSettings with every problem at once."""
+        problems = _unresolved(environment)
+        storage = read_storage(environment, problems)
+        backends = read_backends(environment, problems)
+        api_keys = read_api_keys(environment, backends, problems)
+        create_deadline = _seconds(environment, "VIDEO_CREATE_DEADLINE_SECONDS", 90, 5, 200, problems)
+        fetch_deadline = _seconds(environment, "VIDEO_FETCH_DEADLINE_SECONDS", 480, 10, 500, problems)
+        days = _number(environment, "RETENTION_DAYS", 0, 0, 36500, problems, "days, or 0 for ever")
+        door_keys = read_door_keys(environment, problems)
+        sign_in = SignIn.from_environment(environment, problems)
+        owner_limits = _owner_limits(environment, problems)
+        webhooks = WebhookSettings.read(environment, problems)
+        max_bytes = _number(
+            environment, "VIDEO_MAX_BYTES", DEFAULT_MAX_BYTES, 1 << 20, _LARGEST_MAX_BYTES, problems, "bytes"
+        )
+        if problems or storage is None:
+            raise InvalidSettings(problems)
+        retention = timedelta(days=days) if days else None
+        return cls(
+            storage,
+            tuple(backends),
+            api_keys,
+            create_deadline,
+            fetch_deadline,
+            retention,
+            door_keys,
+            sign_in,
+            owner_limits,
+            webhooks,
+            int(max_bytes),
+        )
+
+    def backend(self, name: str) -> BackendSettings | None:
+        return next((backend for backend in self.backends if backend.name == name), None)
+
+
+_OURS = (
+    "AZURE_CLIENT_ID",
+    "AZURE_OPENAI_",
+    "AzureWebJobsStorage",
+    "OPENAI_",
+    "OPENROUTER_",
+    "OWNER_",
+    "RETENTION_",
+    "RUNWAY",
+    "SIGN_IN",
+    "VIDEO_",
+    "WEBHOOK_",
+)
+_REFERENCES = ("@Microsoft.KeyVault(", "@Microsoft.AppConfiguration(")
+
+
+def _unresolved(environment: Mapping[str, str]) -> list[str]:
+    """Settings that still hold the reference in place of what it refers to. Taken for a key, it would let in whoever
+    knows how references are written."""
+    return [
+        f"{name} is a reference that Azure could not resolve. Check what it names, and that the app's identity may read "
+        f"it (role Key Vault Secrets User)."
+        for name, value in sorted(environment.items())
+        if (name.startswith(_OURS) or f'"{name}"' in environment.get("VIDEO_BACKENDS", ""))
+        and any(reference.lower() in value.lower() for reference in _REFERENCES)
+    ]
+
+
+# --- backends ------------------------------------------------------------------------------------
+
+
+def read_backends(environment: Mapping[str, str], problems: list[str]) -> list[BackendSettings]:
+    found: list[BackendSettings] = []
+    named = [
+        name for name in ("AZURE_OPENAI_ENDPOINT", "VIDEO_BACKENDS") if environment.get(name, "").strip()
+    ]
+    if "AZURE_OPENAI_ENDPOINT" in named:
+        found += _single_backend(environment, problems)
+    if "VIDEO_BACKENDS" in named:
+        found += _listed_backends(environment["VIDEO_BACKENDS"], problems)
+    found += _providers(environment, found, problems)
+    if not named and not found:
+        problems.append(
+            "No video API is configured: set AZURE_OPENAI_ENDPOINT, AZURE_OPENAI_DEPLOYMENT and VIDEO_DIALECT "
+            "(and AZURE_OPENAI_API_KEY, unless an identity signs in), or VIDEO_BACKENDS, or a provider's key: "
+            f"{', '.join(provider.key_setting for provider in PROVIDERS)}."
+        )
+    names = [backend.name for backend in found]
+    problems += [
+        f"Two backends are named '{name}'. Give each its own name in VIDEO_BACKENDS."
+        for name in sorted({name for name in names if names.count(name) > 1})
+    ]
+    return found
+
+
+def read_api_keys(
+    environment: Mapping[str, str], backends: list[BackendSettings], problems: list[str]
+) -> dict[str, str]:
+    """Backend name → key, for those that take one; empty where the setting is missing."""
+    api_keys = {}
+    for backend in backends:
+        if backend.api_key_setting:
+            key = environment.get(backend.api_key_setting, "").strip()
+            if not key:
+                problems.append(
+                    f"The backend '{backend.name}' takes its key from {backend.api_key_setting}, which is "
+                    f"not set. Set it, or leave api_key_setting out to sign in with an identity."
+                )
+            elif not key.isprintable() or not key.isascii():
+                problems.append(
+                    f"{backend.api_key_setting} holds characters that no API key has. Copy it anew."
+                )
+            api_keys[backend.name] = key
+    return api_keys
+
+
+def _single_backend(environment: Mapping[str, str], problems: list[str]) -> list[BackendSettings]:
+    endpoint = environment["AZURE_OPENAI_ENDPOINT"].strip().rstrip("/")
+    dialect = environment.get("VIDEO_DIALECT", "").strip() or "azure-sora"
+    paths = {"azure-sora": "/openai/v1/video/generations", "openai-videos": "/openai/v1"}
+    if dialect not in paths:
+        problems.append("VIDEO_DIALECT: it must be 'azure-sora' or 'openai-videos'.")
+        return []
+    if not environment.get("AZURE_OPENAI_DEPLOYMENT", "").strip():
+        problems.append("AZURE_OPENAI_DEPLOYMENT is not set: name the deployment of the video model.")
+        return []
+    # People paste what the portal shows, which may end in the common part of every path.
+    endpoint = re.sub(r"/openai(/v1(/video/generations|/videos)?)?$", "", endpoint)
+    raw = {
+        "name": "default",
+        "dialect": dialect,
+        "base_url": endpoint + paths[dialect],
+        "model": environment["AZURE_OPENAI_DEPLOYMENT"].strip(),
+        "api_key_setting": "AZURE_OPENAI_API_KEY" if environment.get("AZURE_OPENAI_API_KEY") else None,
+        "auth": "api-key" if environment.get("AZURE_OPENAI_API_KEY") else None,
+        "token_scope": environment.get("AZURE_OPENAI_TOKEN_SCOPE") or DEFAULT_SCOPE,
+        "running_limit": environment.get("VIDEO_RUNNING_LIMIT", "").strip() or None,
+        "creates_per_minute": environment.get("VIDEO_CREATES_PER_MINUTE", "").strip() or None,
+        "download_origins": re.split(r"[\s,]+", environment.get("VIDEO_DOWNLOAD_ORIGINS", "").strip())
+        if environment.get("VIDEO_DOWNLOAD_ORIGINS", "").strip()
+        else (),
+    }
+    names = {
+        "running_limit": "VIDEO_RUNNING_LIMIT",
+        "creates_per_minute": "VIDEO_CREATES_PER_MINUTE",
+        "base_url": "AZURE_OPENAI_ENDPOINT",
+        "model": "AZURE_OPENAI_DEPLOYMENT",
+        "token_scope": "AZURE_OPENAI_TOKEN_SCOPE",
+        "download_origins": "VIDEO_DOWNLOAD_ORIGINS",
+    }
+    try:
+        return [BackendSettings.model_validate(raw)]
+    except ValidationError as error:
+        problems += [f"{names.get(str(e['loc'][0]), e['loc'][0])}: {_reason(e)}." for e in error.errors()]
+        return []
+
+
+def _providers(
+    environment: Mapping[str, str], others: list[BackendSettings], problems: list[str]
+) -> list[BackendSettings]:
+    """A backend for each provider whose key is set, unless another backend takes that key or has its name."""
+    taken = {each.api_key_setting for each in others} | {each.name for each in others}
+    found = []
+    for provider in PROVIDERS:
+        if not environment.get(provider.key_setting, "").strip():
+            continue
+        if not taken.isdisjoint((provider.key_setting, provider.name)):
+            continue
+        raw = {
+            "name": provider.name,
+            "dialect": provider.name,
+            "model": environment.get(provider.model_setting, "").strip() or None,
+        }
+        try:
+            found.append(BackendSettings.model_validate(raw))
+        except ValidationError as error:
+            problems += [f"{provider.model_setting}: {_reason(e)}." for e in error.errors()]
+    return found
+
+
+def _listed_backends(text: str, problems: list[str]) -> list[BackendSettings]:
+    try:
+        entries = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        problems.append(
+            f"VIDEO_BACKENDS is not JSON ({error}). It is a list of objects; see docs/operations.md."
+        )
+        return []
+    if not isinstance(entries, list) or not entries or not all(isinstance(e, dict) for e in entries):
+        problems.append(
+            "VIDEO_BACKENDS must be a list of objects, one for each backend; see docs/operations.md."
+        )
+        return []
+    found = []
+    for position, entry in enumerate(entries):
+        try:
+            found.append(BackendSettings.model_validate(entry))
+        except ValidationError as error:
+            problems += [f"VIDEO_BACKENDS[{position}].{e['loc'][0]}: {_reason(e)}." for e in error.errors()]
+    return found
+
+
+# --- owners, and numbers -------------------------------------------------------------------------
+
+
+def _owner_limits(environment: Mapping[str, str], problems: list[str]) -> OwnerLimits:
+    at_once = _jobs(environment, "OWNER_JOBS_AT_ONCE", MOST_AT_ONCE, problems)
+    return OwnerLimits(at_once, _jobs(environment, "OWNER_JOBS_PER_DAY", 1_000_000, problems))
+
+
+def _jobs(environment: Mapping[str, str], name: str, high: int, problems: list[str]) -> int | None:
+    """None for 0: no limit."""
+    text = environment.get(name, "").strip() or "0"
+    if not (re.fullmatch("[0-9]{1,7}", text) and int(text) <= high):
+        problems.append(
+            f"{name} is '{text}': it must be a whole number of jobs, from 1 to {high}, or 0 for no limit."
+        )
+        return None
+    return int(text) or None
+
+
+def _seconds(
+    environment: Mapping[str, str], name: str, default: float, low: float, high: float, problems: list[str]
+) -> float:
+    return _number(environment, name, default, low, high, problems, "seconds")
+
+
+def _number(
+    environment: Mapping[str, str],
+    name: str,
+    default: float,
+    low: float,
+    high: float,
+    problems: list[str],
+    unit: str,
+) -> float:
+    text = environment.get(name, "").strip()
+    if not text:
+        return default
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not low <= value <= high:
+        problems.append(f"{name} is '{text}': it must be a number of {unit}, from {low:.15g} to {high:.15g}.")
+        return default
+    return value
+
+
+def _reason(error: Any) -> str:
+    """What pydantic found, without repeating the value: it may be a secret in the wrong place."""
+    return str(error["msg"]).removeprefix("Value error, ")

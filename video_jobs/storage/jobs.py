@@ -1,0 +1,272 @@
+"""Jobs and idempotency keys in Table Storage, an owner's in one partition."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections.abc import Iterator
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from azure.core import MatchConditions
+from azure.core.exceptions import ServiceResponseError
+from azure.data.tables import (
+    TableClient,
+    TableErrorCode,
+    TableServiceClient,
+    TableTransactionError,
+    UpdateMode,
+)
+
+from video_jobs.domain.errors import Conflict, JobNotFound
+from video_jobs.domain.ids import POSITIONS, id_at, lowest_id_at, position_of
+from video_jobs.domain.job import Job, Status
+from video_jobs.domain.quota import Quota
+from video_jobs.ports import Allowance, IdempotencyEntry, JobPage, StoredJob, StoredQuota
+from video_jobs.storage.claims import CLAIMS_TABLE
+from video_jobs.storage.connection import ONCE, REPEATED, error_code, translated
+from video_jobs.storage.disabled_webhooks import HOOKS_TABLE
+from video_jobs.storage.estimates import ESTIMATES_TABLE
+from video_jobs.storage.etag_rows import GuardedRows, RowGone, with_write_id
+from video_jobs.storage.gates import GATES_TABLE
+from video_jobs.storage.job_rows import from_row, to_row
+from video_jobs.storage.live_jobs import LIVE_TABLE
+from video_jobs.storage.oldest_first import last_rows
+from video_jobs.storage.quota_rows import QUOTA_KEY, from_quota_row, to_quota_row
+
+log = logging.getLogger("reelkeep.storage")
+
+JOBS_TABLE = "videojobs"
+
+_KEY_PREFIX = "key_"  # of idempotency rows, which share the partition with the owner's jobs
+_REFUSED_BY_WHAT_IS_THERE = (
+    TableErrorCode.ENTITY_ALREADY_EXISTS.value,
+    TableErrorCode.UPDATE_CONDITION_NOT_SATISFIED.value,
+)
+_TERMINAL = frozenset(status for status in Status if status.is_terminal)
+_JOB_PREFIX, _JOB_END = "job_", "job`"  # '`' comes after '_': the end of the range of job ids
+
+
+class TableJobs:
+    """See `ports.JobStore`."""
+
+    def __init__(self, service: TableServiceClient) -> None:
+        self._table: TableClient = service.get_table_client(JOBS_TABLE)
+        self._rows = GuardedRows(self._table)
+
+    def insert(
+        self, job: Job, entry: IdempotencyEntry | None, allowance: Allowance | None = None
+    ) -> StoredJob | IdempotencyEntry:
+        operations: list[Any] = [("create", with_write_id(to_row(job)))]
+        if entry is not None:
+            operations.append(_operation(_entry_row(entry), entry.etag))
+        if allowance is not None:
+            operations.append(_quota_operation(allowance))
+        with translated(f"storing {job.id}"):
+            try:
+                results = self._table.submit_transaction(operations, **REPEATED)
+            except (TableTransactionError, ServiceResponseError) as error:
+                refused = error_code(error) in _REFUSED_BY_WHAT_IS_THERE
+                # Nobody else knows this id yet: a row that bears it is the one that we wrote.
+                found = self._read(job.owner, job.id)
+                if found is not None:
+                    return found
+                winner = self.find_entry(job.owner, entry.key_hash) if refused and entry else None
+                if winner is not None and entry is not None and winner.etag != entry.etag:
+                    return winner
+                if refused and allowance is not None:
+                    raise Conflict(
+                        f"Somebody else changed the owner's quota while storing {job.id}"
+                    ) from None
+                raise
+        return StoredJob(job, results[0]["etag"])
+
+    def get(self, owner: str, job_id: str) -> StoredJob:
+        stored = self._read(owner, job_id)
+        if stored is None:
+            raise JobNotFound(job_id)
+        return stored
+
+    def save(self, stored: StoredJob, job: Job) -> StoredJob:
+        try:
+            return StoredJob(job, self._rows.replace(to_row(job), stored.etag, f"saving {job.id}"))
+        except RowGone as error:
+            raise JobNotFound(job.id) from error
+
+    def delete(self, stored: StoredJob) -> None:
+        job = stored.job
+        self._rows.delete(job.owner, job.id, stored.etag, f"deleting {job.id}")
+
+    def find_entry(self, owner: str, key_hash: str) -> IdempotencyEntry | None:
+        row = self._rows.get(owner, _KEY_PREFIX + key_hash, "looking an idempotency key up")
+        if row is None:
+            return None
+        return IdempotencyEntry(owner, key_hash, row.fields["request_hash"], row.fields["job_id"], row.etag)
+
+    def save_entry(self, entry: IdempotencyEntry) -> None:
+        self._rows.replace(_entry_row(entry), entry.etag or "", "saving an idempotency key")
+
+    def quota(self, owner: str) -> StoredQuota:
+        row = self._rows.get(owner, QUOTA_KEY, "reading an owner's quota")
+        return (
+            StoredQuota(owner, Quota(), None)
+            if row is None
+            else StoredQuota(owner, from_quota_row(row.fields), row.etag)
+        )
+
+    def save_quota(self, stored: StoredQuota, quota: Quota) -> None:
+        row, what = to_quota_row(stored.owner, quota), "saving an owner's quota"
+        if stored.etag is None:
+            self._rows.insert(row, what)
+        else:
+            self._rows.replace(row, stored.etag, what)
+
+    def page(self, owner: str, *, limit: int, after: str | None, statuses: frozenset[Status]) -> JobPage:
+        wanted = ["PartitionKey eq @owner", "RowKey gt @after", "RowKey lt @end"]
+        if statuses:
+            wanted.append(_any_of(statuses))
+        parameters = {"owner": owner, "after": after or _JOB_PREFIX, "end": _JOB_END}
+        jobs: list[Job] = []
+        with translated("listing jobs"):
+            rows = self._table.query_entities(
+                " and ".join(wanted), parameters=parameters, results_per_page=limit + 1
+            )
+            for row in rows:
+                if "deleted_at" in row:  # the service can't ask for rows without a property
+                    continue
+                if len(jobs) == limit:
+                    return JobPage(jobs, jobs[-1].id)
+                if (job := _readable(row)) is not None:
+                    jobs.append(job)
+        return JobPage(jobs, None)
+
+    def page_oldest_first(self, owner: str, *, limit: int, after: str | None) -> JobPage:
+        jobs: list[Job] = []
+        end = POSITIONS if after is None else position_of(after)
+        with translated("listing jobs"):
+            while last := last_rows(partial(self._positions, owner), end, limit + 1):
+                for row in reversed(self._between(owner, last[0], end)):
+                    if "deleted_at" in row:
+                        continue
+                    if len(jobs) == limit:
+                        return JobPage(jobs, jobs[-1].id)
+                    if (job := _readable(row)) is not None:
+                        jobs.append(job)
+                if len(last) <= limit:
+                    break
+                end = last[0]
+        return JobPage(jobs, None)
+
+    def ended_before(self, moment: datetime, limit: int) -> list[StoredJob]:
+        with translated("looking for jobs that ended long ago"):
+            return [
+                stored
+                for owner in self._owners()
+                for stored in itertools.islice(self._ended(owner, moment), limit)
+            ]
+
+    def _ended(self, owner: str, moment: datetime) -> Iterator[StoredJob]:
+        for stored in self._ended_and_made_before(owner, moment):
+            if stored.job.finished_at is not None and stored.job.finished_at < moment:
+                yield stored
+
+    def ping(self) -> None:
+        with translated("reading the table of jobs"):
+            next(iter(self._table.query_entities("PartitionKey eq ''", results_per_page=1, **ONCE)), None)
+
+    def _read(self, owner: str, job_id: str) -> StoredJob | None:
+        row = self._rows.get(owner, job_id, f"reading {job_id}")
+        return None if row is None else StoredJob(from_row(row.fields), row.etag)
+
+    def _positions(self, owner: str, low: int, high: int, most: int) -> list[int]:
+        """Of the first jobs between the two, neither of them included: keys only, in one call."""
+        wanted = "PartitionKey eq @owner and RowKey gt @low and RowKey lt @high"
+        parameters = {
+            "owner": owner,
+            "low": id_at(low) if low >= 0 else _JOB_PREFIX,
+            "high": id_at(high) if high < POSITIONS else _JOB_END,
+        }
+        rows = self._table.query_entities(
+            wanted, parameters=parameters, select=["RowKey"], results_per_page=most
+        )
+        return [position_of(row["RowKey"]) for row in itertools.islice(rows, most)]
+
+    def _between(self, owner: str, first: int, end: int) -> list[dict[str, Any]]:
+        wanted = "PartitionKey eq @owner and RowKey ge @first and RowKey lt @end"
+        parameters = {
+            "owner": owner,
+            "first": id_at(first),
+            "end": id_at(end) if end < POSITIONS else _JOB_END,
+        }
+        return list(self._table.query_entities(wanted, parameters=parameters))
+
+    def _owners(self) -> Iterator[str]:
+        """In order; one row is read of each, however many jobs they have."""
+        wanted, parameters = "", dict[str, str]()
+        while True:
+            rows = self._table.query_entities(
+                wanted, parameters=parameters, select=["PartitionKey"], results_per_page=1
+            )
+            first = next(iter(rows), None)
+            if first is None:
+                return
+            yield first["PartitionKey"]
+            wanted, parameters = "PartitionKey gt @last", {"last": first["PartitionKey"]}
+
+    def _ended_and_made_before(self, owner: str, moment: datetime) -> Iterator[StoredJob]:
+        """Made before is a range of the owner's keys, so that the many newer jobs are not read."""
+        rows = self._table.query_entities(
+            f"PartitionKey eq @owner and RowKey ge @first and RowKey lt @end and {_any_of(_TERMINAL)}",
+            parameters={"owner": owner, "first": lowest_id_at(moment), "end": _JOB_END},
+        )
+        for row in rows:
+            if "deleted_at" in row:
+                continue
+            if (job := _readable(row)) is not None:
+                yield StoredJob(job, str(row.metadata["etag"]))
+
+
+def create_tables(service: TableServiceClient) -> None:
+    with translated("creating the tables"):
+        for name in (JOBS_TABLE, LIVE_TABLE, CLAIMS_TABLE, GATES_TABLE, ESTIMATES_TABLE, HOOKS_TABLE):
+            service.create_table_if_not_exists(name)
+
+
+def _readable(row: Any) -> Job | None:
+    """None for a row that this version can't read: a newer one's, which may look after it itself."""
+    try:
+        return from_row(row)
+    except ValueError as error:
+        reason = str(error).partition("\n")[0]  # the rest would repeat what the row holds
+        log.warning(
+            "%s of %s can't be read, and is passed over: %s", row["RowKey"], row["PartitionKey"], reason
+        )
+        return None
+
+
+def _any_of(statuses: frozenset[Status]) -> str:
+    return "(" + " or ".join(f"status eq '{status}'" for status in sorted(statuses)) + ")"
+
+
+def _quota_operation(allowance: Allowance) -> Any:
+    read = allowance.read
+    return _operation(to_quota_row(read.owner, allowance.quota), read.etag)
+
+
+def _operation(fields: dict[str, Any], etag: str | None) -> Any:
+    """Of a transaction: create the row, or replace the one that was read."""
+    row = with_write_id(fields)
+    if etag is None:
+        return ("create", row)
+    unchanged = {"etag": etag, "match_condition": MatchConditions.IfNotModified}
+    return ("update", row, {"mode": UpdateMode.REPLACE, **unchanged})
+
+
+def _entry_row(entry: IdempotencyEntry) -> dict[str, Any]:
+    return {
+        "PartitionKey": entry.owner,
+        "RowKey": _KEY_PREFIX + entry.key_hash,
+        "request_hash": entry.request_hash,
+        "job_id": entry.job_id,
+    }

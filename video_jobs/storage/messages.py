@@ -1,0 +1,102 @@
+"""The messages in Queue Storage: base64, which the Functions host expects, and without an end."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import contextlib
+import math
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
+from azure.storage.queue import QueueClient, QueueServiceClient, TextBase64EncodePolicy
+
+from video_jobs.domain.queue_messages import (
+    FETCH_QUEUE,
+    NOTIFY_QUEUE,
+    POLL_QUEUE,
+    FetchMessage,
+    NotifyMessage,
+    PollMessage,
+)
+from video_jobs.ports.messages import BACKLOG_AGE, PoisonMessage
+from video_jobs.storage.connection import ONCE, translated
+
+_QUEUES = (POLL_QUEUE, FETCH_QUEUE, NOTIFY_QUEUE)
+_POISON = "-poison"  # what the host adds to a queue's name
+_POISON_HIDDEN = 120  # seconds
+_FOR_EVER = -1  # time to live: a message that ends by itself would be a job that is forgotten
+
+
+class StorageMessages:
+    """See `ports.Messages`."""
+
+    def __init__(self, service: QueueServiceClient) -> None:
+        self._queues = self._poll, self._fetch, self._notify = tuple(
+            service.get_queue_client(name, message_encode_policy=TextBase64EncodePolicy()) for name in _QUEUES
+        )
+        self._poison = [service.get_queue_client(name + _POISON) for name in _QUEUES]
+
+    def send_poll(self, message: PollMessage, delay: timedelta) -> None:
+        self._send(self._poll, message.encode(), message.job_id, delay)
+
+    def send_fetch(self, message: FetchMessage, delay: timedelta) -> None:
+        self._send(self._fetch, message.encode(), message.job_id, delay)
+
+    def send_notify(self, message: NotifyMessage, delay: timedelta) -> None:
+        self._send(self._notify, message.encode(), message.job_id, delay)
+
+    def has_backlog(self, queue: str) -> bool:
+        client = next(each for each in self._queues if each.queue_name == queue)
+        with translated(f"looking at the head of {queue}"):
+            head = client.peek_messages(max_messages=1)
+        now = datetime.now(UTC)
+        return any(now - (message.inserted_on or now) >= BACKLOG_AGE for message in head)
+
+    def take_poison(self, most: int) -> list[PoisonMessage]:
+        return [message for queue in self._poison for message in self._take(queue, most)]
+
+    def drop_poison(self, message: PoisonMessage) -> None:
+        queue, taken = message.receipt
+        what = f"deleting a message of {queue.queue_name}"
+        with translated(what), contextlib.suppress(ResourceNotFoundError):
+            queue.delete_message(taken.id, taken.pop_receipt)
+
+    def ping(self) -> None:
+        for queue in self._queues:
+            with translated(f"reading the queue {queue.queue_name}"):
+                queue.get_queue_properties(**ONCE)
+
+    @staticmethod
+    def _take(queue: QueueClient, most: int) -> Iterator[PoisonMessage]:
+        """The host creates the queue with the first message."""
+        with translated(f"reading {queue.queue_name}"):
+            try:
+                taken = list(queue.receive_messages(max_messages=most, visibility_timeout=_POISON_HIDDEN))
+            except ResourceNotFoundError:
+                return
+        for message in taken:
+            name, tries = queue.queue_name.removesuffix(_POISON), message.dequeue_count or 1
+            yield PoisonMessage(name, _decoded(message.content), tries, (queue, message))
+
+    @staticmethod
+    def _send(queue: QueueClient, text: str, job_id: str, delay: timedelta) -> None:
+        with translated(f"sending a message to {queue.queue_name} for {job_id}"):
+            queue.send_message(
+                text, visibility_timeout=math.ceil(delay.total_seconds()), time_to_live=_FOR_EVER
+            )
+
+
+def _decoded(text: str) -> bytes | None:
+    try:
+        return base64.b64decode("".join(text.split()), validate=True)
+    except (binascii.Error, ValueError):
+        return None
+
+
+def create_queues(service: QueueServiceClient) -> None:
+    with translated("creating the queues"):
+        for name in _QUEUES:
+            with contextlib.suppress(ResourceExistsError):
+                service.create_queue(name)

@@ -1,0 +1,187 @@
+"""The shapes of a job as the world sees it.
+
+They are the contract: the OpenAPI document is generated from them, texts included.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, with_config
+from typing_extensions import TypedDict  # pydantic wants this one below Python 3.12
+
+from video_jobs.domain.job import Status
+from video_jobs.domain.webhook import WebhookStatus
+
+Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+"""RFC 3339 in UTC."""
+
+Url = Annotated[str, Field(json_schema_extra={"format": "uri"})]
+
+_documented = with_config(use_attribute_docstrings=True)
+
+
+@_documented
+class InputImageView(TypedDict):
+    """The still that a video starts from."""
+
+    content_type: str
+    """As its content says: image/png, image/jpeg or image/webp."""
+    length: int
+    """Bytes."""
+    sha256: str
+    width: int
+    """Pixels."""
+    height: int
+    """Pixels."""
+
+
+@_documented
+class BackendView(TypedDict):
+    """Which backend a job belongs to."""
+
+    name: str
+    dialect: str
+    model: str
+
+
+@_documented
+class JobErrorView(TypedDict):
+    """Why a job ended without its videos."""
+
+    code: str
+    """Stable; docs/api.md explains each."""
+    message: str
+    backend_code: str | None
+    """The video API's own word."""
+    backend_message: str | None
+    backend_request_id: str | None
+    """What the video API's support asks for."""
+    candidates: list[str]
+    """The video API's jobs that may be this one, for import."""
+
+
+@_documented
+class VideoView(TypedDict):
+    """One video of a job."""
+
+    index: int
+    generation_id: str
+    status: Literal["pending", "stored", "expired"]
+    length: int | None
+    """Bytes."""
+    sha256: str | None
+    width: int | None
+    """Pixels."""
+    height: int | None
+    """Pixels."""
+    duration_seconds: float | None
+    verified: bool | None
+    """False for bytes that came again and again the same, and are no well-formed MP4."""
+    problem: str | None
+    """Why the last download failed."""
+    url: Url | None
+    """Reads this one blob; ask for the job again to have a new one."""
+    download_url: Url | None
+    """The same, for a browser to save rather than to play."""
+    url_expires_at: Time | None
+    thumbnail_url: Url | None
+
+
+@_documented
+class EventView(TypedDict):
+    """Something that happened to a job."""
+
+    at: Time
+    event: str
+    """A stable name; docs/api.md explains each."""
+    detail: str | None
+    backend_request_id: str | None
+    times: int
+    """How often it happened without anything else in between."""
+    first_at: Time | None
+    """Where it happened more than once."""
+
+
+@_documented
+class DeliveryView(TypedDict):
+    """One attempt to tell of a job's end."""
+
+    at: Time
+    status_code: int | None
+    """What the receiver answered; null where no answer came."""
+    problem: str | None
+    """Null for a success."""
+    seconds: float
+
+
+@_documented
+class WebhookView(TypedDict):
+    """Who is told of a job's end, and how far that has come."""
+
+    url: Url | None
+    """Scheme and host: the rest may hold a secret. Null for the app's own."""
+    event_id: str | None
+    """The header `webhook-id` of every attempt; null until the job has ended."""
+    status: WebhookStatus
+    next_try_at: Time | None
+    """Null until the job has ended, and when it has been told, or given up."""
+    deliveries: list[DeliveryView]
+    """The last twenty, oldest first."""
+
+
+@_documented
+class JobView(TypedDict):
+    """A job: one attempt to turn a prompt into videos that stay."""
+
+    id: str
+    status: Status
+    created_at: Time
+    updated_at: Time
+    finished_at: Time | None
+    prompt: str
+    """Empty where the job was made elsewhere and the video API does not tell."""
+    size: str | None
+    """WIDTHxHEIGHT in pixels."""
+    seconds: int | None
+    variants: int
+    input_image: InputImageView | None
+    metadata: dict[str, str]
+    backend: BackendView
+    backend_job_id: str | None
+    backend_status: str | None
+    """The video API's own word."""
+    backend_request_id: str | None
+    retry_of: str | None
+    """The job that this one tries again."""
+    retried_as: str | None
+    """The job that tries this one again."""
+    imported: bool
+    cancel_requested_at: Time | None
+    cancel_refused: str | None
+    """Why the video API goes on all the same."""
+    backend_expires_at: Time | None
+    """When the video API deletes the job and its bytes."""
+    progress: int | None
+    """Percent; it never falls."""
+    expected_at: Time | None
+    """When its videos are likely to be generated."""
+    queue_position: int | None
+    """While it is waiting: its place in line for the backend, from 1."""
+    reason: str | None
+    """Why it is not further."""
+    notice: str | None
+    """What to know of a job that succeeded."""
+    alarm: str | None
+    """A generated video is not here yet and its time runs out: somebody should look at `reason` now."""
+    error: JobErrorView | None
+    webhook: WebhookView | None
+    videos: list[VideoView]
+
+
+@_documented
+class JobWithHistory(JobView):
+    """A job, and what happened to it."""
+
+    history: list[EventView]
+    """The last fifty events, oldest first."""

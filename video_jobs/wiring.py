@@ -1,0 +1,95 @@
+"""Wires the app up, once a process: settings, storage, backends. The only module that knows every adapter."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from datetime import UTC, datetime
+
+from video_jobs.backends.registry import Backends
+from video_jobs.domain.errors import InvalidSettings
+from video_jobs.ports import (
+    Clock,
+)
+from video_jobs.services import Services
+from video_jobs.settings.app import Settings
+from video_jobs.storage.blobs import StorageBlobs, create_containers
+from video_jobs.storage.claims import TableClaims
+from video_jobs.storage.connection import blob_origin, connect
+from video_jobs.storage.disabled_webhooks import TableHooks
+from video_jobs.storage.estimates import TableEstimates
+from video_jobs.storage.gates import TableGates
+from video_jobs.storage.jobs import TableJobs, create_tables
+from video_jobs.storage.live_jobs import TableLiveJobs
+from video_jobs.storage.messages import StorageMessages, create_queues
+from video_jobs.storage.signing import BlobSigner, UserDelegationKeys, account_key
+from video_jobs.webhooks.sender import HttpWebhookSender
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+log = logging.getLogger("reelkeep.settings")
+
+
+_lock = threading.Lock()
+
+
+_services: Services | None = None
+
+
+def get_services() -> Services:
+    """The process's services, built at the first call: an app whose settings are wrong must still start, to
+    say so.
+
+    Raises InvalidSettings or StorageUnavailable; the next call tries again.
+    """
+    global _services
+    with _lock:
+        if _services is None:
+            _services = build(Settings.from_environment(os.environ))
+        return _services
+
+
+def storage_origin() -> str | None:
+    """Where the browser finds what is stored, like `https://ACCOUNT.blob.core.windows.net`; asks nobody.
+
+    None while the settings are not usable.
+    """
+    try:
+        return blob_origin(Settings.from_environment(os.environ).storage)
+    except InvalidSettings:
+        return None
+
+
+def build(settings: Settings, clock: Clock = utc_now) -> Services:
+    """Creates tables, queues and containers where they are missing."""
+    if settings.sign_in.problem is not None:
+        log.error("%s", settings.sign_in.problem)
+    storage = connect(settings.storage)
+    create_tables(storage.tables)
+    create_queues(storage.queues)
+    create_containers(storage.blobs)
+    keys = account_key(storage.account_key) if storage.account_key else UserDelegationKeys(storage.blobs)
+    return Services(
+        clock=clock,
+        jobs=TableJobs(storage.tables),
+        live_jobs=TableLiveJobs(storage.tables),
+        claims=TableClaims(storage.tables),
+        gates=TableGates(storage.tables),
+        estimates=TableEstimates(storage.tables),
+        messages=StorageMessages(storage.queues),
+        blobs=StorageBlobs(storage.blobs, BlobSigner(storage.blobs, keys, clock, storage.account)),
+        backends=Backends(settings),
+        hooks=TableHooks(storage.tables),
+        webhook_sender=HttpWebhookSender(allow_http_loopback=settings.webhooks.allow_http_loopback),
+        webhooks=settings.webhooks,
+        create_deadline=settings.create_deadline,
+        fetch_deadline=settings.fetch_deadline,
+        retention=settings.retention,
+        door_keys=settings.door_keys,
+        sign_in=settings.sign_in,
+        owner_limits=settings.owner_limits,
+    )
