@@ -12,6 +12,7 @@ param dailyCapGB int
 
 var suffix = uniqueString(resourceGroup().id)
 var packageContainer = 'app-package'
+var containerNames = [packageContainer, 'videos', 'inputs']
 var storageRoles = [
   'b7e6dc6d-f1e8-4753-8033-0f276bb0955b' // Storage Blob Data Owner; contains the user delegation key
   '974c5e8b-45b9-4653-ba55-5f855dd0fb88' // Storage Queue Data Contributor
@@ -50,7 +51,7 @@ resource blobService 'Microsoft.Storage/storageAccounts/blobServices@2024-01-01'
   }
 }
 
-resource containers 'Microsoft.Storage/storageAccounts/blobServices/containers@2024-01-01' = [for name in [packageContainer, 'videos', 'inputs']: {
+resource containers 'Microsoft.Storage/storageAccounts/blobServices/containers@2024-01-01' = [for name in containerNames: {
   parent: blobService
   name: name
 }]
