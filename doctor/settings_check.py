@@ -164,7 +164,10 @@ def _runtime(environment: Environment) -> Iterator[Finding]:
     values = environment.values
     runtime = values.get("FUNCTIONS_WORKER_RUNTIME", "").strip()
     hosted = "WEBSITE_SITE_NAME" in values or bool(environment.from_file)
-    if runtime != "python" and (runtime or hosted):
+    flex = (
+        values.get("WEBSITE_SKU") == "FlexConsumption"
+    )  # there functionAppConfig says it, and the setting is rejected
+    if runtime != "python" and (runtime or (hosted and not flex)):
         said = f"is '{runtime}'" if runtime else "is not set"
         yield wrong(
             "host",

@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from video_jobs.doctor.environment import Environment
+from video_jobs.doctor.settings_check import _runtime
+
 ROOT = Path(__file__).resolve().parents[2]
 COMPILER = ROOT.parent / "shared" / "azure" / "bicep"
 
@@ -61,3 +64,10 @@ def test_infra_compiles_without_a_warning(command: tuple[str, ...]) -> None:
     assert (ran.returncode, ran.stderr) == (0, "")
     if command[0] == "build":
         assert json.loads(ran.stdout)["resources"]
+
+
+@pytest.mark.parametrize(("sku", "demanded"), [("FlexConsumption", False), ("Dynamic", True)])
+def test_the_doctor_demands_the_worker_runtime_everywhere_but_on_flex(sku: str, demanded: bool) -> None:
+    environment = Environment({"WEBSITE_SITE_NAME": "app", "WEBSITE_SKU": sku}, frozenset(), ())
+    said = [finding for finding in _runtime(environment) if "FUNCTIONS_WORKER_RUNTIME" in str(finding)]
+    assert bool(said) == demanded
