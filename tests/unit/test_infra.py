@@ -9,7 +9,6 @@ import subprocess
 from pathlib import Path
 
 import pytest
-
 from video_jobs.doctor.environment import Environment
 from video_jobs.doctor.settings_check import _runtime
 
