@@ -9,8 +9,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from video_jobs.doctor.environment import Environment
-from video_jobs.doctor.settings_check import _runtime
+
+from doctor.environment import Environment
+from doctor.settings_check import _runtime
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPILER = ROOT.parent / "shared" / "azure" / "bicep"
