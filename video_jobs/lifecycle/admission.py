@@ -1,8 +1,8 @@
 """Who goes ahead to a backend, and who waits in line: the gate's rules carried out on its row.
 
 Who waits is marked in its live row, so the line is in order of arrival and costs what is alive. Who changes
-the gate calls those for whom there is room then, in the same write, and wakes them with a message. Whatever a
-crash leaves half done, those who wait look by themselves every two minutes, and the sweeper takes back slots.
+the gate calls those for whom there is room then, in the same write, and wakes them with a message. Whoever waits
+holds no message; the sweeper is the net for what a crash leaves half done.
 """
 
 from __future__ import annotations
@@ -35,12 +35,18 @@ _NEEDS_A_SLOT = frozenset({Status.SUBMITTING, Status.QUEUED, Status.RUNNING})
 Change = Callable[[Gate], Gate]
 
 
-def enter(services: Services, job: Job) -> bool:
-    """Whether a waiting job may go ahead now. If not, it stands in line and will be called."""
-    if _begin(services, job):
-        return True
+def enter(services: Services, job: Job) -> Gate | None:
+    """None where a waiting job may go ahead now. If not, it stands in line and will be called; gives the gate."""
+    if _begin(services, job) is None:
+        return None
     services.live_jobs.add(LiveJob.of(job, waiting=True))
-    call_next(services, job.backend.name, caller=job.id)
+    backend = job.backend.name
+    # Read after it stands in line: whoever empties the line from now on sees it.
+    stored = services.gates.get(backend)
+    limits, now = services.backends.gate_limits(backend), services.clock()
+    if stored.gate.contended and gates.opens_at(stored.gate, limits, now) is None:
+        return stored.gate  # every slot is taken: whoever gives one back calls the next
+    call_next(services, backend, caller=job.id, stored=stored)
     return _begin(services, job)
 
 
@@ -167,23 +173,24 @@ def call_next(
     raise Conflict(f"The gate to '{backend}' was changed by somebody else {_MOST_TRIES} times in a row")
 
 
-def _begin(services: Services, job: Job) -> bool:
+def _begin(services: Services, job: Job) -> Gate | None:
+    """None where it has its slot; else the gate that does not let it in."""
     limits = services.backends.gate_limits(job.backend.name)
     for _ in range(_MOST_TRIES):
         stored = services.gates.get(job.backend.name)
         gate = stored.gate
         if _is_open_to_all(gate, limits):
-            return True
+            return None
         if gate.contended and gate.slot(job.id) is None:
-            return False
+            return gate
         begun = gates.begin(gate, limits, services.clock(), job)
         if begun is None:
-            return False
+            return gate
         try:
             services.gates.save(stored, begun)
         except Conflict:
             continue
-        return True
+        return None
     raise Conflict(f"The gate to '{job.backend.name}' was changed by somebody else again and again")
 
 

@@ -70,8 +70,8 @@ def _go_ahead(services: Services, stored: StoredJob, send_next: SendNext) -> Job
         image = services.blobs.get_input(job.owner, job.id) if job.request.input_image else None
     except InputMissing as missing:
         return _refuse(services, stored, "input_image_missing", str(missing))
-    if not admission.enter(services, job):
-        reason = admission.why_closed(services, services.gates.get(job.backend.name).gate, job) or _IN_LINE
+    if (gate := admission.enter(services, job)) is not None:
+        reason = admission.why_closed(services, gate, job) or _IN_LINE
         stands = partial(transitions.stands_in_line, now=now, reason=reason, turn=job.turn)
         return update(services.jobs, stored, stands).job
     if job.turn > 0:  # it may have stood in line; from here on the sweeper looks after it
