@@ -75,6 +75,14 @@ _BY_LEVEL: Mapping[str, Security] = {
     "anonymous": "anonymous",
 }
 _WAITS = (429, 503)
+_UNSNIFFED = {
+    "X-Content-Type-Options": {
+        "description": "The type is what it says.",
+        "required": True,
+        "schema": {"type": "string", "const": "nosniff"},
+    }
+}
+"""Of every answer of the app's."""
 
 
 @dataclass(frozen=True)
@@ -147,6 +155,8 @@ def _operation(function: HttpFunction, schemas: _Schemas) -> dict[str, Any]:
         str(status): _problems(status, codes, operation, schemas)
         for status, codes in sorted(_all_problems(operation).items())
     }
+    for answer in answers.values():
+        answer["headers"] = {**answer.get("headers", {}), **deepcopy(_UNSNIFFED)}
     if function.security in ("function_key", "master_key"):
         answers["401"] = {"description": "No key, or a wrong one. The host says so, without a body."}
     described: dict[str, Any] = {

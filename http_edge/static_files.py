@@ -28,7 +28,6 @@ _POLICY_HEADERS = {
     "Cross-Origin-Resource-Policy": "No other page takes the file in.",
     "Permissions-Policy": "The page needs nothing of the machine.",
     "Referrer-Policy": "Nobody is told where a request comes from.",
-    "X-Content-Type-Options": "The type is what it says.",
     "X-Frame-Options": "No other page shows this one, for browsers that don't know `frame-ancestors`.",
 }
 _KEPT = [
@@ -58,7 +57,6 @@ def policy(*directives: str) -> dict[str, str]:
         "Cross-Origin-Resource-Policy": "same-origin",
         "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
         "Referrer-Policy": "no-referrer",
-        "X-Content-Type-Options": "nosniff",
         "X-Frame-Options": "DENY",
     }
 

@@ -21,7 +21,7 @@ from http_edge.operations import Operation
 from local.function_host.calls import Answer, HttpCall, Invocation
 from local.function_host.functions import Functions
 
-_ALWAYS_ALLOWED = {"content-type", "cache-control", "x-content-type-options"}
+_ALWAYS_ALLOWED = {"content-type", "cache-control"}
 
 
 class Contract:

@@ -547,7 +547,7 @@ def test_a_video_that_is_not_there_is_said(
     ("text", "reason"),
     [
         ('{"v":1,"owner":"default","job_id":"../../etc"}', "job_id"),
-        ('{"v":9,"owner":"default","job_id":"job_00000000000000000000000000"}', "v:"),
+        ('{"v":0,"owner":"default","job_id":"job_00000000000000000000000000"}', "v:"),
         ("not JSON", "not JSON"),
         ('["a list"]', "message"),
     ],

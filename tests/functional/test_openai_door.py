@@ -150,6 +150,8 @@ def test_the_package_sends_an_image_as_a_file(door: Door) -> None:
     )
     job = requests.get(f"{door.api}/jobs/{video.id}", timeout=10).json()
     assert job["input_image"]["length"] == len(content.getvalue())
+    # It is submitted after the request: what the tests after this one count must not come into their way.
+    assert door.client(PLAIN).videos.poll(video.id, poll_interval_ms=100).status == "completed"
 
 
 def test_what_every_tool_sends_as_the_model_is_the_default_backends(door: Door) -> None:

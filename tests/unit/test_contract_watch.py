@@ -8,13 +8,14 @@ import requests
 
 from http_edge.operations import Answer as Promise
 from http_edge.operations import Operation
-from http_edge.problems import problem
+from http_edge.problems import problem, unsniffed
 from local.function_host.calls import Answer, answer_of
 from local.function_host.host import FunctionHost
 from tests.contract_watch import Contract, ContractWatch
 
 HEALTHY = b'{"status":"healthy"}'
-JSON = [("Content-Type", "application/json")]
+UNSNIFFED = ("X-Content-Type-Options", "nosniff")
+JSON = [("Content-Type", "application/json"), UNSNIFFED]
 
 
 @pytest.fixture(scope="module")
@@ -24,17 +25,21 @@ def contract() -> Contract:
 
 def test_an_answer_as_promised_passes(contract: Contract) -> None:
     assert contract.wrong_with("health", "GET", Answer(200, JSON, HEALTHY)) == []
-    missing = answer_of(problem(404, "job_not_found", "There is none."))
+    missing = answer_of(unsniffed(problem(404, "job_not_found", "There is none.")))
     assert contract.wrong_with("get_job", "GET", missing) == []
 
 
 WRONG: dict[str, tuple[Answer, str]] = {
     "a status": (Answer(201, JSON, HEALTHY), "the status is not in the contract"),
-    "a content type": (Answer(200, [("Content-Type", "text/plain")], HEALTHY), "content type text/plain"),
+    "a content type": (
+        Answer(200, [("Content-Type", "text/plain"), UNSNIFFED], HEALTHY),
+        "content type text/plain",
+    ),
     "no JSON": (Answer(200, JSON, b"healthy"), "not JSON"),
     "a value": (Answer(200, JSON, b'{"status":"fine"}'), "status"),
     "a field too many": (Answer(200, JSON, b'{"status":"healthy","since":1}'), "since"),
     "a field too few": (Answer(200, JSON, b"{}"), "status"),
+    "a header too few": (Answer(200, JSON[:1], HEALTHY), "x-content-type-options is missing"),
     "a header": (Answer(200, [*JSON, ("X-Other", "1")], HEALTHY), "x-other is not in the contract"),
 }
 
@@ -55,19 +60,21 @@ def test_what_is_not_in_the_contract_is_found(contract: Contract, what: str) -> 
     ],
 )
 def test_headers_are_held_to_their_schemas(contract: Contract, headers: dict[str, str], words: str) -> None:
-    answer = answer_of(problem(503, "storage_unavailable", "Away.", headers))
+    answer = answer_of(unsniffed(problem(503, "storage_unavailable", "Away.", headers)))
     found = contract.wrong_with("get_job", "GET", answer)
     assert len(found) == bool(words)
     assert all(words in what for what in found)
 
 
 def test_a_redirect_without_its_location_is_found(contract: Contract) -> None:
-    assert contract.wrong_with("get_video", "GET", Answer(303, [("Location", "https://x/y")])) == []
-    assert "location is missing" in contract.wrong_with("get_video", "GET", Answer(303))[0]
+    assert (
+        contract.wrong_with("get_video", "GET", Answer(303, [("Location", "https://x/y"), UNSNIFFED])) == []
+    )
+    assert "location is missing" in contract.wrong_with("get_video", "GET", Answer(303, [UNSNIFFED]))[0]
 
 
 def test_a_problem_with_a_code_of_another_operation_is_found(contract: Contract) -> None:
-    answer = answer_of(problem(404, "backend_not_found", "There is none."))
+    answer = answer_of(unsniffed(problem(404, "backend_not_found", "There is none.")))
     assert contract.wrong_with("list_backends", "GET", answer)
     assert contract.wrong_with("get_job", "GET", answer)
     assert contract.wrong_with("pause_backend", "POST", answer) == []
