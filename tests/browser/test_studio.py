@@ -280,6 +280,7 @@ def test_what_a_busy_host_answers_after_a_lost_answer_is_not_taken_for_the_apps(
         lambda route: (keys.append(route.request.headers["idempotency-key"]), route.continue_()),
     )
     page.reload()
+    expect(page.get_by_label("Size")).to_be_visible()
     page.get_by_role("button", name="Generate").click()
     expect(card(page, "a paper boat")).to_be_visible()
     expect(prompt_of(page)).to_have_value("")

@@ -236,14 +236,14 @@ def test_a_newer_versions_live_row_is_passed_over(
     services: Services, real_services: StorageServices, owner: str, log: pytest.LogCaptureFixture
 ) -> None:
     backend = a_name("line")
-    live = replace(LiveJob.of(a_job(owner, backend)), waiting=True)
-    services.live_jobs.add(live)
-    row = make_newer(real_services, LIVE_TABLE, backend)
-    readers: list[Callable[[], Any]] = [
-        lambda: [each for each in services.live_jobs.all() if each.backend == backend],
-        lambda: services.live_jobs.line(backend, 5),
-    ]
-    for read in readers:
+    live = LiveJob.of(a_job(owner, backend))
+    readers: dict[bool, Callable[[], Any]] = {
+        False: lambda: [each for each in services.live_jobs.all() if each.backend == backend],
+        True: lambda: services.live_jobs.line(backend, 5),
+    }
+    for waiting, read in readers.items():
+        services.live_jobs.add(replace(live, waiting=waiting))
+        row = make_newer(real_services, LIVE_TABLE, backend)
         log.clear()
         assert read() == []
         assert len([each for each in log.records if live.key in each.getMessage()]) == 1
