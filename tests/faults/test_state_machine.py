@@ -62,6 +62,7 @@ class Jobs(RuleBasedStateMachine):
         self.effects = Effects()
         self.pipeline = Pipeline(self.simulator, dialect, VIDEO_RUNNING_LIMIT=str(LIMIT))
         self.machine = Machine(self.pipeline, self.effects)
+        self.machine.is_always_on = False  # time passes here in which nothing runs
         self.delivered: list[Any] = []
         self.ended: dict[str, Status] = {}
         self.deleted: set[str] = set()
