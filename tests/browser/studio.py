@@ -91,6 +91,9 @@ class Studio:
     def end(self) -> None:
         self.pause("resume")
         for visit in self._visits:
+            for page in visit.context.pages:
+                # A request that a test answers may be under way: its answer is nobody's any more.
+                page.unroute_all(behavior="ignoreErrors")
             visit.context.close()
         complaints = [complaint for visit in self._visits for complaint in visit.complaints]
         self._visits.clear()
