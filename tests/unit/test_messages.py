@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.unit.examples import moderately_many
 from tests.unit.jobs import JOB_ID
-from video_jobs.domain.errors import MalformedMessage
+from video_jobs.domain.errors import MalformedMessage, NewerVersion
 from video_jobs.domain.queue_messages import (
     FetchMessage,
     NotifyMessage,
@@ -168,9 +168,12 @@ def test_what_is_no_message_is_refused(decode: Decode, good: dict[str, Any], bod
         max_leaves=8,
     ).map(lambda value: json.dumps(value).encode())
 )
-def test_no_bytes_in_the_queue_raise_anything_but_a_malformed_message(decode: Decode, body: bytes):
-    with pytest.raises(MalformedMessage):
+def test_no_bytes_in_the_queue_raise_anything_but_that_they_are_malformed_or_a_newer_versions(
+    decode: Decode, body: bytes
+):
+    with pytest.raises((MalformedMessage, NewerVersion)) as caught:
         decode(body)
+    assert caught.type is MalformedMessage or json.loads(body)["v"] > 1
 
 
 @EACH
