@@ -28,7 +28,7 @@ from video_jobs.domain.queue_messages import FetchMessage, refuse_far_ahead
 from video_jobs.domain.schedule import fetch_delay, suspect_delay, too_large_delay
 from video_jobs.lifecycle.adoption import is_listed
 from video_jobs.lifecycle.finalize import finish
-from video_jobs.lifecycle.poll_chain import Sent, going_on_once_sent
+from video_jobs.lifecycle.poll_chain import going_on_once_sent, note_sent
 from video_jobs.lifecycle.update import update
 from video_jobs.media.images import sniff
 from video_jobs.media.verification import SuspectVideo, VerifiedStream
@@ -64,9 +64,9 @@ def fetch_video(services: Services, message: FetchMessage) -> None:
     if output.is_settled or (message.turn is not None and message.turn < output.turn):
         log.info("%s/%s: turn %s is over; dropped", job.id, output.index, message.turn)
         return
-    with going_on_once_sent(f"{job.id}/{output.index}") as sent:
+    with going_on_once_sent(f"{job.id}/{output.index}"):
         try:
-            saved = _fetch(services, message, stored, output, sent).job
+            saved = _fetch(services, message, stored, output).job
         except TransitionRefused as refused:
             log.info("%s/%s: somebody else was faster (%s)", job.id, output.index, refused)
             return
@@ -74,14 +74,12 @@ def fetch_video(services: Services, message: FetchMessage) -> None:
             finish(services, saved)
 
 
-def _fetch(
-    services: Services, message: FetchMessage, stored: StoredJob, output: Output, sent: Sent
-) -> StoredJob:
+def _fetch(services: Services, message: FetchMessage, stored: StoredJob, output: Output) -> StoredJob:
     job, began_at = stored.job, services.clock()
     try:
         video = _copy(services, job, output)
     except (SuspectVideo, ForeignBlob, BackendError) as error:
-        return _try_again(services, message, stored, output, error, began_at, sent)
+        return _try_again(services, message, stored, output, error, began_at)
     thumbnail = _copy_thumbnail(services, job, output)
     log.info("%s/%s is stored: %s bytes, sha256 %s", job.id, output.index, video.length, video.sha256)
     change = partial(
@@ -227,7 +225,6 @@ def _try_again(
     output: Output,
     error: SuspectVideo | ForeignBlob | BackendError,
     began_at: datetime,
-    sent: Sent,
 ) -> StoredJob:
     """Until the backend deletes it. The next message first, then the row with its turn."""
     job, now, problem = stored.job, services.clock(), str(error)
@@ -243,7 +240,7 @@ def _try_again(
     turn = message.turn + 1
     delay = _until_next(services, job, output, error)
     services.messages.send_fetch(message.model_copy(update={"turn": turn}), delay)
-    sent.next_one = True
+    note_sent()
     delayed = partial(
         transitions.output_delayed,
         now=now,

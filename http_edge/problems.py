@@ -34,11 +34,13 @@ log = logging.getLogger("reelkeep.http")
 JSON = "application/json"
 _PROBLEM = "application/problem+json"
 
-_STATUSES: dict[type[InvalidRequest], int] = {
+STATUSES: dict[type[InvalidRequest], int] = {
     LengthRequired: 411,
     RequestTooLarge: 413,
     UnsupportedContentType: 415,
 }
+"""Of kinds of request that can't be taken; of the others 400."""
+
 _TITLES = {
     400: "The request can't be taken as it is",
     404: "Not found",
@@ -125,7 +127,7 @@ def _translate(error: Exception) -> func.HttpResponse:
             return problem(error.status, error.code, str(error), error.headers)
         case InvalidRequest():
             fields = [{"field": p.field, "message": p.message} for p in error.problems]
-            status = _STATUSES.get(type(error), 400)
+            status = STATUSES.get(type(error), 400)
             return problem(status, error.code, str(error), errors=fields)
         case TooManyJobs():
             return problem(429, "too_many_jobs", str(error), {"Retry-After": str(error.retry_after or 30)})

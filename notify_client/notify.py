@@ -19,7 +19,7 @@ from video_jobs.domain.queue_messages import NotifyMessage, refuse_far_ahead
 from video_jobs.domain.schedule import busy_delay, notify_delay
 from video_jobs.domain.webhook import Delivery, Webhook, WebhookStatus
 from video_jobs.lifecycle.finalize import finish
-from video_jobs.lifecycle.poll_chain import Sent, going_on_once_sent
+from video_jobs.lifecycle.poll_chain import going_on_once_sent, note_sent
 from video_jobs.lifecycle.update import update
 from video_jobs.ports import Hook, StoredJob
 from video_jobs.services import Services
@@ -49,18 +49,16 @@ def notify_client(services: Services, message: NotifyMessage) -> None:
     if message.turn is not None and message.turn < hook.turn:
         log.info("%s: turn %s of its webhook is over; dropped", job.id, message.turn)
         return
-    with going_on_once_sent(job.id) as sent:
+    with going_on_once_sent(job.id):
         try:
-            saved = _tell(services, message, stored, hook, sent).job
+            saved = _tell(services, message, stored, hook).job
         except TransitionRefused as refused:
             log.info("%s: its webhook has moved on (%s)", job.id, refused)
             return
         finish(services, saved)
 
 
-def _tell(
-    services: Services, message: NotifyMessage, stored: StoredJob, hook: Webhook, sent: Sent
-) -> StoredJob:
+def _tell(services: Services, message: NotifyMessage, stored: StoredJob, hook: Webhook) -> StoredJob:
     job, now = stored.job, services.clock()
     place = _place(services, job, hook)
     if place is not None and not hook.by_hand and services.hooks.is_off(place):
@@ -80,7 +78,7 @@ def _tell(
             services.hooks.turn_off(place, job.id)
             unwanted = partial(transitions.notice_unwanted, now=now, delivery=failed, which=hook)
             return update(services.jobs, stored, unwanted)
-        return _try_again(services, message, stored, hook, failed, error.retry_after, sent)
+        return _try_again(services, message, stored, hook, failed, error.retry_after)
     delivery = Delivery(now, status, None, _seconds_since(began))
     if hook.by_hand and place is not None:
         services.hooks.turn_on(place)  # it wants to know again
@@ -106,7 +104,6 @@ def _try_again(
     hook: Webhook,
     failed: Delivery,
     retry_after: float | None,
-    sent: Sent,
 ) -> StoredJob:
     """The next message first, then the row with its turn."""
     now = services.clock()
@@ -119,7 +116,7 @@ def _try_again(
         return update(services.jobs, stored, given_up)
     turn = message.turn + 1
     services.messages.send_notify(message.model_copy(update={"turn": turn}), delay)
-    sent.next_one = True
+    note_sent()
     delayed = partial(transitions.notice_delayed, now=now, delivery=failed, turn=turn, due_at=now + delay)
     return update(services.jobs, stored, delayed)
 

@@ -12,27 +12,18 @@ from typing_extensions import TypedDict
 
 from http_edge.answers import json_answer
 from http_edge.operations import RETRY_AFTER, Answer, Header
-from http_edge.problems import Handler, unsniffed
+from http_edge.problems import STATUSES, Handler, unsniffed
 from video_jobs.domain.errors import (
     IdempotencyKeyReused,
     InvalidRequest,
     InvalidSettings,
     JobNotFound,
-    LengthRequired,
     ReelkeepError,
-    RequestTooLarge,
     StorageUnavailable,
     TooManyJobs,
-    UnsupportedContentType,
 )
 
 log = logging.getLogger("reelkeep.door")
-
-_STATUSES: dict[type[InvalidRequest], int] = {
-    LengthRequired: 411,
-    RequestTooLarge: 413,
-    UnsupportedContentType: 415,
-}
 
 _BAD_REQUEST = "invalid_request_error"
 _SERVER = "server_error"
@@ -125,7 +116,7 @@ def _translate(error: Exception) -> func.HttpResponse:
             return error_answer(error.status, error.code, str(error), error.param, error.headers)
         case InvalidRequest():
             named = [(_PARAMS.get(p.field, p.field), p.message) for p in error.problems]
-            status = _STATUSES.get(type(error), 400)
+            status = STATUSES.get(type(error), 400)
             message = "; ".join(f"{field}: {words}" for field, words in named)
             return error_answer(status, error.code, message, named[0][0])
         case JobNotFound():

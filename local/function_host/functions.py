@@ -95,14 +95,12 @@ class Functions:
                 log.error("'%s': %s", invocation.function, error)
                 raise FunctionFailedError(invocation.function) from error
             except BaseException as error:
-                took = f"{(time.monotonic() - started) * 1000:.0f}ms"
                 log.exception(
-                    "Executed '%s' (Failed, Id=%s, Duration=%s)", invocation.function, invocation.id, took
+                    "Executed '%s' (Failed, Id=%s, %s)", invocation.function, invocation.id, _since(started)
                 )
                 raise FunctionFailedError(invocation.function) from error
-            took = f"{(time.monotonic() - started) * 1000:.0f}ms"
             log.info(
-                "Executed '%s' (Succeeded, Id=%s, Duration=%s)", invocation.function, invocation.id, took
+                "Executed '%s' (Succeeded, Id=%s, %s)", invocation.function, invocation.id, _since(started)
             )
         return answer
 
@@ -134,6 +132,10 @@ def load_app(app_root: Path) -> func.FunctionApp:
     if len(apps) != 1:
         raise AppError(f"function_app.py must hold one FunctionApp, and it holds {len(apps)}.")
     return next(iter(apps.values()))
+
+
+def _since(started: float) -> str:
+    return f"Duration={(time.monotonic() - started) * 1000:.0f}ms"
 
 
 @contextmanager

@@ -4,8 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -17,6 +16,7 @@ from azure.storage.queue import QueueServiceClient
 
 from local import azurite_process
 from local.azurite_process import Azurite, AzuriteError, PortTakenError
+from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
 
@@ -41,15 +41,6 @@ def other(azurite: Azurite, debug_log: Path) -> Iterator[Azurite]:
         running = Azurite(data_dir=debug_log.parent / "data", debug_log=debug_log).start()
     with running:
         yield running
-
-
-def until(condition: Callable[[], bool], seconds: float = 10) -> bool:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
 
 
 def alive(pid: int) -> bool:

@@ -27,6 +27,7 @@ from local.function_host.errors import AppError, HostJsonError
 from local.function_host.host import FunctionHost
 from local.function_host.host_json import HostJson, QueueOptions
 from local.function_host.keys import AccessKeys
+from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
 QUICK = HostJson(queues=QueueOptions(max_polling_interval=0.2))
@@ -49,15 +50,6 @@ def queue(azurite: Azurite) -> QueueClient:
     client = QueueClient.from_connection_string(azurite.connection_string, f"q-{uuid4().hex}")
     client.create_queue()
     return client
-
-
-def until(condition: Callable[[], Any], seconds: float = 10) -> bool:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.01)
-    return True
 
 
 def send(queue: QueueClient, text: str) -> None:

@@ -33,20 +33,12 @@ from local.function_host.keys import AccessKeys
 from local.function_host.locks import CONTAINER, SharedTimer
 from local.function_host.log_filter import LogFilter
 from local.function_host.storage_watch import watch_storage
+from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
 QUICK = HostJson(queues=QueueOptions(max_polling_interval=0.2))
 HOST = b"Host: localhost\r\n"
 CHUNKED = b"Transfer-Encoding: chunked\r\n"
-
-
-def until(condition: Callable[[], Any], seconds: float = 15) -> bool:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
 
 
 # --- HTTP ----------------------------------------------------------------------------------------

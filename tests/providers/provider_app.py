@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from backend_api.gates import list_backends
 from local.simulator.server import Simulator
 from tests.pipeline import API_KEY, Pipeline
+from video_jobs.domain.gate import Why
+from video_jobs.domain.job import Status
 from video_jobs.settings.providers import PROVIDERS
 
 PROMPT = "a paper boat"
@@ -35,3 +38,22 @@ class ProviderApp(Pipeline):
 
     def ask(self, **changes: Any) -> Any:
         return self.send({"prompt": PROMPT, "size": "1280x720", "seconds": SECONDS, **changes})
+
+    def closes_for(self, why: Why) -> None:
+        """Asserts that a create leaves the job waiting behind the gate, and costs nothing."""
+        job = self.ask()
+        self.deliver(self.take_next())
+        assert self.job(job).status is Status.WAITING
+        [backend] = list_backends(self.services)
+        assert backend["closed"] is not None
+        assert backend["closed"]["why"] == why
+        assert self.backend_jobs() == 0
+
+    def leaves_a_lost_answer_unconfirmed(self) -> None:
+        """Asserts that a create whose answer is lost is never sent again, since no list tells of it."""
+        self.fault("create", lost_answer=True, times=1)
+        job = self.run(self.ask())
+        assert job.status is Status.FAILED
+        assert job.error is not None
+        assert job.error.code == "submission_unconfirmed"
+        assert len(self.calls("create")) == 1

@@ -17,7 +17,6 @@ from openrouter.errors import (
 )
 from PIL import Image
 
-from backend_api.gates import list_backends
 from doctor.backend_check import check_backend
 from doctor.findings import Mark
 from doctor.subject import find_subject
@@ -129,24 +128,13 @@ def test_what_stops_every_create_keeps_the_job_waiting_and_costs_nothing(
 ) -> None:
     app = ProviderApp(simulator, "openrouter", "/api/v1", key=key)
     simulator.world.change(change)
-    job = app.ask()
-    app.deliver(app.take_next())
-    assert app.job(job).status is Status.WAITING
-    [backend] = list_backends(app.services)
-    assert backend["closed"] is not None
-    assert backend["closed"]["why"] == why
-    assert app.backend_jobs() == 0
+    app.closes_for(why)
 
 
 def test_a_lost_answer_ends_unconfirmed_since_there_is_no_list_and_is_never_sent_again(
     app: ProviderApp,
 ) -> None:
-    app.fault("create", lost_answer=True, times=1)
-    job = app.run(app.ask())
-    assert job.status is Status.FAILED
-    assert job.error is not None
-    assert job.error.code == "submission_unconfirmed"
-    assert len(app.calls("create")) == 1
+    app.leaves_a_lost_answer_unconfirmed()
 
 
 def test_a_video_that_the_provider_deleted_ends_the_job_as_expired(app: ProviderApp) -> None:

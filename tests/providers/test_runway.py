@@ -12,7 +12,6 @@ import requests
 from PIL import Image
 from runwayml import AuthenticationError, BadRequestError, NotFoundError, RunwayML
 
-from backend_api.gates import list_backends
 from doctor.backend_check import check_backend
 from doctor.findings import Mark
 from job_api.act import cancel_job
@@ -125,13 +124,7 @@ def test_what_stops_every_create_keeps_the_job_waiting_and_costs_nothing(
 ) -> None:
     app = ProviderApp(simulator, "runway", "/v1", key=key)
     simulator.world.change(change)
-    job = app.ask()
-    app.deliver(app.take_next())
-    assert app.job(job).status is Status.WAITING
-    [backend] = list_backends(app.services)
-    assert backend["closed"] is not None
-    assert backend["closed"]["why"] == why
-    assert app.backend_jobs() == 0
+    app.closes_for(why)
 
 
 def test_a_model_that_is_unknown_fails_the_job_and_nothing_is_made(app: ProviderApp) -> None:
@@ -141,11 +134,7 @@ def test_a_model_that_is_unknown_fails_the_job_and_nothing_is_made(app: Provider
 
 
 def test_a_lost_answer_ends_unconfirmed_and_is_never_sent_again(app: ProviderApp) -> None:
-    app.fault("create", lost_answer=True, times=1)
-    job = app.run(app.ask())
-    assert job.error is not None
-    assert job.error.code == "submission_unconfirmed"
-    assert len(app.calls("create")) == 1
+    app.leaves_a_lost_answer_unconfirmed()
 
 
 # --- settings and doctor ---

@@ -26,33 +26,30 @@ SendNext = Callable[[timedelta], Turn]
 _AT_ONCE = timedelta()
 
 
-class Sent:
-    """Whether the next message of a chain is in its queue."""
-
-    def __init__(self) -> None:
-        self.next_one = False
+_next_is_sent: ContextVar[bool] = ContextVar("next_is_sent", default=False)
 
 
-_sent: ContextVar[Sent | None] = ContextVar("sent", default=None)
+def note_sent() -> None:
+    """The next message of the chain is in its queue."""
+    _next_is_sent.set(True)
 
 
 @contextlib.contextmanager
-def going_on_once_sent(what: str) -> Iterator[Sent]:
+def going_on_once_sent(what: str) -> Iterator[None]:
     """A storage fault in here is raised only while the chain's next message is not sent; after that it is logged.
 
     Raised, it would have the host deliver the same message again, which sends another next one: one job becomes
     thousands of messages while reads and sends work and saves fail.
     """
-    sent = Sent()
-    token = _sent.set(sent)
+    token = _next_is_sent.set(False)
     try:
-        yield sent
+        yield
     except StorageUnavailable as error:
-        if not sent.next_one:
+        if not _next_is_sent.get():
             raise
         log.error("%s: %s Its next message is on its way.", what, error)
     finally:
-        _sent.reset(token)
+        _next_is_sent.reset(token)
 
 
 def send_next(services: Services, message: PollMessage, delay: timedelta) -> Turn:
@@ -61,8 +58,7 @@ def send_next(services: Services, message: PollMessage, delay: timedelta) -> Tur
         return lambda job: job
     turn, now = message.turn + 1, services.clock()
     services.messages.send_poll(message.model_copy(update={"turn": turn}), delay)
-    if (sent := _sent.get()) is not None:
-        sent.next_one = True
+    note_sent()
     return partial(transitions.next_turn, now=now, turn=turn, due_at=now + delay)
 
 
