@@ -39,6 +39,7 @@ from video_jobs.storage.memory import (
 )
 
 DIALECTS = ("azure-sora", "openai-videos")
+KEEP_NO_LIST = ("openrouter",)
 OWNER = "default"
 # The key of the simulated API; it must never be seen again: tests/leaks.py looks for it.
 API_KEY = "sim-key"
