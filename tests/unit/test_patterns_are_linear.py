@@ -19,7 +19,7 @@ import openai_api
 import submit_job
 import video_jobs
 
-SMALL, LARGE = 4_000, 16_000
+SMALL, LARGE = 6_000, 24_000  # above the bounds of the repeats, which are 4,000 at most
 MOST = 9.0  # times as long for four times the text: between linear, which is 4, and quadratic, which is 16
 SHORT_ENOUGH = 0.002  # seconds for the large text: then the ratio is noise
 
