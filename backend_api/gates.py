@@ -9,7 +9,7 @@ from typing_extensions import TypedDict
 
 from video_jobs.domain import gate
 from video_jobs.domain.errors import BackendNotFound
-from video_jobs.domain.gate import Closure, Gate, Why
+from video_jobs.domain.gate import Closure, ClosureReason, Gate
 from video_jobs.lifecycle import admission
 from video_jobs.ports import LiveJob
 from video_jobs.services import Services
@@ -27,7 +27,7 @@ _documented = with_config(use_attribute_docstrings=True)
 class ClosureView(TypedDict):
     """Why nobody is let in to a backend."""
 
-    why: Why
+    why: ClosureReason
     reason: str
     until: Time | None
     """When one job goes ahead to try."""

@@ -57,7 +57,7 @@ _SCHEMES: Mapping[str, Mapping[str, str]] = {
         "name": "x-functions-key",
         "description": "The app's master key in Azure: for the operator.",
     },
-    "door_key": {
+    "api_key": {
         "type": "http",
         "scheme": "bearer",
         "description": "A key of the app's own, from its settings.",
@@ -66,7 +66,7 @@ _SCHEMES: Mapping[str, Mapping[str, str]] = {
 _LETS_IN: Mapping[Security, list[dict[str, list[str]]]] = {
     "function_key": [{"function_key": []}, {"function_key_in_query": []}],
     "master_key": [{"master_key": []}],
-    "door_key": [{"door_key": []}],
+    "api_key": [{"api_key": []}],
     "anonymous": [],
 }
 _BY_LEVEL: Mapping[str, Security] = {
@@ -219,9 +219,9 @@ def _headers(headers: Iterable[Header], schemas: _Schemas) -> dict[str, Any]:
 def _parameter(parameter: Parameter, schemas: _Schemas) -> dict[str, Any]:
     described: dict[str, Any] = {
         "name": parameter.name,
-        "in": parameter.place,
+        "in": parameter.location,
         "description": parameter.description,
-        "required": parameter.place == "path",
+        "required": parameter.location == "path",
         "schema": schemas.of(parameter.shape, "validation"),
     }
     if described["schema"].get("type") == "array":

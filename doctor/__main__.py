@@ -54,7 +54,7 @@ def run(
         return SOMETHING_WRONG
     try:
         if options.generation:
-            doctor.look_for(options.generation, backends)
+            doctor.find(options.generation, backends)
         elif options.orphans:
             doctor.list_orphans(backends)
         else:

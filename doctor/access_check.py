@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from doctor.findings import Finding, right, warning
 from video_jobs.domain.quota import OwnerLimits
-from video_jobs.settings.api_keys import SETTING as DOOR_KEYS
+from video_jobs.settings.api_keys import SETTING as API_KEYS
 from video_jobs.settings.app import Settings
 from video_jobs.settings.sign_in import SignIn
 from video_jobs.settings.webhooks import SECRETS, WebhookSettings
@@ -14,18 +14,18 @@ from video_jobs.settings.webhooks import SECRETS, WebhookSettings
 
 def check_access(settings: Settings) -> Iterator[Finding]:
     """What is malformed is among the problems of the settings already."""
-    yield _door(settings)
+    yield _openai_api(settings)
     yield _sign_in(settings.sign_in)
     yield _limits(settings.owner_limits)
     yield _webhooks(settings.webhooks)
 
 
-def _door(settings: Settings) -> Finding:
-    keys = settings.door_keys.keys
+def _openai_api(settings: Settings) -> Finding:
+    keys = settings.compat_api_keys.keys
     if not keys:
-        return right("OpenAI door", f"shut, since {DOOR_KEYS} is not set")
+        return right("OpenAI-compatible API", f"off, since {API_KEYS} is not set")
     owners = ", ".join(f"'{owner}'" for owner in sorted({key.owner for key in keys}))
-    return right("OpenAI door", f"open to {_count(len(keys), 'key')}, with the jobs of {owners}")
+    return right("OpenAI-compatible API", f"on for {_count(len(keys), 'key')}, with the jobs of {owners}")
 
 
 def _sign_in(sign_in: SignIn) -> Finding:

@@ -13,7 +13,7 @@ from typing import Any
 from doctor.findings import Finding, Mark, right, unknown, warning, wrong
 from doctor.network import check_way
 from doctor.retirement import WHAT_NOW, check_known_end, check_retirement, is_azure
-from doctor.wire import Look, Wire
+from doctor.wire import Response, Wire
 from video_jobs.backends.credentials import Sign, signer
 from video_jobs.backends.providers import TASK_APIS
 from video_jobs.domain.errors import NotSent
@@ -52,10 +52,10 @@ def check_backend(backend: BackendSettings, api_key: str | None, now: datetime) 
 def check_api(backend: BackendSettings, sign: Sign, now: datetime) -> Iterator[Finding]:
     api = TASK_APIS.get(backend.dialect)
     wire = Wire(backend.base_url, sign if api is None else lambda: {**api.headers, **sign()})
-    look = wire.look(_job_url(backend, "", "limit=1"), _LONGEST_LIST)
-    findings = list(_judge_list(look, backend))
+    response = wire.get(_job_url(backend, "", "limit=1"), _LONGEST_LIST)
+    findings = list(_judge_list(response, backend))
     if not findings:  # no list: an id that is not there tells whether there is an API at all
-        findings = list(_judge_unknown_id(look, wire.look(_job_url(backend, f"/{_NOWHERE}")), backend))
+        findings = list(_judge_unknown_id(response, wire.get(_job_url(backend, f"/{_NOWHERE}")), backend))
     yield from findings
     if any(finding.mark is Mark.WRONG for finding in findings):
         yield from check_known_end(backend, now)
@@ -66,13 +66,13 @@ def check_api(backend: BackendSettings, sign: Sign, now: datetime) -> Iterator[F
         root = _resource(backend)
         # The one version that has this call; it is documented no more, and served.
         deployments = _body(
-            wire.look(f"{root}/openai/deployments?api-version=2023-03-15-preview", _LONGEST_LIST)
+            wire.get(f"{root}/openai/deployments?api-version=2023-03-15-preview", _LONGEST_LIST)
         )
         finding, model = _judge_deployments(deployments, backend)
         yield finding
-        models = _body(wire.look(f"{root}/openai/models?api-version=2024-10-21", _LONGEST_LIST))
+        models = _body(wire.get(f"{root}/openai/models?api-version=2024-10-21", _LONGEST_LIST))
     else:
-        yield _judge_models(_body(wire.look(_models_url(backend), _LONGEST_LIST)), backend)
+        yield _judge_models(_body(wire.get(_models_url(backend), _LONGEST_LIST)), backend)
     yield from check_retirement(backend, models, model, now)
     yield unknown("create", "whether a job is taken, only a job can tell, and it costs money: not tried.")
 
@@ -98,44 +98,44 @@ def _resource(backend: BackendSettings) -> str:
 # --- who we are, and whether this is the API ---
 
 
-def _judge_list(look: Look, backend: BackendSettings) -> Iterator[Finding]:
+def _judge_list(response: Response, backend: BackendSettings) -> Iterator[Finding]:
     """Nothing where the answer says that there is no such list."""
-    body = _body(look)
-    if look.status is None:
+    body = _body(response)
+    if response.status is None:
         yield wrong(
-            "API", f"{look.trouble}.", "Does the server answer others? Does a proxy stand in the way?"
+            "API", f"{response.problem}.", "Does the server answer others? Does a proxy stand in the way?"
         )
-    elif look.redirects:
-        words = f"it redirects to {look.redirect_host} ({look.status}): this is not the API's own address."
+    elif response.redirects:
+        words = f"it redirects to {response.redirect_host} ({response.status}): this is not the API's own address."
         yield wrong(
             "API",
             words,
             "Set the address that the documentation of the API names; a create follows no redirect.",
         )
-    elif look.status in (401, 403):
-        yield _refused(look, backend)
-    elif look.status == 410 or "retired" in look.said.lower():
-        yield wrong("retirement", f"it answers {look.in_words}: it is gone for good.", WHAT_NOW)
-    elif "deployment" in look.said.lower() and look.status == 404:
-        yield _no_deployment(backend, f"it answers {look.in_words}", [])
-    elif look.status == 429:
-        yield warning("API", f"it is busy ({look.in_words}).", "Wait a minute and ask again.")
-    elif look.status >= 500 and look.status not in _NO_LIST:
+    elif response.status in (401, 403):
+        yield _refused(response, backend)
+    elif response.status == 410 or "retired" in response.said.lower():
+        yield wrong("retirement", f"it answers {response.in_words}: it is gone for good.", WHAT_NOW)
+    elif "deployment" in response.said.lower() and response.status == 404:
+        yield _no_deployment(backend, f"it answers {response.in_words}", [])
+    elif response.status == 429:
+        yield warning("API", f"it is busy ({response.in_words}).", "Wait a minute and ask again.")
+    elif response.status >= 500 and response.status not in _NO_LIST:
         yield wrong(
             "API",
-            f"it answers {look.in_words}: it can't right now.",
+            f"it answers {response.in_words}: it can't right now.",
             "Try again later; nothing is lost meanwhile.",
         )
-    elif look.kind == "HTML":
-        yield _web_page(look)
-    elif look.status == 200 and isinstance((body or {}).get("data"), list):
+    elif response.kind == "HTML":
+        yield _web_page(response)
+    elif response.status == 200 and isinstance((body or {}).get("data"), list):
         yield right("key" if _sends_key(backend) else "access", _accepted(backend))
         yield _shows_prompts((body or {})["data"])
-    elif look.status == 200:
-        words = f"it answers 200 with {look.kind or 'nothing'} where a list of jobs was asked for: no video API of {backend.dialect}."
+    elif response.status == 200:
+        words = f"it answers 200 with {response.kind or 'nothing'} where a list of jobs was asked for: no video API of {backend.dialect}."
         yield wrong("API", words, "Is the address right, and the dialect?")
-    elif look.status not in (*_NO_LIST, *_UNDERSTOOD):
-        yield wrong("API", f"it answers {look.in_words}.", "Is the address right, and the dialect?")
+    elif response.status not in (*_NO_LIST, *_UNDERSTOOD):
+        yield wrong("API", f"it answers {response.in_words}.", "Is the address right, and the dialect?")
 
 
 def _shows_prompts(entries: list[Any]) -> Finding:
@@ -151,21 +151,19 @@ def _shows_prompts(entries: list[Any]) -> Finding:
     return warning("list", words, "Such a job ends as submission_unconfirmed and names its candidates.")
 
 
-def _judge_unknown_id(listed: Look, look: Look, backend: BackendSettings) -> Iterator[Finding]:
+def _judge_unknown_id(listed: Response, response: Response, backend: BackendSettings) -> Iterator[Finding]:
     """What it says of a job that does not exist, after it had no list."""
-    if look.status in (401, 403):
-        yield _refused(look, backend)
-    elif look.status in _UNDERSTOOD and look.kind == "JSON" and not _is_no_path(look):
+    if response.status in (401, 403):
+        yield _refused(response, backend)
+    elif response.status in _UNDERSTOOD and response.kind == "JSON" and not _is_no_path(response):
         yield right("key" if _sends_key(backend) else "access", _accepted(backend))
         words = f"it keeps no list of jobs (it answers {listed.status}): a create whose answer is lost can't be found again."
         advice = "Such a job ends as submission_unconfirmed and names no candidates. Nothing to mend, if it is so made."
         yield warning("list", words, advice)
-    elif look.kind == "HTML":
-        yield _web_page(look)
+    elif response.kind == "HTML":
+        yield _web_page(response)
     else:
-        words = (
-            f"it knows no path of {backend.dialect} below {backend.base_url} (it answers {look.in_words})."
-        )
+        words = f"it knows no path of {backend.dialect} below {backend.base_url} (it answers {response.in_words})."
         if is_azure(backend.base_url):
             advice = "Is it the endpoint of an Azure OpenAI resource whose region has the model? Is the dialect right?"
         else:
@@ -173,12 +171,12 @@ def _judge_unknown_id(listed: Look, look: Look, backend: BackendSettings) -> Ite
         yield wrong("API", words, advice)
 
 
-def _is_no_path(look: Look) -> bool:
+def _is_no_path(response: Response) -> bool:
     """A gateway's or framework's 404, from before anything that knows videos has seen the request."""
-    said = look.said.lower()
+    said = response.said.lower()
     if "job not found" in said:  # OpenRouter's error has the status as its code
         return False
-    return look.status == 404 and (
+    return response.status == 404 and (
         not said
         or any(
             sign in said for sign in ("404: ", "resource not found", "invalid url", "(not found)", "no route")
@@ -186,21 +184,21 @@ def _is_no_path(look: Look) -> bool:
     )
 
 
-def _web_page(look: Look) -> Finding:
-    words = f"it answers {look.in_words}: a web page, where an API would answer JSON."
+def _web_page(response: Response) -> Finding:
+    words = f"it answers {response.in_words}: a web page, where an API would answer JSON."
     return wrong(
         "API", words, "Is it a portal's address, or does a proxy or a sign-in page stand in the way?"
     )
 
 
-def _refused(look: Look, backend: BackendSettings) -> Finding:
-    said = f"it answers {look.in_words}"
+def _refused(response: Response, backend: BackendSettings) -> Finding:
+    said = f"it answers {response.in_words}"
     if backend.auth == "none":
         words, advice = (
             f"{said}: it wants a key, and auth is 'none'.",
             "Name the key's setting in api_key_setting.",
         )
-    elif look.status == 401 and backend.api_key_setting:
+    elif response.status == 401 and backend.api_key_setting:
         words = f"{said}: it does not take the key."
         advice = (
             f"Copy the key anew into {backend.api_key_setting}; it must be of this very resource, "
@@ -208,7 +206,7 @@ def _refused(look: Look, backend: BackendSettings) -> Finding:
         )
         if not is_azure(backend.base_url) and backend.auth == "api-key":
             advice += " Does this server want auth 'bearer'?"
-    elif look.status == 401:
+    elif response.status == 401:
         words = f"{said}: it does not take the identity's token."
         advice = (
             "Is the resource in the identity's tenant? Some want the scope https://ai.azure.com/.default: set "
@@ -289,11 +287,11 @@ def _judge_models(body: dict[str, Any] | None, backend: BackendSettings) -> Find
     return warning("model", words, advice)
 
 
-def _body(look: Look) -> dict[str, Any] | None:
-    if look.status != 200:
+def _body(response: Response) -> dict[str, Any] | None:
+    if response.status != 200:
         return None
     try:
-        body = json.loads(look.body)
+        body = json.loads(response.body)
     except (ValueError, RecursionError):
         return None
     return body if isinstance(body, dict) else None

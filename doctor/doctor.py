@@ -40,7 +40,7 @@ class Doctor:
             if storage is not None and usable:
                 self._printer.finding(check_gate(TableGates(storage.tables), backend, self._clock()))
 
-    def look_for(self, named: str, backends: list[BackendSettings]) -> None:
+    def find(self, named: str, backends: list[BackendSettings]) -> None:
         """All forms of the download URL of what `named` is the id of, at the first of these that knows it."""
         storage = self._storage()
         if is_job_id(named):

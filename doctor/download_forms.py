@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from video_jobs.settings.backends import BackendSettings
 
-VIDEO, STILL = "the video", "the still"
+VIDEO, THUMBNAIL = "the video", "the thumbnail"
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def _sora_forms(backend: BackendSettings, job_id: str | None, generation_id: str
         yield Form(f"{of}/content/video?{version}", VIDEO, documented=True, gives_video=True)
         yield Form(f"{of}/content/video?{version}&quality=high", VIDEO, documented=True, gives_video=True)
         yield Form(f"{of}/content/video?{version}&quality=low", VIDEO, documented=True, gives_video=True)
-        yield Form(f"{of}/content/thumbnail?{version}", STILL, documented=True)
+        yield Form(f"{of}/content/thumbnail?{version}", THUMBNAIL, documented=True)
         yield Form(f"{of}/content?{version}", "there is no bare /content: /video is missing behind it")
         yield Form(f"{of}/content", "neither /video nor the api-version")
         yield Form(f"{of}/content/video", "without api-version it means v1, which lacks these paths")
@@ -83,8 +83,8 @@ def _videos_forms(backend: BackendSettings, video_id: str, named_urls: Sequence[
     of = f"{base}/videos/{quote(video_id, safe='')}"
     yield Form(f"{of}/content", VIDEO, documented=True, gives_video=True)
     yield Form(f"{of}/content?variant=video", VIDEO, documented=True, gives_video=True)
-    yield Form(f"{of}/content?variant=thumbnail", STILL, documented=True)
-    yield Form(f"{of}/content?variant=spritesheet", "a sheet of stills", documented=True)
+    yield Form(f"{of}/content?variant=thumbnail", THUMBNAIL, documented=True)
+    yield Form(f"{of}/content?variant=spritesheet", "a sheet of thumbnails", documented=True)
     for url in named_urls:
         yield Form(url, "named by the job's record, as some gateways do")
     yield Form(of, "the video's record: it says that it exists")

@@ -11,7 +11,7 @@ from doctor.download_forms import VIDEO, Form, forms_of
 from doctor.findings import Mark, right, warning, wrong
 from doctor.printer import Printer, Row
 from doctor.subject import Subject
-from doctor.wire import Look, Wire, is_own
+from doctor.wire import Response, Wire, is_own
 from video_jobs.backends.credentials import signer
 from video_jobs.backends.elsewhere import Elsewhere
 from video_jobs.domain.backend_job import BackendState
@@ -25,7 +25,7 @@ _MOST_REDIRECTS = 5
 @dataclass(frozen=True)
 class Tried:
     form: Form
-    look: Look  #: what came in the end
+    response: Response  #: what came in the end
     by: str = ""  #: "302 to HOST", where a redirect led there
 
     @property
@@ -33,8 +33,8 @@ class Tried:
         """None for what fails as it has to."""
         if self.form.documented:
             wanted = "video" if self.form.gives_video else "picture"
-            return Mark.RIGHT if (self.look.status, self.look.kind) == (200, wanted) else Mark.WRONG
-        return Mark.WARNING if (self.look.status, self.look.kind) == (200, "video") else None
+            return Mark.RIGHT if (self.response.status, self.response.kind) == (200, wanted) else Mark.WRONG
+        return Mark.WARNING if (self.response.status, self.response.kind) == (200, "video") else None
 
 
 def show_downloads(
@@ -71,23 +71,23 @@ def import_call(backend: BackendSettings, is_default: bool, **named: str) -> str
 
 def _try(wire: Wire, form: Form) -> Tried:
     """With its redirects, which our key does not follow to another origin."""
-    look, by = wire.look(form.url), ""
+    response, by = wire.get(form.url), ""
     for _ in range(_MOST_REDIRECTS):
         if (
-            not look.redirects
-            or look.location is None
-            or not look.location.startswith(("http://", "https://"))
+            not response.redirects
+            or response.location is None
+            or not response.location.startswith(("http://", "https://"))
         ):
             break
-        by = f"{look.status} to {look.redirect_host}"
-        look = wire.look(look.location)
-    return Tried(form, look, by)
+        by = f"{response.status} to {response.redirect_host}"
+        response = wire.get(response.location)
+    return Tried(form, response, by)
 
 
 def _show_record(printer: Printer, subject: Subject, now: datetime) -> None:
     found = subject.found
-    if subject.trouble:
-        printer.finding(wrong("record", subject.trouble))
+    if subject.problem:
+        printer.finding(wrong("record", subject.problem))
         return
     if found is None:
         words = f"'{subject.backend.name}' knows neither a job nor a video of this id."
@@ -122,12 +122,14 @@ def _show_record(printer: Printer, subject: Subject, now: datetime) -> None:
 
 
 def _row(entry: Tried, backend: BackendSettings) -> Row:
-    look, path = entry.look, _shown(entry.form.url, backend)
-    answer = f"{look.status or 'none'}{f' by {entry.by}' if entry.by else ''}"
-    kind = look.kind if look.status else ""
-    length = "" if look.length is None else f"{look.length:,}"
+    response, path = entry.response, _shown(entry.form.url, backend)
+    answer = f"{response.status or 'none'}{f' by {entry.by}' if entry.by else ''}"
+    kind = response.kind if response.status else ""
+    length = "" if response.length is None else f"{response.length:,}"
     why = f"documented: {entry.form.words}" if entry.form.documented else entry.form.words
-    return Row((answer, look.content_type, kind, length, look.trouble or why), entry.mark, f"GET {path}")
+    return Row(
+        (answer, response.content_type, kind, length, response.problem or why), entry.mark, f"GET {path}"
+    )
 
 
 def _shown(url: str, backend: BackendSettings) -> str:
@@ -152,13 +154,13 @@ def _conclude(printer: Printer, subject: Subject, tried: list[Tried], now: datet
         _use(printer, subject, good, now)
         return
     first = tried[0]
-    said = first.look.in_words
+    said = first.response.in_words
     state = subject.found.state if subject.found else None
-    if first.look.status in (401, 403):
+    if first.response.status in (401, 403):
         why = "the video API does not let us have it: mend the key or the role first. A 403 on a finished video may pass"
     elif state is BackendState.SUCCEEDED:
         why = "the record says that it succeeded and the bytes are not served: try again in some minutes, until it expires"
-    elif subject.trouble:
+    elif subject.problem:
         why = "the video API could not be asked: `make doctor` without an id says why"
     elif state is None:
         why = "this resource does not know the id (any more), so no form of the URL can work"

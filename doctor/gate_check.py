@@ -6,7 +6,7 @@ from datetime import datetime
 
 from doctor.findings import Finding, right, unknown, warning
 from video_jobs.domain.errors import StorageUnavailable
-from video_jobs.domain.gate import Why
+from video_jobs.domain.gate import ClosureReason
 from video_jobs.ports import Gates
 from video_jobs.settings.backends import BackendSettings
 
@@ -23,7 +23,7 @@ def check_gate(gates: Gates, backend: BackendSettings, now: datetime) -> Finding
         )
     if gate.closure is not None and gate.closure.until > now:
         words = f"closed until {gate.closure.until:%H:%M:%S} UTC: {gate.closure.reason}"
-        if gate.closure.why is Why.MISCONFIGURED:
+        if gate.closure.why is ClosureReason.MISCONFIGURED:
             return warning(
                 "gate",
                 words,

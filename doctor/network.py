@@ -153,13 +153,13 @@ def _certificate_facts(host: str, address: tuple[str, int]) -> dict[str, str]:
     """What a certificate that is not accepted says of itself; nothing where it can't be read."""
     from cryptography import x509
 
-    look_only = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    look_only.check_hostname = False
-    look_only.verify_mode = ssl.CERT_NONE
+    probe_context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    probe_context.check_hostname = False
+    probe_context.verify_mode = ssl.CERT_NONE
     try:
         with (
             socket.create_connection(address[:2], timeout=_TIMEOUT) as connection,
-            look_only.wrap_socket(connection, server_hostname=host) as secured,
+            probe_context.wrap_socket(connection, server_hostname=host) as secured,
         ):
             certificate = x509.load_der_x509_certificate(secured.getpeercert(binary_form=True) or b"")
         facts = {"ended": f", on {certificate.not_valid_after_utc:%Y-%m-%d}"}

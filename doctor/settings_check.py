@@ -24,7 +24,7 @@ NAMES = (
     "AZURE_OPENAI_API_KEY",
     "AZURE_OPENAI_DEPLOYMENT",
     "AZURE_OPENAI_TOKEN_SCOPE",
-    "OPENAI_DOOR_KEYS",
+    "OPENAI_COMPAT_API_KEYS",
     "OWNER_JOBS_AT_ONCE",
     "OWNER_JOBS_PER_DAY",
     "RETENTION_DAYS",
@@ -44,7 +44,7 @@ NAMES = (
 )
 """What the app reads under its prefixes; what else bears one of them is most likely misspelt."""
 
-_PREFIXES = ("AZURE_OPENAI_", "OPENAI_DOOR", "OWNER_JOBS", "RETENTION", "SIGN_IN", "VIDEO_", "WEBHOOK")
+_PREFIXES = ("AZURE_OPENAI_", "OPENAI_COMPAT_API", "OWNER_JOBS", "RETENTION", "SIGN_IN", "VIDEO_", "WEBHOOK")
 _ANSWERS_END = 230  # seconds, after which Azure cuts an HTTP answer off
 _SHORT_CREATE = 30  # seconds; a create with a picture takes several
 _SHORT_FETCH = 60  # seconds

@@ -82,7 +82,7 @@ def check_kind(
 
 def _skew(url: str, clock: Clock) -> timedelta | None:
     """How far the service's clock is ahead of ours; None where it does not say."""
-    date = Wire(url, dict).look(url).date
+    date = Wire(url, dict).get(url).date
     return None if date is None else date - clock()
 
 

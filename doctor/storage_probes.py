@@ -19,7 +19,7 @@ from azure.data.tables import TableServiceClient, UpdateMode
 from azure.storage.blob import BlobBlock, BlobServiceClient, ContentSettings
 from azure.storage.queue import QueueServiceClient, TextBase64EncodePolicy
 
-from doctor.wire import Look, Wire
+from doctor.wire import Response, Wire
 from video_jobs.storage.signing import BlobSigner, account_key
 
 PREFIX = "reelkeepdoctor"  # letters only: all that a table's name may begin with
@@ -141,9 +141,9 @@ def _read_signed(
     doing("signing a URL")
     signed = BlobSigner(service, source, lambda: now).sign(container, "probe.txt", "inline")
     doing("reading through a signed URL")
-    look: Look = Wire(signed.url, dict).look(signed.url)
-    if look.status != 200 or look.body != _CONTENT:
-        raise ProbeFailed(f"A signed URL does not work: {look.status or look.trouble}.")
+    response: Response = Wire(signed.url, dict).get(signed.url)
+    if response.status != 200 or response.body != _CONTENT:
+        raise ProbeFailed(f"A signed URL does not work: {response.status or response.problem}.")
 
 
 @contextlib.contextmanager

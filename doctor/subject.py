@@ -28,7 +28,7 @@ class Subject:
     generation_id: str | None
     found: BackendJob | None  #: None where the backend does not know it
     named_urls: tuple[str, ...] = ()
-    trouble: str = ""  #: why it could not be asked
+    problem: str = ""  #: why it could not be asked
 
 
 def find_ours(jobs: JobStore, claims: Claims, job_id: str) -> Job | None:
@@ -48,9 +48,9 @@ def find_subject(backends: Sequence[BackendSettings], api_keys: Mapping[str, str
     for backend in backends:
         client = client_of(backend, api_keys.get(backend.name), backend.base_url, backend.model)
         try:
-            subject = _look(client, backend, named)
+            subject = _poll(client, backend, named)
         except BackendError as error:
-            subject = Subject(backend, *_guess(backend, named), None, trouble=str(error))
+            subject = Subject(backend, *_guess(backend, named), None, problem=str(error))
         if subject.found is not None:
             urls = (
                 _named_urls(backend, api_keys.get(backend.name), named)
@@ -63,13 +63,13 @@ def find_subject(backends: Sequence[BackendSettings], api_keys: Mapping[str, str
 
 
 def _guess(backend: BackendSettings, named: str) -> tuple[str | None, str | None]:
-    """As job and as generation, by its looks."""
+    """As job and as generation, by its form."""
     if backend.dialect != "azure-sora":
         return named, named
     return (named, None) if named.startswith("task_") else (None, named)
 
 
-def _look(client: Backend, backend: BackendSettings, named: str) -> Subject:
+def _poll(client: Backend, backend: BackendSettings, named: str) -> Subject:
     job_id, generation_id = _guess(backend, named)
     if backend.dialect == "azure-sora" and job_id is None:
         try:
@@ -87,9 +87,9 @@ def _look(client: Backend, backend: BackendSettings, named: str) -> Subject:
 
 def _named_urls(backend: BackendSettings, api_key: str | None, video_id: str) -> tuple[str, ...]:
     wire = Wire(backend.base_url, signer(backend, api_key))
-    look = wire.look(f"{backend.base_url}/videos/{quote(video_id, safe='')}", 1 << 20)
+    response = wire.get(f"{backend.base_url}/videos/{quote(video_id, safe='')}", 1 << 20)
     try:
-        body = json.loads(look.body)
+        body = json.loads(response.body)
     except (ValueError, RecursionError):
         return ()
     base = read_address(backend.base_url)

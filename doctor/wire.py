@@ -19,13 +19,13 @@ from video_jobs.net.told import header_date
 from video_jobs.net.web_address import WebAddress, read_address
 
 _FIRST = 64  # bytes that tell what a body is
-_DEADLINE = 20.0  # seconds for one look
+_DEADLINE = 20.0  # seconds for one response
 _TIMEOUT = (8.0, 15.0)  # seconds to connect, and of silence
 
 
 @dataclass(frozen=True)
-class Look:
-    """What came back. `status` is None where nothing did, and `trouble` says why."""
+class Response:
+    """What came back. `status` is None where nothing did, and `problem` says why."""
 
     status: int | None = None
     content_type: str = ""
@@ -34,7 +34,7 @@ class Look:
     location: str | None = None  #: full URL of a redirect; may be a secret
     server: str = ""
     date: datetime | None = None  #: the server's clock
-    trouble: str = ""
+    problem: str = ""
     may_be_quoted: bool = True  #: False for another host than the video API's own
 
     @property
@@ -61,7 +61,7 @@ class Look:
     @property
     def in_words(self) -> str:
         """To stand behind 'the server answers'."""
-        return f"{self.status} {self.said}".strip() if self.status else self.trouble
+        return f"{self.status} {self.said}".strip() if self.status else self.problem
 
     @property
     def redirects(self) -> bool:
@@ -76,7 +76,7 @@ class Look:
 
 
 class Wire:
-    """Looks at URLs; `sign`'s headers go to the origin of `base_url` and to no other. What the app would not connect to,
+    """Gets URLs; `sign`'s headers go to the origin of `base_url` and to no other. What the app would not connect to,
     the doctor doesn't either."""
 
     def __init__(
@@ -87,15 +87,15 @@ class Wire:
         self._sign = sign
         self._elsewhere = elsewhere or Elsewhere()
 
-    def look(self, url: str, most: int = 4096) -> Look:
+    def get(self, url: str, most: int = 4096) -> Response:
         """Follows no redirect. Reads at most that many bytes; of a video only the first. Raises NotSent where
         no token can be had."""
         try:
             address = read_address(url)
         except ValueError as error:
-            return Look(trouble=f"the address can't be used: {error}")
+            return Response(problem=f"the address can't be used: {error}")
         if address.origin != self._origin:
-            return self._look_elsewhere(address, most)
+            return self._get_elsewhere(address, most)
         headers = {"Accept-Encoding": "identity", "User-Agent": "reelkeep-doctor", **self._sign()}
         deadline = Deadline(_DEADLINE)
         try:
@@ -106,21 +106,21 @@ class Wire:
                     url, headers=headers, timeout=_TIMEOUT, allow_redirects=False, stream=True
                 ) as response,
             ):
-                return _look_at(response.raw, response.status_code, response.headers, url, most)
+                return _read(response.raw, response.status_code, response.headers, url, most)
         except (requests.RequestException, HTTPError, OSError, ValueError) as error:
             late = deadline.expired or isinstance(error, requests.Timeout)
-            return Look(
-                trouble="no answer in time" if late else "no answer: the connection broke or never stood"
+            return Response(
+                problem="no answer in time" if late else "no answer: the connection broke or never stood"
             )
 
-    def _look_elsewhere(self, address: WebAddress, most: int) -> Look:
+    def _get_elsewhere(self, address: WebAddress, most: int) -> Response:
         deadline = Deadline(_DEADLINE)
         with deadline.watching(), contextlib.ExitStack() as stack:
             try:
                 raw = self._elsewhere.get(address, self._origin[0], deadline, stack)
             except Refused as error:
-                return Look(trouble=str(error), may_be_quoted=False)
-            return _look_at(raw, raw.status, raw.headers, str(address), most, may_be_quoted=False)
+                return Response(problem=str(error), may_be_quoted=False)
+            return _read(raw, raw.status, raw.headers, str(address), most, may_be_quoted=False)
 
 
 def is_own(url: str, base_url: str) -> bool:
@@ -131,16 +131,16 @@ def is_own(url: str, base_url: str) -> bool:
         return False
 
 
-def _look_at(
+def _read(
     raw: Any, status: int, headers: Mapping[str, str], url: str, most: int, *, may_be_quoted: bool = True
-) -> Look:
+) -> Response:
     body = b""
     with contextlib.suppress(HTTPError, OSError):  # cut off: what came is what we look at
         body = raw.read(_FIRST, decode_content=True) or b""
-        if Look(body=body).kind not in ("video", "picture", "other bytes"):
+        if Response(body=body).kind not in ("video", "picture", "other bytes"):
             body += raw.read(most - len(body), decode_content=True) or b""
     length = headers.get("content-length", "")
-    return Look(
+    return Response(
         status=status,
         content_type=headers.get("content-type", "")[:100].partition(";")[0].strip().lower(),
         length=int(length) if length.isascii() and length.isdecimal() and len(length) < 20 else None,

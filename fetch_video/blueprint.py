@@ -8,7 +8,7 @@ from fetch_video.fetch import fetch_video
 from video_jobs.domain.queue_messages import FETCH_QUEUE, decode_fetch
 from video_jobs.domain.trace import following
 from video_jobs.lifecycle.newer import skipping_newer
-from video_jobs.lifecycle.repair import noting_trouble
+from video_jobs.lifecycle.repair import noting_last_error
 from video_jobs.wiring import get_services
 
 blueprint = func.Blueprint()
@@ -20,5 +20,5 @@ def fetch_video_function(message: func.QueueMessage) -> None:
     """What is raised here sends the message back: the host delivers it again, and then poisons it."""
     with skipping_newer():
         services, wanted = get_services(), decode_fetch(message.get_body())
-        with following(wanted.traceparent), noting_trouble(services, wanted.owner, wanted.job_id):
+        with following(wanted.traceparent), noting_last_error(services, wanted.owner, wanted.job_id):
             fetch_video(services, wanted)

@@ -32,12 +32,12 @@ from video_jobs.lifecycle.poll_chain import going_on_once_sent, note_sent
 from video_jobs.lifecycle.update import update
 from video_jobs.media.images import sniff
 from video_jobs.media.verification import SuspectVideo, VerifiedStream
-from video_jobs.ports import BlobFacts, StoredJob, VideoPlace
+from video_jobs.ports import BlobFacts, StoredJob, VideoKey
 from video_jobs.services import Services
 
 log = logging.getLogger("reelkeep.fetch")
 
-_THUMBNAIL_DEADLINE = 5.0  # seconds: a still is nice to have and holds nothing up
+_THUMBNAIL_DEADLINE = 5.0  # seconds: a thumbnail is nice to have and holds nothing up
 _MARGIN = timedelta(minutes=1)
 _LARGEST_THUMBNAIL = 5 << 20  # bytes
 _ENDINGS = {"image/jpeg": "jpg", "image/webp": "webp", "image/png": "png"}
@@ -90,8 +90,8 @@ def _fetch(services: Services, message: FetchMessage, stored: StoredJob, output:
 
 def _copy(services: Services, job: Job, output: Output) -> StoredVideo:
     """Raises BackendError, SuspectVideo or ForeignBlob; then nothing was committed."""
-    place = VideoPlace(job.owner, job.id, output.index)
-    found = services.blobs.find_video(place)
+    key = VideoKey(job.owner, job.id, output.index)
+    found = services.blobs.find_video(key)
     if found is None:
         if job.backend_job_gone:
             raise Gone("The video API has deleted it, as it was asked to.")
@@ -103,14 +103,14 @@ def _copy(services: Services, job: Job, output: Output) -> StoredVideo:
             job.backend_job_id or "", output.generation_id, services.fetch_deadline, output.attempts
         ) as content:
             stream = VerifiedStream(content, output.suspects, _Progress(services, job, output))
-            if services.blobs.put_video(place, iter(stream), lambda: _metadata(job, output, stream)):
+            if services.blobs.put_video(key, iter(stream), lambda: _metadata(job, output, stream)):
                 assert stream.video is not None
                 return stream.video
-        found = services.blobs.find_video(place)  # another delivery of this message was faster
+        found = services.blobs.find_video(key)  # another delivery of this message was faster
     video = _recognise(job, output, found)
     if video is None:
         raise ForeignBlob(
-            f"Something that is not this video lies at {place.owner}/{place.job_id}/{place.index}.mp4 in the "
+            f"Something that is not this video lies at {key.owner}/{key.job_id}/{key.index}.mp4 in the "
             f"container 'videos'. Move it away, and the video is fetched."
         )
     return video
@@ -174,7 +174,7 @@ def _recognise(job: Job, output: Output, found: BlobFacts | None) -> StoredVideo
 
 
 def _copy_thumbnail(services: Services, job: Job, output: Output) -> str | None:
-    """The still's file ending, or None: best effort."""
+    """The thumbnail's file ending, or None: best effort."""
     try:
         client = services.backends.client(job.backend)
         with client.open_thumbnail(
@@ -182,14 +182,14 @@ def _copy_thumbnail(services: Services, job: Job, output: Output) -> str | None:
         ) as content:
             pieces = list(itertools.islice(content.chunks(_LARGEST_THUMBNAIL), 2))
     except BackendError as error:
-        log.info("%s/%s comes without a still: %s", job.id, output.index, error)
+        log.info("%s/%s comes without a thumbnail: %s", job.id, output.index, error)
         return None
     kind = sniff(pieces[0]) if len(pieces) == 1 else None  # more than one: too large
     if kind is None:
-        log.info("%s/%s comes without a still: what was sent is no image", job.id, output.index)
+        log.info("%s/%s comes without a thumbnail: what was sent is no image", job.id, output.index)
         return None
-    place = VideoPlace(job.owner, job.id, output.index)
-    services.blobs.put_thumbnail(place, _ENDINGS[kind], kind, pieces[0])
+    key = VideoKey(job.owner, job.id, output.index)
+    services.blobs.put_thumbnail(key, _ENDINGS[kind], kind, pieces[0])
     return _ENDINGS[kind]
 
 

@@ -1,4 +1,4 @@
-"""How a job is answered, for every door that shows one."""
+"""How a job is answered, for every API that shows one."""
 
 from __future__ import annotations
 

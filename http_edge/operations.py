@@ -39,8 +39,8 @@ Shape = Any
 Problems = Mapping[int, Sequence[str]]
 """The stable codes of the problems that a status may come with."""
 
-Security = Literal["function_key", "master_key", "door_key", "anonymous"]
-"""Who is let in. The first two and the last follow from a binding; a door with keys of its own says so."""
+Security = Literal["function_key", "master_key", "api_key", "anonymous"]
+"""Who is let in. The first two and the last follow from a binding; an API with keys of its own says so."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -55,10 +55,10 @@ class Header:
 
 @dataclass(frozen=True)
 class Parameter:
-    """`place` is where it stands; what stands in the path is always required."""
+    """`location` is where it stands; what stands in the path is always required."""
 
     name: str
-    place: Literal["path", "query", "header"]
+    location: Literal["path", "query", "header"]
     description: str
     shape: Shape = str
 

@@ -1,4 +1,4 @@
-"""How long a page of a list may be, whichever door shows it."""
+"""How long a page of a list may be, whichever API shows it."""
 
 from __future__ import annotations
 

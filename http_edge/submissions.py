@@ -1,4 +1,4 @@
-"""What is alike in every request for a video, whichever door it comes through: its fields, its kinds of body,
+"""What is alike in every request for a video, whichever API it comes through: its fields, its kinds of body,
 and the image in it."""
 
 from __future__ import annotations

@@ -11,8 +11,8 @@ from video_jobs.domain import transitions
 from video_jobs.domain.job import Job
 from video_jobs.lifecycle.finalize import finish
 from video_jobs.lifecycle.find import find_job
-from video_jobs.lifecycle.poll_chain import look_now
-from video_jobs.lifecycle.repair import bury, hurry
+from video_jobs.lifecycle.poll_chain import poll_now
+from video_jobs.lifecycle.repair import expedite, mark_deleted
 from video_jobs.lifecycle.update import update
 from video_jobs.lifecycle.webhook_chain import tell_again
 from video_jobs.services import Services
@@ -35,7 +35,7 @@ def cancel_job(services: Services, owner: str, job_id: str) -> Job:
     if job.is_terminal:
         finish(services, job)
     elif job.cancel_requested_at is not None:
-        look_now(services, job)
+        poll_now(services, job)
     return job
 
 
@@ -44,15 +44,15 @@ def delete_job(services: Services, owner: str, job_id: str) -> Job:
 
     Raises InvalidRequest and JobNotFound.
     """
-    return bury(services, find_job(services, owner, job_id, deleted_too=True))
+    return mark_deleted(services, find_job(services, owner, job_id, deleted_too=True))
 
 
 def repair_job(services: Services, owner: str, job_id: str) -> Job:
-    """Look at the job now, and download now what is not here yet.
+    """Poll the job now, and download now what is not here yet.
 
     Raises InvalidRequest and JobNotFound.
     """
-    return hurry(services, find_job(services, owner, job_id))
+    return expedite(services, find_job(services, owner, job_id))
 
 
 def send_webhook(services: Services, owner: str, job_id: str) -> Job:

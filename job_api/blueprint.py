@@ -31,7 +31,7 @@ from job_api.read import Cursor, Index, JobPageView, list_jobs, read_output
 from job_api.retry import retry_job
 from job_api.wait import Wait, follow_job, read_wait
 from video_jobs.domain.job import Status
-from video_jobs.ports import VideoPlace
+from video_jobs.ports import VideoKey
 from video_jobs.views.job_schema import JobWithHistory, Url
 from video_jobs.views.job_view import job_view
 from video_jobs.wiring import get_services
@@ -127,13 +127,13 @@ def get_video_function(req: func.HttpRequest) -> func.HttpResponse:
         )
         wait = None if job.is_terminal else {"Retry-After": retry_after(services, job)}
         raise HttpProblem(404, "video_not_stored", f"Video {output.index} of {job.id} {state}.", wait)
-    return _redirect(services.blobs.sign_video(VideoPlace(job.owner, job.id, output.index)).url)
+    return _redirect(services.blobs.sign_video(VideoKey(job.owner, job.id, output.index)).url)
 
 
 @blueprint.function_name("get_thumbnail")
 @blueprint.route("jobs/{id}/videos/{index}/thumbnail", methods=["GET"], auth_level=func.AuthLevel.FUNCTION)
 @Operation(
-    "The still of a video",
+    "The thumbnail of a video",
     tag="Jobs",
     parameters=[JOB_ID, _INDEX],
     answers={303: _TO_A_BLOB},
@@ -144,9 +144,9 @@ def get_thumbnail_function(req: func.HttpRequest) -> func.HttpResponse:
     services = get_services()
     job, output = read_output(services, owner_of(req), req.route_params["id"], req.route_params["index"])
     if output.thumbnail is None:
-        raise HttpProblem(404, "no_thumbnail", f"Video {output.index} of {job.id} has no still.")
-    place = VideoPlace(job.owner, job.id, output.index)
-    return _redirect(services.blobs.sign_thumbnail(place, output.thumbnail).url)
+        raise HttpProblem(404, "no_thumbnail", f"Video {output.index} of {job.id} has no thumbnail.")
+    key = VideoKey(job.owner, job.id, output.index)
+    return _redirect(services.blobs.sign_thumbnail(key, output.thumbnail).url)
 
 
 @blueprint.function_name("cancel_job")
@@ -184,7 +184,7 @@ def retry_job_function(req: func.HttpRequest) -> func.HttpResponse:
 @blueprint.function_name("repair_job")
 @blueprint.route("jobs/{id}/repair", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
 @Operation(
-    "Look at a job, and download, now",
+    "Poll a job, and download, now",
     tag="Jobs",
     parameters=[JOB_ID],
     answers={202: _ACCEPTED},

@@ -84,7 +84,7 @@ def import_job(services: Services, owner: str, request: ImportRequest) -> Job:
     backend, _ = services.backends.choose(request.backend)
     if request.webhook_url is not None:
         services.webhooks.check(request.webhook_url)
-    found = _look(services, backend, request)
+    found = _poll(services, backend, request)
     claim = services.claims.find(backend.base_url, found.id)
     if claim is not None:
         return _holders_job(services, owner, claim, request.named)
@@ -110,7 +110,7 @@ def import_job(services: Services, owner: str, request: ImportRequest) -> Job:
     return _visible(services, owner, earlier.job_id, request.named)
 
 
-def _look(services: Services, backend: BackendRef, request: ImportRequest) -> BackendJob:
+def _poll(services: Services, backend: BackendRef, request: ImportRequest) -> BackendJob:
     try:
         client = services.backends.client(backend)
         return client.get(request.backend_job_id or client.job_of(request.named))

@@ -8,7 +8,7 @@ from video_jobs.domain.job import Job, Status
 from video_jobs.lifecycle.accept import accept, begin
 from video_jobs.lifecycle.find import find_job
 from video_jobs.lifecycle.idempotency import retry_key
-from video_jobs.lifecycle.repair import hurry
+from video_jobs.lifecycle.repair import expedite
 from video_jobs.ports import IdempotencyEntry
 from video_jobs.services import Services
 
@@ -24,7 +24,7 @@ def retry_job(services: Services, owner: str, job_id: str) -> Job:
     stored = find_job(services, owner, job_id)
     old = stored.job
     if old.status is Status.PENDING_DOWNLOAD:
-        return hurry(services, stored)
+        return expedite(services, stored)
     if old.status not in _RETRIABLE:
         raise NotRetriable(
             f"{old.id} is {old.status}: only a job that is failed, cancelled, expired or pending_download can be "

@@ -1,6 +1,6 @@
 """`GET /api/jobs/{id}?wait=`: an answer when the job changes, or when the time is over.
 
-Nothing is held while a client waits but a place in a count: each look is made on a thread, and between looks
+Nothing is held while a client waits but a count of waiters: each read is made on a thread, and between reads
 the coroutine sleeps.
 """
 
@@ -31,10 +31,10 @@ MOST_WAITERS = 50
 
 Wait = Annotated[int, Field(ge=0, le=LONGEST_WAIT, json_schema_extra={"default": 0})]
 
-_BETWEEN_LOOKS = 1.0  # seconds
-_LINE_LOOKS = 5  # a place in line costs a query: it is asked for at every fifth look
+_BETWEEN_READS = 1.0  # seconds
+_LINE_READS = 5  # a queue position costs a query: it is asked for at every fifth read
 
-_places = threading.BoundedSemaphore(MOST_WAITERS)
+_waiters = threading.BoundedSemaphore(MOST_WAITERS)
 
 
 def read_wait(text: str) -> int:
@@ -54,41 +54,41 @@ async def follow_job(
     `named` is what If-None-Match says, where it is there; else what the job is like now counts as known while
     waiting. What has ended is not waited for. Raises InvalidRequest and JobNotFound, also while it waits.
     """
-    looks = _Looks(services, owner, job_id)
-    seen = await on_thread(looks.whole)
+    reads = _Reads(services, owner, job_id)
+    seen = await on_thread(reads.whole)
     # `*` is whatever there is when the client asks.
     known = seen.etag if named is None or named.strip() == "*" else named
     if seconds and seen.retry_after is not None and names(known, seen.etag):
-        with _a_place() as free:
+        with _as_waiter() as free:
             if free:
-                seen = await _changed(looks, known, seconds)
+                seen = await _changed(reads, known, seconds)
     return seen, named is not None and names(known, seen.etag)
 
 
-async def _changed(looks: _Looks, known: str, seconds: int) -> SeenJob:
+async def _changed(reads: _Reads, known: str, seconds: int) -> SeenJob:
     """The job when it is no longer as known, or as it is when the time is over."""
     now = asyncio.get_running_loop().time
     deadline = now() + seconds
     while (left := deadline - now()) > 0:
-        await asyncio.sleep(min(left, _BETWEEN_LOOKS))
-        seen = await on_thread(looks.glance)
+        await asyncio.sleep(min(left, _BETWEEN_READS))
+        seen = await on_thread(reads.glance)
         if not names(known, seen.etag):
             return seen
-    return await on_thread(looks.whole)
+    return await on_thread(reads.whole)
 
 
 @contextmanager
-def _a_place() -> Iterator[bool]:
-    taken = _places.acquire(blocking=False)
+def _as_waiter() -> Iterator[bool]:
+    taken = _waiters.acquire(blocking=False)
     try:
         yield taken
     finally:
         if taken:
-            _places.release()
+            _waiters.release()
 
 
-class _Looks:
-    """Looks at one job, again and again."""
+class _Reads:
+    """Reads one job, again and again."""
 
     def __init__(self, services: Services, owner: str, job_id: str) -> None:
         self._services = services
@@ -108,7 +108,7 @@ class _Looks:
         """One read where nothing has changed."""
         stored = find_job(self._services, self._owner, self._job_id)
         self._glances += 1
-        line_too = stored.job.status is Status.WAITING and self._glances % _LINE_LOOKS == 0
+        line_too = stored.job.status is Status.WAITING and self._glances % _LINE_READS == 0
         if self._seen is None or stored.etag != self._etag or line_too:
             self._etag, self._seen = stored.etag, see_job(self._services, stored.job)
         return self._seen

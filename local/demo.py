@@ -44,7 +44,7 @@ def main() -> int:
             for video in job["videos"]:
                 _download(job, video)
             if len(job["videos"]) != job["variants"]:
-                raise DemoError(job["notice"])
+                raise DemoError(job["warning"])
             print("==> stopping everything", flush=True)
     except (DemoError, StackError, AzuriteError, requests.RequestException) as error:
         print(f"\nThe demo failed: {error}", file=sys.stderr)

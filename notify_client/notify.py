@@ -60,41 +60,41 @@ def notify_client(services: Services, message: NotifyMessage) -> None:
 
 def _tell(services: Services, message: NotifyMessage, stored: StoredJob, hook: Webhook) -> StoredJob:
     job, now = stored.job, services.clock()
-    place = _place(services, job, hook)
-    if place is not None and not hook.by_hand and services.hooks.is_off(place):
-        unwanted = partial(transitions.notice_unwanted, now=now, delivery=None, which=hook)
+    target = _target(services, job, hook)
+    if target is not None and not hook.manual and services.hooks.is_off(target):
+        unwanted = partial(transitions.delivery_unwanted, now=now, delivery=None, which=hook)
         return update(services.jobs, stored, unwanted)
     began = time.monotonic()
     try:
-        status = _send(services, job, place, now)
+        status = _send(services, job, target, now)
     except ReceiverBusy as busy:
         log.info("%s: %s It is told a little later.", job.id, busy)
         services.messages.send_notify(message, busy_delay())
         return stored
     except Undelivered as error:
         failed = Delivery(now, error.status, str(error), _seconds_since(began))
-        log.warning("%s could not be told to %s: %s", job.id, _host(place), error)
-        if error.status == _GONE and place is not None:
-            services.hooks.turn_off(place, job.id)
-            unwanted = partial(transitions.notice_unwanted, now=now, delivery=failed, which=hook)
+        log.warning("%s could not be told to %s: %s", job.id, _host(target), error)
+        if error.status == _GONE and target is not None:
+            services.hooks.turn_off(target, job.id)
+            unwanted = partial(transitions.delivery_unwanted, now=now, delivery=failed, which=hook)
             return update(services.jobs, stored, unwanted)
         return _try_again(services, message, stored, hook, failed, error.retry_after)
     delivery = Delivery(now, status, None, _seconds_since(began))
-    if hook.by_hand and place is not None:
-        services.hooks.turn_on(place)  # it wants to know again
-    told = partial(transitions.notice_delivered, now=now, delivery=delivery, turn=message.turn or 0)
+    if hook.manual and target is not None:
+        services.hooks.turn_on(target)  # it wants to know again
+    told = partial(transitions.delivery_succeeded, now=now, delivery=delivery, turn=message.turn or 0)
     return update(services.jobs, stored, told)
 
 
-def _send(services: Services, job: Job, place: Hook | None, now: datetime) -> int:
+def _send(services: Services, job: Job, target: Hook | None, now: datetime) -> int:
     """Raises Undelivered, also where the settings have lost what they need: they may be mended in time."""
-    if place is None:
+    if target is None:
         raise Undelivered("The setting WEBHOOK_URL is not set any more.")
     if not services.webhooks.secrets:
         raise Undelivered("The setting WEBHOOK_SECRETS is not set any more.")
     body = event_body(job)
     headers = signed_headers(services.webhooks.secrets, event_id(job), now, body)
-    return services.webhook_sender.send(place.url, headers, body)
+    return services.webhook_sender.send(target.url, headers, body)
 
 
 def _try_again(
@@ -108,20 +108,20 @@ def _try_again(
     """The next message first, then the row with its turn."""
     now = services.clock()
     if message.turn is None:
-        refused = partial(transitions.notice_refused, now=now, delivery=failed)
+        refused = partial(transitions.delivery_refused, now=now, delivery=failed)
         return update(services.jobs, stored, refused)
     delay: timedelta | None = notify_delay(hook.attempts + 1, retry_after)
     if delay is None:
-        given_up = partial(transitions.notice_given_up, now=now, delivery=failed, which=hook)
+        given_up = partial(transitions.delivery_given_up, now=now, delivery=failed, which=hook)
         return update(services.jobs, stored, given_up)
     turn = message.turn + 1
     services.messages.send_notify(message.model_copy(update={"turn": turn}), delay)
     note_sent()
-    delayed = partial(transitions.notice_delayed, now=now, delivery=failed, turn=turn, due_at=now + delay)
+    delayed = partial(transitions.delivery_delayed, now=now, delivery=failed, turn=turn, due_at=now + delay)
     return update(services.jobs, stored, delayed)
 
 
-def _place(services: Services, job: Job, hook: Webhook) -> Hook | None:
+def _target(services: Services, job: Job, hook: Webhook) -> Hook | None:
     """None where the app's hook is meant, and it has none any more."""
     if hook.url is not None:
         return Hook(job.owner, hook.url)
@@ -132,6 +132,6 @@ def _seconds_since(began: float) -> float:
     return round(time.monotonic() - began, 3)
 
 
-def _host(place: Hook | None) -> str:
+def _host(target: Hook | None) -> str:
     """All of a URL that may be logged: its path, too, is a secret with some receivers."""
-    return (urlsplit(place.url).hostname if place else None) or "the app's webhook"
+    return (urlsplit(target.url).hostname if target else None) or "the app's webhook"

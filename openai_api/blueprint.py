@@ -1,4 +1,4 @@
-"""The bindings. The host lets everybody pass, since it doesn't read Bearer keys: the door's own key is asked for."""
+"""The bindings. The host lets everybody pass, since it doesn't read Bearer keys: the API's own key is asked for."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from http_edge.submissions import IdempotencyKey, large_body_turn
 from http_edge.tracing import traced
 from openai_api.caller import caller_of
 from openai_api.create import create_video
-from openai_api.errors import DoorError, answers_openai, error_answer, error_answers
+from openai_api.errors import OpenAiError, answers_openai, error_answer, error_answers
 from openai_api.models import ModelList, list_models
 from openai_api.read import Order, Variant, content_url, find_video, list_videos
 from openai_api.request import CreateVideo, is_repeat, read_create
@@ -22,7 +22,7 @@ from openai_api.video import DeletedVideo, Video, VideoList, video_of
 from video_jobs.domain.ids import JOB_ID_PATTERN
 from video_jobs.domain.job import Job
 from video_jobs.domain.retry_after import ask_again_in
-from video_jobs.lifecycle.repair import bury
+from video_jobs.lifecycle.repair import mark_deleted
 from video_jobs.services import Services
 from video_jobs.views.job_schema import Url
 from video_jobs.wiring import get_services
@@ -44,7 +44,7 @@ _POLL_AFTER = Header(
     "Create a video",
     tag=_TAG,
     description="Fields that aren't known are left alone.",
-    security="door_key",
+    security="api_key",
     parameters=[
         Parameter("Idempotency-Key", "header", "As in the job API.", IdempotencyKey),
         Parameter(
@@ -63,7 +63,7 @@ _POLL_AFTER = Header(
 def create_video_function(req: func.HttpRequest) -> func.HttpResponse:
     services = get_services()
     arrived_at = services.clock()
-    key = caller_of(req.headers, services.door_keys)
+    key = caller_of(req.headers, services.compat_api_keys)
     body = req.get_body()
     with large_body_turn(body):
         submission = read_create(req.headers, body, lambda: (req.form, req.files), services.backends)
@@ -79,7 +79,7 @@ def create_video_function(req: func.HttpRequest) -> func.HttpResponse:
 @Operation(
     "One video",
     tag=_TAG,
-    security="door_key",
+    security="api_key",
     parameters=[_VIDEO_ID],
     answers={200: Answer("The video", Video, headers=[_POLL_AFTER]), **error_answers(404)},
     answers_problems=False,
@@ -87,16 +87,16 @@ def create_video_function(req: func.HttpRequest) -> func.HttpResponse:
 @answers_openai
 def retrieve_video_function(req: func.HttpRequest) -> func.HttpResponse:
     services = get_services()
-    key = caller_of(req.headers, services.door_keys)
+    key = caller_of(req.headers, services.compat_api_keys)
     return _video_answer(services, find_video(services, key.owner, req.route_params["id"]).job)
 
 
 @blueprint.function_name("retrieve_video_content")
 @blueprint.route("v1/videos/{id}/content", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
 @Operation(
-    "To a video's bytes, or to its still",
+    "To a video's bytes, or to its thumbnail",
     tag=_TAG,
-    security="door_key",
+    security="api_key",
     parameters=[_VIDEO_ID, Parameter("variant", "query", "Which of the two; the video by default.", Variant)],
     answers={
         302: Answer("To a read-only URL that ends", headers=[Header("Location", "The bytes.", Url)]),
@@ -107,7 +107,7 @@ def retrieve_video_function(req: func.HttpRequest) -> func.HttpResponse:
 @answers_openai
 def retrieve_video_content_function(req: func.HttpRequest) -> func.HttpResponse:
     services = get_services()
-    key = caller_of(req.headers, services.door_keys)
+    key = caller_of(req.headers, services.compat_api_keys)
     job = find_video(services, key.owner, req.route_params["id"]).job
     url = content_url(services, job, req.params.get("variant", "video"))
     return func.HttpResponse(status_code=302, headers={"Location": url, "Cache-Control": "no-store"})
@@ -118,7 +118,7 @@ def retrieve_video_content_function(req: func.HttpRequest) -> func.HttpResponse:
 @Operation(
     "The videos",
     tag=_TAG,
-    security="door_key",
+    security="api_key",
     parameters=[
         Parameter("limit", "query", "How many at most.", Limit),
         Parameter("after", "query", "The `last_id` of the page before, in the same order.", _After),
@@ -130,7 +130,7 @@ def retrieve_video_content_function(req: func.HttpRequest) -> func.HttpResponse:
 @answers_openai
 def list_videos_function(req: func.HttpRequest) -> func.HttpResponse:
     services = get_services()
-    key = caller_of(req.headers, services.door_keys)
+    key = caller_of(req.headers, services.compat_api_keys)
     return json_answer(list_videos(services, key.owner, req.params))
 
 
@@ -139,7 +139,7 @@ def list_videos_function(req: func.HttpRequest) -> func.HttpResponse:
 @Operation(
     "Delete a video, and stop it if it runs",
     tag=_TAG,
-    security="door_key",
+    security="api_key",
     parameters=[_VIDEO_ID],
     answers={200: Answer("Nobody sees it any more", DeletedVideo), **error_answers(404)},
     answers_problems=False,
@@ -147,8 +147,8 @@ def list_videos_function(req: func.HttpRequest) -> func.HttpResponse:
 @answers_openai
 def delete_video_function(req: func.HttpRequest) -> func.HttpResponse:
     services = get_services()
-    key = caller_of(req.headers, services.door_keys)
-    job = bury(services, find_video(services, key.owner, req.route_params["id"], deleted_too=True))
+    key = caller_of(req.headers, services.compat_api_keys)
+    job = mark_deleted(services, find_video(services, key.owner, req.route_params["id"], deleted_too=True))
     deleted: DeletedVideo = {"id": job.id, "object": "video.deleted", "deleted": True}
     return json_answer(deleted)
 
@@ -158,14 +158,14 @@ def delete_video_function(req: func.HttpRequest) -> func.HttpResponse:
 @Operation(
     "The models that can be asked for",
     tag=_TAG,
-    security="door_key",
+    security="api_key",
     answers={200: Answer("Of each backend its own", ModelList), **error_answers()},
     answers_problems=False,
 )
 @answers_openai
 def list_models_function(req: func.HttpRequest) -> func.HttpResponse:
     services = get_services()
-    caller_of(req.headers, services.door_keys)
+    caller_of(req.headers, services.compat_api_keys)
     return json_answer(list_models(services.backends))
 
 
@@ -178,15 +178,15 @@ def list_models_function(req: func.HttpRequest) -> func.HttpResponse:
 @Operation(
     "Any other path",
     tag=_TAG,
-    security="door_key",
+    security="api_key",
     answers=error_answers(404),
     answers_problems=False,
     listed=False,
 )
 @answers_openai
 def unknown_openai_path_function(req: func.HttpRequest) -> func.HttpResponse:
-    caller_of(req.headers, get_services().door_keys)
-    raise DoorError(
+    caller_of(req.headers, get_services().compat_api_keys)
+    raise OpenAiError(
         404,
         "unknown_url",
         "There is no such call here. There are POST and GET /videos, GET and DELETE /videos/{id}, "

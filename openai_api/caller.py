@@ -1,20 +1,20 @@
-"""Who is at the door? The key says so, and nothing else: no sign-in header is read here."""
+"""Who calls? The key says so, and nothing else: no sign-in header is read here."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from openai_api.errors import DoorError
-from video_jobs.settings.api_keys import SETTING, DoorKey, DoorKeys
+from openai_api.errors import OpenAiError
+from video_jobs.settings.api_keys import SETTING, ApiKey, ApiKeys
 
 _CHALLENGE = {"WWW-Authenticate": "Bearer"}
 
 
-def caller_of(headers: Mapping[str, str], keys: DoorKeys) -> DoorKey:
-    """Raises DoorError, which never repeats what was sent."""
+def caller_of(headers: Mapping[str, str], keys: ApiKeys) -> ApiKey:
+    """Raises OpenAiError, which never repeats what was sent."""
     if not keys.keys:
         raise _unauthorised(
-            f"This door is shut: no key is set. Whoever runs the app opens it with {SETTING}."
+            f"The OpenAI-compatible API is off: no key is set. Whoever runs the app turns it on with {SETTING}."
         )
     scheme, _, presented = headers.get("authorization", "").strip().partition(" ")
     if scheme.lower() != "bearer" or not presented.strip():
@@ -25,5 +25,5 @@ def caller_of(headers: Mapping[str, str], keys: DoorKeys) -> DoorKey:
     return key
 
 
-def _unauthorised(message: str) -> DoorError:
-    return DoorError(401, "invalid_api_key", message, headers=_CHALLENGE)
+def _unauthorised(message: str) -> OpenAiError:
+    return OpenAiError(401, "invalid_api_key", message, headers=_CHALLENGE)

@@ -37,9 +37,9 @@ from video_jobs.lifecycle.idempotency import key_of
 from video_jobs.lifecycle.submit import Submission, job_of, new_job, submit_job
 from video_jobs.ports import IdempotencyEntry, StoredJob
 from video_jobs.services import Services
-from video_jobs.settings.api_keys import DoorKey
+from video_jobs.settings.api_keys import ApiKey
 
-log = logging.getLogger("reelkeep.door")
+log = logging.getLogger("reelkeep.openai_api")
 
 _RECENT = timedelta(hours=1)  # the package gives up after twenty minutes, if its time limits are left alone
 _MOST_TRIES = 100  # each lost race is another request with this key and body that has got its job
@@ -48,7 +48,7 @@ _CREATE, _REPEAT = "create", "repeat"
 
 
 def create_video(
-    services: Services, key: DoorKey, submission: Submission, arrived_at: datetime, *, repeat: bool
+    services: Services, key: ApiKey, submission: Submission, arrived_at: datetime, *, repeat: bool
 ) -> Job:
     """The new job, or the one that the request has made already.
 
@@ -57,7 +57,7 @@ def create_video(
     if submission.idempotency_key is not None:
         return submit_job(services, key.owner, submission)
     job = new_job(services, key.owner, submission)
-    key_hash = key_of("door", key.digest, submission.fingerprint)
+    key_hash = key_of("openai", key.digest, submission.fingerprint)
     mine = IdempotencyEntry(key.owner, key_hash, _REPEAT if repeat else _CREATE, job.id)
     for _ in range(_MOST_TRIES):
         entry = services.jobs.find_entry(key.owner, key_hash)

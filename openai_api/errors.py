@@ -23,12 +23,12 @@ from video_jobs.domain.errors import (
     TooManyJobs,
 )
 
-log = logging.getLogger("reelkeep.door")
+log = logging.getLogger("reelkeep.openai_api")
 
 _BAD_REQUEST = "invalid_request_error"
 _SERVER = "server_error"
 
-# Fields that have another name at this door.
+# Fields that have another name in this API.
 _PARAMS = {"input_image": "input_reference", "backend": "model"}
 
 # OpenAI's package repeats 409 and 429 by itself. The first stays what it is. After the second nothing was made, but
@@ -59,15 +59,15 @@ _HEADERS = {
 
 
 def error_answers(*statuses: int) -> dict[int, Answer]:
-    """For the contract: those, and what every call of the door may answer."""
+    """For the contract: those, and what every call of this API may answer."""
     return {
         status: Answer(HTTPStatus(status).phrase, ErrorBody, headers=_HEADERS.get(status, []))
         for status in (*statuses, 401, 500, 503)
     }
 
 
-class DoorError(ReelkeepError):
-    """An error that only this door has."""
+class OpenAiError(ReelkeepError):
+    """An error that only this API has."""
 
     def __init__(
         self,
@@ -112,7 +112,7 @@ def error_answer(
 
 def _translate(error: Exception) -> func.HttpResponse:
     match error:
-        case DoorError():
+        case OpenAiError():
             return error_answer(error.status, error.code, str(error), error.param, error.headers)
         case InvalidRequest():
             named = [(_PARAMS.get(p.field, p.field), p.message) for p in error.problems]

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from typing import Literal
 
 from http_edge.pages import read_limit
-from openai_api.errors import DoorError
+from openai_api.errors import OpenAiError
 from openai_api.video import VideoList, video_of
 from video_jobs.domain.errors import InvalidRequest, JobNotFound
 from video_jobs.domain.ids import is_job_id
 from video_jobs.domain.job import Job, Output
 from video_jobs.lifecycle.find import find_job
-from video_jobs.ports import StoredJob, VideoPlace
+from video_jobs.ports import StoredJob, VideoKey
 from video_jobs.services import Services
 
 Order = Literal["asc", "desc"]
@@ -48,9 +48,9 @@ def list_videos(services: Services, owner: str, query: Mapping[str, str]) -> Vid
 
 
 def content_url(services: Services, job: Job, variant: str) -> str:
-    """A signed URL of the job's first video, or of its still.
+    """A signed URL of the job's first video, or of its thumbnail.
 
-    Raises InvalidRequest for a variant that is not made here, DoorError for what is not there (yet).
+    Raises InvalidRequest for a variant that is not made here, OpenAiError for what is not there (yet).
     """
     if variant not in ("video", "thumbnail"):
         raise InvalidRequest.of(
@@ -60,19 +60,19 @@ def content_url(services: Services, job: Job, variant: str) -> str:
     output = next((output for output in job.outputs if output.stored is not None), None)
     if output is None:
         raise _not_there(job)
-    place = VideoPlace(job.owner, job.id, output.index)
-    return services.blobs.sign_video(place).url if variant == "video" else _still(services, place, output)
+    key = VideoKey(job.owner, job.id, output.index)
+    return services.blobs.sign_video(key).url if variant == "video" else _thumbnail(services, key, output)
 
 
-def _still(services: Services, place: VideoPlace, output: Output) -> str:
+def _thumbnail(services: Services, key: VideoKey, output: Output) -> str:
     if output.thumbnail is None:
-        raise DoorError(404, "no_thumbnail", f"The video {place.job_id} has no still.", "variant")
-    return services.blobs.sign_thumbnail(place, output.thumbnail).url
+        raise OpenAiError(404, "no_thumbnail", f"The video {key.job_id} has no thumbnail.", "variant")
+    return services.blobs.sign_thumbnail(key, output.thumbnail).url
 
 
-def _not_there(job: Job) -> DoorError:
+def _not_there(job: Job) -> OpenAiError:
     if job.is_terminal:
         why = job.error.message if job.error else f"it is {job.status}"
-        return DoorError(404, "video_not_available", f"The video {job.id} can't be had: {why}", "video_id")
+        return OpenAiError(404, "video_not_available", f"The video {job.id} can't be had: {why}", "video_id")
     message = f"The video {job.id} is not ready yet. Ask for its content once its status is completed."
-    return DoorError(404, "video_not_ready", message, "video_id")
+    return OpenAiError(404, "video_not_ready", message, "video_id")

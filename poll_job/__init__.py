@@ -1,1 +1,1 @@
-"""Queue `video-poll`: look at a job once, record what was seen, chain on."""
+"""Queue `video-poll`: poll a job once, record what was seen, chain on."""

@@ -1,4 +1,4 @@
-"""One look at a job, and the next message of its chain.
+"""One poll of a job, and the next message of its chain.
 
 The order is the point. The next message is enqueued before the row is saved with its turn: a crash between
 the two leaves a message too many, which the turn ends, and never a job without one.
@@ -86,7 +86,7 @@ def _poll(services: Services, message: PollMessage) -> None:
         try:
             _step(services, message, stored)
         except (TransitionRefused, Conflict, JobNotFound) as refused:
-            log.info("%s moved on meanwhile (%s); looking again", message.job_id, refused)
+            log.info("%s moved on meanwhile (%s); reloading", message.job_id, refused)
             continue
         return
     raise TransitionRefused(f"{message.job_id} moved on {_RELOADS} times while it was looked at")
@@ -102,7 +102,7 @@ def _step(services: Services, message: PollMessage, stored: StoredJob) -> None:
         case Status.WAITING:
             start(services, stored, chain)
         case Status.QUEUED | Status.RUNNING:
-            _look(services, message, stored)
+            _poll_backend(services, message, stored)
         case Status.FETCHING | Status.PENDING_DOWNLOAD:
             _guard_fetches(services, message, stored)
         case _:
@@ -174,7 +174,7 @@ def _search_again(
 
 def _unconfirmed(services: Services, stored: StoredJob, candidates: tuple[str, ...], list_told: str) -> None:
     job = stored.job
-    if candidates and services.has_several_owners:
+    if candidates and services.is_multi_tenant:
         # They may be other owners' jobs, of which this one must not learn: for the operator alone.
         log_event(
             log,
@@ -199,7 +199,7 @@ def _adopted(services: Services, message: PollMessage, stored: StoredJob, found:
     _advance(services, message, stored, AFTER_SUBMIT, change)  # it has been at it for minutes
 
 
-def _look(services: Services, message: PollMessage, stored: StoredJob) -> None:
+def _poll_backend(services: Services, message: PollMessage, stored: StoredJob) -> None:
     job = stored.job
     hint: float | None = None
     backend_job: BackendJob | None = None
@@ -219,7 +219,7 @@ def _look(services: Services, message: PollMessage, stored: StoredJob) -> None:
         hint = error.retry_after
         log.warning("%s could not be polled: %s", job.id, error)
         change = partial(
-            transitions.look_failed, now=services.clock(), reason=str(error), request_id=error.request_id
+            transitions.poll_failed, now=services.clock(), reason=str(error), request_id=error.request_id
         )
     now = services.clock()
     seen = change(job)
@@ -252,7 +252,7 @@ def _look(services: Services, message: PollMessage, stored: StoredJob) -> None:
 
 def _told(services: Services, job: Job, backend_job: BackendJob) -> Change:
     retention = services.backends.retention(job.backend)
-    return partial(transitions.looked, now=services.clock(), backend_job=backend_job, retention=retention)
+    return partial(transitions.polled, now=services.clock(), backend_job=backend_job, retention=retention)
 
 
 def _not_found(services: Services, job: Job, is_gone: bool) -> Change:
@@ -342,8 +342,8 @@ def _backend_job_id(job: Job) -> str:
 
 
 def _refused_to_stop(now: datetime, seen: BackendJob, reason: str, job: Job) -> Job:
-    """The backend goes on: keep what the look told, too."""
-    job = transitions.looked(job, now, seen)
+    """The backend goes on: keep what the poll told, too."""
+    job = transitions.polled(job, now, seen)
     return job if job.is_terminal else transitions.cancel_refused(job, now, reason)
 
 

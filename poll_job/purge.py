@@ -1,6 +1,6 @@
 """What follows a tombstone: the backend's job goes, then the blobs, again after the longest fetch, then the rows.
 
-Each look does all of it that can be done by then, so it may run twice, and the last look removes the rows.
+Each poll does all of it that can be done by then, so it may run twice, and the last poll removes the rows.
 """
 
 from __future__ import annotations
@@ -13,8 +13,7 @@ from video_jobs.domain.backend_job import BackendState
 from video_jobs.domain.errors import BackendError, Gone, JobNotFound, NotFound
 from video_jobs.domain.job import Job, Status
 from video_jobs.domain.schedule import stopping_delay
-from video_jobs.lifecycle import admission
-from video_jobs.lifecycle import owner_quota as places
+from video_jobs.lifecycle import admission, owner_quota
 from video_jobs.lifecycle.idempotency import retry_key
 from video_jobs.lifecycle.poll_chain import SendNext
 from video_jobs.lifecycle.update import update
@@ -39,7 +38,7 @@ def purge(services: Services, stored: StoredJob, send_next: SendNext) -> None:
     if job.status not in (Status.QUEUED, Status.RUNNING):
         admission.leave(services, job)
     if job.backend_job_gone or job.status not in (Status.QUEUED, Status.RUNNING):
-        places.give_back(services, job)  # nothing of it runs any more
+        owner_quota.release(services, job)  # nothing of it runs any more
     services.blobs.delete_job(job.owner, job.id)
     left = deleted_at + LONGEST_FETCH - now
     if job.backend_job_gone and left <= timedelta():

@@ -29,7 +29,7 @@ from video_jobs.domain.queue_messages import (
     decode_poll,
 )
 from video_jobs.lifecycle.logs import log_event
-from video_jobs.lifecycle.repair import hurry
+from video_jobs.lifecycle.repair import expedite
 from video_jobs.lifecycle.update import update
 from video_jobs.ports import PoisonMessage
 from video_jobs.services import Services
@@ -70,7 +70,7 @@ def _note(services: Services, message: PoisonMessage) -> None:
     elif message.queue == FETCH_QUEUE:
         note_poison(services, decode_fetch(message.body))
     else:
-        note_poisoned_notice(services, decode_notify(message.body))
+        note_poisoned_delivery(services, decode_notify(message.body))
 
 
 def note_poison(services: Services, message: PollMessage | FetchMessage) -> None:
@@ -78,20 +78,20 @@ def note_poison(services: Services, message: PollMessage | FetchMessage) -> None
     kind = "download" if isinstance(message, FetchMessage) else "poll"
     try:
         stored = services.jobs.get(message.owner, message.job_id)
-        why = stored.job.trouble or "the function's log says why"
+        why = stored.job.last_error or "the function's log says why"
         problem = f"A {kind} of the job failed again and again ({why}). It is tried again by itself."
         stored = update(
             services.jobs, stored, partial(transitions.poisoned, now=services.clock(), problem=problem)
         )
         if isinstance(message, FetchMessage):
-            hurry(services, stored)
+            expedite(services, stored)
     except JobNotFound:
         log.error("A poisoned message is for %s, which is not there; dropped", message.job_id)
     except TransitionRefused as refused:
         log.info("A poisoned message of a job that is over; dropped (%s)", refused)
 
 
-def note_poisoned_notice(services: Services, message: NotifyMessage) -> None:
+def note_poisoned_delivery(services: Services, message: NotifyMessage) -> None:
     """The message is gone after this; the sweeper sends another, later each time."""
     problem = (
         "A notification of the job's end failed again and again: the function's log says why. It is sent "
@@ -99,7 +99,7 @@ def note_poisoned_notice(services: Services, message: NotifyMessage) -> None:
     )
     try:
         stored = services.jobs.get(message.owner, message.job_id)
-        note = partial(transitions.notice_poisoned, now=services.clock(), problem=problem)
+        note = partial(transitions.delivery_poisoned, now=services.clock(), problem=problem)
         update(services.jobs, stored, note)
     except JobNotFound:
         log.error("A poisoned message is for %s, which is not there; dropped", message.job_id)

@@ -19,8 +19,8 @@ from video_jobs.domain.job import Job, Status
 from video_jobs.domain.queue_messages import POLL_QUEUE
 from video_jobs.lifecycle import admission
 from video_jobs.lifecycle.finalize import finish
-from video_jobs.lifecycle.poll_chain import look_now
-from video_jobs.lifecycle.repair import bury, is_broken, is_long_broken, repair
+from video_jobs.lifecycle.poll_chain import poll_now
+from video_jobs.lifecycle.repair import is_broken, is_long_broken, mark_deleted, repair
 from video_jobs.lifecycle.update import update
 from video_jobs.ports import LiveJob
 from video_jobs.services import Services
@@ -86,7 +86,7 @@ def apply_retention(services: Services, seconds: float) -> int:
         for stored in new:
             ended.add(stored.job.id)
             try:
-                bury(services, stored)
+                mark_deleted(services, stored)
                 log.info("%s has been kept for long enough", stored.job.id)
             except ReelkeepError as error:
                 log.error("%s has been kept for long enough and could not be ended: %s", stored.job.id, error)
@@ -167,7 +167,7 @@ def _sweep_gate(services: Services, found: Gate) -> None:
     for slot in found.called:
         if statuses.get(slot.job_id) is Status.WAITING and _UNHEARD <= now - slot.taken_at < gate.UNCLAIMED:
             log.warning("%s was called at '%s' and has not come: called again", slot.job_id, found.backend)
-            look_now(services, services.jobs.get(slot.owner, slot.job_id).job)
+            poll_now(services, services.jobs.get(slot.owner, slot.job_id).job)
     # A crash may have kept the gate from knowing that somebody stands in line.
     in_line = bool(found.contended or services.live_jobs.line(found.backend, 1))
     if leaked or taken or in_line:

@@ -21,7 +21,7 @@ from video_jobs.ports import (
     Messages,
     WebhookSender,
 )
-from video_jobs.settings.api_keys import DoorKeys
+from video_jobs.settings.api_keys import ApiKeys
 from video_jobs.settings.sign_in import SignIn
 from video_jobs.settings.webhooks import WebhookSettings
 
@@ -53,13 +53,13 @@ class Services:
     create_deadline: float  #: seconds
     fetch_deadline: float  #: seconds
     retention: timedelta | None = None  #: how long ended jobs are kept; None: for ever
-    door_keys: DoorKeys = field(default_factory=DoorKeys)  #: of the OpenAI door
+    compat_api_keys: ApiKeys = field(default_factory=ApiKeys)  #: of the OpenAI-compatible API
     sign_in: SignIn = field(default_factory=SignIn)
     owner_limits: OwnerLimits = field(default_factory=OwnerLimits)
     sweep: Sweep = field(default_factory=Sweep)
 
     @property
-    def has_several_owners(self) -> bool:
+    def is_multi_tenant(self) -> bool:
         """Whether jobs may be others' than the one's who asks: then nobody may learn of what may be another's."""
-        named = any(key.owner != DEFAULT_OWNER for key in self.door_keys.keys)
+        named = any(key.owner != DEFAULT_OWNER for key in self.compat_api_keys.keys)
         return self.sign_in.is_trusted or named

@@ -89,7 +89,7 @@ def build(settings: Settings, clock: Clock = utc_now) -> Services:
         create_deadline=settings.create_deadline,
         fetch_deadline=settings.fetch_deadline,
         retention=settings.retention,
-        door_keys=settings.door_keys,
+        compat_api_keys=settings.compat_api_keys,
         sign_in=settings.sign_in,
         owner_limits=settings.owner_limits,
     )

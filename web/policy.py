@@ -8,7 +8,7 @@ from http_edge.static_files import policy
 def security_headers(storage_origin: str | None) -> dict[str, str]:
     """For the shell and each of its files.
 
-    `storage_origin` is where videos and stills are shown from; None while storage is not configured.
+    `storage_origin` is where videos and thumbnails are shown from; None while storage is not configured.
     """
     stored = f" {storage_origin}" if storage_origin else ""
     media = stored or " 'none'"

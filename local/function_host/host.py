@@ -39,7 +39,7 @@ _STORAGE_SETTING = "AzureWebJobsStorage"
 REQUEST_SECONDS = 30.0  # that open requests have when the host is stopped
 FUNCTION_SECONDS = 10.0  # and then running functions
 TIMEOUT_EXIT_CODE = 70
-_LOOK_AGAIN_SECONDS = 0.02
+_RECHECK_SECONDS = 0.02
 _STORAGE_AGAIN_SECONDS = 1.0
 
 
@@ -242,7 +242,7 @@ class FunctionHost:
         )
 
     def _idle(self) -> bool:
-        # A function that ends between two looks may have filled a queue that was already looked at:
+        # A function that ends between two polls may have filled a queue that was already looked at:
         # only a round in which none ran at all counts.
         before = self._dispatcher.started
         try:
@@ -293,5 +293,5 @@ def _wait(condition: Callable[[], bool], seconds: float) -> bool:
     while not condition():
         if time.monotonic() > deadline:
             return False
-        time.sleep(_LOOK_AGAIN_SECONDS)
+        time.sleep(_RECHECK_SECONDS)
     return True

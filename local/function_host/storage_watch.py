@@ -9,7 +9,7 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 
 LONGEST_REFUSED = 22.0  # seconds
-_LOOK_EVERY = 1.0
+_CHECK_EVERY = 1.0
 _CONNECT_SECONDS = 5.0
 
 
@@ -19,7 +19,7 @@ def watch_storage(endpoint: str, on_refused: Callable[[], None], longest: float 
     def watch() -> None:
         since: float | None = None
         while since is None or time.monotonic() - since <= longest:
-            time.sleep(_LOOK_EVERY)
+            time.sleep(_CHECK_EVERY)
             if not _is_refused(endpoint):
                 since = None
             elif since is None:

@@ -60,20 +60,20 @@ class Control:
         }
 
     def _entry(self, job: Job) -> dict[str, object]:
-        look, order = self._world.look(job), job.order
+        snapshot, order = self._world.snapshot(job), job.order
         return {
             "id": job.id,
             "dialect": job.dialect,
             "created_at": job.created_at,
-            "finished_at": look.finished_at,
+            "finished_at": snapshot.finished_at,
             "expires_at": job.expires_at,
             "prompt": order.prompt,
             "model": order.model,
             "size": f"{order.width}x{order.height}",
             "seconds": order.seconds,
             "variants": order.variants,
-            "status": look.phase.value,
-            "failure": look.failure,
+            "status": snapshot.phase.value,
+            "failure": snapshot.failure,
             "generations": [output.id for output in job.outputs],
             "deleted": job.deleted_at is not None,
             "expired": self._world.expired(job),

@@ -91,7 +91,7 @@ class RenderedOutput:
 
 
 @dataclass(frozen=True)
-class Look:
+class Snapshot:
     """What a client may know of a job at one moment.
 
     progress: int, percent
@@ -124,22 +124,22 @@ class Job:
     outputs: list[RenderedOutput] = field(default_factory=list)
     deleted_at: float | None = None
 
-    def look(self, now: float) -> Look:
+    def snapshot(self, now: float) -> Snapshot:
         """The job at `now`. Follows from times alone, but for the end: a success waits for its files."""
         if self.ending in _FAILS_AT:
             fails_at = self.created_at + self.queue_seconds + self.run_seconds * _FAILS_AT[self.ending]
             if now >= fails_at:
-                return Look(Phase.FAILED, self._progress(fails_at), fails_at, _FAILURES[self.ending])
-            return Look(self._phase(now), self._progress(now))
+                return Snapshot(Phase.FAILED, self._progress(fails_at), fails_at, _FAILURES[self.ending])
+            return Snapshot(self._phase(now), self._progress(now))
         planned_end = self.created_at + self.queue_seconds + self.run_seconds
         if now < planned_end:
-            return Look(self._phase(now), self._progress(now))
+            return Snapshot(self._phase(now), self._progress(now))
         if any(output.broken for output in self.outputs):
-            return Look(Phase.FAILED, 99, planned_end, _FAILURES[Ending.BROKEN])
+            return Snapshot(Phase.FAILED, 99, planned_end, _FAILURES[Ending.BROKEN])
         ready = [output.done_at for output in self.outputs if output.done_at is not None]
         if len(ready) < len(self.outputs):
-            return Look(Phase.PROCESSING, 99)
-        return Look(Phase.SUCCEEDED, 100, max([planned_end, *ready]))
+            return Snapshot(Phase.PROCESSING, 99)
+        return Snapshot(Phase.SUCCEEDED, 100, max([planned_end, *ready]))
 
     def _share(self, now: float) -> float:
         """How much of the run is done, from 0 to 1."""

@@ -91,18 +91,18 @@ class OpenRouter:
         return job
 
     def _shown(self, job: Job, request: Request) -> dict[str, object]:
-        look = self._world.look(job)
+        snapshot = self._world.snapshot(job)
         address = f"{request.host_url}api/v1/videos/{quote(job.id, safe='')}"
         shown: dict[str, object] = {
             "id": job.id,
             "polling_url": f"/api/v1/videos/{quote(job.id, safe='')}",
-            "status": _STATUSES.get(look.phase, "in_progress"),
+            "status": _STATUSES.get(snapshot.phase, "in_progress"),
         }
-        if look.failure is not None:
+        if snapshot.failure is not None:
             shown["error"] = (
-                "Internal error" if look.failure == "internal_error" else "Blocked by content moderation"
+                "Internal error" if snapshot.failure == "internal_error" else "Blocked by content moderation"
             )
-        if look.phase is Phase.SUCCEEDED:
+        if snapshot.phase is Phase.SUCCEEDED:
             shown["unsigned_urls"] = [f"{address}/content?index={index}" for index in range(len(job.outputs))]
             if not self._world.expired(job):
                 shown["urls"] = [
@@ -119,7 +119,7 @@ class OpenRouter:
         return self._file(job, 0, request)
 
     def _file(self, job: Job, index: int, request: Request) -> Answer:
-        if self._world.look(job).phase is not Phase.SUCCEEDED:
+        if self._world.snapshot(job).phase is not Phase.SUCCEEDED:
             return _error(409, "The video is not ready")
         if self._world.expired(job):
             return _error(410, "The video is no longer available")

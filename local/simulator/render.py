@@ -1,4 +1,4 @@
-"""Real files for simulated jobs: H.264 in MP4, a still, a sheet of stills.
+"""Real files for simulated jobs: H.264 in MP4, a thumbnail, a sheet of thumbnails.
 
 A small pool renders in the background; equal shots are rendered once.
 """

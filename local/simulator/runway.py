@@ -79,15 +79,15 @@ class Runway:
         return json_answer({"id": job.id}, job_id=job.id)
 
     def _shown(self, job: Job) -> dict[str, object]:
-        look = self._world.look(job)
+        snapshot = self._world.snapshot(job)
         created = datetime.fromtimestamp(job.created_at, UTC).isoformat().replace("+00:00", "Z")
         credits = job.order.seconds * _CREDITS_PER_SECOND
         shown: dict[str, object] = {
             "id": job.id,
-            "status": _STATUSES.get(look.phase, "RUNNING"),
+            "status": _STATUSES.get(snapshot.phase, "RUNNING"),
             "createdAt": created,
         }
-        if look.phase is Phase.SUCCEEDED:
+        if snapshot.phase is Phase.SUCCEEDED:
             ends_at = self._world.clock.now() + self._world.settings.retention_seconds
             files = [partial(self._file, job, index, ends_at) for index in range(len(job.outputs))]
             return {
@@ -95,11 +95,11 @@ class Runway:
                 "output": [self._links.issue(file) for file in files],
                 "cost": {"credits": credits},
             }
-        if look.failure is not None:
-            code, words = _FAILURES[look.failure]
+        if snapshot.failure is not None:
+            code, words = _FAILURES[snapshot.failure]
             return {**shown, "failure": words, "failureCode": code, "cost": {"credits": 0}}
         shown["estimatedCost"] = {"credits": credits}
-        return shown if look.phase is Phase.QUEUED else {**shown, "progress": look.progress / 100}
+        return shown if snapshot.phase is Phase.QUEUED else {**shown, "progress": snapshot.progress / 100}
 
     def _file(self, job: Job, index: int, ends_at: float, request: Request) -> Answer:
         if self._world.clock.now() >= ends_at:

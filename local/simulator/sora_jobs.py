@@ -105,7 +105,7 @@ class SoraJobs:
             statuses = set(request.args["statuses"].split(","))
             if statuses - _STATUSES:
                 raise intake.invalid("statuses", f"any of {', '.join(sorted(_STATUSES))}")
-            jobs = [job for job in jobs if self._world.look(job).phase.value in statuses]
+            jobs = [job for job in jobs if self._world.snapshot(job).phase.value in statuses]
         page, more = _page(jobs, limit, request.args.get("before"), request.args.get("after"))
         return json_answer(
             {
@@ -148,14 +148,14 @@ class SoraJobs:
         return found
 
     def _shown(self, job: Job) -> dict[str, object]:
-        look, order = self._world.look(job), job.order
-        succeeded = look.phase is Phase.SUCCEEDED
+        snapshot, order = self._world.snapshot(job), job.order
+        succeeded = snapshot.phase is Phase.SUCCEEDED
         shown: dict[str, object] = {
             "object": "video.generation.job",
             "id": job.id,
-            "status": look.phase.value,
+            "status": snapshot.phase.value,
             "created_at": int(job.created_at),
-            "finished_at": None if look.finished_at is None else int(look.finished_at),
+            "finished_at": None if snapshot.finished_at is None else int(snapshot.finished_at),
             "expires_at": int(job.expires_at),
             "generations": [_generation(job, output) for output in job.outputs] if succeeded else [],
             "prompt": order.prompt,
@@ -164,7 +164,7 @@ class SoraJobs:
             "n_seconds": order.seconds,
             "height": order.height,
             "width": order.width,
-            "failure_reason": look.failure,
+            "failure_reason": snapshot.failure,
         }
         return {**shown, "inpaint_items": list(order.inpaint_items)} if order.inpaint_items else shown
 

@@ -12,7 +12,7 @@ from . import errors, intake
 from .answers import Answer, Body, Route, json_answer, media_answer, padded_mp4
 from .errors import ApiError
 from .intake import Intake
-from .job import OPENAI_VIDEOS, Job, Look, Order, Phase
+from .job import OPENAI_VIDEOS, Job, Order, Phase, Snapshot
 from .render import render_sheet
 from .signed import SignedLinks
 from .world import LimitReachedError, PromptRejectedError, StillRunningError, World
@@ -119,7 +119,7 @@ class Videos:
         return json_answer(
             {
                 "object": "list",
-                "data": [self._shown(job, self._world.look(job), request) for job in page],
+                "data": [self._shown(job, self._world.snapshot(job), request) for job in page],
                 "first_id": page[0].id if page else None,
                 "last_id": page[-1].id if page else None,
                 "has_more": len(jobs) > len(page),
@@ -144,7 +144,7 @@ class Videos:
         return self._file(job, variant, request)
 
     def _refuse_without_content(self, job: Job) -> None:
-        phase = self._world.look(job).phase
+        phase = self._world.snapshot(job).phase
         if not phase.over:
             status = self._world.settings.not_ready_status
             raise ApiError(
@@ -168,38 +168,38 @@ class Videos:
         return job
 
     def _shown_alone(self, job: Job, request: Request) -> Answer:
-        look, hint = self._world.look(job), self._world.settings.poll_after_ms
-        headers = {} if hint is None or look.phase.over else {"openai-poll-after-ms": str(hint)}
-        return json_answer(self._shown(job, look, request), headers=headers, job_id=job.id)
+        snapshot, hint = self._world.snapshot(job), self._world.settings.poll_after_ms
+        headers = {} if hint is None or snapshot.phase.over else {"openai-poll-after-ms": str(hint)}
+        return json_answer(self._shown(job, snapshot, request), headers=headers, job_id=job.id)
 
-    def _shown(self, job: Job, look: Look, request: Request) -> dict[str, object]:
+    def _shown(self, job: Job, snapshot: Snapshot, request: Request) -> dict[str, object]:
         order, settings = job.order, self._world.settings
         shown: dict[str, object] = {
             "id": job.id,
             "object": "video",
             "model": order.model,
-            "status": _STATUSES.get(look.phase, "in_progress"),
-            "progress": look.progress,
+            "status": _STATUSES.get(snapshot.phase, "in_progress"),
+            "progress": snapshot.progress,
             "created_at": int(job.created_at),
-            "completed_at": None if look.finished_at is None else int(look.finished_at),
+            "completed_at": None if snapshot.finished_at is None else int(snapshot.finished_at),
             "expires_at": int(job.expires_at),
             "prompt": None if settings.hide_prompt else order.prompt,
             "size": f"{order.width}x{order.height}",
             "seconds": str(order.seconds),
             "remixed_from_video_id": order.remixed_from,
-            "error": self._failure(look),
+            "error": self._failure(snapshot),
         }
-        if settings.carry_url and look.phase is Phase.SUCCEEDED:
+        if settings.carry_url and snapshot.phase is Phase.SUCCEEDED:
             address = f"{request.base_url.split('/videos')[0]}/videos/{quote(job.id, safe='')}/content"
             shown |= {"url": address, "video_url": address}
         return (
             {name: value for name, value in shown.items() if value is not None} if settings.sparse else shown
         )
 
-    def _failure(self, look: Look) -> dict[str, object] | None:
-        if look.failure is None:
+    def _failure(self, snapshot: Snapshot) -> dict[str, object] | None:
+        if snapshot.failure is None:
             return None
-        moderated = look.failure != "internal_error"
+        moderated = snapshot.failure != "internal_error"
         code, message = _MODERATED if moderated else _BROKEN
         if self._world.settings.error_without_code:
             return {"message": message}

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from concurrent.futures import Future
 
 from .clock import Clock
-from .job import AZURE_SORA, OPENAI_VIDEOS, OPENROUTER, RUNWAY, Job, Look, Order, Phase, RenderedOutput
+from .job import AZURE_SORA, OPENAI_VIDEOS, OPENROUTER, RUNWAY, Job, Order, Phase, RenderedOutput, Snapshot
 from .ledger import Ledger
 from .prompts import Ending, ending_of
 from .render import GivenUpError, Renderer, Rendering
@@ -116,9 +116,9 @@ class World:
             self._most_unfinished[dialect] = max(self._most_unfinished.get(dialect, 0), len(unfinished))
             return job
 
-    def look(self, job: Job) -> Look:
+    def snapshot(self, job: Job) -> Snapshot:
         """The job as it is now."""
-        return job.look(self.clock.now())
+        return job.snapshot(self.clock.now())
 
     def job(self, job_id: str, dialect: str) -> Job | None:
         """The job, unless its service never had it or no longer has it."""
@@ -132,7 +132,7 @@ class World:
             job = self._job_of_output.get(output_id)
             if job is None or job.dialect != dialect or not self.keeps(job) or self.expired(job):
                 return None
-            if self.look(job).phase is not Phase.SUCCEEDED:
+            if self.snapshot(job).phase is not Phase.SUCCEEDED:
                 return None
             return job, next(output for output in job.outputs if output.id == output_id)
 
@@ -147,7 +147,7 @@ class World:
         """Stop the job if it runs, and forget it with all that it made. Raises StillRunningError."""
         with self._lock:
             now = self.clock.now()
-            if self.settings.refuse_delete_running and not job.look(now).phase.over:
+            if self.settings.refuse_delete_running and not job.snapshot(now).phase.over:
                 raise StillRunningError
             job.deleted_at = now
 
@@ -199,7 +199,7 @@ class World:
         return [
             job
             for job in self._unfinished.get(dialect, [])
-            if self.keeps(job) and not job.look(now).phase.over
+            if self.keeps(job) and not job.snapshot(now).phase.over
         ]
 
     @staticmethod

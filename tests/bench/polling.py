@@ -68,7 +68,7 @@ class Measured:
     latencies: list[list[float]]  #: seconds from generated to the start of the fetch, of each job
 
     @property
-    def mean_looks(self) -> float:
+    def mean_polls(self) -> float:
         return statistics.fmean(self.looks)
 
     @property
@@ -150,11 +150,11 @@ def run() -> None:
         for profile, looks, latencies in zip(PROFILES, measured.looks, measured.latencies, strict=True):
             rows.append([name, profile.name, f"{looks:.1f}", *_spread(latencies)])
         every = [latency for each in measured.latencies for latency in each]
-        rows.append([name, "all", f"{measured.mean_looks:.1f}", *_spread(every)])
-    table("Looks", ["schedule", "kind", "looks a job", "median", "nine in ten", "longest"], rows)
+        rows.append([name, "all", f"{measured.mean_polls:.1f}", *_spread(every)])
+    table("Looks", ["schedule", "kind", "polls a job", "median", "nine in ten", "longest"], rows)
     learned = found["learned"]
-    looks, latency = learned.mean_looks, learned.median_latency
-    say(f"  looks a job, on average: {verdict(looks, f'≤ {MOST_LOOKS:g}', looks <= MOST_LOOKS)}")
+    looks, latency = learned.mean_polls, learned.median_latency
+    say(f"  polls a job, on average: {verdict(looks, f'≤ {MOST_LOOKS:g}', looks <= MOST_LOOKS)}")
     say(f"  seconds from generated to fetch, median: {verdict(latency, f'≤ {LATEST:g}', latency <= LATEST)}")
 
 

@@ -6,7 +6,7 @@ import secrets
 
 from video_jobs.domain.job import StoredVideo
 from video_jobs.media.verification import VerifiedStream
-from video_jobs.ports import VideoPlace
+from video_jobs.ports import VideoKey
 from video_jobs.services import Services
 
 _DEADLINE = 300.0  # seconds
@@ -15,7 +15,7 @@ _DEADLINE = 300.0  # seconds
 def transfer(services: Services, video_id: str) -> StoredVideo:
     """Stores it as an output of a job of its own."""
     backend, _ = services.backends.choose(None)
-    place = VideoPlace("bench", f"job_{secrets.token_hex(8)}", 0)
+    place = VideoKey("bench", f"job_{secrets.token_hex(8)}", 0)
     with services.backends.client(backend).open_video(video_id, video_id, _DEADLINE) as content:
         stream = VerifiedStream(content)
         if not services.blobs.put_video(place, iter(stream), lambda: _metadata(stream)):

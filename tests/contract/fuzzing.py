@@ -19,8 +19,8 @@ from tests.pipeline import API_KEY
 from tests.whole_app import running_app
 
 KEYS = AccessKeys(function="the-function-key", master="the-master-key")
-SETTINGS = {"VIDEO_RUNNING_LIMIT": "0", "OPENAI_DOOR_KEYS": "fuzzing:the-key-of-the-openai-door-itself"}
-"""The keys of all doors are asked for, and stand in schemathesis.toml."""
+SETTINGS = {"VIDEO_RUNNING_LIMIT": "0", "OPENAI_COMPAT_API_KEYS": "fuzzing:the-key-of-the-openai-api-itself"}
+"""The keys of all apis are asked for, and stand in schemathesis.toml."""
 
 _CONFIG = Path(__file__).parent / "schemathesis.toml"
 

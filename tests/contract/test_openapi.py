@@ -74,9 +74,9 @@ def test_paths_methods_and_keys_are_those_of_the_bindings(document: dict[str, An
         name = built.get_function_name()
         path = "/" + re.sub(r"\{\*", "{", binding["route"])
         bound |= {(path, method.lower(), name, json.dumps(security)) for method in binding["methods"]}
-    doors = {entry for entry in described if "door_key" in entry[3]}  # open at the host; keys of their own
+    apis = {entry for entry in described if "api_key" in entry[3]}  # open at the host; keys of their own
     assert {entry[:3] for entry in bound} == {entry[:3] for entry in described}
-    assert described - doors <= bound
+    assert described - apis <= bound
     host = json.loads((ROOT / "host.json").read_text())
     assert "/" + host["extensions"]["http"]["routePrefix"] == PREFIX
     assert document["servers"] == [{"url": PREFIX}]

@@ -31,7 +31,7 @@ from video_jobs.domain.job import Job, Status
 from video_jobs.domain.quota import OwnerLimits
 from video_jobs.lifecycle.submit import submit_job
 from video_jobs.services import Services
-from video_jobs.settings.api_keys import DoorKey
+from video_jobs.settings.api_keys import ApiKey
 
 Play = Callable[[Machine], "Story"]
 
@@ -119,7 +119,7 @@ def from_an_image(machine: Machine) -> Story:
     return story
 
 
-def through_the_openai_door(machine: Machine) -> Story:
+def through_the_openai_api(machine: Machine) -> Story:
     """As OpenAI's package does that repeats its request until it is answered: no key, but a count."""
     story = Story()
     body = json.dumps(SMALL[machine.pipeline.dialect]).encode()
@@ -127,7 +127,7 @@ def through_the_openai_door(machine: Machine) -> Story:
 
     def once(services: Services) -> Job:
         submission = read_create({"content-type": "application/json"}, body, _no_form, services.backends)
-        key = DoorKey(OWNER, "ab" * 32)
+        key = ApiKey(OWNER, "ab" * 32)
         return create_video(services, key, submission, services.clock(), repeat=next(counts) > 0)
 
     story.expect(machine.ask(once), Status.SUCCEEDED)
@@ -178,7 +178,7 @@ def key_refused_at_first(machine: Machine) -> Story:
     return story
 
 
-def three_for_two_places(machine: Machine) -> Story:
+def three_for_two_slots(machine: Machine) -> Story:
     """More jobs than may run at once, where the backend has a limit."""
     story = Story(most_paid=3)
     for key in ("first", "second", "third"):
@@ -299,7 +299,7 @@ def deleted_while_fetching(machine: Machine) -> Story:
 
 
 def imported(machine: Machine) -> Story:
-    """A job that was made elsewhere, at the backend's own door."""
+    """A job that was made elsewhere, at the backend's own api."""
     story = Story()
     pipeline = machine.pipeline
     backend, limits = pipeline.services.backends.choose(None)
@@ -385,13 +385,13 @@ SCENARIOS: tuple[Play, ...] = (
     one_video,
     several_videos,
     from_an_image,
-    through_the_openai_door,
+    through_the_openai_api,
     nobody_asks_again,
     generation_fails,
     refused_at_once,
     busy_at_first,
     key_refused_at_first,
-    three_for_two_places,
+    three_for_two_slots,
     downloads_fail_at_first,
     downloads_now,
     cancelled_while_running,

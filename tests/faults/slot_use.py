@@ -93,7 +93,7 @@ def main() -> None:
             use = measure(simulator, "azure-sora", jobs=200, spread=spread)
             sys.stdout.write(
                 f"200 jobs of {RUN_SECONDS:.0f} s give or take {spread:.0f}, limit 2: slots used {use.used:.1%}, "
-                f"{use.refused} requests over the limit, {use.overtaken} overtaken (creates by {use.overtaken_by:.2f} s at most), {use.looks:.1f} looks a job, "
+                f"{use.refused} requests over the limit, {use.overtaken} overtaken (creates by {use.overtaken_by:.2f} s at most), {use.looks:.1f} polls a job, "
                 f"{use.succeeded} succeeded in {use.took:.0f} s ({time.monotonic() - began:.0f} s real)\n"
             )
             sys.stdout.flush()

@@ -148,7 +148,7 @@ class _Watch:
             return False
         return not rows.unfinished() and not (self._machine.shortened and rows.tombstones)
 
-    def _look(self) -> Rows | None:
+    def _poll(self) -> Rows | None:
         try:
             return Rows.read(self._storage)
         except (AzureError, ReelkeepError):

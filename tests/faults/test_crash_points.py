@@ -17,8 +17,8 @@ from tests.faults.scenarios import (
     SCENARIOS,
     Play,
     one_alive_at_once,
-    three_for_two_places,
-    through_the_openai_door,
+    three_for_two_slots,
+    through_the_openai_api,
     tried_again_what_was_generated,
 )
 from tests.pipeline import DIALECTS
@@ -32,7 +32,7 @@ def simulator(shared_simulator: Simulator) -> Iterator[Simulator]:
     shared_simulator.faults.clear()
 
 
-LONG = (three_for_two_places, tried_again_what_was_generated, one_alive_at_once, through_the_openai_door)
+LONG = (three_for_two_slots, tried_again_what_was_generated, one_alive_at_once, through_the_openai_api)
 """Of these, and of each scenario's further lives, one point in seven is explored here, of the others every second;
 `make faults` explores all."""
 

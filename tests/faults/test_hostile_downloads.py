@@ -491,5 +491,5 @@ def test_no_download_may_take_as_long_as_the_host_lets_a_function_run(simulator:
     environment = environment_for(simulator, "azure-sora")
     for longest in ({}, {"VIDEO_FETCH_DEADLINE_SECONDS": "500"}):
         settings = Settings.from_environment({**environment, **longest})
-        # A look at the job, a still and the writing of both come on top.
+        # A poll of the job, a still and the writing of both come on top.
         assert settings.fetch_deadline + 90 <= hours * 3600 + minutes * 60 + seconds

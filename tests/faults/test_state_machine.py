@@ -114,11 +114,11 @@ class Jobs(RuleBasedStateMachine):
 
     @rule(which=some, strike=struck)
     def delete(self, which: int, strike: Any) -> None:
-        def bury(job: Job) -> None:
+        def mark_deleted(job: Job) -> None:
             scenarios.delete(self.machine, job)
             self.deleted.add(job.id)
 
-        self._with_job(which, strike, bury)
+        self._with_job(which, strike, mark_deleted)
 
     @rule(strike=struck)
     def import_what_was_made_elsewhere(self, strike: Any) -> None:

@@ -30,5 +30,5 @@ def test_jobs_of_one_to_three_minutes_take_ten_looks_and_their_fetch_begins_with
     """On average, and in the median, once the first of each kind have taught how long it takes."""
     with Simulator(speed=STANDSTILL) as simulator:
         learned = polling.measure(simulator, jobs=40, left_out=10)
-    assert learned.mean_looks <= polling.MOST_LOOKS
+    assert learned.mean_polls <= polling.MOST_LOOKS
     assert learned.median_latency <= polling.LATEST

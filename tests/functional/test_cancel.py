@@ -142,7 +142,7 @@ def test_a_job_whose_outcome_is_not_known_is_found_and_then_cancelled(pipeline: 
 
 
 @pytest.mark.parametrize("status", [Status.QUEUED, Status.RUNNING])
-def test_a_job_that_the_backend_works_on_is_stopped_there_at_the_next_look(
+def test_a_job_that_the_backend_works_on_is_stopped_there_at_the_next_poll(
     pipeline: Pipeline, status: Status
 ) -> None:
     job = pipeline.run_until(pipeline.submit(), status)
@@ -157,7 +157,7 @@ def test_a_job_that_the_backend_works_on_is_stopped_there_at_the_next_look(
 
 
 @pytest.mark.parametrize("status", [Status.QUEUED, Status.RUNNING])
-def test_what_was_generated_since_we_looked_is_kept(pipeline: Pipeline, status: Status) -> None:
+def test_what_was_generated_since_the_last_poll_is_kept(pipeline: Pipeline, status: Status) -> None:
     job = pipeline.run_until(pipeline.submit(), status)
     finish_generating(pipeline)
     assert cancel(pipeline, job).status is status

@@ -26,8 +26,8 @@ from tests.whole_app import running_app
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 PROGRAMS = {"curl": ["bash", "curl.sh"], "python": [sys.executable, "python/generate.py"]}
-DOOR_KEY = "the-key-of-a-client-0123"
-SECRETS[DOOR_KEY] = "a key of the OpenAI door"
+COMPAT_API_KEY = "the-key-of-a-client-0123"
+SECRETS[COMPAT_API_KEY] = "a key of the OpenAI-compatible API"
 FIRST_TRIES = ("busy", "lost", "busy", "died")
 
 
@@ -67,7 +67,9 @@ def simulator() -> Iterator[Simulator]:
 
 @pytest.fixture
 def host(azurite: Azurite, simulator: Simulator) -> Iterator[FunctionHost]:
-    with running_app(azurite, simulator, VIDEO_RUNNING_LIMIT="0", OPENAI_DOOR_KEYS=DOOR_KEY) as running:
+    with running_app(
+        azurite, simulator, VIDEO_RUNNING_LIMIT="0", OPENAI_COMPAT_API_KEYS=COMPAT_API_KEY
+    ) as running:
         requests.get(f"{running.url}/api/health", timeout=30)
         yield running
 
@@ -97,7 +99,7 @@ def test_openais_package_pays_once_whatever_the_host_answers_first(
     host: FunctionHost, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trouble = Trouble(monkeypatch)
-    client = openai.OpenAI(base_url=f"{host.url}/api/v1", api_key=DOOR_KEY, max_retries=6)
+    client = openai.OpenAI(base_url=f"{host.url}/api/v1", api_key=COMPAT_API_KEY, max_retries=6)
     video = client.videos.create(prompt="a paper boat", size="480x480", seconds="1")  # type: ignore[arg-type]
     assert trouble.is_over
     deadline = time.monotonic() + 90

@@ -32,7 +32,7 @@ from video_jobs.domain.errors import BackendJobNotFound, IdempotencyKeyReused, J
 from video_jobs.domain.job import Job, Status
 from video_jobs.domain.queue_messages import FETCH_QUEUE, FetchMessage
 from video_jobs.lifecycle.find import find_job
-from video_jobs.ports import VideoPlace
+from video_jobs.ports import VideoKey
 from video_jobs.storage.memory import QueuedMessage
 
 
@@ -87,7 +87,7 @@ def running(pipeline: Pipeline) -> Job:
     return pipeline.run_until(pipeline.submit(), Status.RUNNING)
 
 
-def generated_since_we_looked(pipeline: Pipeline) -> Job:
+def generated_since_the_last_poll(pipeline: Pipeline) -> Job:
     job = pipeline.submit()
     finish_generating(pipeline)
     return job
@@ -117,7 +117,7 @@ WAYS = (
     of_unknown_outcome_that_nobody_finds,
     queued,
     running,
-    generated_since_we_looked,
+    generated_since_the_last_poll,
     fetching,
     pending_download,
     succeeded,
@@ -220,7 +220,7 @@ def test_a_download_that_ends_after_the_delete_leaves_no_blob_behind(
     real = pipeline.blobs.put_video
 
     def put_video(
-        place: VideoPlace, chunks: Iterator[bytes], metadata: Callable[[], Mapping[str, str]]
+        place: VideoKey, chunks: Iterator[bytes], metadata: Callable[[], Mapping[str, str]]
     ) -> bool:
         begun = [next(chunks)]
         delete(pipeline, job)
@@ -283,16 +283,16 @@ def test_nothing_of_a_deleted_job_is_downloaded_any_more(pipeline: Pipeline) -> 
 def test_a_tombstone_is_seen_by_nobody(pipeline: Pipeline, way: Callable[[Pipeline], Job]) -> None:
     job, services = way(pipeline), pipeline.services
     delete(pipeline, job)
-    doors: tuple[Callable[[], Any], ...] = (
+    apis: tuple[Callable[[], Any], ...] = (
         lambda: find_job(services, OWNER, job.id),
         lambda: read_output(services, OWNER, job.id, "0"),
         lambda: cancel_job(services, OWNER, job.id),
         lambda: retry_job(services, OWNER, job.id),
         lambda: repair_job(services, OWNER, job.id),
     )
-    for door in doors:
+    for api in apis:
         with pytest.raises(JobNotFound):
-            door()
+            api()
     for query in ({}, {"status": job.status.value}, {"status": "cancelled"}):
         assert list_jobs(services, OWNER, query) == ([], None)
 

@@ -66,7 +66,7 @@ def test_the_demo_leaves_the_video_that_it_names(dialect: str) -> None:
         with av.open(str(path)) as video:
             assert video.streams.video[0].codec_context.name == "h264"
         path.unlink()
-    # A status that lasts shorter than the time between two looks may go by unseen.
+    # A status that lasts shorter than the time between two polls may go by unseen.
     seen = re.findall(r"^ +[\d.]+ s  (\w+)", output, re.MULTILINE)
     assert seen[-1] == "succeeded"
     assert set(seen[:-1]) & {"queued", "running", "fetching"}

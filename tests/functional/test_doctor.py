@@ -33,7 +33,7 @@ from tests.leaks import secrets_in
 from tests.pipeline import API_KEY, DIALECTS, SMALL, environment_for
 from video_jobs.backends.registry import Backends
 from video_jobs.domain.errors import NotSent
-from video_jobs.domain.gate import Why, close, pause
+from video_jobs.domain.gate import ClosureReason, close, pause
 from video_jobs.domain.job import BackendRef, VideoRequest
 from video_jobs.ports import Claim
 from video_jobs.settings.app import Settings
@@ -485,8 +485,8 @@ def test_a_gate_that_is_shut_says_why_and_how_to_open_it(office: Office) -> None
     now = utc_now()
     paused, closed, busy = (gates.get(name) for name in names)
     gates.save(paused, pause(paused.gate, now))
-    gates.save(closed, close(closed.gate, now, Why.MISCONFIGURED, "The key is not taken.", None))
-    gates.save(busy, close(busy.gate, now, Why.BUSY, "Too many tasks.", 300))
+    gates.save(closed, close(closed.gate, now, ClosureReason.MISCONFIGURED, "The key is not taken.", None))
+    gates.save(busy, close(busy.gate, now, ClosureReason.BUSY, "Too many tasks.", 300))
     backend = {
         "dialect": "openai-videos",
         "model": "w",

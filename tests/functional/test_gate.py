@@ -19,11 +19,11 @@ from sweep_jobs.sweep import sweep_jobs
 from tests.pipeline import DIALECTS, OWNER, Pipeline
 from tests.timeline import render_ahead
 from video_jobs.domain import gate
-from video_jobs.domain.gate import UNCLAIMED, Gate, Slot, Why
+from video_jobs.domain.gate import UNCLAIMED, ClosureReason, Gate, Slot
 from video_jobs.domain.job import Job, Status
 from video_jobs.domain.queue_messages import PollMessage, decode_poll
 from video_jobs.lifecycle import admission
-from video_jobs.lifecycle.poll_chain import look_now
+from video_jobs.lifecycle.poll_chain import poll_now
 from video_jobs.ports import StoredGate, StoredJob
 from video_jobs.storage.memory import QueuedMessage
 
@@ -206,12 +206,12 @@ def test_who_is_called_in_the_middle_of_a_look_of_its_own_is_woken_all_the_same(
     one.simulator.world.change({"run_seconds": 3000})
     first, second = submit(one, 2)
     one.gates.gates["default"] = replace(one.gates.gates["default"], paused_since=one.now())
-    look_now(one.services, one.job(second))
+    poll_now(one.services, one.job(second))
     look = next(m for m in one.messages.queued if second.id in m.text)
     save = one.jobs.save
 
     def freed_meanwhile(stored: StoredJob, job: Job) -> StoredJob:
-        monkeypatch.undo()  # the look has found no place, and has not saved that yet
+        monkeypatch.undo()  # the poll has found no place, and has not saved that yet
         one.simulator.world.delete(everything(one)[0])
         admission.call_next(one.services, "default", lambda found: gate.resume(gate.leave(found, first.id)))
         return save(stored, job)
@@ -223,12 +223,12 @@ def test_who_is_called_in_the_middle_of_a_look_of_its_own_is_woken_all_the_same(
     assert one.job(second).status is Status.QUEUED
 
 
-def test_two_looks_at_once_of_who_was_called_do_not_give_its_slot_to_another(
+def test_two_polls_at_once_of_who_was_called_do_not_give_its_slot_to_another(
     one: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one.simulator.world.change({"run_seconds": 3000})
     first, second, third = submit(one, 3)
-    look_now(one.services, one.job(second))
+    poll_now(one.services, one.job(second))
     get = one.gates.get
 
     def freed_meanwhile(backend: str) -> StoredGate:
@@ -246,7 +246,7 @@ def test_two_looks_at_once_of_who_was_called_do_not_give_its_slot_to_another(
     assert create_times(one, 429) == []
 
 
-def test_a_look_that_came_too_late_leaves_the_slot_to_the_look_that_was_faster(one: Pipeline) -> None:
+def test_a_poll_that_came_too_late_leaves_the_slot_to_the_poll_that_was_faster(one: Pipeline) -> None:
     first, second, third = submit(one, 3)
     as_the_late_one_read_it = one.job(second)
     one.run_until(second, Status.QUEUED)
@@ -367,10 +367,10 @@ def test_a_job_from_before_the_429_does_not_open_the_gate(
 def test_who_is_woken_while_the_gate_is_closed_again_comes_when_it_opens(one: Pipeline) -> None:
     one.simulator.world.change({"run_seconds": 3000})
     first, second = submit(one, 2)
-    change_gate(one, lambda found: gate.close(found, one.now(), Why.BUSY, "busy", 30))
+    change_gate(one, lambda found: gate.close(found, one.now(), ClosureReason.BUSY, "busy", 30))
     one.simulator.world.delete(everything(one)[0])
     admission.leave(one.services, first)
-    change_gate(one, lambda found: gate.close(found, one.now(), Why.BUSY, "busy", 90))
+    change_gate(one, lambda found: gate.close(found, one.now(), ClosureReason.BUSY, "busy", 90))
     go_on(one, 80)
     assert len(create_times(one)) == 1
     go_on(one, 10 + AT_ONCE)

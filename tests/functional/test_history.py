@@ -98,11 +98,11 @@ def test_the_same_trouble_again_and_again_is_one_event_with_its_count(pipeline: 
     job = pipeline.submit()
     pipeline.fault("get", status=503, times=5)
     ended = pipeline.run(job)
-    failed = event_of(ended, "look_failed")
+    failed = event_of(ended, "poll_failed")
     assert failed.times == 5
     assert failed.first_at is not None
     assert failed.first_at < failed.at
-    [told] = [e for e in see_job(pipeline.services, ended).body["history"] if e["event"] == "look_failed"]
+    [told] = [e for e in see_job(pipeline.services, ended).body["history"] if e["event"] == "poll_failed"]
     assert (told["times"], told["first_at"] < told["at"]) == (5, True)
 
 
@@ -124,10 +124,10 @@ def test_a_download_that_fails_is_told_with_its_request_id(pipeline: Pipeline) -
     assert ended.status is Status.SUCCEEDED
 
 
-def test_a_look_that_fails_is_told_with_its_request_id(pipeline: Pipeline) -> None:
+def test_a_poll_that_fails_is_told_with_its_request_id(pipeline: Pipeline) -> None:
     job = pipeline.submit()
     pipeline.fault("get", status=503, headers={"x-request-id": "req-9"})
-    assert event_of(pipeline.run(job), "look_failed").request_id == "req-9"
+    assert event_of(pipeline.run(job), "poll_failed").request_id == "req-9"
 
 
 @pytest.mark.parametrize(("status", "what"), [(500, "outcome_unknown"), (429, "waits"), (401, "waits")])
@@ -180,7 +180,7 @@ def test_the_same_trouble_is_logged_each_time(pipeline: Pipeline, caplog: pytest
     pipeline.fault("get", status=503, times=3)
     pipeline.run(job)
     lines = [line["event"] for line in lines_of(caplog, job)]
-    assert lines.count("job.look_failed") == 3
+    assert lines.count("job.poll_failed") == 3
 
 
 def test_what_somebody_else_changed_meanwhile_is_not_logged_a_second_time(
@@ -192,7 +192,7 @@ def test_what_somebody_else_changed_meanwhile_is_not_logged_a_second_time(
 
     def save_after_another(stored: StoredJob, job: Job) -> StoredJob:
         if job.status is Status.QUEUED and not raced:
-            raced.append(save(stored, dataclasses.replace(stored.job, trouble="by another")))
+            raced.append(save(stored, dataclasses.replace(stored.job, last_error="by another")))
             raise Conflict("somebody else was faster")
         return save(stored, job)
 

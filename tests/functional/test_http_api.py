@@ -161,7 +161,7 @@ def test_a_client_that_waits_is_answered_when_the_job_changes(client: Client) ->
     assert len(statuses) < 30, "each answer told something new"
 
 
-def test_a_video_and_its_still_are_redirects_to_signed_urls(client: Client, done: dict[str, Any]) -> None:
+def test_a_video_and_its_thumbnail_are_redirects_to_signed_urls(client: Client, done: dict[str, Any]) -> None:
     for path, kind in (("videos/1", "video/mp4"), ("videos/1/thumbnail", "image/jpeg")):
         answer = client.get(f"jobs/{done['id']}/{path}", allow_redirects=False)
         assert answer.status_code == 303
@@ -644,7 +644,7 @@ def test_delete_answers_202_and_nobody_sees_the_job_any_more(client: Client) -> 
     for _ in range(2):
         answer = client.send("DELETE", path)
         assert (answer.status_code, answer.json()) == (202, {"id": job["id"], "deleted": True})
-    doors = (
+    apis = (
         ("GET", ""),
         ("GET", "/videos/0"),
         ("GET", "/videos/0/thumbnail"),
@@ -653,9 +653,9 @@ def test_delete_answers_202_and_nobody_sees_the_job_any_more(client: Client) -> 
         ("POST", "/repair"),
         ("POST", "/webhook"),
     )
-    for method, door in doors:
-        answer = client.send(method, path + door)
-        assert (answer.status_code, answer.json()["code"]) == (404, "job_not_found"), door
+    for method, api in apis:
+        answer = client.send(method, path + api)
+        assert (answer.status_code, answer.json()["code"]) == (404, "job_not_found"), api
     assert job["id"] not in client.get("jobs", params={"limit": 100}).text
     imported = client.send("POST", "jobs/import", json={"backend_job_id": job["backend_job_id"]})
     assert (imported.status_code, imported.json()["code"]) == (404, "backend_job_not_found")
@@ -690,14 +690,14 @@ def test_a_job_that_can_not_be_tried_again_is_409(client: Client, done: dict[str
 
 
 def test_repair_and_retry_download_now_what_waits_for_its_download(client: Client) -> None:
-    for door in ("repair", "retry"):
+    for api in ("repair", "retry"):
         client.simulator.faults.add([Fault.read({"operation": "video", "status": 403, "times": 1})])
         job = client.post(SMALL).json()
         deadline = time.monotonic() + 30
         while client.get(f"jobs/{job['id']}").json()["status"] != "pending_download":
             assert time.monotonic() < deadline
             time.sleep(0.05)
-        answer = client.send("POST", f"jobs/{job['id']}/{door}")
+        answer = client.send("POST", f"jobs/{job['id']}/{api}")
         assert (answer.status_code, answer.json()["id"]) == (202, job["id"])
         assert client.wait(job["id"])["status"] == "succeeded"
 
@@ -708,7 +708,7 @@ def test_repairing_what_has_ended_changes_nothing(client: Client, done: dict[str
     assert client.get(f"jobs/{done['id']}").json()["updated_at"] == done["updated_at"]
 
 
-DOORS = (
+APIS = (
     ("GET", ""),
     ("DELETE", ""),
     ("POST", "/cancel"),
@@ -719,7 +719,7 @@ DOORS = (
 )
 
 
-@pytest.mark.parametrize(("method", "door"), DOORS)
+@pytest.mark.parametrize(("method", "api"), APIS)
 @pytest.mark.parametrize(
     ("named", "status", "code"),
     [
@@ -731,21 +731,21 @@ DOORS = (
         ("job_" + "0" * 26, 404, "job_not_found"),
     ],
 )
-def test_every_door_says_what_is_wrong_with_an_id(
-    client: Client, method: str, door: str, named: str, status: int, code: str
+def test_every_api_says_what_is_wrong_with_an_id(
+    client: Client, method: str, api: str, named: str, status: int, code: str
 ) -> None:
-    answer = client.send(method, f"jobs/{named}{door}")
+    answer = client.send(method, f"jobs/{named}{api}")
     assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
     assert answer.headers["content-type"] == "application/problem+json"
 
 
-@pytest.mark.parametrize(("method", "door"), DOORS)
-def test_every_door_is_404_for_another_owners_job(
-    client: Client, done: dict[str, Any], monkeypatch: pytest.MonkeyPatch, method: str, door: str
+@pytest.mark.parametrize(("method", "api"), APIS)
+def test_every_api_is_404_for_another_owners_job(
+    client: Client, done: dict[str, Any], monkeypatch: pytest.MonkeyPatch, method: str, api: str
 ) -> None:
     monkeypatch.setattr("job_api.blueprint.owner_of", lambda _: "somebody-else")
-    answer = client.send(method, f"jobs/{done['id']}{door}")
-    missing = client.send(method, f"jobs/job_{'0' * 26}{door}")
+    answer = client.send(method, f"jobs/{done['id']}{api}")
+    missing = client.send(method, f"jobs/job_{'0' * 26}{api}")
     assert (answer.status_code, answer.json()["code"]) == (404, "job_not_found")
     assert answer.text.replace(done["id"], "") == missing.text.replace(f"job_{'0' * 26}", "")
     assert done["id"] not in client.get("jobs", params={"limit": 100}).text
@@ -757,7 +757,7 @@ def test_every_door_is_404_for_another_owners_job(
 
 
 def made_elsewhere(client: Client) -> dict[str, Any]:
-    """A finished job as somebody made it at the video API's own door, with the key in hand."""
+    """A finished job as somebody made it at the video API's own api, with the key in hand."""
     base = f"{client.simulator.url}/openai/v1/video/generations/jobs"
     asked = {"model": "sora", "prompt": "a paper boat", "width": 480, "height": 480, "n_seconds": 1}
     arguments: dict[str, Any] = {"params": {"api-version": "preview"}, "headers": {"api-key": "sim-key"}}
@@ -867,7 +867,7 @@ def test_an_import_that_is_malformed_is_refused(client: Client, body: bytes, sta
     assert answer.headers["content-type"] == "application/problem+json"
 
 
-# --- the operator's doors ------------------------------------------------------------------------
+# --- the operator's apis ------------------------------------------------------------------------
 
 
 def backend_named(client: Client, name: str) -> dict[str, Any]:
@@ -936,9 +936,9 @@ def test_the_backends_are_listed_with_their_limits(client: Client) -> None:
 
 
 @pytest.mark.parametrize("named", ["nowhere", "DEFAULT", "%2F", "%00", "x" * 500])
-@pytest.mark.parametrize("door", ["pause", "resume"])
-def test_a_backend_that_is_not_there_is_404(client: Client, named: str, door: str) -> None:
-    answer = client.send("POST", f"backends/{named}/{door}")
+@pytest.mark.parametrize("api", ["pause", "resume"])
+def test_a_backend_that_is_not_there_is_404(client: Client, named: str, api: str) -> None:
+    answer = client.send("POST", f"backends/{named}/{api}")
     assert (answer.status_code, answer.json()["code"]) == (404, "backend_not_found")
 
 

@@ -28,7 +28,7 @@ SOMEBODY_ELSE = "somebody-else"
 
 
 def made_elsewhere(pipeline: Pipeline, **changes: Any) -> MadeJob:
-    """A job that somebody made at the video API's own door."""
+    """A job that somebody made at the video API's own api."""
     backend, limits = pipeline.services.backends.choose(None)
     asked = {**SMALL[pipeline.dialect], **changes}
     request = limits.complete(asked["prompt"], asked["size"], asked["seconds"], asked.get("variants"), None)

@@ -39,8 +39,8 @@ from video_jobs.domain.job import Job, Output, Status
 from video_jobs.domain.queue_messages import POLL_QUEUE, PollMessage
 from video_jobs.lifecycle import accept
 from video_jobs.lifecycle.dispatch import start as start_job
-from video_jobs.lifecycle.repair import hurry
-from video_jobs.ports import Backend, StoredJob, VideoPlace
+from video_jobs.lifecycle.repair import expedite
+from video_jobs.ports import Backend, StoredJob, VideoKey
 from video_jobs.storage.job_rows import to_row
 
 LONGER_THAN_AN_OUTCOME_IS_AWAITED = 360.0  # seconds
@@ -232,7 +232,7 @@ def test_a_gate_that_everybody_else_writes_is_no_error_to_the_client(
     assert_kept_once(sora, stored.job)
 
 
-# --- an old look ---------------------------------------------------------------------------------
+# --- an old poll ---------------------------------------------------------------------------------
 
 
 def test_a_refusal_from_an_old_look_does_not_end_what_another_look_took_up(
@@ -254,7 +254,7 @@ def test_a_refusal_from_an_old_look_does_not_end_what_another_look_took_up(
     assert_kept_once(pipeline, job)
 
 
-def test_what_an_old_look_finds_beside_a_paid_call_is_left_for_the_job_that_looks_for_it(
+def test_what_an_old_poll_finds_beside_a_paid_call_is_left_for_the_job_that_looks_for_it(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pipeline.simulator.world.change({"running_limit": None})
@@ -270,7 +270,7 @@ def test_what_an_old_look_finds_beside_a_paid_call_is_left_for_the_job_that_look
 
     right_after(monkeypatch, pipeline.jobs, "insert", inserted.append)
     meanwhile(pipeline, monkeypatch, "create", old_look)
-    pipeline.fault("list", replace_body=NOTHING_LISTED)  # so that the first look of the retry finds nothing
+    pipeline.fault("list", replace_body=NOTHING_LISTED)  # so that the first poll of the retry finds nothing
     new = retry(pipeline, old)
     assert pipeline.run(new).status is Status.SUCCEEDED
     sweep_for(pipeline, minutes=3)
@@ -310,7 +310,7 @@ def test_what_is_lost_after_a_refused_cancel_is_lost_and_not_cancelled(sora: Pip
     assert (ended.status, ended.error and ended.error.code) == (Status.FAILED, "backend_lost_job")
 
 
-def test_a_delete_that_fails_beside_a_late_look_is_carried_out_when_it_is_asked_for_again(
+def test_a_delete_that_fails_beside_a_late_poll_is_carried_out_when_it_is_asked_for_again(
     sora: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = sora.run(sora.submit())
@@ -346,7 +346,7 @@ def test_a_download_that_began_before_the_expiry_counts_though_another_one_came_
     real, waiting = pipeline.blobs.put_video, [230.0]
 
     def put_video(
-        place: VideoPlace, chunks: Iterable[bytes], metadata: Callable[[], Mapping[str, str]]
+        place: VideoKey, chunks: Iterable[bytes], metadata: Callable[[], Mapping[str, str]]
     ) -> bool:
         whole = [*chunks]
         if waiting:
@@ -460,4 +460,4 @@ def test_a_repair_of_what_ends_meanwhile_is_no_error(
     pipeline.run_until(job, Status.FETCHING)
     stale = pipeline.jobs.get(job.owner, job.id)
     pipeline.run(job)
-    assert hurry(pipeline.services, stale).status is Status.SUCCEEDED
+    assert expedite(pipeline.services, stale).status is Status.SUCCEEDED

@@ -11,7 +11,7 @@ import pytest
 from job_api.options import list_options
 from sweep_jobs.sweep import sweep_jobs
 from tests.pipeline import Pipeline
-from tests.unit.jobs import LATER, NOW, a_job_in, a_look
+from tests.unit.jobs import LATER, NOW, a_job_in, a_poll
 from video_jobs.domain.backend_job import BackendState
 from video_jobs.domain.errors import Conflict, StorageUnavailable
 from video_jobs.domain.estimate import FEWEST, Estimate
@@ -48,7 +48,7 @@ def test_each_job_teaches_how_long_the_video_api_took_by_its_own_clock(pipeline:
     assert all(abs(duration - RUN_SECONDS) <= 1 for duration in known(pipeline, job).durations)
 
 
-def test_where_the_video_api_tells_no_times_the_middle_between_two_looks_counts(videos: Pipeline) -> None:
+def test_where_the_video_api_tells_no_times_the_middle_between_two_polls_counts(videos: Pipeline) -> None:
     job = videos.submit()
     client = videos.services.backends.client(job.backend)
     real = client.get
@@ -62,10 +62,10 @@ def test_where_the_video_api_tells_no_times_the_middle_between_two_looks_counts(
     assert abs(duration - RUN_SECONDS) < 10
 
 
-@pytest.mark.parametrize("trouble", ["looks fail", "the app stands still"])
+@pytest.mark.parametrize("trouble", ["polls fail", "the app stands still"])
 def test_what_nobody_could_see_does_not_count_as_work(pipeline: Pipeline, trouble: str) -> None:
     job = pipeline.run_until(pipeline.submit(), Status.RUNNING)
-    if trouble == "looks fail":
+    if trouble == "polls fail":
         pipeline.fault("get", status=500, times=1000)
         pipeline.run(job, lambda _: pipeline.now() > job.created_at + timedelta(minutes=10))
         pipeline.simulator.faults.clear()
@@ -102,9 +102,9 @@ def test_the_next_job_is_expected_when_the_ones_before_it_had_ended(sora: Pipeli
     assert job.submitted_at is not None
     assert job.expected_at is not None
     assert abs((job.expected_at - job.submitted_at).total_seconds() - RUN_SECONDS) <= 1
-    looked_at = sora.run(job, lambda seen: (seen.progress or 0) > 0)
-    assert looked_at.status in (Status.QUEUED, Status.RUNNING)
-    assert (looked_at.progress or 0) < 95
+    last_polled_at = sora.run(job, lambda seen: (seen.progress or 0) > 0)
+    assert last_polled_at.status in (Status.QUEUED, Status.RUNNING)
+    assert (last_polled_at.progress or 0) < 95
 
 
 def test_jobs_of_another_kind_learn_nothing_from_it(sora: Pipeline) -> None:
@@ -168,8 +168,8 @@ def test_who_loses_the_race_for_an_estimate_every_time_gives_up(
     assert len(tries) == 3
 
 
-RUNNING = a_job_in(Status.RUNNING, looked_at=NOW + timedelta(seconds=40))
-DONE = a_look(BackendState.SUCCEEDED)
+RUNNING = a_job_in(Status.RUNNING, last_polled_at=NOW + timedelta(seconds=40))
+DONE = a_poll(BackendState.SUCCEEDED)
 
 
 def test_what_nobody_watched_teaches_nothing_where_the_video_api_tells_no_times() -> None:
@@ -178,14 +178,14 @@ def test_what_nobody_watched_teaches_nothing_where_the_video_api_tells_no_times(
 
 
 @pytest.mark.parametrize(("told", "believed"), [(5, 40), (44, 44), (3600, 60)])
-def test_a_clock_is_believed_within_what_two_looks_have_seen(told: int, believed: int) -> None:
+def test_a_clock_is_believed_within_what_two_polls_have_seen(told: int, believed: int) -> None:
     seen = replace(DONE, created_at=NOW, finished_at=NOW + timedelta(seconds=told))
     assert duration_of(RUNNING, seen, LATER) == believed
 
 
 def test_what_was_adopted_after_its_end_teaches_nothing_where_the_video_api_tells_no_times() -> None:
     at = NOW + timedelta(minutes=4)
-    adopted = replace(RUNNING, submitted_at=at, updated_at=at, looked_at=None)
+    adopted = replace(RUNNING, submitted_at=at, updated_at=at, last_polled_at=None)
     assert duration_of(adopted, DONE, at + timedelta(seconds=3)) is None
 
 

@@ -28,7 +28,7 @@ from poll_job.blueprint import poll_job_function
 from sweep_jobs.sweep import sweep_jobs
 from tests.functional.storage_adapters import a_job, a_name, settings_for
 from video_jobs.domain.errors import MalformedMessage, NewerVersion
-from video_jobs.domain.estimate import Estimate, Kind
+from video_jobs.domain.estimate import Estimate, JobKind
 from video_jobs.domain.gate import Gate
 from video_jobs.domain.job import Job, Status
 from video_jobs.domain.queue_messages import FETCH_QUEUE, NOTIFY_QUEUE, POLL_QUEUE, decode_poll
@@ -254,7 +254,7 @@ def test_a_newer_versions_live_row_is_passed_over(
 def test_a_newer_versions_estimate_teaches_nothing_and_fails_nothing(
     services: Services, real_services: StorageServices, log: pytest.LogCaptureFixture
 ) -> None:
-    kind = Kind(a_name("learned"), "sora", "480x480", 5)
+    kind = JobKind(a_name("learned"), "sora", "480x480", 5)
     services.estimates.save(services.estimates.get(kind), Estimate(kind, (5.0,), 1))
     row = make_newer(real_services, ESTIMATES_TABLE, kind.backend)
     assert services.estimates.of_backend(kind.backend, 5) == []

@@ -23,22 +23,22 @@ from tests.pipeline import SMALL, Pipeline
 from video_jobs.domain.errors import StorageUnavailable, TooManyJobs
 from video_jobs.domain.job import Job, Status
 from video_jobs.domain.quota import OwnerLimits
-from video_jobs.lifecycle.repair import bury
-from video_jobs.settings.api_keys import DoorKey
+from video_jobs.lifecycle.repair import mark_deleted
+from video_jobs.settings.api_keys import ApiKey
 from video_jobs.wiring import utc_now
 
-KEY = DoorKey("alice", "ab" * 32)
+KEY = ApiKey("alice", "ab" * 32)
 BODY = SMALL["azure-sora"]
 
 
 class Client:
-    """Sends through the door; time passes as it does, for which a simulated clock is too coarse."""
+    """Sends through the API; time passes as it does, for which a simulated clock is too coarse."""
 
     def __init__(self, pipeline: Pipeline) -> None:
         self.pipeline = pipeline
         self.services = replace(pipeline.services, clock=utc_now)
 
-    def send(self, count: int = 0, *, key: DoorKey = KEY, at: datetime | None = None, **changes: Any) -> Job:
+    def send(self, count: int = 0, *, key: ApiKey = KEY, at: datetime | None = None, **changes: Any) -> Job:
         """`count` is the package's; `at` when the request came, in place of now."""
         arrived_at = at or utc_now()
         submission = read_create(
@@ -118,7 +118,7 @@ def test_a_first_sending_gets_its_repeats_job_though_clocks_differ(client: Clien
 
 
 @pytest.mark.parametrize(
-    "other", [{"prompt": "another boat"}, {"seconds": 2}, {"seed": 1}, {"key": DoorKey("alice", "cd" * 32)}]
+    "other", [{"prompt": "another boat"}, {"seconds": 2}, {"seed": 1}, {"key": ApiKey("alice", "cd" * 32)}]
 )
 def test_a_repeat_is_of_the_same_body_with_the_same_key(client: Client, other: dict[str, Any]) -> None:
     assert client.send().id != client.send(1, **other).id
@@ -129,7 +129,7 @@ def test_a_repeat_is_no_repeat_of_what_was_made_hours_ago_or_is_deleted(client: 
     later = utc_now() + timedelta(hours=1)
     second = client.send(1, at=later)
     assert second.id != first.id
-    bury(client.services, client.pipeline.jobs.get("alice", second.id))
+    mark_deleted(client.services, client.pipeline.jobs.get("alice", second.id))
     assert client.send(1).id not in (first.id, second.id)
 
 

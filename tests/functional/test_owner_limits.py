@@ -196,7 +196,7 @@ def test_who_has_too_many_alive_is_told_when_the_oldest_is_likely_to_end(pipelin
 
 def test_nothing_is_read_or_written_while_no_limit_is_set(pipeline: Pipeline) -> None:
     job = pipeline.run(pipeline.submit())
-    assert (job.holds_place, pipeline.jobs.quota(OWNER).etag) == (False, None)
+    assert (job.counts_toward_quota, pipeline.jobs.quota(OWNER).etag) == (False, None)
 
 
 # --- every place is given back -------------------------------------------------------------------

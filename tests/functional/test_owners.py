@@ -23,7 +23,7 @@ from tests.unit.test_principal import header
 from video_jobs import wiring
 from video_jobs.domain.job import Job, Status
 from video_jobs.domain.quota import OwnerLimits
-from video_jobs.settings.api_keys import DoorKey, DoorKeys
+from video_jobs.settings.api_keys import ApiKey, ApiKeys
 from video_jobs.settings.sign_in import SignIn
 
 SIGNED_IN = {name: header(claims={"oid": name, "tid": "t"}) for name in ("ada", "bob")}
@@ -32,7 +32,7 @@ PAIRS = list(itertools.permutations(EVERYBODY, 2))
 
 
 def http_functions() -> dict[str, Any]:
-    """By name: what a client can call, but for the door that has keys of its own."""
+    """By name: what a client can call, but for the API that has keys of its own."""
     app, found = func.FunctionApp(), {}  # of its own: one gives its functions once
     for blueprint in function_app.blueprints:
         app.register_functions(blueprint)
@@ -219,10 +219,12 @@ def test_health_says_that_our_setting_alone_signs_nobody_in(
 # --- what an operator sees -----------------------------------------------------------------------
 
 
-DOOR = DoorKeys((DoorKey("carol", "ab" * 32),))
+API = ApiKeys((ApiKey("carol", "ab" * 32),))
 
 
-@pytest.mark.parametrize("several", [{}, {"sign_in": SignIn(), "door_keys": DOOR}], ids=["sign-in", "door"])
+@pytest.mark.parametrize(
+    "several", [{}, {"sign_in": SignIn(), "compat_api_keys": API}], ids=["sign-in", "api"]
+)
 def test_what_an_unconfirmed_job_may_be_is_told_to_the_operator_and_to_no_owner(
     app: Pipeline, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, several: dict[str, Any]
 ) -> None:

@@ -73,7 +73,7 @@ def test_every_error_code_is_explained() -> None:
     )
     codes = set(re.findall(r'code="([a-z_]+)"', sources)) | set(re.findall(r'code = "([a-z_]+)"', sources))
     codes |= set(
-        re.findall(r'(?:HttpProblem|DoorError|problem|error_answer)\(\s*\d{3},\s*"([a-z_]+)"', sources)
+        re.findall(r'(?:HttpProblem|OpenAiError|problem|error_answer)\(\s*\d{3},\s*"([a-z_]+)"', sources)
     )
     assert len(codes) > 15
     assert {code for code in codes if f"`{code}`" not in page} == set()

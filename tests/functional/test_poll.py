@@ -1,4 +1,4 @@
-"""The poll chain: one look a message, one chain a job, until the job has ended and not before."""
+"""The poll chain: one poll a message, one chain a job, until the job has ended and not before."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_progress_never_falls_and_ends_at_100(videos: Pipeline) -> None:
     assert len(set(seen)) > 2
 
 
-def test_the_backends_hint_sets_the_next_look(videos: Pipeline) -> None:
+def test_the_backends_hint_sets_the_next_poll(videos: Pipeline) -> None:
     videos.simulator.world.change({"poll_after_ms": 12_500})
     videos.submit()
     videos.deliver(videos.take_next())
@@ -99,7 +99,7 @@ def test_the_backends_hint_sets_the_next_look(videos: Pipeline) -> None:
     assert (message.visible_at - videos.now()).total_seconds() == pytest.approx(12.5, abs=0.1)
 
 
-def test_looks_begin_after_a_few_seconds_and_grow_to_twenty(pipeline: Pipeline) -> None:
+def test_polls_begin_after_a_few_seconds_and_grow_to_twenty(pipeline: Pipeline) -> None:
     pipeline.simulator.world.change({"run_seconds": 600})
     job = pipeline.submit()
     waits = []
@@ -135,7 +135,7 @@ def test_an_unknown_status_keeps_polling(pipeline: Pipeline, word: object) -> No
     ],
     ids=str,
 )
-def test_a_look_that_fails_is_repeated_and_changes_nothing(
+def test_a_poll_that_fails_is_repeated_and_changes_nothing(
     pipeline: Pipeline, effects: dict[str, object]
 ) -> None:
     job = pipeline.submit()
@@ -242,7 +242,7 @@ def test_fewer_videos_than_asked_are_stored_and_said(sora: Pipeline) -> None:
     ended = sora.run(sora.submit(prompt="fewer-outputs of a boat", variants=3))
     assert ended.status is Status.SUCCEEDED
     assert len(ended.outputs) == 2
-    assert "2 of the 3" in (ended.notice or "")
+    assert "2 of the 3" in (ended.warning or "")
 
 
 def test_no_output_is_failed_after_five_minutes_and_not_before(sora: Pipeline) -> None:

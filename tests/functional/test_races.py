@@ -31,7 +31,7 @@ from video_jobs.domain.errors import Conflict, IdempotencyKeyReused, JobNotFound
 from video_jobs.domain.gate import Gate
 from video_jobs.domain.job import Job, Status
 from video_jobs.domain.queue_messages import FETCH_QUEUE, POLL_QUEUE
-from video_jobs.ports import StoredGate, StoredJob, VideoPlace
+from video_jobs.ports import StoredGate, StoredJob, VideoKey
 from video_jobs.storage.memory import MemoryGates, MemoryJobs, QueuedMessage
 
 
@@ -67,7 +67,7 @@ def at_once(*actions: Callable[[], Any]) -> list[Any]:
 # --- cancel and delete beside everything else ----------------------------------------------------
 
 
-def test_a_cancel_that_comes_during_a_look_is_not_lost(
+def test_a_cancel_that_comes_during_a_poll_is_not_lost(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = pipeline.submit()
@@ -176,7 +176,7 @@ def test_a_cancel_beside_two_deletes_is_carried_out_or_404(pipeline: Pipeline) -
     assert pipeline.backend_jobs() == 1
 
 
-def test_a_delete_beside_the_look_that_ends_the_job_leaves_nothing(
+def test_a_delete_beside_the_poll_that_ends_the_job_leaves_nothing(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = pipeline.submit(prompt="a boat, internal-failure")
@@ -200,7 +200,7 @@ def test_two_downloads_of_one_video_leave_one_blob_and_one_row(
     message = first_fetch(pipeline, job)
     real, barrier = pipeline.blobs.put_video, threading.Barrier(2)
 
-    def put_video(place: VideoPlace, chunks: Any, metadata: Any) -> bool:
+    def put_video(place: VideoKey, chunks: Any, metadata: Any) -> bool:
         whole = [*chunks]
         barrier.wait(30)  # both have the bytes, and neither has committed them
         return real(place, iter(whole), metadata)

@@ -16,7 +16,9 @@ SOURCE = "".join((ROOT / "video_jobs" / "settings" / name).read_text() for name 
 
 def test_the_example_names_every_setting() -> None:
     named = set(
-        re.findall(r'"((?:AZURE_OPENAI|VIDEO|RETENTION|OPENAI_DOOR|WEBHOOK|OWNER|SIGN)_[A-Z_]+)"', SOURCE)
+        re.findall(
+            r'"((?:AZURE_OPENAI|VIDEO|RETENTION|OPENAI_COMPAT_API|WEBHOOK|OWNER|SIGN)_[A-Z_]+)"', SOURCE
+        )
     )
     assert len(named) > 5
     assert named <= set(EXAMPLE)

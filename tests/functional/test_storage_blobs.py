@@ -13,7 +13,7 @@ import requests
 from local.azurite_process import Azurite
 from tests.functional.storage_adapters import Storage, on_azurite, settings_for
 from video_jobs.domain.job import InputImage
-from video_jobs.ports import VideoPlace
+from video_jobs.ports import VideoKey
 from video_jobs.storage.blobs import INPUTS, VIDEOS
 from video_jobs.storage.connection import StorageServices
 from video_jobs.storage.memory import MemoryBlobs
@@ -25,42 +25,42 @@ def chunks(*pieces: bytes) -> Iterator[bytes]:
 
 
 def test_a_video_is_committed_whole_with_what_is_known_at_its_end(storage: Storage, owner: str) -> None:
-    place, known = VideoPlace(owner, "job_x", 0), {}
+    key, known = VideoKey(owner, "job_x", 0), {}
 
     def pieces() -> Iterator[bytes]:
         for number in range(9):
             yield bytes([number]) * 1000
         known["sha256"] = "abc"
 
-    assert storage.blobs.put_video(place, pieces(), lambda: known)
-    found = storage.blobs.find_video(place)
+    assert storage.blobs.put_video(key, pieces(), lambda: known)
+    found = storage.blobs.find_video(key)
     assert found is not None
     assert (found.length, found.metadata) == (9000, {"sha256": "abc"})
 
 
 def test_nothing_is_committed_when_the_bytes_break_off(storage: Storage, owner: str) -> None:
-    place = VideoPlace(owner, "job_x", 0)
+    key = VideoKey(owner, "job_x", 0)
 
     def broken() -> Iterator[bytes]:
         yield b"x" * 1000
         raise OSError("cut")
 
     with pytest.raises(OSError, match="cut"):
-        storage.blobs.put_video(place, broken(), dict)
-    assert storage.blobs.find_video(place) is None
+        storage.blobs.put_video(key, broken(), dict)
+    assert storage.blobs.find_video(key) is None
 
 
 def test_the_first_video_stays(storage: Storage, owner: str) -> None:
-    place = VideoPlace(owner, "job_x", 0)
-    assert storage.blobs.put_video(place, chunks(b"first"), lambda: {"n": "1"})
-    assert not storage.blobs.put_video(place, chunks(b"second!"), lambda: {"n": "2"})
-    found = storage.blobs.find_video(place)
+    key = VideoKey(owner, "job_x", 0)
+    assert storage.blobs.put_video(key, chunks(b"first"), lambda: {"n": "1"})
+    assert not storage.blobs.put_video(key, chunks(b"second!"), lambda: {"n": "2"})
+    found = storage.blobs.find_video(key)
     assert found is not None
     assert (found.length, found.metadata["n"]) == (5, "1")
 
 
 def test_of_two_transfers_at_once_one_is_stored_and_the_other_knows(storage: Storage, owner: str) -> None:
-    place, barrier = VideoPlace(owner, "job_x", 0), threading.Barrier(2)
+    key, barrier = VideoKey(owner, "job_x", 0), threading.Barrier(2)
 
     def transfer(letter: bytes) -> bool:
         def pieces() -> Iterator[bytes]:
@@ -68,11 +68,11 @@ def test_of_two_transfers_at_once_one_is_stored_and_the_other_knows(storage: Sto
             barrier.wait()  # both have staged before either commits
             yield letter * 1000
 
-        return storage.blobs.put_video(place, pieces(), lambda: {"by": letter.decode()})
+        return storage.blobs.put_video(key, pieces(), lambda: {"by": letter.decode()})
 
     with ThreadPoolExecutor(2) as pool:
         assert sorted(pool.map(transfer, [b"a", b"b"])) == [False, True]
-    found = storage.blobs.find_video(place)
+    found = storage.blobs.find_video(key)
     assert found is not None
     assert found.length == 2000
 
@@ -87,8 +87,8 @@ def test_an_input_image_comes_back_and_goes(storage: Storage, owner: str) -> Non
 
 def store_everything(storage: Storage, owner: str, job_id: str) -> None:
     for index in (0, 1, 10):
-        storage.blobs.put_video(VideoPlace(owner, job_id, index), chunks(b"video"), dict)
-        storage.blobs.put_thumbnail(VideoPlace(owner, job_id, index), "jpg", "image/jpeg", b"still")
+        storage.blobs.put_video(VideoKey(owner, job_id, index), chunks(b"video"), dict)
+        storage.blobs.put_thumbnail(VideoKey(owner, job_id, index), "jpg", "image/jpeg", b"still")
     storage.blobs.put_summary(owner, job_id, b"{}")
     storage.blobs.put_input(owner, job_id, InputImage("image/png", 3, "aa", 1, 1), b"png")
 
@@ -111,8 +111,8 @@ def test_a_deleted_jobs_blobs_are_all_gone_and_other_jobs_stay(
     storage: Storage, real_services: StorageServices, owner: str
 ) -> None:
     others = [(owner, "job_"), (owner, "job_xy"), (f"{owner}y", "job_x"), (owner, "ajob_x")]
-    for place in others:
-        store_everything(storage, *place)
+    for key in others:
+        store_everything(storage, *key)
     before = names(storage, real_services, owner)
     assert len(before) == len(others) * 8
     store_everything(storage, owner, "job_x")
@@ -144,15 +144,15 @@ def test_a_video_with_a_snapshot_is_deleted_too(
 
 def test_a_signed_url_reads_its_blob_for_an_hour_and_nothing_else(azurite: Azurite, owner: str) -> None:
     blobs = build(settings_for(azurite)).blobs
-    place, other = VideoPlace(owner, "job_x", 0), VideoPlace(owner, "job_x", 1)
-    for where in (place, other):
+    key, other = VideoKey(owner, "job_x", 0), VideoKey(owner, "job_x", 1)
+    for where in (key, other):
         blobs.put_video(where, chunks(b"the bytes"), dict)
-    signed = blobs.sign_video(place)
+    signed = blobs.sign_video(key)
     answer = requests.get(signed.url, timeout=10)
     assert (answer.status_code, answer.content) == (200, b"the bytes")
     assert answer.headers["content-type"] == "video/mp4"
     assert answer.headers["content-disposition"] == 'inline; filename="job_x-0.mp4"'
-    saved = requests.get(blobs.sign_download(place).url, timeout=10)
+    saved = requests.get(blobs.sign_download(key).url, timeout=10)
     assert saved.headers["content-disposition"] == 'attachment; filename="job_x-0.mp4"'
     assert timedelta(minutes=59) < signed.expires_at - utc_now() <= timedelta(minutes=75)
     assert requests.get(signed.url.replace("/0.mp4", "/1.mp4"), timeout=10).status_code == 403
@@ -161,4 +161,4 @@ def test_a_signed_url_reads_its_blob_for_an_hour_and_nothing_else(azurite: Azuri
         == 403
     )
     long_ago = build(settings_for(azurite), clock=lambda: utc_now() - timedelta(minutes=76)).blobs
-    assert requests.get(long_ago.sign_video(place).url, timeout=10).status_code == 403
+    assert requests.get(long_ago.sign_video(key).url, timeout=10).status_code == 403

@@ -14,8 +14,8 @@ import pytest
 from local.azurite_process import Azurite
 from tests.functional.storage_adapters import Storage, a_job, a_name, on_azurite
 from video_jobs.domain.errors import Conflict
-from video_jobs.domain.estimate import MOST_KEPT, Estimate, Kind
-from video_jobs.domain.gate import Closure, Gate, Slot, Why
+from video_jobs.domain.estimate import MOST_KEPT, Estimate, JobKind
+from video_jobs.domain.gate import Closure, ClosureReason, Gate, Slot
 from video_jobs.ports import Claim, LiveJob, StoredEstimate, StoredGate
 from video_jobs.storage.connection import StorageServices
 from video_jobs.storage.live_jobs import LIVE_TABLE
@@ -309,7 +309,9 @@ def a_full_gate(backend: str, slots: int = 2) -> Gate:
             for n in range(slots)
         ),
         creates=tuple(NOW + timedelta(milliseconds=n) for n in range(slots)),
-        closure=Closure(Why.MISCONFIGURED, 'It says "no" \U0001f3ac \n', NOW + timedelta(minutes=1), times=3),
+        closure=Closure(
+            ClosureReason.MISCONFIGURED, 'It says "no" \U0001f3ac \n', NOW + timedelta(minutes=1), times=3
+        ),
         paused_since=NOW,
         contended=True,
     )
@@ -374,11 +376,11 @@ def test_gates_of_different_backends_do_not_disturb_each_other(storage: Storage)
 # --- estimates ---
 
 
-def a_kind(backend: str, **changes: Any) -> Kind:
-    return replace(Kind(backend, "wan/2.2#fast?", "1280x720", 5), **changes)
+def a_kind(backend: str, **changes: Any) -> JobKind:
+    return replace(JobKind(backend, "wan/2.2#fast?", "1280x720", 5), **changes)
 
 
-def an_estimate(kind: Kind, count: int = 3) -> Estimate:
+def an_estimate(kind: JobKind, count: int = 3) -> Estimate:
     return Estimate(kind, tuple(60.5 + number for number in range(count)), count + 100)
 
 

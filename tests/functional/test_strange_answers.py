@@ -28,7 +28,7 @@ from tests.strange_api import KEY, Asked, Reply, StrangeApi, StrangeLine, small_
 from tests.strange_server import ID, VIDEO, LongList, Server, code_of, in_doubt
 from video_jobs.backends.http import BackendHttp
 from video_jobs.domain.errors import NotSent, StorageUnavailable
-from video_jobs.domain.gate import Why
+from video_jobs.domain.gate import ClosureReason
 from video_jobs.domain.job import Status
 
 # --- words for a state ---------------------------------------------------------------------------
@@ -435,7 +435,7 @@ def test_an_account_without_money_keeps_jobs_waiting_until_it_is_paid(api: Stran
     assert "no money or quota left" in (job.reason or "")
     closure = line.gates.gates["strange"].closure
     assert closure is not None
-    assert closure.why is Why.ACCOUNT
+    assert closure.why is ClosureReason.ACCOUNT
     assert line.run_for(job, hours=5).status is Status.WAITING
     assert len(api.asked("create")) <= 160
     del server.replies["create"]

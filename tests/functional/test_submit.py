@@ -20,7 +20,7 @@ from local.simulator.server import Simulator
 from tests.pipeline import API_KEY, OWNER, Pipeline
 from video_jobs.backends.http import BackendHttp
 from video_jobs.domain.errors import Conflict, IdempotencyKeyReused, InvalidRequest, StorageUnavailable
-from video_jobs.domain.gate import Why
+from video_jobs.domain.gate import ClosureReason
 from video_jobs.domain.job import Job, Status
 from video_jobs.lifecycle.logs import quieten_libraries
 from video_jobs.ports import StoredJob
@@ -123,7 +123,7 @@ def test_a_backend_that_takes_nobody_leaves_the_job_waiting_and_says_which_setti
     assert "no, thank you" in (job.reason or "")
     closed = pipeline.services.gates.get("default").gate.closure
     assert closed is not None
-    assert (closed.why, closed.reason) == (Why.MISCONFIGURED, job.reason)
+    assert (closed.why, closed.reason) == (ClosureReason.MISCONFIGURED, job.reason)
     assert pipeline.live_jobs.keys
     ended = pipeline.run(job)
     assert (ended.status, ended.reason) == (Status.SUCCEEDED, None)

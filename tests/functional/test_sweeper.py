@@ -32,7 +32,7 @@ from video_jobs.domain.queue_messages import (
     decode_fetch,
 )
 from video_jobs.lifecycle.find import find_job
-from video_jobs.lifecycle.repair import noting_trouble
+from video_jobs.lifecycle.repair import noting_last_error
 from video_jobs.ports import LiveJob, StoredJob
 
 MINUTE = 60.0
@@ -204,15 +204,15 @@ def test_a_deletion_whose_messages_were_lost_is_carried_out(pipeline: Pipeline) 
 # --- poison --------------------------------------------------------------------------------------
 
 
-def test_a_poisoned_look_is_said_in_the_job_and_the_job_goes_on(
+def test_a_poisoned_poll_is_said_in_the_job_and_the_job_goes_on(
     pipeline: Pipeline, caplog: pytest.LogCaptureFixture
 ) -> None:
     job = a_job_in(pipeline, Status.RUNNING)
     message = PollMessage(owner=OWNER, job_id=job.id, turn=job.turn)
     pipeline.messages.queued.clear()
-    with pytest.raises(KeyError), noting_trouble(pipeline.services, OWNER, job.id):
+    with pytest.raises(KeyError), noting_last_error(pipeline.services, OWNER, job.id):
         raise KeyError("what it says may be a secret")
-    assert pipeline.job(job).trouble == "KeyError"
+    assert pipeline.job(job).last_error == "KeyError"
     note_poison(pipeline.services, message)
     poisoned = pipeline.job(job)
     assert poisoned.status is Status.RUNNING
@@ -222,14 +222,14 @@ def test_a_poisoned_look_is_said_in_the_job_and_the_job_goes_on(
     [line] = logged(caplog, "job.poisoned")
     assert line["job_id"] == job.id
     ended = sweep_until_over(pipeline, job)
-    assert (ended.status, ended.reason, ended.trouble) == (Status.SUCCEEDED, None, None)
+    assert (ended.status, ended.reason, ended.last_error) == (Status.SUCCEEDED, None, None)
 
 
 def test_a_poisoned_download_is_said_in_the_job_and_the_video_comes(pipeline: Pipeline) -> None:
     job = a_job_in(pipeline, Status.FETCHING)
     [fetch] = [m for m in pipeline.messages.queued if m.queue == FETCH_QUEUE]
     pipeline.messages.queued.remove(fetch)
-    with pytest.raises(StorageUnavailable), noting_trouble(pipeline.services, OWNER, job.id):
+    with pytest.raises(StorageUnavailable), noting_last_error(pipeline.services, OWNER, job.id):
         raise StorageUnavailable("Blob Storage is full.")
     note_poison(pipeline.services, decode_fetch(fetch.text.encode()))
     reason = pipeline.job(job).reason or ""
@@ -243,7 +243,7 @@ def test_trouble_that_can_not_be_noted_hides_nothing(
 ) -> None:
     job = pipeline.submit()
     monkeypatch.setattr(pipeline.jobs, "get", lambda *_: (_ for _ in ()).throw(StorageUnavailable("away")))
-    with pytest.raises(KeyError), noting_trouble(pipeline.services, OWNER, job.id):
+    with pytest.raises(KeyError), noting_last_error(pipeline.services, OWNER, job.id):
         raise KeyError
 
 
@@ -579,9 +579,11 @@ def test_retention_has_a_time_and_serves_each_owner_by_turns(
     pipeline.advance(25 * 3600)
     assert apply_retention(pipeline.services, seconds=0) == 0
     order: list[str] = []
-    real = sweep.bury
+    real = sweep.mark_deleted
     monkeypatch.setattr(
-        sweep, "bury", lambda services, stored: (order.append(stored.job.owner), real(services, stored))
+        sweep,
+        "mark_deleted",
+        lambda services, stored: (order.append(stored.job.owner), real(services, stored)),
     )
     assert apply_retention(pipeline.services, seconds=60) == 4
     assert order == [OWNER, "zoe", OWNER, OWNER]

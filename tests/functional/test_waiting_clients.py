@@ -26,7 +26,7 @@ from video_jobs.storage.signing import WINDOW
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wait, "_BETWEEN_LOOKS", 0.01)
+    monkeypatch.setattr(wait, "_BETWEEN_READS", 0.01)
 
 
 def follow(pipeline: Pipeline, job: Job, **arguments: Any) -> tuple[SeenJob, bool]:
@@ -183,32 +183,32 @@ def test_who_comes_when_too_many_wait_is_answered_at_once(
     sora: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = sora.submit()
-    places = places_for(2)
-    monkeypatch.setattr(wait, "_places", places)
+    waiters = places_for(2)
+    monkeypatch.setattr(wait, "_waiters", waiters)
 
     async def three() -> list[bool]:
         waiting = [
             asyncio.create_task(follow_job(sora.services, OWNER, job.id, named=None, seconds=25))
             for _ in range(2)
         ]
-        while places.acquire(blocking=False):
-            places.release()
+        while waiters.acquire(blocking=False):
+            waiters.release()
             await asyncio.sleep(0.005)
         seen, _ = await follow_job(sora.services, OWNER, job.id, named=None, seconds=25)
         assert seen.body["status"] == "queued"
         assert not any(task.done() for task in waiting)
         await asyncio.to_thread(cancel_job, sora.services, OWNER, job.id)
         await asyncio.gather(*waiting)
-        return [places.acquire(blocking=False) for _ in range(3)]
+        return [waiters.acquire(blocking=False) for _ in range(3)]
 
-    assert asyncio.run(three()) == [True, True, False], "the places are free again"
+    assert asyncio.run(three()) == [True, True, False], "the waiters are free again"
 
 
 def test_who_goes_away_or_gets_an_error_while_waiting_leaves_the_place(
     sora: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    places = places_for(2)
-    monkeypatch.setattr(wait, "_places", places)
+    waiters = places_for(2)
+    monkeypatch.setattr(wait, "_waiters", waiters)
     job = sora.submit()
 
     async def two() -> None:
@@ -216,8 +216,8 @@ def test_who_goes_away_or_gets_an_error_while_waiting_leaves_the_place(
             asyncio.create_task(follow_job(sora.services, OWNER, job.id, named=None, seconds=25))
             for _ in range(2)
         )
-        while places.acquire(blocking=False):
-            places.release()
+        while waiters.acquire(blocking=False):
+            waiters.release()
             await asyncio.sleep(0.005)
         gone.cancel()
         await asyncio.gather(gone, return_exceptions=True)
@@ -229,7 +229,7 @@ def test_who_goes_away_or_gets_an_error_while_waiting_leaves_the_place(
         raise StorageUnavailable("not now")
 
     asyncio.run(two())
-    assert [places.acquire(blocking=False) for _ in range(3)] == [True, True, False]
+    assert [waiters.acquire(blocking=False) for _ in range(3)] == [True, True, False]
 
 
 def places_for(count: int) -> threading.BoundedSemaphore:
@@ -237,8 +237,8 @@ def places_for(count: int) -> threading.BoundedSemaphore:
 
 
 def test_a_hundred_waiters_hold_no_thread(sora: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wait, "_places", places_for(100))
-    monkeypatch.setattr(wait, "_BETWEEN_LOOKS", 0.1)
+    monkeypatch.setattr(wait, "_waiters", places_for(100))
+    monkeypatch.setattr(wait, "_BETWEEN_READS", 0.1)
     job = sora.submit()
 
     async def many() -> None:
@@ -248,7 +248,7 @@ def test_a_hundred_waiters_hold_no_thread(sora: Pipeline, monkeypatch: pytest.Mo
             for _ in range(100)
         ]
         await asyncio.sleep(0)
-        # With a single thread, this look would never come if a wait held one.
+        # With a single thread, this poll would never come if a wait held one.
         await follow_job(sora.services, OWNER, job.id, named=None, seconds=0)
         await asyncio.to_thread(cancel_job, sora.services, OWNER, job.id)
         answers = await asyncio.gather(*waiting)

@@ -17,7 +17,7 @@ from job_api.import_job import import_job, read_import
 from job_api.retry import retry_job
 from local.simulator.server import Simulator
 from notify_client.notify import notify_client
-from sweep_jobs.poison import note_poisoned_notice
+from sweep_jobs.poison import note_poisoned_delivery
 from sweep_jobs.sweep import sweep_jobs
 from tests.pipeline import OWNER, Pipeline
 from tests.receiver import HOOK, SECRET, Received
@@ -56,7 +56,7 @@ def failed(pipeline: Pipeline, **changes: Any) -> Job:
     return job
 
 
-def notices(pipeline: Pipeline) -> list[QueuedMessage]:
+def deliveries(pipeline: Pipeline) -> list[QueuedMessage]:
     return [message for message in pipeline.messages.queued if message.queue == NOTIFY_QUEUE]
 
 
@@ -169,7 +169,7 @@ def test_it_is_tried_by_the_schedule_of_the_standard_and_then_given_up(sora: Pip
     job = failed(sora)
     sora.receiver.answers = [500] * 20
     times = []
-    while notices(sora):
+    while deliveries(sora):
         before = len(sora.receiver.received)
         sora.deliver(sora.take_next())
         if len(sora.receiver.received) > before:
@@ -244,7 +244,7 @@ def test_a_message_that_was_lost_is_sent_again_when_it_is_overdue_and_later_each
     sent = []
     for minute in range(25):
         sweep_jobs(sora.services)
-        if notices(sora):
+        if deliveries(sora):
             sent.append(minute)
             sora.messages.queued.clear()
         sora.advance(60)
@@ -260,7 +260,7 @@ def test_what_follows_an_end_may_be_done_often_and_sends_one_message(sora: Pipel
     job = failed(sora)
     for _ in range(3):
         again(sora.services, sora.job(job))
-    assert len(notices(sora)) == 1
+    assert len(deliveries(sora)) == 1
     sora.drain()
     for _ in range(3):
         again(sora.services, sora.job(job))
@@ -271,7 +271,7 @@ def test_what_follows_an_end_may_be_done_often_and_sends_one_message(sora: Pipel
 def test_a_message_that_comes_twice_or_late_tells_nobody_twice(sora: Pipeline) -> None:
     job = failed(sora)
     sora.receiver.answers = [500]
-    [first] = notices(sora)
+    [first] = deliveries(sora)
     sora.drain()
     for _ in range(2):
         sora.deliver(first)
@@ -282,11 +282,11 @@ def test_a_message_that_comes_twice_or_late_tells_nobody_twice(sora: Pipeline) -
 def test_a_message_whose_turn_is_over_neither_tells_nor_chains_on(sora: Pipeline) -> None:
     job = failed(sora)
     sora.receiver.answers = [500, 500]
-    [first] = notices(sora)
+    [first] = deliveries(sora)
     sora.run(job, lambda seen: len(hooked(sora, seen).deliveries) == 2)
     sora.deliver(first)
     assert len(sora.receiver.received) == 2
-    assert len(notices(sora)) == 1
+    assert len(deliveries(sora)) == 1
 
 
 def test_what_another_program_enqueues_is_one_try_and_no_chain(sora: Pipeline) -> None:
@@ -295,7 +295,7 @@ def test_what_another_program_enqueues_is_one_try_and_no_chain(sora: Pipeline) -
     sora.receiver.answers = [500]
     for _ in range(2):
         notify_client(sora.services, NotifyMessage(owner=OWNER, job_id=job.id))
-        assert notices(sora) == []
+        assert deliveries(sora) == []
     assert hooked(sora, job).status is WebhookStatus.DELIVERED
     with pytest.raises(MalformedMessage):
         notify_client(sora.services, NotifyMessage(owner=OWNER, job_id=failed(sora).id, turn=99_999))
@@ -314,13 +314,13 @@ def test_a_receiver_whose_turn_has_not_come_is_told_later_and_that_is_no_failed_
     sora: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = failed(sora)
-    [first] = notices(sora)
+    [first] = deliveries(sora)
     sora.messages.queued.remove(first)
     with monkeypatch.context() as patch:
         busy = ReceiverBusy("Another delivery to this receiver is under way.")
         patch.setattr(sora.receiver, "send", lambda *_: (_ for _ in ()).throw(busy))
         sora.deliver(first)
-    [again] = notices(sora)
+    [again] = deliveries(sora)
     assert again.text == first.text
     assert again.visible_at > sora.now()
     assert hooked(sora, job).deliveries == ()
@@ -330,16 +330,16 @@ def test_a_receiver_whose_turn_has_not_come_is_told_later_and_that_is_no_failed_
 
 def test_a_message_that_was_poisoned_is_noted_and_another_one_sent(sora: Pipeline) -> None:
     job = failed(sora)
-    [lost] = notices(sora)
+    [lost] = deliveries(sora)
     sora.messages.queued.clear()
-    note_poisoned_notice(sora.services, NotifyMessage.model_validate_json(lost.text))
+    note_poisoned_delivery(sora.services, NotifyMessage.model_validate_json(lost.text))
     assert sora.job(job).history[-1].what == "poisoned"
     sora.advance(180)
     sweep_jobs(sora.services)
     sora.drain()
     assert len(sora.receiver.received) == 1
     before = sora.job(job)
-    note_poisoned_notice(sora.services, NotifyMessage.model_validate_json(lost.text))
+    note_poisoned_delivery(sora.services, NotifyMessage.model_validate_json(lost.text))
     assert sora.job(job) == before
 
 

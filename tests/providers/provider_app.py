@@ -8,7 +8,7 @@ from typing import Any
 from backend_api.gates import list_backends
 from local.simulator.server import Simulator
 from tests.pipeline import API_KEY, Pipeline
-from video_jobs.domain.gate import Why
+from video_jobs.domain.gate import ClosureReason
 from video_jobs.domain.job import Status
 from video_jobs.settings.providers import PROVIDERS
 
@@ -39,7 +39,7 @@ class ProviderApp(Pipeline):
     def ask(self, **changes: Any) -> Any:
         return self.send({"prompt": PROMPT, "size": "1280x720", "seconds": SECONDS, **changes})
 
-    def closes_for(self, why: Why) -> None:
+    def closes_for(self, why: ClosureReason) -> None:
         """Asserts that a create leaves the job waiting behind the gate, and costs nothing."""
         job = self.ask()
         self.deliver(self.take_next())

@@ -25,7 +25,7 @@ from job_api.import_job import import_job, read_import
 from local.simulator.server import Simulator
 from tests.pipeline import API_KEY, OWNER
 from tests.providers.provider_app import PROMPT, SECONDS, ProviderApp
-from video_jobs.domain.gate import Why
+from video_jobs.domain.gate import ClosureReason
 from video_jobs.domain.job import Status
 from video_jobs.settings.app import Settings
 from video_jobs.settings.backends import BackendSettings
@@ -117,14 +117,14 @@ def test_a_failed_task_fails_the_job_with_its_words(app: ProviderApp, word: str)
 @pytest.mark.parametrize(
     ("change", "key", "why"),
     [
-        ({}, "wrong-key-1", Why.MISCONFIGURED),
-        ({"out_of_credit": True}, API_KEY, Why.ACCOUNT),
-        ({"deployments": ["another/model"]}, API_KEY, Why.MISCONFIGURED),
+        ({}, "wrong-key-1", ClosureReason.MISCONFIGURED),
+        ({"out_of_credit": True}, API_KEY, ClosureReason.ACCOUNT),
+        ({"deployments": ["another/model"]}, API_KEY, ClosureReason.MISCONFIGURED),
     ],
     ids=["wrong key", "out of credit", "unknown model"],
 )
 def test_what_stops_every_create_keeps_the_job_waiting_and_costs_nothing(
-    simulator: Simulator, change: dict[str, object], key: str, why: Why
+    simulator: Simulator, change: dict[str, object], key: str, why: ClosureReason
 ) -> None:
     app = ProviderApp(simulator, "openrouter", "/api/v1", key=key)
     simulator.world.change(change)

@@ -18,7 +18,7 @@ from job_api.act import cancel_job
 from local.simulator.server import Simulator
 from tests.pipeline import API_KEY
 from tests.providers.provider_app import PROMPT, SECONDS, ProviderApp
-from video_jobs.domain.gate import Why
+from video_jobs.domain.gate import ClosureReason
 from video_jobs.domain.job import Status
 from video_jobs.settings.app import Settings
 from video_jobs.settings.backends import BackendSettings
@@ -116,11 +116,14 @@ def test_a_cancel_stops_the_task(app: ProviderApp) -> None:
 
 @pytest.mark.parametrize(
     ("change", "key", "why"),
-    [({}, "wrong-key-1", Why.MISCONFIGURED), ({"out_of_credit": True}, API_KEY, Why.ACCOUNT)],
+    [
+        ({}, "wrong-key-1", ClosureReason.MISCONFIGURED),
+        ({"out_of_credit": True}, API_KEY, ClosureReason.ACCOUNT),
+    ],
     ids=["wrong key", "out of credit"],
 )
 def test_what_stops_every_create_keeps_the_job_waiting_and_costs_nothing(
-    simulator: Simulator, change: dict[str, object], key: str, why: Why
+    simulator: Simulator, change: dict[str, object], key: str, why: ClosureReason
 ) -> None:
     app = ProviderApp(simulator, "runway", "/v1", key=key)
     simulator.world.change(change)

@@ -51,6 +51,6 @@ def a_job_in(status: Status, **changes: Any) -> Job:
     return a_job(**(known | changes))
 
 
-def a_look(state: BackendState, **changes: Any) -> BackendJob:
+def a_poll(state: BackendState, **changes: Any) -> BackendJob:
     """What the video API told of the job that `a_job_in` has there."""
     return replace(BackendJob(id=BACKEND_JOB_ID, state=state, status=state.value), **changes)

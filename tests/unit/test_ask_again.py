@@ -23,9 +23,9 @@ def test_nothing_is_asked_again_of_what_has_ended(status: Status) -> None:
 
 
 @pytest.mark.parametrize("status", [Status.SUBMITTING, Status.QUEUED, Status.RUNNING])
-def test_the_next_look_tells_when(status: Status) -> None:
+def test_the_next_poll_tells_when(status: Status) -> None:
     assert ask_again_in(a_job_in(status, due_at=NOW + after(7.2)), NOW) == 9
-    assert ask_again_in(a_job_in(status, due_at=NOW - after(3)), NOW) == 2, "the look is under way"
+    assert ask_again_in(a_job_in(status, due_at=NOW - after(3)), NOW) == 2, "the poll is under way"
 
 
 def test_the_first_download_to_become_due_tells_when() -> None:

@@ -22,7 +22,7 @@ from doctor.findings import Finding, Mark, right, unknown, warning, wrong
 from doctor.printer import Printer, Row
 from doctor.retirement import check_retirement
 from doctor.settings_check import NAMES, check_host_json, check_settings
-from doctor.wire import Look
+from doctor.wire import Response
 from video_jobs.media.images import LARGEST_BODY
 from video_jobs.settings.backends import BackendSettings
 
@@ -35,7 +35,7 @@ FINE = {
     "AZURE_OPENAI_DEPLOYMENT": "sora",
     "AZURE_OPENAI_API_KEY": "a-key-of-mine",
 }
-DOOR_KEYS = f"0123456789abcdefgh, tools:sha256:{'ab' * 32}"
+API_KEYS = f"0123456789abcdefgh, tools:sha256:{'ab' * 32}"
 WEBHOOK_SECRET = "whsec_" + base64.b64encode(b"0" * 32).decode()
 
 
@@ -80,7 +80,7 @@ def test_fine_settings_have_nothing_odd(tmp_path: Path) -> None:
         ({"AZURE_OPENAI_DEPLOYMENT": "sora-2"}, Mark.WARNING, "set the dialect openai-videos"),
         ({"AZURE_OPENAI_KEY": "x"}, Mark.WARNING, "Did you mean AZURE_OPENAI_API_KEY?"),
         ({"WEBHOOK_SECRET": "x"}, Mark.WARNING, "Did you mean WEBHOOK_SECRETS?"),
-        ({"OPENAI_DOOR_KEY": "x"}, Mark.WARNING, "Did you mean OPENAI_DOOR_KEYS?"),
+        ({"OPENAI_COMPAT_API_KEY": "x"}, Mark.WARNING, "Did you mean OPENAI_COMPAT_API_KEYS?"),
         ({"VIDEO_SOMETHING_ELSE_ALTOGETHER": "x"}, Mark.WARNING, "nothing reads it"),
         ({"FUNCTIONS_WORKER_RUNTIME": "node"}, Mark.WRONG, "Set it to python"),
         ({"VIDEO_CREATE_DEADLINE_SECONDS": "200"}, Mark.WARNING, "cuts the client's answer off at 230 s"),
@@ -178,8 +178,12 @@ def test_a_host_json_that_does_not_fit_is_told(tmp_path: Path, document: Any, ma
 @pytest.mark.parametrize(
     ("changes", "mark", "words"),
     [
-        ({}, Mark.RIGHT, "shut, since OPENAI_DOOR_KEYS is not set"),
-        ({"OPENAI_DOOR_KEYS": DOOR_KEYS}, Mark.RIGHT, "open to 2 keys, with the jobs of 'default', 'tools'"),
+        ({}, Mark.RIGHT, "off, since OPENAI_COMPAT_API_KEYS is not set"),
+        (
+            {"OPENAI_COMPAT_API_KEYS": API_KEYS},
+            Mark.RIGHT,
+            "on for 2 keys, with the jobs of 'default', 'tools'",
+        ),
         ({}, Mark.RIGHT, "whoever has a function key shares the jobs of 'default'"),
         ({"SIGN_IN": "easy-auth"}, Mark.WARNING, "everybody shares the jobs of the owner 'default'"),
         ({"WEBSITE_AUTH_ENABLED": "True"}, Mark.WARNING, "SIGN_IN is off: all of them share"),
@@ -328,7 +332,7 @@ def test_the_documented_forms_come_first_and_no_form_comes_twice(dialect: str) -
     ],
 )
 def test_the_first_bytes_tell_what_a_body_is(body: bytes, kind: str) -> None:
-    assert Look(status=200, body=body).kind == kind
+    assert Response(status=200, body=body).kind == kind
 
 
 # --- printing ---
@@ -400,10 +404,10 @@ def test_secrets_are_known_by_their_settings_names(tmp_path: Path) -> None:
         "AZURE_OPENAI_TOKEN_SCOPE": "https://ai.azure.com/.default",
         "SOME_SECRETS": "whsec_first111, whsec_second22",
         "MY_API_KEY": "0123456789",
-        "OPENAI_DOOR_KEYS": "tools:door-key-0123456789",
+        "OPENAI_COMPAT_API_KEYS": "tools:api-key-0123456789",
     }
     found = set(read_environment(environment, tmp_path).secrets())
-    assert {key, "whsec_first111", "whsec_second22", "0123456789", "door-key-0123456789"} <= found
+    assert {key, "whsec_first111", "whsec_second22", "0123456789", "api-key-0123456789"} <= found
     assert not {"account1", "tools", "https://ai.azure.com/.default"} & found
 
 

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.examples import moderately_many
-from video_jobs.domain.estimate import FEWEST, MOST_KEPT, Estimate, Forecast, Kind
+from video_jobs.domain.estimate import FEWEST, MOST_KEPT, Estimate, Forecast, JobKind
 
-KIND = Kind("default", "sora", "1280x720", 5)
+KIND = JobKind("default", "sora", "1280x720", 5)
 
 durations = st.lists(st.floats(0.1, 86_400), min_size=FEWEST, max_size=2 * MOST_KEPT)
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.unit.examples import moderately_many
 from tests.unit.jobs import NOW, a_job
 from video_jobs.domain import gate as gates
-from video_jobs.domain.gate import UNCLAIMED, WINDOW, Gate, GateLimits, Slot, Why
+from video_jobs.domain.gate import UNCLAIMED, WINDOW, ClosureReason, Gate, GateLimits, Slot
 
 SECOND = timedelta(seconds=1)
 TWO = GateLimits(running=2)
@@ -34,7 +34,9 @@ def filled(*numbers: int, at: datetime = NOW) -> Gate:
     return replace(OPEN, slots=tuple(Slot(named(number), "default", at, at) for number in numbers))
 
 
-def closed(gate: Gate, retry_after: float | None = 60, at: datetime = NOW, why: Why = Why.BUSY) -> Gate:
+def closed(
+    gate: Gate, retry_after: float | None = 60, at: datetime = NOW, why: ClosureReason = ClosureReason.BUSY
+) -> Gate:
     return gates.close(gate, at, why, "Too many running tasks", retry_after)
 
 
@@ -266,7 +268,7 @@ def test_a_hint_that_asks_for_nothing_does_not_keep_the_time_from_growing(hint: 
 def test_after_unknown_outcomes_ten_others_go_ahead_within_two_minutes_and_then_few() -> None:
     gate, now, passed = OPEN, NOW, []
     for _ in range(20):
-        gate = gates.close(gate, now, Why.UNKNOWN_OUTCOME, "No answer.", None)
+        gate = gates.close(gate, now, ClosureReason.UNKNOWN_OUTCOME, "No answer.", None)
         assert gate.closure is not None
         now = gate.closure.until
         passed.append((now - NOW).total_seconds())
@@ -286,7 +288,7 @@ def test_a_second_refusal_never_opens_it_sooner() -> None:
 
 
 def test_a_misconfigured_backend_is_tried_every_two_minutes() -> None:
-    assert closed_for(closed(OPEN, None, why=Why.MISCONFIGURED)) == 120
+    assert closed_for(closed(OPEN, None, why=ClosureReason.MISCONFIGURED)) == 120
 
 
 def test_closing_keeps_the_slots_of_those_who_run_and_sends_back_who_was_called() -> None:
@@ -318,7 +320,7 @@ def test_when_the_probe_is_gone_the_next_one_goes_ahead() -> None:
 
 def test_the_reason_is_the_pauses_before_the_closures() -> None:
     assert OPEN.reason() is None
-    misconfigured = gates.close(OPEN, NOW, Why.MISCONFIGURED, MISTAKEN_KEY, None)
+    misconfigured = gates.close(OPEN, NOW, ClosureReason.MISCONFIGURED, MISTAKEN_KEY, None)
     assert misconfigured.reason() == MISTAKEN_KEY
     assert "operator" in (gates.pause(misconfigured, NOW).reason() or "")
 

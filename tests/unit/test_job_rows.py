@@ -114,9 +114,9 @@ FULL = a_job(
     status_since=NOW,
     history=(
         Event(NOW, "submitted", "task_01", "req_1"),
-        Event(LATER, "look_failed", "It answered 503.", None, 3, NOW),
+        Event(LATER, "poll_failed", "It answered 503.", None, 3, NOW),
     ),
-    holds_place=True,
+    counts_toward_quota=True,
     retry_of="job_1",
     retried_as="job_2",
     adopts="task_01",
@@ -125,7 +125,7 @@ FULL = a_job(
     deleted_at=LATER,
     backend_job_gone=True,
     alarm="An hour left.",
-    trouble="KeyError",
+    last_error="KeyError",
     attempt="attempt-1",
     submitting_since=NOW,
     refused_at=NOW,
@@ -137,7 +137,7 @@ FULL = a_job(
     list_search=ListSearch("task_09", 50, True, True, True, ("task_02",), (EqualEntry("task_03", "m", 2.5),)),
     expires_at=NOW + DAY,
     told_expires_at=NOW + DAY,
-    looked_at=NOW,
+    last_polled_at=NOW,
     not_found_since=NOW,
     unknown_since=NOW,
     no_output_since=NOW,
@@ -160,7 +160,7 @@ FULL = a_job(
         Output(2, "gen_2", lost=True),
     ),
     reason="It is busy.",
-    notice="One is missing.",
+    warning="One is missing.",
     error=JobError("generation_failed", "It failed.", "internal", "Sorry.", "req_2", ("task_02", "task_03")),
     webhook=Webhook(
         "https://hooks.example.test/?token=1",
@@ -169,7 +169,7 @@ FULL = a_job(
         due_at=LATER,
         attempts=10,
         repairs=1,
-        by_hand=True,
+        manual=True,
         deliveries=(Delivery(NOW, 500, "It answered 500.", 0.25), Delivery(LATER, None, "It is away.", 20.0)),
     ),
 )
@@ -297,7 +297,7 @@ def test_however_much_happens_to_a_job_its_history_fits(letter: str, request_id:
 @given(
     st.lists(
         st.tuples(
-            st.sampled_from(["waits", "look_failed"]),
+            st.sampled_from(["waits", "poll_failed"]),
             st.none() | st.text(st.characters(exclude_categories=["Cs"]), max_size=400),
             st.sampled_from([1, 50]),
         ),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.unit.examples import moderately_many
 from video_jobs.domain.errors import TooManyJobs
 from video_jobs.domain.ids import new_job_id
-from video_jobs.domain.quota import MOST_AT_ONCE, OwnerLimits, Quota, give_back, take
+from video_jobs.domain.quota import MOST_AT_ONCE, OwnerLimits, Quota, release, take
 from video_jobs.storage.quota_rows import from_quota_row, to_quota_row
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -26,19 +26,19 @@ def test_as_many_jobs_as_the_limit_says_are_alive_at_once_and_one_more_when_one_
     with pytest.raises(TooManyJobs, match="2 may be alive at once") as refused:
         take(quota, limits, "job_3", NOON)
     assert refused.value.retry_after is None
-    quota = take(give_back(quota, "job_1"), limits, "job_3", NOON)
+    quota = take(release(quota, "job_1"), limits, "job_3", NOON)
     assert quota.alive == ("job_2", "job_3")
 
 
 def test_a_place_is_given_back_once_however_often_it_is_done():
     quota = Quota(alive=("job_1", "job_2"))
-    once = give_back(quota, "job_1")
-    assert give_back(once, "job_1") == once == Quota(alive=("job_2",))
+    once = release(quota, "job_1")
+    assert release(once, "job_1") == once == Quota(alive=("job_2",))
 
 
 def test_a_day_ends_at_midnight_utc_and_its_jobs_count_though_they_have_ended():
     limits = OwnerLimits(per_day=1)
-    quota = give_back(take(Quota(), limits, "job_1", NOON), "job_1")
+    quota = release(take(Quota(), limits, "job_1", NOON), "job_1")
     for moment, left in [
         (NOON, 12 * 3600),
         (MIDNIGHT - timedelta(seconds=1.5), 2),
@@ -73,7 +73,7 @@ def test_whatever_comes_and_goes_no_limit_is_ever_exceeded(steps, at_once, per_d
                 continue
             accepted[now.date()] = accepted.get(now.date(), 0) + 1
         elif which < len(quota.alive):
-            quota = give_back(quota, quota.alive[which])
+            quota = release(quota, quota.alive[which])
         assert at_once is None or len(quota.alive) <= at_once
         assert per_day is None or max(accepted.values(), default=0) <= per_day
 

@@ -102,21 +102,21 @@ def test_few_looks_come_before_the_first_is_likely_to_end_and_close_ones_then():
 
 
 @pytest.mark.usefixtures("steady")
-def test_the_surer_the_end_the_closer_the_looks():
+def test_the_surer_the_end_the_closer_the_polls():
     wide = Forecast(tuple(40.0 + 6 * step for step in range(21)), 1 / 51)
     around = [poll_delay(replace(QUEUED, forecast=f), None, NOW + 100 * SECOND) for f in (KNOWN, wide)]
     assert around[0] < around[1]
 
 
 @pytest.mark.usefixtures("steady")
-def test_an_early_look_finds_a_job_that_fails_at_once():
+def test_an_early_poll_finds_a_job_that_fails_at_once():
     assert after_submit(None) == 3 * SECOND
     assert after_submit(KNOWN) == 10 * SECOND
     assert after_submit(Forecast((1.0, 2.0, 3.0), 1 / 4)) == 3 * SECOND
 
 
 @pytest.mark.usefixtures("steady")
-def test_what_takes_longer_than_any_before_is_never_given_up_nor_looked_at_less_than_every_20_seconds():
+def test_what_takes_longer_than_any_before_is_never_given_up_nor_polled_less_than_every_20_seconds():
     at = looks(KNOWN, 3600)
     distances = [round(later - look, 6) for look, later in itertools.pairwise(at) if look > 130]
     assert distances == sorted(distances)
@@ -165,7 +165,7 @@ def test_downloads_back_off_to_five_minutes(attempts: int, seconds: float):
 
 
 @pytest.mark.parametrize("what", ["poll", "fetch"])
-def test_jobs_that_came_together_do_not_look_together_for_ever(what: str):
+def test_jobs_that_came_together_do_not_poll_together_for_ever(what: str):
     waits = [DELAYS[what](None).total_seconds() for _ in range(100)]
     assert len(set(waits)) > 50
     assert max(waits) / min(waits) <= 1.2 / 0.8 + 0.01

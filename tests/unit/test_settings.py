@@ -429,7 +429,7 @@ PASTED = "AccountName=clips;AccountKey=a2V5;EndpointSuffix=core.windows.net"
 
 
 @pytest.mark.parametrize(
-    "name", ["AZURE_OPENAI_API_KEY", "OPENAI_DOOR_KEYS", "AzureWebJobsStorage", "WEBHOOK_SECRETS"]
+    "name", ["AZURE_OPENAI_API_KEY", "OPENAI_COMPAT_API_KEYS", "AzureWebJobsStorage", "WEBHOOK_SECRETS"]
 )
 @pytest.mark.parametrize(
     "value",

@@ -19,7 +19,7 @@ from http_edge.submissions import LONGEST_PROMPT, from_data_url
 from openai_api.request import read_create
 from submit_job.request import SubmitRequest, read_submission
 from tests.unit.examples import moderately_many
-from tests.unit.test_openai_videos_door import BACKENDS
+from tests.unit.test_openai_videos_api_requests import BACKENDS
 from video_jobs.domain.errors import InvalidRequest, LengthRequired, RequestTooLarge, UnsupportedContentType
 from video_jobs.domain.job import InputImage
 from video_jobs.lifecycle.submit import Submission
@@ -526,41 +526,41 @@ NAMELESS_FILE = b"--xyz\r\nContent-Disposition: form-data; filename=a\r\n\r\n?\r
 OTHER_FILE = b"--xyz\r\nContent-Disposition: form-data; name=z; filename=a\r\n\r\n?\r\n"
 
 
-def send_body(door: str, body: bytes) -> Submission:
+def send_body(api: str, body: bytes) -> Submission:
     """As the Functions worker reads a form."""
     request = func.HttpRequest(
         "POST", "/api", headers={**FORM, "content-length": str(len(body))}, body=body + b"--xyz--\r\n"
     )
     read = request.get_body(), lambda: (request.form, request.files)
-    if door == "openai":
+    if api == "openai":
         return read_create(request.headers, *read, BACKENDS)
     return read_submission(request.headers, *read)
 
 
-@pytest.mark.parametrize("door", ["jobs", "openai"])
+@pytest.mark.parametrize("api", ["jobs", "openai"])
 @pytest.mark.parametrize("parts", [NAMELESS, NAMELESS_FILE, NAMELESS_FILE + OTHER_FILE])
-def test_a_form_with_a_nameless_part_is_refused(door: str, parts: bytes):
-    assert send_body(door, FIELD).prompt == "a boat"
+def test_a_form_with_a_nameless_part_is_refused(api: str, parts: bytes):
+    assert send_body(api, FIELD).prompt == "a boat"
     with pytest.raises(InvalidRequest, match="a part without a name"):
-        send_body(door, FIELD + parts)
+        send_body(api, FIELD + parts)
 
 
-@pytest.mark.parametrize("door", ["jobs", "openai"])
-def test_a_form_of_very_many_parts_is_refused_unread(door: str):
+@pytest.mark.parametrize("api", ["jobs", "openai"])
+def test_a_form_of_very_many_parts_is_refused_unread(api: str):
     part = b'--xyz\r\nContent-Disposition: form-data; name="a"\r\n\r\n?\r\n'
     with (
         patch.object(func.HttpRequest, "form", property(lambda _: pytest.fail("it was read"))),
         pytest.raises(InvalidRequest, match="more than 1000 parts"),
     ):
-        send_body(door, part * 1002)
+        send_body(api, part * 1002)
 
 
 @pytest.mark.parametrize("name", [b"a\x1b[31m", b"n" * 10_000])
-@pytest.mark.parametrize("door", ["jobs", "openai"])
-def test_a_strange_files_name_comes_back_short_and_printable(door: str, name: bytes):
+@pytest.mark.parametrize("api", ["jobs", "openai"])
+def test_a_strange_files_name_comes_back_short_and_printable(api: str, name: bytes):
     part = b'--xyz\r\nContent-Disposition: form-data; name="' + name + b'"; filename=a\r\n\r\n?\r\n'
     with pytest.raises(InvalidRequest, match="is no file that is taken") as error:
-        send_body(door, FIELD + part)
+        send_body(api, FIELD + part)
     [said] = fields_refused(error.value)
     assert said.isprintable()
     assert len(said) <= 100

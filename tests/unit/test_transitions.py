@@ -22,7 +22,7 @@ from tests.unit.jobs import (
     VIDEO,
     a_job,
     a_job_in,
-    a_look,
+    a_poll,
 )
 from video_jobs.domain import transitions
 from video_jobs.domain.backend_job import BackendState
@@ -42,7 +42,7 @@ ERROR = JobError("submission_unconfirmed", "Nobody knows.")
 SECOND = timedelta(seconds=1)
 HOOK = Webhook("https://hooks.example.test/", turn=1)
 TOLD, UNTOLD = Delivery(LATER, 204, None, 0.1), Delivery(LATER, 500, "It answered 500.", 0.1)
-DONE = a_look(BackendState.SUCCEEDED, generation_ids=("gen_0", "gen_1"))
+DONE = a_poll(BackendState.SUCCEEDED, generation_ids=("gen_0", "gen_1"))
 
 Transition = Callable[[Job], Job]
 
@@ -76,7 +76,7 @@ TRANSITIONS: dict[str, Case] = {
     "submitted": Case(
         ALL,
         lambda job: transitions.submitted(
-            replace(job, backend_job_id=None), LATER, a_look(BackendState.QUEUED), DAY
+            replace(job, backend_job_id=None), LATER, a_poll(BackendState.QUEUED), DAY
         ),
     ),
     "note_unknown_outcome": Case(
@@ -94,11 +94,11 @@ TRANSITIONS: dict[str, Case] = {
     "failed": Case(ALIVE, lambda job: transitions.failed(job, LATER, ERROR)),
     "next_turn": Case(ALIVE, lambda job: transitions.next_turn(job, LATER, job.turn + 1, LATER + SECOND)),
     "repaired": Case(ALIVE, lambda job: transitions.repaired(job, LATER)),
-    "poisoned": Case(ALIVE, lambda job: transitions.poisoned(job, LATER, "A look failed again and again.")),
-    "troubled": Case(ALIVE, lambda job: transitions.troubled(job, LATER, "KeyError")),
+    "poisoned": Case(ALIVE, lambda job: transitions.poisoned(job, LATER, "A poll failed again and again.")),
+    "attempt_failed": Case(ALIVE, lambda job: transitions.attempt_failed(job, LATER, "KeyError")),
     "alarmed": Case(ALIVE, lambda job: transitions.alarmed(replace(job, alarm=None), LATER, "An hour left.")),
-    "looked": Case(LOOKED_AT, lambda job: transitions.looked(job, LATER, a_look(BackendState.RUNNING))),
-    "look_failed": Case(LOOKED_AT, lambda job: transitions.look_failed(job, LATER, "It answered 503.")),
+    "polled": Case(LOOKED_AT, lambda job: transitions.polled(job, LATER, a_poll(BackendState.RUNNING))),
+    "poll_failed": Case(LOOKED_AT, lambda job: transitions.poll_failed(job, LATER, "It answered 503.")),
     "not_found": Case(LOOKED_AT, lambda job: transitions.not_found(job, LATER, listed=False)),
     "output_stored": Case(
         FETCHED,
@@ -131,7 +131,7 @@ TRANSITIONS: dict[str, Case] = {
     "adopted": Case(
         frozenset({Status.WAITING}),
         lambda job: transitions.adopted(
-            replace(job, backend_job_id=None), LATER, job.backend, a_look(BackendState.RUNNING), DAY
+            replace(job, backend_job_id=None), LATER, job.backend, a_poll(BackendState.RUNNING), DAY
         ),
     ),
     "nothing_to_adopt": Case(
@@ -139,29 +139,29 @@ TRANSITIONS: dict[str, Case] = {
         lambda job: transitions.nothing_to_adopt(job, LATER, JobError("backend_job_not_found", "Not there.")),
     ),
     "retried": Case(ALL, lambda job: transitions.retried(replace(job, retried_as=None), LATER, "job_2")),
-    "notice_sent": Case(TERMINAL, lambda job: transitions.notice_sent(_hooked(job), LATER, 2)),
-    "notice_delivered": Case(
-        TERMINAL, lambda job: transitions.notice_delivered(_hooked(job), LATER, TOLD, 1)
+    "delivery_sent": Case(TERMINAL, lambda job: transitions.delivery_sent(_hooked(job), LATER, 2)),
+    "delivery_succeeded": Case(
+        TERMINAL, lambda job: transitions.delivery_succeeded(_hooked(job), LATER, TOLD, 1)
     ),
-    "notice_delayed": Case(
-        TERMINAL, lambda job: transitions.notice_delayed(_hooked(job), LATER, UNTOLD, 2, LATER + SECOND)
+    "delivery_delayed": Case(
+        TERMINAL, lambda job: transitions.delivery_delayed(_hooked(job), LATER, UNTOLD, 2, LATER + SECOND)
     ),
-    "notice_refused": Case(TERMINAL, lambda job: transitions.notice_refused(_hooked(job), LATER, UNTOLD)),
-    "notice_given_up": Case(
-        TERMINAL, lambda job: transitions.notice_given_up(_hooked(job), LATER, UNTOLD, HOOK)
+    "delivery_refused": Case(TERMINAL, lambda job: transitions.delivery_refused(_hooked(job), LATER, UNTOLD)),
+    "delivery_given_up": Case(
+        TERMINAL, lambda job: transitions.delivery_given_up(_hooked(job), LATER, UNTOLD, HOOK)
     ),
-    "notice_unwanted": Case(
-        TERMINAL, lambda job: transitions.notice_unwanted(_hooked(job), LATER, None, HOOK)
+    "delivery_unwanted": Case(
+        TERMINAL, lambda job: transitions.delivery_unwanted(_hooked(job), LATER, None, HOOK)
     ),
-    "notice_again": Case(TERMINAL, lambda job: transitions.notice_again(_hooked(job), LATER)),
-    "notice_poisoned": Case(
-        TERMINAL, lambda job: transitions.notice_poisoned(_hooked(job), LATER, "It failed again and again.")
+    "delivery_requested": Case(TERMINAL, lambda job: transitions.delivery_requested(_hooked(job), LATER)),
+    "delivery_poisoned": Case(
+        TERMINAL, lambda job: transitions.delivery_poisoned(_hooked(job), LATER, "It failed again and again.")
     ),
 }
 
 #: What still happens to a job that has ended, without ever changing how it did.
 AFTER_THE_END = {"submitted", "request_delete", "backend_job_gone", "retried"} | {
-    name for name in TRANSITIONS if name.startswith("notice_")
+    name for name in TRANSITIONS if name.startswith("delivery_")
 }
 
 
@@ -219,7 +219,7 @@ def test_whatever_is_noted_of_a_terminal_job_its_end_stays_as_it_is(status: Stat
     assert {name for name, case in TRANSITIONS.items() if status in case.taken} == AFTER_THE_END
     for name in AFTER_THE_END:
         assert _end(TRANSITIONS[name].call(job)) == _end(job)
-    kept = transitions.submitted(job, LATER, a_look(BackendState.QUEUED), DAY)
+    kept = transitions.submitted(job, LATER, a_poll(BackendState.QUEUED), DAY)
     assert kept.backend_job_id == BACKEND_JOB_ID
 
 
@@ -279,13 +279,13 @@ def test_a_job_that_nobody_wants_any_more_is_cancelled_in_place_of_being_put_bac
 @pytest.mark.parametrize("status", sorted(ALL))
 def test_another_backend_id_never_replaces_the_one_that_is_known(status: Status):
     with pytest.raises(TransitionRefused):
-        transitions.submitted(a_job_in(status), LATER, a_look(BackendState.QUEUED, id="task_02"), DAY)
+        transitions.submitted(a_job_in(status), LATER, a_poll(BackendState.QUEUED, id="task_02"), DAY)
 
 
 @pytest.mark.parametrize("status", sorted(ALL))
 def test_the_backend_id_moves_a_job_to_queued_and_never_back(status: Status):
     job = transitions.submitted(
-        a_job_in(status, backend_job_id=None), LATER, a_look(BackendState.QUEUED, request_id="req_1"), DAY
+        a_job_in(status, backend_job_id=None), LATER, a_poll(BackendState.QUEUED, request_id="req_1"), DAY
     )
     before_the_answer = status in (Status.WAITING, Status.SUBMITTING)
     assert job.status is (Status.QUEUED if before_the_answer else status)
@@ -293,18 +293,18 @@ def test_the_backend_id_moves_a_job_to_queued_and_never_back(status: Status):
 
 
 def test_what_the_backend_says_of_its_deletion_counts_before_our_reckoning():
-    said = a_look(BackendState.QUEUED, created_at=NOW, expires_at=NOW + SECOND)
+    said = a_poll(BackendState.QUEUED, created_at=NOW, expires_at=NOW + SECOND)
     assert transitions.submitted(a_job(), LATER, said, DAY).expires_at == NOW + SECOND
 
 
 def test_deletion_is_reckoned_from_the_creation_at_the_backend():
-    said = a_look(BackendState.QUEUED, created_at=NOW - SECOND)
+    said = a_poll(BackendState.QUEUED, created_at=NOW - SECOND)
     assert transitions.submitted(a_job(), LATER, said, DAY).expires_at == NOW - SECOND + DAY
 
 
 def test_deletion_is_reckoned_from_the_call_where_the_backend_says_nothing():
     job = a_job_in(Status.SUBMITTING, backend_job_id=None, submitting_since=NOW + SECOND)
-    said = a_look(BackendState.QUEUED)
+    said = a_poll(BackendState.QUEUED)
     assert transitions.submitted(job, LATER, said, DAY).expires_at == NOW + SECOND + DAY
     assert transitions.submitted(a_job(), LATER, said, DAY).expires_at == LATER + DAY
 
@@ -345,7 +345,7 @@ def test_an_attempts_own_writes_are_recognised_when_they_are_found_again():
 @pytest.mark.parametrize("status", sorted(ALL))
 def test_a_backend_id_that_is_known_already_changes_nothing(status: Status):
     job = a_job_in(status)
-    assert transitions.submitted(job, LATER, a_look(BackendState.QUEUED), DAY) is job
+    assert transitions.submitted(job, LATER, a_poll(BackendState.QUEUED), DAY) is job
 
 
 def test_a_missing_job_is_given_up_at_once_where_the_backend_says_that_it_is_gone():
@@ -354,7 +354,7 @@ def test_a_missing_job_is_given_up_at_once_where_the_backend_says_that_it_is_gon
 
 
 def test_a_job_that_is_not_known_for_a_while_is_in_doubt():
-    missing = a_job_in(Status.RUNNING, not_found_since=NOW, looked_at=NOW)
+    missing = a_job_in(Status.RUNNING, not_found_since=NOW, last_polled_at=NOW)
     assert not missing.is_in_doubt(NOW + transitions.LOST_JOB_GRACE - SECOND)
     assert missing.is_in_doubt(NOW + transitions.LOST_JOB_GRACE)
 
@@ -368,7 +368,7 @@ GUESSED = a_job_in(Status.RUNNING, expires_at=NOW + DAY, told_expires_at=None, o
 def test_a_guessed_expiry_ends_nothing_that_the_backend_still_names(told: BackendState):
     job = GUESSED
     for days in (1, 2, 30):
-        job = transitions.looked(job, NOW + days * DAY, a_look(told))
+        job = transitions.polled(job, NOW + days * DAY, a_poll(told))
         assert not job.is_terminal
         assert job.is_past_guess(NOW + days * DAY)
 
@@ -390,40 +390,40 @@ def test_after_a_guessed_expiry_a_backend_that_answers_404_to_everything_is_aske
 
 
 def test_a_backend_that_says_nothing_at_all_is_asked_for_a_week_after_a_guessed_expiry():
-    job = transitions.look_failed(GUESSED, NOW + 8 * DAY - SECOND, "It answered 503.")
+    job = transitions.poll_failed(GUESSED, NOW + 8 * DAY - SECOND, "It answered 503.")
     assert job.status is Status.RUNNING
-    assert transitions.look_failed(job, NOW + 8 * DAY, "It answered 503.").status is Status.EXPIRED
+    assert transitions.poll_failed(job, NOW + 8 * DAY, "It answered 503.").status is Status.EXPIRED
 
 
 def test_a_guess_counts_from_the_completion_where_that_is_told():
     done = replace(DONE, finished_at=NOW + 3 * DAY, created_at=NOW)
-    job = transitions.looked(GUESSED, NOW + 3 * DAY + SECOND, done, DAY)
+    job = transitions.polled(GUESSED, NOW + 3 * DAY + SECOND, done, DAY)
     assert (job.expires_at, job.told_expires_at) == (NOW + 4 * DAY, None)
 
 
 def test_what_the_backend_tells_takes_the_place_of_the_guess():
-    told = a_look(BackendState.RUNNING, expires_at=NOW + 2 * DAY)
-    job = transitions.looked(GUESSED, LATER, told)
+    told = a_poll(BackendState.RUNNING, expires_at=NOW + 2 * DAY)
+    job = transitions.polled(GUESSED, LATER, told)
     assert (job.expires_at, job.told_expires_at) == (NOW + 2 * DAY, NOW + 2 * DAY)
 
 
 def test_an_expiry_before_the_creation_is_not_believed():
-    told = a_look(BackendState.RUNNING, created_at=NOW, expires_at=NOW - SECOND)
-    assert transitions.looked(GUESSED, LATER, told).told_expires_at is None
+    told = a_poll(BackendState.RUNNING, created_at=NOW, expires_at=NOW - SECOND)
+    assert transitions.polled(GUESSED, LATER, told).told_expires_at is None
 
 
 @pytest.mark.parametrize("wrong", [timedelta(hours=-3), timedelta(minutes=-5), timedelta(hours=7)])
 def test_an_expiry_by_a_clock_that_is_wrong_is_judged_by_that_clock_and_once(wrong: timedelta):
-    told = a_look(BackendState.RUNNING, expires_at=NOW + 2 * DAY + wrong, told_at=LATER + wrong)
-    job = transitions.looked(GUESSED, LATER, told)
+    told = a_poll(BackendState.RUNNING, expires_at=NOW + 2 * DAY + wrong, told_at=LATER + wrong)
+    job = transitions.polled(GUESSED, LATER, told)
     assert job.expires_at == NOW + 2 * DAY
     later = replace(told, told_at=LATER + 2 * wrong)
-    assert transitions.looked(job, LATER + SECOND, later).expires_at == NOW + 2 * DAY
+    assert transitions.polled(job, LATER + SECOND, later).expires_at == NOW + 2 * DAY
 
 
 def test_an_expiry_beyond_all_reason_is_bounded():
-    told = a_look(BackendState.RUNNING, expires_at=NOW + 20_000 * DAY)
-    assert transitions.looked(GUESSED, LATER, told).expires_at == LATER + 400 * DAY
+    told = a_poll(BackendState.RUNNING, expires_at=NOW + 20_000 * DAY)
+    assert transitions.polled(GUESSED, LATER, told).expires_at == LATER + 400 * DAY
 
 
 # --- a list --------------------------------------------------------------------------------------
@@ -472,15 +472,15 @@ def test_the_turn_goes_up_and_the_row_knows_when_its_message_comes():
 
 
 def test_a_chain_that_moves_by_itself_forgets_how_often_it_was_repaired_and_what_broke_down():
-    job = transitions.next_turn(a_job_in(Status.RUNNING, repairs=3, trouble="KeyError"), LATER, 2, LATER)
-    assert (job.repairs, job.trouble) == (0, None)
+    job = transitions.next_turn(a_job_in(Status.RUNNING, repairs=3, last_error="KeyError"), LATER, 2, LATER)
+    assert (job.repairs, job.last_error) == (0, None)
 
 
 def test_a_chain_goes_on_for_a_job_that_has_ended_and_is_being_deleted():
     job = a_job_in(Status.SUCCEEDED, deleted_at=NOW)
     assert transitions.next_turn(job, LATER, 2, LATER).turn == 2
     assert transitions.repaired(job, LATER).repairs == 1
-    assert transitions.troubled(job, LATER, "KeyError").trouble == "KeyError"
+    assert transitions.attempt_failed(job, LATER, "KeyError").last_error == "KeyError"
 
 
 def test_a_repair_is_counted_and_its_message_is_due_now():
@@ -505,7 +505,7 @@ def test_an_alarm_is_raised_once_and_ends_with_the_job():
 def test_progress_never_falls(told: list[int | None]):
     job, shown = a_job_in(Status.QUEUED), [0]
     for progress in told:
-        job = transitions.looked(job, LATER, a_look(BackendState.RUNNING, progress=progress))
+        job = transitions.polled(job, LATER, a_poll(BackendState.RUNNING, progress=progress))
         if job.progress is not None:
             shown.append(max(job.progress, 0))
             assert job.progress <= 100
@@ -517,13 +517,13 @@ FORECAST = Forecast((50.0, 60.0, 70.0), 0.25)
 
 
 def looked_after(seconds: float, job: Job, **told: object) -> Job:
-    look = a_look(BackendState.RUNNING, **told)
-    return transitions.looked(job, NOW + timedelta(seconds=seconds), look)
+    look = a_poll(BackendState.RUNNING, **told)
+    return transitions.polled(job, NOW + timedelta(seconds=seconds), look)
 
 
 def test_a_job_that_is_foreseen_begins_at_0_percent_and_is_expected_when_half_of_them_have_ended():
     begun = transitions.begin_submit(a_job(), NOW, "attempt-1", a_job().backend, FORECAST)
-    job = transitions.submitted(begun, NOW, a_look(BackendState.QUEUED), DAY)
+    job = transitions.submitted(begun, NOW, a_poll(BackendState.QUEUED), DAY)
     assert (job.progress, job.expected_at) == (0, NOW + timedelta(seconds=60))
 
 
@@ -535,7 +535,7 @@ def test_where_the_backend_tells_no_progress_it_is_estimated_up_to_95_until_the_
         shown.append(job.progress)
     assert shown == [13, 40, 80, 87, 95, 95]
     assert (
-        transitions.looked(job, LATER, a_look(BackendState.SUCCEEDED, generation_ids=("g",))).progress == 100
+        transitions.polled(job, LATER, a_poll(BackendState.SUCCEEDED, generation_ids=("g",))).progress == 100
     )
 
 
@@ -546,7 +546,7 @@ def test_what_the_backend_tells_of_its_progress_goes_before_an_estimate():
     assert looked_after(50, looked_after(40, job), progress=21).progress == 53
 
 
-def test_when_a_job_is_expected_is_put_off_by_looks_that_find_it_unfinished_and_never_by_time_alone():
+def test_when_a_job_is_expected_is_put_off_by_polls_that_find_it_unfinished_and_never_by_time_alone():
     job = a_job_in(Status.RUNNING, forecast=FORECAST)
     expected = [looked_after(seconds, job).expected_at for seconds in (10, 49, 65, 71)]
     assert expected == [
@@ -559,14 +559,14 @@ def test_when_a_job_is_expected_is_put_off_by_looks_that_find_it_unfinished_and_
 
 def test_nothing_is_expected_any_more_once_it_is_generated_or_has_ended():
     job = looked_after(10, a_job_in(Status.RUNNING, forecast=FORECAST))
-    generated = transitions.looked(job, LATER, a_look(BackendState.SUCCEEDED, generation_ids=("g",)))
+    generated = transitions.polled(job, LATER, a_poll(BackendState.SUCCEEDED, generation_ids=("g",)))
     assert generated.expected_at is None
     assert transitions.failed(job, LATER, ERROR).expected_at is None
 
 
 def test_what_was_told_of_another_backend_job_is_refused():
     with pytest.raises(TransitionRefused):
-        transitions.looked(a_job_in(Status.RUNNING), LATER, a_look(BackendState.FAILED, id="task_02"))
+        transitions.polled(a_job_in(Status.RUNNING), LATER, a_poll(BackendState.FAILED, id="task_02"))
 
 
 @pytest.mark.parametrize(
@@ -585,7 +585,7 @@ def test_what_was_told_of_another_backend_job_is_refused():
     ],
 )
 def test_a_look_moves_a_job_forward_and_never_back(before: Status, told: BackendState, after: Status):
-    job = transitions.looked(a_job_in(before), LATER, a_look(told))
+    job = transitions.polled(a_job_in(before), LATER, a_poll(told))
     assert job.status is after
     assert job.finished_at == (LATER if after.is_terminal else None)
     assert job.backend_status == told.value
@@ -593,56 +593,56 @@ def test_a_look_moves_a_job_forward_and_never_back(before: Status, told: Backend
 
 def test_a_look_clears_what_was_wrong_before_and_keeps_what_the_backend_left_out():
     before = a_job_in(Status.RUNNING, reason="Not known.", not_found_since=NOW, backend_request_id="req_1")
-    job = transitions.looked(before, LATER, a_look(BackendState.RUNNING))
+    job = transitions.polled(before, LATER, a_poll(BackendState.RUNNING))
     assert (job.reason, job.not_found_since) == (None, None)
     assert (job.backend_request_id, job.expires_at) == ("req_1", before.expires_at)
 
 
 @pytest.mark.parametrize("before", sorted(LOOKED_AT))
 def test_generated_means_one_open_output_for_each_generation_due_now(before: Status):
-    job = transitions.looked(a_job_in(before, outputs=()), LATER, DONE)
-    assert (job.status, job.progress, job.notice) == (Status.FETCHING, 100, None)
+    job = transitions.polled(a_job_in(before, outputs=()), LATER, DONE)
+    assert (job.status, job.progress, job.warning) == (Status.FETCHING, 100, None)
     assert job.outputs == (Output(0, "gen_0", due_at=LATER), Output(1, "gen_1", due_at=LATER))
 
 
 def test_fewer_videos_than_asked_for_are_fetched_and_the_client_is_told():
-    told = a_look(BackendState.SUCCEEDED, generation_ids=("gen_0",))
-    job = transitions.looked(a_job_in(Status.RUNNING), LATER, told)
+    told = a_poll(BackendState.SUCCEEDED, generation_ids=("gen_0",))
+    job = transitions.polled(a_job_in(Status.RUNNING), LATER, told)
     assert (job.status, len(job.outputs)) == (Status.FETCHING, 1)
-    assert job.notice == "The video API generated 1 of the 2 videos asked for."
+    assert job.warning == "The video API generated 1 of the 2 videos asked for."
 
 
 def test_more_videos_than_asked_for_are_all_fetched():
-    told = a_look(BackendState.SUCCEEDED, generation_ids=("gen_0", "gen_1", "gen_2"))
-    job = transitions.looked(a_job_in(Status.RUNNING), LATER, told)
+    told = a_poll(BackendState.SUCCEEDED, generation_ids=("gen_0", "gen_1", "gen_2"))
+    job = transitions.polled(a_job_in(Status.RUNNING), LATER, told)
     assert [output.generation_id for output in job.outputs] == ["gen_0", "gen_1", "gen_2"]
-    assert job.notice is None
+    assert job.warning is None
 
 
 def test_success_without_a_video_is_believed_after_the_grace_and_not_before():
-    told = a_look(BackendState.SUCCEEDED)
-    job = transitions.looked(a_job_in(Status.RUNNING), NOW, told)
+    told = a_poll(BackendState.SUCCEEDED)
+    job = transitions.polled(a_job_in(Status.RUNNING), NOW, told)
     assert (job.status, job.no_output_since) == (Status.RUNNING, NOW)
-    job = transitions.looked(job, NOW + transitions.NO_OUTPUT_GRACE - SECOND, told)
+    job = transitions.polled(job, NOW + transitions.NO_OUTPUT_GRACE - SECOND, told)
     assert job.status is Status.RUNNING
-    job = transitions.looked(job, NOW + transitions.NO_OUTPUT_GRACE, told)
+    job = transitions.polled(job, NOW + transitions.NO_OUTPUT_GRACE, told)
     assert (job.status, job.error and job.error.code) == (Status.FAILED, "no_output")
 
 
 def test_a_video_that_is_named_late_is_fetched():
-    job = transitions.looked(a_job_in(Status.RUNNING), NOW, a_look(BackendState.SUCCEEDED))
-    assert transitions.looked(job, NOW + 2 * transitions.NO_OUTPUT_GRACE, DONE).status is Status.FETCHING
+    job = transitions.polled(a_job_in(Status.RUNNING), NOW, a_poll(BackendState.SUCCEEDED))
+    assert transitions.polled(job, NOW + 2 * transitions.NO_OUTPUT_GRACE, DONE).status is Status.FETCHING
 
 
 def test_the_grace_without_a_video_begins_anew_when_the_backend_goes_back_to_running():
-    job = transitions.looked(a_job_in(Status.RUNNING), NOW, a_look(BackendState.SUCCEEDED))
-    job = transitions.looked(job, NOW + SECOND, a_look(BackendState.RUNNING))
-    job = transitions.looked(job, NOW + 2 * transitions.NO_OUTPUT_GRACE, a_look(BackendState.SUCCEEDED))
+    job = transitions.polled(a_job_in(Status.RUNNING), NOW, a_poll(BackendState.SUCCEEDED))
+    job = transitions.polled(job, NOW + SECOND, a_poll(BackendState.RUNNING))
+    job = transitions.polled(job, NOW + 2 * transitions.NO_OUTPUT_GRACE, a_poll(BackendState.SUCCEEDED))
     assert job.status is Status.RUNNING
 
 
 def test_success_without_a_video_is_not_polled_past_what_the_backend_keeps():
-    job = transitions.looked(a_job_in(Status.RUNNING), NOW + DAY, a_look(BackendState.SUCCEEDED))
+    job = transitions.polled(a_job_in(Status.RUNNING), NOW + DAY, a_poll(BackendState.SUCCEEDED))
     assert job.is_terminal
 
 
@@ -658,8 +658,8 @@ def test_success_without_a_video_is_not_polled_past_what_the_backend_keeps():
     ],
 )
 def test_refused_content_is_told_apart_from_a_failed_generation(code: str | None, message: str | None):
-    told = a_look(BackendState.FAILED, failure_code=code, failure_message=message, request_id="req_1")
-    error = transitions.looked(a_job_in(Status.RUNNING), LATER, told).error
+    told = a_poll(BackendState.FAILED, failure_code=code, failure_message=message, request_id="req_1")
+    error = transitions.polled(a_job_in(Status.RUNNING), LATER, told).error
     assert error is not None
     assert error.code == "moderation_blocked"
     assert (error.backend_code, error.backend_message, error.backend_request_id) == (code, message, "req_1")
@@ -675,8 +675,8 @@ def test_refused_content_is_told_apart_from_a_failed_generation(code: str | None
     ],
 )
 def test_a_failed_generation_says_what_the_backend_said(code: str | None, message: str | None, words: str):
-    told = a_look(BackendState.FAILED, failure_code=code, failure_message=message)
-    error = transitions.looked(a_job_in(Status.RUNNING), LATER, told).error
+    told = a_poll(BackendState.FAILED, failure_code=code, failure_message=message)
+    error = transitions.polled(a_job_in(Status.RUNNING), LATER, told).error
     assert error is not None
     assert error.code == "generation_failed"
     assert error.message.endswith(words)
@@ -686,27 +686,27 @@ def test_a_failed_generation_says_what_the_backend_said(code: str | None, messag
 def test_nothing_is_polled_past_what_the_backend_keeps_and_nothing_given_up_before(told: BackendState):
     job = a_job_in(Status.RUNNING)
     assert job.expires_at is not None
-    assert transitions.looked(job, job.expires_at - SECOND, a_look(told)).status is Status.RUNNING
-    ended = transitions.looked(job, job.expires_at, a_look(told))
+    assert transitions.polled(job, job.expires_at - SECOND, a_poll(told)).status is Status.RUNNING
+    ended = transitions.polled(job, job.expires_at, a_poll(told))
     assert (ended.status, ended.error and ended.error.code) == (Status.EXPIRED, "expired")
 
 
 def test_a_video_that_is_there_is_fetched_though_its_time_is_over():
     job = a_job_in(Status.RUNNING)
-    assert transitions.looked(job, NOW + 2 * DAY, DONE).status is Status.FETCHING
+    assert transitions.polled(job, NOW + 2 * DAY, DONE).status is Status.FETCHING
 
 
 def test_a_later_deletion_that_the_backend_tells_prolongs_the_job():
-    told = a_look(BackendState.RUNNING, expires_at=NOW + 3 * DAY)
-    job = transitions.looked(a_job_in(Status.RUNNING), NOW + 2 * DAY, told)
+    told = a_poll(BackendState.RUNNING, expires_at=NOW + 3 * DAY)
+    job = transitions.polled(a_job_in(Status.RUNNING), NOW + 2 * DAY, told)
     assert (job.status, job.expires_at) == (Status.RUNNING, NOW + 3 * DAY)
 
 
 def test_failed_looks_change_nothing_but_the_reason_until_the_expiry():
     job = a_job_in(Status.QUEUED)
-    waiting = transitions.look_failed(job, NOW + DAY - SECOND, "It answered 503.")
+    waiting = transitions.poll_failed(job, NOW + DAY - SECOND, "It answered 503.")
     assert (waiting.status, waiting.reason) == (Status.QUEUED, "It answered 503.")
-    ended = transitions.look_failed(job, NOW + DAY, "It answered 503.")
+    ended = transitions.poll_failed(job, NOW + DAY, "It answered 503.")
     assert ended.status is Status.EXPIRED
     assert ended.error is not None
     assert "It answered 503." in ended.error.message
@@ -934,7 +934,7 @@ def test_what_happens_is_noted_with_its_time_and_the_backends_request_id():
     job = transitions.submitted(
         a_job_in(Status.SUBMITTING, backend_job_id=None),
         LATER,
-        a_look(BackendState.QUEUED, request_id="req_1"),
+        a_poll(BackendState.QUEUED, request_id="req_1"),
         DAY,
     )
     assert job.history == (Event(LATER, "submitted", BACKEND_JOB_ID, "req_1"),)
@@ -943,8 +943,8 @@ def test_what_happens_is_noted_with_its_time_and_the_backends_request_id():
 def test_the_same_again_is_counted_and_not_repeated():
     job = a_job()
     for seconds in range(3):
-        job = job.noting(NOW + seconds * SECOND, "look_failed", "It answered 503.", f"req_{seconds}")
-    assert job.history == (Event(NOW + 2 * SECOND, "look_failed", "It answered 503.", "req_2", 3, NOW),)
+        job = job.noting(NOW + seconds * SECOND, "poll_failed", "It answered 503.", f"req_{seconds}")
+    assert job.history == (Event(NOW + 2 * SECOND, "poll_failed", "It answered 503.", "req_2", 3, NOW),)
 
 
 def test_the_same_with_another_reason_is_another_event():
@@ -981,7 +981,7 @@ NOTED: dict[str, str | None] = {
     "cancel_refused": "cancel_refused",
     "failed": "failed",
     "fetch_again": "fetch_again",
-    "look_failed": "look_failed",
+    "poll_failed": "poll_failed",
     "next_turn": None,
     "not_found": "not_found",
     "note_unknown_outcome": "outcome_unknown",
@@ -996,7 +996,7 @@ NOTED: dict[str, str | None] = {
     "retried": "retried",
     "submission_failed": "failed",
     "submitted": "submitted",
-    "troubled": None,
+    "attempt_failed": None,
     "stands_in_line": "waits",
     "waits": "waits",
 }
@@ -1032,22 +1032,22 @@ def test_the_size_is_written_width_first():
 
 # --- telling of the end --------------------------------------------------------------------------
 
-NOTICES = {name: case for name, case in TRANSITIONS.items() if name.startswith("notice_")}
+DELIVERIES = {name: case for name, case in TRANSITIONS.items() if name.startswith("delivery_")}
 
 
-@pytest.mark.parametrize("name", NOTICES)
+@pytest.mark.parametrize("name", DELIVERIES)
 def test_nobody_is_told_of_a_job_without_a_webhook_or_one_that_is_being_deleted(
     name: str, monkeypatch: pytest.MonkeyPatch
 ):
     job = a_job_in(Status.SUCCEEDED)
     with pytest.raises(TransitionRefused):
-        NOTICES[name].call(replace(job, deleted_at=NOW))
+        DELIVERIES[name].call(replace(job, deleted_at=NOW))
     monkeypatch.setattr(f"{__name__}._hooked", lambda job: job)
     with pytest.raises(TransitionRefused):
-        NOTICES[name].call(job)
+        DELIVERIES[name].call(job)
 
 
-@pytest.mark.parametrize("name", NOTICES)
+@pytest.mark.parametrize("name", DELIVERIES)
 @pytest.mark.parametrize(
     "settled", [status for status in WebhookStatus if status is not WebhookStatus.PENDING]
 )
@@ -1058,24 +1058,24 @@ def test_a_webhook_that_is_settled_is_left_alone_until_somebody_asks_again(
         f"{__name__}._hooked", lambda job: replace(job, webhook=replace(HOOK, status=settled))
     )
     job = a_job_in(Status.FAILED)
-    if name == "notice_again":
-        again = NOTICES[name].call(job).webhook
-        assert again == replace(HOOK, turn=2, due_at=LATER, by_hand=True)
+    if name == "delivery_requested":
+        again = DELIVERIES[name].call(job).webhook
+        assert again == replace(HOOK, turn=2, due_at=LATER, manual=True)
     else:
         with pytest.raises(TransitionRefused):
-            NOTICES[name].call(job)
+            DELIVERIES[name].call(job)
 
 
 def test_an_attempt_of_a_round_that_is_over_ends_no_later_one():
-    job = transitions.notice_again(_hooked(a_job_in(Status.FAILED)), LATER)
+    job = transitions.delivery_requested(_hooked(a_job_in(Status.FAILED)), LATER)
     for change in (
-        lambda: transitions.notice_given_up(job, LATER, UNTOLD, HOOK),
-        lambda: transitions.notice_unwanted(job, LATER, UNTOLD, HOOK),
-        lambda: transitions.notice_delayed(job, LATER, UNTOLD, 2, LATER),
+        lambda: transitions.delivery_given_up(job, LATER, UNTOLD, HOOK),
+        lambda: transitions.delivery_unwanted(job, LATER, UNTOLD, HOOK),
+        lambda: transitions.delivery_delayed(job, LATER, UNTOLD, 2, LATER),
     ):
         with pytest.raises(TransitionRefused):
             change()
-    assert transitions.notice_delivered(job, LATER, TOLD, 1).webhook == replace(
+    assert transitions.delivery_succeeded(job, LATER, TOLD, 1).webhook == replace(
         HOOK, status=WebhookStatus.DELIVERED, turn=3, deliveries=(TOLD,)
     )
 
@@ -1084,7 +1084,7 @@ def test_a_webhook_keeps_its_last_deliveries():
     job = _hooked(a_job_in(Status.FAILED))
     for second in range(MOST_DELIVERIES + 5):
         failed = replace(UNTOLD, at=NOW + second * SECOND, problem="x" * 1000)
-        job = transitions.notice_delayed(job, LATER, failed, 2 + second, LATER)
+        job = transitions.delivery_delayed(job, LATER, failed, 2 + second, LATER)
     assert job.webhook is not None
     assert [delivery.at for delivery in job.webhook.deliveries] == [
         NOW + second * SECOND for second in range(5, MOST_DELIVERIES + 5)

@@ -13,7 +13,7 @@ from standardwebhooks.webhooks import WebhookVerificationError
 
 from tests.unit.jobs import LATER, a_job_in
 from video_jobs.domain.job import Job, Status
-from video_jobs.domain.transitions import notice_sent, retried
+from video_jobs.domain.transitions import delivery_sent, retried
 from video_jobs.domain.webhook import Webhook
 from video_jobs.views.job_view import event_id, job_summary
 from video_jobs.views.webhook_event import event_body, event_type
@@ -46,7 +46,7 @@ def test_an_event_says_what_ended_when_and_how(status: Status):
 def test_id_and_bytes_are_the_same_whatever_happened_to_the_job_since():
     job = ended()
     later = LATER + timedelta(days=2)
-    since = notice_sent(retried(job, later, "job_2").noting(later, "webhook_again"), later, 5)
+    since = delivery_sent(retried(job, later, "job_2").noting(later, "webhook_again"), later, 5)
     assert since != job
     assert (event_id(since), event_body(since)) == (event_id(job), event_body(job))
 

@@ -16,7 +16,7 @@ def open_one_of(
 ) -> ContentStream:
     """Raises what the last of them answered where none has a video. `deadline`: seconds for all of them."""
     ends_at = time.monotonic() + deadline
-    trouble: BackendError = NotAVideo("The video API names an address at which there is no video.")
+    problem: BackendError = NotAVideo("The video API names an address at which there is no video.")
     for address in addresses:
         try:
             left = max(ends_at - time.monotonic(), 0.001)
@@ -24,5 +24,5 @@ def open_one_of(
             if not is_no_video(content.content_type, content.beginning()):
                 return content
         except BackendError as error:
-            trouble = error
-    raise trouble
+            problem = error
+    raise problem

@@ -129,7 +129,7 @@ class OpenAIVideos:
         round, for a server whose own bytes are never whole."""
         ends_at = time.monotonic() + deadline
         ways = (self._served, self._named) if attempt % 2 == 0 else (self._named, self._served)
-        trouble: dict[str, BackendError] = {}
+        problem: dict[str, BackendError] = {}
         with contextlib.ExitStack() as stack:
             for way in ways:
                 try:
@@ -137,12 +137,12 @@ class OpenAIVideos:
                 except _NoAddressError:
                     continue
                 except BackendError as error:
-                    trouble[way.__name__] = error
+                    problem[way.__name__] = error
                     continue
                 yield content
                 return
         # What the API itself answers says most about what became of the video.
-        raise trouble.get(self._served.__name__) or next(iter(trouble.values()))
+        raise problem.get(self._served.__name__) or next(iter(problem.values()))
 
     def _served(
         self, stack: contextlib.ExitStack, video_id: str, index: int, deadline: float

@@ -23,7 +23,7 @@ _TYPICAL_PERCENT, _LATE_PERCENT = 80, 95
 
 
 @dataclass(frozen=True)
-class Kind:
+class JobKind:
     """Jobs that take about as long as each other."""
 
     backend: str  #: name
@@ -36,7 +36,7 @@ class Kind:
 class Estimate:
     """What is known of one kind; kept in one row, guarded by its ETag."""
 
-    kind: Kind
+    kind: JobKind
     durations: tuple[
         float, ...
     ] = ()  #: seconds from the video API's taking a job to its end, the oldest first

@@ -24,7 +24,7 @@ _PATIENT_TIMES = 5  # that a backend may say "busy" before another job is the pr
 _LONGEST_HINT = 3600.0  # seconds; a backend that says "in a week" is not believed
 
 
-class Why(StrEnum):
+class ClosureReason(StrEnum):
     """Why a gate is closed."""
 
     #: The backend takes nothing right now, or can't be reached.
@@ -40,16 +40,16 @@ class Why(StrEnum):
 # Seconds of the first closure, and what each one in a row is multiplied by. After an unknown outcome some others go on
 # soon: a backend that loses one answer rarely loses them all, and each that it does lose costs nobody anything.
 _CLOSURES = {
-    Why.BUSY: (10.0, 2.0),
-    Why.UNKNOWN_OUTCOME: (2.0, 1.4),
-    Why.MISCONFIGURED: (_LONGEST_CLOSURE, 1.0),
-    Why.ACCOUNT: (_LONGEST_CLOSURE, 1.0),
+    ClosureReason.BUSY: (10.0, 2.0),
+    ClosureReason.UNKNOWN_OUTCOME: (2.0, 1.4),
+    ClosureReason.MISCONFIGURED: (_LONGEST_CLOSURE, 1.0),
+    ClosureReason.ACCOUNT: (_LONGEST_CLOSURE, 1.0),
 }
 _WHY_IN_OUR_WORDS = {
-    Why.BUSY: "The video API takes nothing right now. Jobs wait and go ahead by themselves.",
-    Why.UNKNOWN_OUTCOME: "The video API did not answer the job before this one. Jobs wait and go ahead by themselves.",
-    Why.MISCONFIGURED: "The video API does not let the app in. Jobs wait until the operator has mended that.",
-    Why.ACCOUNT: "The app's account at the video API has no money or quota left. Jobs wait until somebody has paid.",
+    ClosureReason.BUSY: "The video API takes nothing right now. Jobs wait and go ahead by themselves.",
+    ClosureReason.UNKNOWN_OUTCOME: "The video API did not answer the job before this one. Jobs wait and go ahead by themselves.",
+    ClosureReason.MISCONFIGURED: "The video API does not let the app in. Jobs wait until the operator has mended that.",
+    ClosureReason.ACCOUNT: "The app's account at the video API has no money or quota left. Jobs wait until somebody has paid.",
 }
 
 
@@ -77,7 +77,7 @@ class Slot:
 
 @dataclass(frozen=True)
 class Closure:
-    why: Why
+    why: ClosureReason
     reason: str  #: in words, for the client
     until: datetime
     times: int = 1  #: in a row
@@ -149,7 +149,7 @@ def probes(gate: Gate) -> tuple[Slot, ...]:
 def goes_last(gate: Gate) -> str | None:
     """The job that closed the gate, where that may be about this one job: others show whether it is."""
     closure = gate.closure
-    passing = closure is not None and closure.why in (Why.BUSY, Why.UNKNOWN_OUTCOME)
+    passing = closure is not None and closure.why in (ClosureReason.BUSY, ClosureReason.UNKNOWN_OUTCOME)
     if closure is None or (passing and closure.times < _PATIENT_TIMES):
         return None
     return closure.job_id
@@ -190,7 +190,12 @@ def leave(gate: Gate, job_id: str) -> Gate:
 
 
 def close(
-    gate: Gate, now: datetime, why: Why, reason: str, retry_after: float | None, job_id: str | None = None
+    gate: Gate,
+    now: datetime,
+    why: ClosureReason,
+    reason: str,
+    retry_after: float | None,
+    job_id: str | None = None,
 ) -> Gate:
     """Let nobody in for a while that grows each time, and for no less than the backend asks for. Who was called waits
     again."""

@@ -69,7 +69,7 @@ _TERMINAL = frozenset({Status.SUCCEEDED, Status.FAILED, Status.CANCELLED, Status
 
 @dataclass(frozen=True)
 class InputImage:
-    """The still that the video starts from; its bytes lie in the `inputs` container."""
+    """The image that the video starts from; its bytes lie in the `inputs` container."""
 
     content_type: str  #: image/png, image/jpeg or image/webp, as sniffed
     length: int  #: bytes
@@ -159,7 +159,7 @@ class Output:
     attempts: int = 0  #: downloads that failed
     due_at: datetime | None = None  #: when its current fetch message becomes visible
     stored: StoredVideo | None = None
-    thumbnail: str | None = None  #: file ending of the stored still: jpg or webp
+    thumbnail: str | None = None  #: file ending of the stored thumbnail: jpg or webp
     suspects: tuple[Suspect, ...] = ()  #: what came, the latest last
     lost: bool = False  #: the backend deleted it first
     problem: str | None = None  #: why the last download failed
@@ -216,7 +216,7 @@ class Job:
     status_since: datetime | None = None
     history: tuple[Event, ...] = ()  #: the last `MOST_EVENTS`
 
-    holds_place: bool = False  #: among the jobs that its owner may have alive at once
+    counts_toward_quota: bool = False  #: among the jobs that its owner may have alive at once
     retry_of: str | None = None  #: the job that this one tries again
     retried_as: str | None = None
     adopts: str | None = None  #: a backend's job to take up, in place of having one made
@@ -225,7 +225,7 @@ class Job:
     deleted_at: datetime | None = None  #: a tombstone: readers don't see the job any more
     backend_job_gone: bool = False  #: by a delete of ours the backend has nothing of it any more
     alarm: str | None = None  #: what will be lost unless somebody acts
-    trouble: str | None = None  #: why the last look or download broke down
+    last_error: str | None = None  #: why the last poll or download broke down
 
     attempt: str | None = None  #: a random name of the latest attempt at the paid call
     refused_at: datetime | None = None  #: when the backend refused our key, or knew no deployment, over it
@@ -242,7 +242,7 @@ class Job:
     told_expires_at: datetime | None = (
         None  #: the same as the backend told it; None: `expires_at` is our guess
     )
-    looked_at: datetime | None = None  #: when the video API last told how far it is
+    last_polled_at: datetime | None = None  #: when the video API last told how far it is
     not_found_since: datetime | None = None
     unknown_since: datetime | None = None  #: since when its status is a word that we don't know
     no_output_since: datetime | None = None
@@ -251,7 +251,7 @@ class Job:
     forecast: Forecast | None = None  #: what was known of its kind when it was submitted
     outputs: tuple[Output, ...] = ()
     reason: str | None = None  #: why it is not further yet, in words
-    notice: str | None = None  #: what a client should know of a job that did succeed
+    warning: str | None = None  #: what a client should know of a job that did succeed
     error: JobError | None = None
     webhook: Webhook | None = None  #: who is told of its end
 
@@ -320,7 +320,7 @@ class Job:
         """
         if self.not_found_since is not None and now - self.not_found_since >= LOST_JOB_GRACE:
             return True
-        silent = self.looked_at is None or now - self.looked_at >= LOST_JOB_GRACE
+        silent = self.last_polled_at is None or now - self.last_polled_at >= LOST_JOB_GRACE
         return self.is_past_guess(now) and (silent or self.unknown_since is not None)
 
     def time_left(self, now: datetime) -> timedelta | None:

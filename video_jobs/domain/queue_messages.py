@@ -1,6 +1,6 @@
 """The queue messages, which are a public interface: other programs may enqueue them.
 
-JSON with ids only. `turn` may be left out: such a message looks once and starts no chain.
+JSON with ids only. `turn` may be left out: such a message polls once and starts no chain.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class _Message(BaseModel):
 
 
 class PollMessage(_Message):
-    """Look at the job once; with a `turn`, chain on."""
+    """Poll the job once; with a `turn`, chain on."""
 
 
 class FetchMessage(_Message):

@@ -1,4 +1,4 @@
-"""How many jobs an owner may have: alive at once, and accepted on one day. Pure; `places.py` has the effects."""
+"""How many jobs an owner may have: alive at once, and accepted on one day. Pure; `owner_quota.py` has the effects."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ class OwnerLimits:
 
 @dataclass(frozen=True)
 class Quota:
-    """What an owner has used of it. Jobs are named, not counted, so that a place is given back once however
+    """What an owner has used of it. Jobs are named, not counted, so that one is released once however
     often that is done."""
 
-    alive: tuple[str, ...] = ()  #: ids of the jobs that hold a place
+    alive: tuple[str, ...] = ()  #: ids of the jobs that count toward the quota
     day: date | None = None  #: UTC
     accepted: int = 0  #: on that day
 
@@ -54,8 +54,8 @@ def take(quota: Quota, limits: OwnerLimits, job_id: str, now: datetime) -> Quota
     return replace(quota, accepted=quota.accepted + 1)
 
 
-def give_back(quota: Quota, job_id: str) -> Quota:
-    """The job has ended; no error where it holds no place."""
+def release(quota: Quota, job_id: str) -> Quota:
+    """The job has ended; no error where it does not count toward the quota."""
     return replace(quota, alive=tuple(held for held in quota.alive if held != job_id))
 
 

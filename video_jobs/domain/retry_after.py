@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 from video_jobs.domain.job import Job, Status
 
 LONGEST = timedelta(seconds=60)
-"""However far away the next look is: somebody may cancel, repair or call the job before it."""
+"""However far away the next poll is: somebody may cancel, repair or call the job before it."""
 
 _SOON = timedelta(seconds=2)  # something is under way right now
-_A_LOOK = timedelta(seconds=1)  # that a look or a download that has become due takes at least
+_A_POLL = timedelta(seconds=1)  # that a poll or a download that has become due takes at least
 _FIRST_IN_LINE = timedelta(seconds=5)
 _EACH_AHEAD = timedelta(seconds=1)
 
@@ -29,17 +29,17 @@ def ask_again_in(job: Job, now: datetime, *, ahead: int = 0, opens_at: datetime 
 
 def _until(job: Job, now: datetime, ahead: int, opens_at: datetime | None) -> timedelta:
     if job.cancel_requested_at is not None and job.cancel_refused is None:
-        return _SOON  # a look was called for
+        return _SOON  # a poll was called for
     if job.status is Status.WAITING:
         in_line = _FIRST_IN_LINE + _EACH_AHEAD * ahead
         return max(in_line, opens_at - now) if opens_at is not None else in_line
     if job.status in (Status.FETCHING, Status.PENDING_DOWNLOAD):
         due = [output.due_at for output in job.outputs if not output.is_settled]
-        # Where no download is under way, the guard's look sends the message.
+        # Where no download is under way, the guard's poll sends the message.
         return min((_from(moment, now) for moment in due), default=_from(job.due_at, now))
     return _from(job.due_at, now)
 
 
 def _from(due_at: datetime | None, now: datetime) -> timedelta:
     """Until what is due then can be seen; what is overdue is under way."""
-    return _SOON if due_at is None or due_at <= now else due_at - now + _A_LOOK
+    return _SOON if due_at is None or due_at <= now else due_at - now + _A_POLL

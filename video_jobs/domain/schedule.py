@@ -1,4 +1,4 @@
-"""How long to wait before looking, or trying, again."""
+"""How long to wait before the next poll, or try."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ BACKLOG_AGAIN = timedelta(seconds=30)
 _GROWTH = 0.15  # for each second that has passed
 _SLOWEST_POLL = 20.0
 _CLOSELY = 2.0  # while others wait for the slot
-_WORTH_A_LOOK = 0.35  # by which an end may be seen later, to save one look
-_QUICK_FAILURE = 10.0  # after which a look tells of one
+_WORTH_A_POLL = 0.35  # by which an end may be seen later, to save one poll
+_QUICK_FAILURE = 10.0  # after which a poll tells of one
 _SLOWEST_BEFORE = 60.0  # any end that is known of
 _PAST_ALL = 5.0  # when it takes longer than any that is known of; growing
 _CLOSEST = 1.0
@@ -66,7 +66,7 @@ def poll_delay(job: Job, hint: float | None, now: datetime, *, others_wait: bool
     """Until the next poll: as is likely to find the job generated, with jitter, and no sooner than the backend asks for.
 
     Where nothing is known of jobs like this one, a few seconds growing to 20; while others wait for its slot,
-    it is looked at closely. The jitter keeps jobs that were submitted together from looking together for ever.
+    it is looked at closely. The jitter keeps jobs that were submitted together from polling together for ever.
     """
     if job.is_in_doubt(now) or job.is_past_guess(now):
         since = job.not_found_since or job.expires_at or now
@@ -90,7 +90,7 @@ def search_delay(job: Job, now: datetime) -> timedelta:
 
 
 def after_submit(forecast: Forecast | None) -> timedelta:
-    """Until the first look at a job that is about to be submitted: early, for one that fails at once."""
+    """Until the first poll of a job that is about to be submitted: early, for one that fails at once."""
     if forecast is None:
         return AFTER_SUBMIT
     return max(timedelta(seconds=min(forecast.quantiles[0] / 2, _QUICK_FAILURE)), AFTER_SUBMIT)
@@ -151,10 +151,10 @@ def _growing(passed: float) -> float:
 
 
 def _until_likely(forecast: Forecast, passed: float) -> float:
-    """Seconds until the next look at a job of which others of its kind tell when it is likely to end.
+    """Seconds until the next poll of a job of which others of its kind tell when it is likely to end.
 
     Keller's rule for inspections (Management Science 21, 1974): looking costs something, and so does each second
-    for which an end is not seen; the sum is least where the time between two looks goes with the inverse square
+    for which an end is not seen; the sum is least where the time between two polls goes with the inverse square
     root of the chance that it ends in the next second. Where the chance changes on the way, so does the pace.
     """
     at, step = passed, 1.0  # of which each pace takes its part
@@ -162,7 +162,7 @@ def _until_likely(forecast: Forecast, passed: float) -> float:
         if stretch.ends <= at:
             continue
         slowest = _SLOWEST_BEFORE if stretch.begins < forecast.quantiles[0] else _SLOWEST_POLL
-        pace = min(math.sqrt(2 * _WORTH_A_LOOK / stretch.hazard), slowest)
+        pace = min(math.sqrt(2 * _WORTH_A_POLL / stretch.hazard), slowest)
         if at + pace * step <= stretch.ends:
             break
         step -= (stretch.ends - at) / pace

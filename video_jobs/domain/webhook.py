@@ -44,7 +44,7 @@ class Webhook:
     due_at: datetime | None = None  #: when its current message becomes visible
     attempts: int = 0  #: that failed, of this round of tries
     repairs: int = 0  #: messages sent in place of overdue ones since the last attempt
-    by_hand: bool = False  #: somebody asked for this round, so that a hook that is turned off is tried too
+    manual: bool = False  #: somebody asked for this round, so that a hook that is turned off is tried too
     deliveries: tuple[Delivery, ...] = ()  #: the last `MOST_DELIVERIES`
 
     def after(self, delivery: Delivery, **changes: Any) -> Self:

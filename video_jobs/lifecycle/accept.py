@@ -12,7 +12,7 @@ from video_jobs.domain.errors import ReelkeepError, TooManyJobs, TransitionRefus
 from video_jobs.domain.job import Job
 from video_jobs.domain.queue_messages import PollMessage
 from video_jobs.domain.schedule import FIRST_POLL
-from video_jobs.lifecycle import owner_quota as places
+from video_jobs.lifecycle import owner_quota
 from video_jobs.lifecycle.dispatch import start
 from video_jobs.lifecycle.poll_chain import send_next
 from video_jobs.lifecycle.update import log_events
@@ -33,14 +33,14 @@ def accept(
     Raises TooManyJobs, and StorageUnavailable while there is no job yet.
     """
     at_once = services.owner_limits.at_once
-    job = replace(job, due_at=job.created_at + FIRST_POLL, holds_place=at_once is not None)
+    job = replace(job, due_at=job.created_at + FIRST_POLL, counts_toward_quota=at_once is not None)
     try:
         stored = _store(services, job.noting(job.created_at, "accepted"), entry, image)
     except TooManyJobs:
         earlier = services.jobs.find_entry(job.owner, entry.key_hash) if entry is not None else None
         if earlier is None or entry is None or earlier.etag == entry.etag:
             raise
-        return earlier  # it took the last place just now
+        return earlier  # it took the last of the quota just now
     if isinstance(stored, StoredJob):
         log_events(None, stored.job)
     return stored
@@ -49,29 +49,29 @@ def accept(
 def _store(
     services: Services, job: Job, entry: IdempotencyEntry | None, image: bytes | None
 ) -> StoredJob | IdempotencyEntry:
-    allowance = places.allow(services, job)
+    allowance = owner_quota.reserve(services, job)
     live = LiveJob.of(job)
     services.live_jobs.add(live)
     if job.request.input_image is not None and image is not None:
         services.blobs.put_input(job.owner, job.id, job.request.input_image, image)
     try:
-        stored = places.insert(services, job, entry, allowance)
+        stored = owner_quota.insert(services, job, entry, allowance)
     except TooManyJobs:
-        _take_back(services, job, live)
+        _undo_accept(services, job, live)
         raise
     if isinstance(stored, IdempotencyEntry):
-        _take_back(services, job, live)
+        _undo_accept(services, job, live)
     return stored
 
 
-def _take_back(services: Services, job: Job, live: LiveJob) -> None:
+def _undo_accept(services: Services, job: Job, live: LiveJob) -> None:
     if job.request.input_image is not None:
         services.blobs.delete_input(job.owner, job.id)
     services.live_jobs.remove(live)
 
 
 def begin(services: Services, stored: StoredJob) -> Job:
-    """The first look at what can be done with it: it is submitted, or stands in line. A message is sent only once it has a
+    """The first poll at what can be done with it: it is submitted, or stands in line. A message is sent only once it has a
     slot; until then the sweeper finds what a crash leaves.
 
     One with an image is left to its chain: the request holds the image, in several forms, and many requests come at once.

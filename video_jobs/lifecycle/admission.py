@@ -18,7 +18,7 @@ from itertools import islice
 from video_jobs.domain import gate as gates
 from video_jobs.domain import transitions
 from video_jobs.domain.errors import Conflict, JobNotFound, TransitionRefused
-from video_jobs.domain.gate import Gate, GateLimits, Why
+from video_jobs.domain.gate import ClosureReason, Gate, GateLimits
 from video_jobs.domain.job import Job, Status
 from video_jobs.domain.queue_messages import PollMessage
 from video_jobs.lifecycle.update import update
@@ -65,14 +65,14 @@ def leave(services: Services, job: Job) -> None:
 def leave_unless_running(services: Services, job: Job) -> None:
     """For whoever entered and then found that the job had moved on."""
     if job.status is Status.WAITING:
-        # Another look of it may be about to go ahead in this very slot. If there is none, this one does.
+        # Another poll of it may be about to go ahead in this very slot. If there is none, this one does.
         _send(services, job, _AT_ONCE)
     elif job.status not in _NEEDS_A_SLOT:
         leave(services, job)
 
 
 def close(
-    services: Services, job: Job, *, went: Job, why: Why, reason: str, retry_after: float | None
+    services: Services, job: Job, *, went: Job, why: ClosureReason, reason: str, retry_after: float | None
 ) -> None:
     """The backend took nothing: nobody goes ahead for a while, and the job, if it waits, is in line again.
 
@@ -114,7 +114,7 @@ def why_closed(services: Services, gate: Gate, job: Job) -> str | None:
     What the backend said to another job is another owner's, where there are several.
     """
     anothers = gate.closure is not None and gate.closure.job_id != job.id
-    return gate.reason_in_our_words() if anothers and services.has_several_owners else gate.reason()
+    return gate.reason_in_our_words() if anothers and services.is_multi_tenant else gate.reason()
 
 
 def others_wait(services: Services, job: Job) -> bool:
@@ -135,7 +135,7 @@ def call_next(
     """Change the gate, call those for whom there is room then, and wake them.
 
     Args:
-        caller: a job that is in the middle of a look and waits: it is not woken when its turn has come.
+        caller: a job that is in the middle of a poll and waits: it is not woken when its turn has come.
         stored: the gate, if it was just read.
     """
     limits = services.backends.gate_limits(backend)
@@ -166,7 +166,7 @@ def call_next(
         if opens_at is not None:
             delay = max(opens_at - now, _AT_ONCE)
             if rest[0].job.id == caller:
-                _send(services, rest[0].job, delay)  # with the turn that its look is about to save
+                _send(services, rest[0].job, delay)  # with the turn that its poll is about to save
             elif gate != stored.gate:
                 _wake(services, rest[0], delay)
         return gate
@@ -205,7 +205,7 @@ def _called(gate: Gate, limits: GateLimits, now: datetime, job: Job) -> Gate:
 def _line(services: Services, before: Gate, gate: Gate, now: datetime) -> Iterator[StoredJob]:
     """Those that wait and have no slot, in order of arrival, as their own rows say.
 
-    Who was called and did not come, and loses the slot by this change, is out of line until it looks by itself:
+    Who was called and did not come, and loses the slot by this change, is out of line until it polls by itself:
     called again at once, it would keep the slot from the others for ever.
     """
     absent = {slot.job_id for slot in gates.unclaimed(before, now)}
@@ -229,7 +229,7 @@ def _line(services: Services, before: Gate, gate: Gate, now: datetime) -> Iterat
 def _wake(services: Services, waiting: StoredJob, delay: timedelta) -> None:
     """Go on with its chain sooner: the message that is under way may be minutes off.
 
-    As with every turn, the message first and then the row: a look that is going on right now is refused its own
+    As with every turn, the message first and then the row: a poll that is going on right now is refused its own
     next turn, and can't carry the chain past this message.
     """
     turn, now = _send(services, waiting.job, delay), services.clock()

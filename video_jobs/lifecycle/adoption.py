@@ -61,8 +61,8 @@ def search(services: Services, job: Job) -> Search:
     equal_before = before.equal if before is not None else ()
     nearest = _nearest(tuple(entry for entry in equal_before if is_free(entry.id)), equal, since)
     found = _best(job, nearest, [entry.job for entry in equal], is_whole=reading.is_whole)
-    if found is None and reading.trouble is not None:
-        raise ListUnavailable(reading.trouble, candidates)
+    if found is None and reading.problem is not None:
+        raise ListUnavailable(reading.problem, candidates)
     rest = None if reading.rest is None else replace(reading.rest, candidates=candidates, equal=nearest)
     return Search(found, candidates, reading.read, rest)
 
@@ -89,8 +89,8 @@ def is_listed(services: Services, job: Job) -> tuple[bool | None, ListSearch | N
         return None, None
     if any(entry.job.id == job.backend_job_id for entry in reading.entries):
         return True, None
-    if reading.trouble is not None:
-        log.warning("%s: the backend's list could not be read whole: %s", job.id, reading.trouble)
+    if reading.problem is not None:
+        log.warning("%s: the backend's list could not be read whole: %s", job.id, reading.problem)
     return (False if reading.is_whole else None), reading.rest
 
 

@@ -18,7 +18,7 @@ from video_jobs.lifecycle.finalize import finish
 from video_jobs.lifecycle.learning import forecast
 from video_jobs.lifecycle.paid_call import make_paid_call, new_attempt, save_attempt
 from video_jobs.lifecycle.poll_chain import SendNext
-from video_jobs.lifecycle.reuse import Existing, NothingToAdopt, Undecided, salvage
+from video_jobs.lifecycle.reuse import Existing, NothingToAdopt, Undecided, reuse_existing
 from video_jobs.lifecycle.update import update
 from video_jobs.ports import Claim, StoredJob
 from video_jobs.services import Services
@@ -34,14 +34,14 @@ _images = threading.BoundedSemaphore(MOST_IMAGES)
 
 
 def start(services: Services, stored: StoredJob, send_next: SendNext) -> Job:
-    """One look at a waiting job. A crash anywhere leaves a job that the next look finds where it is.
+    """One poll at a waiting job. A crash anywhere leaves a job that the next poll finds where it is.
 
     Raises TransitionRefused when the job has moved on.
     """
     job, now = stored.job, services.clock()
-    _tell_the_one_before(services, job)
+    _link_retry(services, job)
     try:
-        existing = salvage(services, job)
+        existing = reuse_existing(services, job)
     except Undecided as undecided:
         admission.leave(services, job)  # it may have one from before a crash
         turn = send_next(UNDECIDED_AGAIN if undecided.rest is None else SEARCH_ON)
@@ -119,7 +119,7 @@ def _take_up(services: Services, stored: StoredJob, existing: Existing, send_nex
     except TransitionRefused:
         current = services.jobs.get(job.owner, job.id).job
         if current.backend_job_id != existing.backend_job.id and not current.is_terminal:
-            # Another look of it has submitted it: what was found is for whoever looks for it.
+            # Another poll of it has submitted it: what was found is for whoever looks for it.
             services.claims.release(Claim(backend.base_url, existing.backend_job.id, job.owner, job.id))
         raise
     with contextlib.suppress(StorageUnavailable):
@@ -136,7 +136,7 @@ def _refuse(services: Services, stored: StoredJob, code: str, why: str) -> Job:
     return job
 
 
-def _tell_the_one_before(services: Services, job: Job) -> None:
+def _link_retry(services: Services, job: Job) -> None:
     """A retry is named in the job that it tries again, whatever a crash kept from being written."""
     if job.retry_of is None:
         return

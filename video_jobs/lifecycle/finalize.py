@@ -6,8 +6,7 @@ import json
 
 from video_jobs.domain.errors import JobNotFound
 from video_jobs.domain.job import Job
-from video_jobs.lifecycle import admission
-from video_jobs.lifecycle import owner_quota as places
+from video_jobs.lifecycle import admission, owner_quota
 from video_jobs.lifecycle.webhook_chain import is_untold, keep_telling
 from video_jobs.ports import LiveJob
 from video_jobs.services import Services
@@ -24,7 +23,7 @@ def finish(services: Services, job: Job) -> None:
             text = json.dumps(whole, ensure_ascii=False, indent=2)
             services.blobs.put_summary(job.owner, job.id, text.encode("utf-8"))
         admission.leave(services, job)
-        places.give_back(services, job)
+        owner_quota.release(services, job)
     if is_untold(job):
         keep_telling(services, job)
         return

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from video_jobs.domain.backend_job import BackendJob
 from video_jobs.domain.errors import Conflict, StorageUnavailable
-from video_jobs.domain.estimate import Forecast, Kind
+from video_jobs.domain.estimate import Forecast, JobKind
 from video_jobs.domain.job import Job
 from video_jobs.services import Services
 
@@ -27,11 +27,11 @@ def forecast(services: Services, job: Job) -> Forecast | None:
 
 
 def learn(services: Services, job: Job, seen: BackendJob, now: datetime) -> None:
-    """To be called once a job, by the look that saved it as generated.
+    """To be called once a job, by the poll that saved it as generated.
 
     Args:
-        job: as it was before that look.
-        seen: what the look told.
+        job: as it was before that poll.
+        seen: what the poll told.
         now: when it did.
     """
     duration = duration_of(job, seen, now)
@@ -52,19 +52,22 @@ def learn(services: Services, job: Job, seen: BackendJob, now: datetime) -> None
         log.warning("%s: how long it took can't be kept: %s", job.id, error)
 
 
-def kind_of(job: Job) -> Kind:
-    return Kind(job.backend.name, job.backend.model, job.request.size, job.request.seconds)
+def kind_of(job: Job) -> JobKind:
+    return JobKind(job.backend.name, job.backend.model, job.request.size, job.request.seconds)
 
 
 def duration_of(job: Job, seen: BackendJob, now: datetime) -> float | None:
     """Seconds for which the video API worked on a job, by its own clock where it tells; None where nothing does.
 
-    Ours knows that the job ended between two looks: the middle is a guess, and no other clock leads out of that.
+    Ours knows that the job ended between two polls: the middle is a guess, and no other clock leads out of that.
     """
     if job.submitting_since is None or job.submitted_at is None:
         return None  # made elsewhere, or for a job before this one
-    # From the last look that told something: others may have told nothing, or nobody may have looked.
-    shortest, longest = (job.looked_at or job.submitted_at) - job.submitted_at, now - job.submitting_since
+    # From the last poll that told something: others may have told nothing, or nobody may have polled.
+    shortest, longest = (
+        (job.last_polled_at or job.submitted_at) - job.submitted_at,
+        now - job.submitting_since,
+    )
     if seen.created_at is not None and seen.finished_at is not None:
         told = seen.finished_at - seen.created_at
     elif longest - shortest <= _LONGEST_UNWATCHED:

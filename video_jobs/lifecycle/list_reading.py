@@ -69,12 +69,12 @@ class Reading:
     entries: tuple[Entry, ...]
     read: int  #: entries of all polls
     rest: ListSearch | None = None  #: where to go on
-    trouble: str | None = None  #: why it can't be read to its end
+    problem: str | None = None  #: why it can't be read to its end
 
     @property
     def is_whole(self) -> bool:
         """Whether the list was read, by this poll and those before, back to the moment."""
-        return self.rest is None and self.trouble is None
+        return self.rest is None and self.problem is None
 
 
 def read_back(client: Backend, to: datetime | None, now: datetime, before: ListSearch | None) -> Reading:
@@ -93,7 +93,7 @@ def read_back(client: Backend, to: datetime | None, now: datetime, before: ListS
         except ListUnavailable as error:
             if not entries:
                 raise
-            return Reading(tuple(entries), state.read, trouble=str(error))
+            return Reading(tuple(entries), state.read, problem=str(error))
         if page.next_after is not None and page.next_after == state.after:
             # It does not know `after`, and sends the same again: all that it has, or as much as it was asked for.
             cut = page.says_more or page.is_full
@@ -108,8 +108,8 @@ def read_back(client: Backend, to: datetime | None, now: datetime, before: ListS
         )
         if page.next_after is None:
             ended_early = not found and state.more_was_said
-            trouble = "it ended where it had said that it goes on" if ended_early else None
-            return _at_the_end(entries, state, trouble)
+            problem = "it ended where it had said that it goes on" if ended_early else None
+            return _at_the_end(entries, state, problem)
         if to is not None and state.is_newest_first and found[-1].is_before(to):
             return _at_the_end(entries, state, None)
         if state.read > _MOST_READ:
@@ -129,10 +129,10 @@ def _page(client: Backend, after: str | None) -> ListedJobs:
         raise ListUnavailable(str(error)) from error
 
 
-def _at_the_end(entries: list[Entry], state: ListSearch, trouble: str | None) -> Reading:
-    if trouble is None and state.has_unreadable:
-        trouble = "it has entries that can't be read as jobs"
-    return Reading(tuple(entries), state.read, trouble=trouble)
+def _at_the_end(entries: list[Entry], state: ListSearch, problem: str | None) -> Reading:
+    if problem is None and state.has_unreadable:
+        problem = "it has entries that can't be read as jobs"
+    return Reading(tuple(entries), state.read, problem=problem)
 
 
 def _is_newest_first(entries: list[Entry], before: bool | None) -> bool | None:

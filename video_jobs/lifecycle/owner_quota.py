@@ -1,4 +1,4 @@
-"""An owner's quota carried out on its row: a place is taken in the transaction that stores the job, and given back
+"""An owner's quota carried out on its row: a job is counted in the transaction that stores it, and released
 when the job has ended. Nothing is read or written while no limit is set.
 """
 
@@ -23,7 +23,7 @@ _SOON, _SOONEST, _LATEST = (
 _MOST_TRIES = 200  # each lost race is another job of this owner that was accepted or has ended
 
 
-def allow(services: Services, job: Job) -> Allowance | None:
+def reserve(services: Services, job: Job) -> Allowance | None:
     """One more job for its owner, to be stored with it; None where there are no limits. Raises TooManyJobs."""
     if services.owner_limits.none:
         return None
@@ -51,20 +51,20 @@ def insert(
         try:
             return services.jobs.insert(job, entry, allowance)
         except Conflict:
-            allowance = allow(services, job)
+            allowance = reserve(services, job)
     raise _contended()
 
 
-def give_back(services: Services, job: Job) -> None:
+def release(services: Services, job: Job) -> None:
     """The job has ended. May be repeated."""
-    if job.holds_place:
-        _give_back(services, job.owner, job.id)
+    if job.counts_toward_quota:
+        _release(services, job.owner, job.id)
 
 
-def _give_back(services: Services, owner: str, job_id: str) -> None:
+def _release(services: Services, owner: str, job_id: str) -> None:
     for _ in range(_MOST_TRIES):
         stored = services.jobs.quota(owner)
-        left = quotas.give_back(stored.quota, job_id)
+        left = quotas.release(stored.quota, job_id)
         if left == stored.quota:
             return
         try:
@@ -76,8 +76,8 @@ def _give_back(services: Services, owner: str, job_id: str) -> None:
 
 
 def _oldest(services: Services, stored: StoredQuota) -> Job | None:
-    """The oldest job that holds a place: the likeliest to end next. None where it has ended or is gone (its row was
-    deleted by hand, or changed by a version that knew no places), and has now given its place back.
+    """The oldest job that counts toward the quota: the likeliest to end next. None where it has ended or is gone (its row was
+    deleted by hand, or changed by a version that knew no quota), and is now released.
     """
     job_id = max(stored.quota.alive)  # ids are newest first
     try:
@@ -85,8 +85,8 @@ def _oldest(services: Services, stored: StoredQuota) -> Job | None:
         if not job.is_over:
             return job
     except JobNotFound:
-        log.warning("%s is gone and held a place of its owner's; given back", job_id)
-    _give_back(services, stored.owner, job_id)
+        log.warning("%s is gone and counted toward its owner's quota; released", job_id)
+    _release(services, stored.owner, job_id)
     return None
 
 

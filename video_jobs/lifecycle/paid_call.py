@@ -24,7 +24,7 @@ from video_jobs.domain.errors import (
     Unauthorised,
     UnknownOutcome,
 )
-from video_jobs.domain.gate import Why
+from video_jobs.domain.gate import ClosureReason
 from video_jobs.domain.job import Job
 from video_jobs.domain.refusal_kinds import is_account, is_moderation, is_surely_account
 from video_jobs.lifecycle import admission
@@ -88,16 +88,16 @@ def _no_success(services: Services, job: Job, error: BackendError) -> Outcome:
     if is_account(error.status, error.code, error.detail, prompt) and (
         is_surely_account(error.status, error.code) or not _is_about_the_job(services, job)
     ):
-        return _put_back(services, job, error, Why.ACCOUNT, out_of_money(job, error))
+        return _put_back(services, job, error, ClosureReason.ACCOUNT, out_of_money(job, error))
     if is_moderation(error.code, error.detail, prompt, error.status) and not isinstance(
         error, Busy | NotSent
     ):
         return _refused(services, job, error)
     if isinstance(error, Busy | NotSent):
-        return _put_back(services, job, error, Why.BUSY, str(error))
+        return _put_back(services, job, error, ClosureReason.BUSY, str(error))
     if isinstance(error, Unauthorised | NotFound) and not _is_about_the_job(services, job):
         reason = misconfiguration(job, error, services.backends.signs_in_with(job.backend))
-        return _put_back(services, job, error, Why.MISCONFIGURED, reason)
+        return _put_back(services, job, error, ClosureReason.MISCONFIGURED, reason)
     return _refused(services, job, error)
 
 
@@ -114,14 +114,14 @@ def _in_doubt(services: Services, job: Job, error: BackendError) -> Outcome:
         admission.close,
         services,
         went=job,
-        why=Why.UNKNOWN_OUTCOME,
+        why=ClosureReason.UNKNOWN_OUTCOME,
         reason=str(error),
         retry_after=error.retry_after,
     )
     return Outcome(change, close, "its outcome is not known")
 
 
-def _put_back(services: Services, job: Job, error: BackendError, why: Why, reason: str) -> Outcome:
+def _put_back(services: Services, job: Job, error: BackendError, why: ClosureReason, reason: str) -> Outcome:
     """Nothing was created, and nothing is wrong with the job: it waits until others get through."""
     change = partial(
         transitions.put_back,
@@ -129,7 +129,7 @@ def _put_back(services: Services, job: Job, error: BackendError, why: Why, reaso
         attempt=job.attempt or "",
         reason=reason,
         request_id=error.request_id,
-        refused=why in (Why.MISCONFIGURED, Why.ACCOUNT),
+        refused=why in (ClosureReason.MISCONFIGURED, ClosureReason.ACCOUNT),
     )
     close = partial(
         admission.close, services, went=job, why=why, reason=reason, retry_after=error.retry_after

@@ -62,10 +62,10 @@ def send_next(services: Services, message: PollMessage, delay: timedelta) -> Tur
     return partial(transitions.next_turn, now=now, turn=turn, due_at=now + delay)
 
 
-def look_now(services: Services, job: Job, delay: timedelta = _AT_ONCE) -> None:
+def poll_now(services: Services, job: Job, delay: timedelta = _AT_ONCE) -> None:
     """Hurry the chain: this message takes the place of the one that is under way, if any.
 
-    It is one ahead of the row, so that it is not dropped when a look that is under way saves the next turn.
+    It is one ahead of the row, so that it is not dropped when a poll that is under way saves the next turn.
     """
     message = PollMessage(owner=job.owner, job_id=job.id, turn=job.turn + 1)
     services.messages.send_poll(message, delay)

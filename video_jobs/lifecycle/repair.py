@@ -12,7 +12,7 @@ from video_jobs.domain.errors import ReelkeepError, TransitionRefused
 from video_jobs.domain.job import Job, Status
 from video_jobs.domain.schedule import is_overdue
 from video_jobs.lifecycle.finalize import finish
-from video_jobs.lifecycle.poll_chain import fetch_now, look_now
+from video_jobs.lifecycle.poll_chain import fetch_now, poll_now
 from video_jobs.lifecycle.update import update
 from video_jobs.ports import LiveJob, StoredJob
 from video_jobs.services import Services
@@ -40,11 +40,11 @@ def repair(services: Services, stored: StoredJob) -> Job:
     Raises TransitionRefused when there is nothing left to do for the job.
     """
     job = update(services.jobs, stored, partial(transitions.repaired, now=services.clock())).job
-    look_now(services, job)
+    poll_now(services, job)
     return job
 
 
-def hurry(services: Services, stored: StoredJob) -> Job:
+def expedite(services: Services, stored: StoredJob) -> Job:
     """Do now what would be done later: look, and download what is not here yet."""
     job = stored.job
     if job.is_over:
@@ -57,27 +57,27 @@ def hurry(services: Services, stored: StoredJob) -> Job:
         except TransitionRefused:  # it has ended, or moved on, since it was read
             return services.jobs.get(job.owner, job.id).job
         fetch_now(services, job)
-    look_now(services, job)
+    poll_now(services, job)
     return job
 
 
-def bury(services: Services, stored: StoredJob) -> Job:
+def mark_deleted(services: Services, stored: StoredJob) -> Job:
     """Put a tombstone up. The live row first, so that the sweeper finds what a crash leaves."""
     services.live_jobs.add(LiveJob.of(stored.job))
     job = update(services.jobs, stored, partial(transitions.request_delete, now=services.clock())).job
     services.live_jobs.add(LiveJob.of(job))  # whoever ended the job just now may have removed it
-    look_now(services, job)
+    poll_now(services, job)
     return job
 
 
 @contextlib.contextmanager
-def noting_trouble(services: Services, owner: str, job_id: str) -> Iterator[None]:
+def noting_last_error(services: Services, owner: str, job_id: str) -> Iterator[None]:
     """What breaks down in here is written into the job, if that can be, and goes on to the host."""
     try:
         yield
     except Exception as error:
         said = str(error) if isinstance(error, ReelkeepError) else type(error).__name__
-        note = partial(transitions.troubled, now=services.clock(), trouble=said)
+        note = partial(transitions.attempt_failed, now=services.clock(), last_error=said)
         with contextlib.suppress(ReelkeepError):
             update(services.jobs, services.jobs.get(owner, job_id), note)
         raise

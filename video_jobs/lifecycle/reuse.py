@@ -43,7 +43,7 @@ class Existing:
     held_by: str | None  #: the job before, whose claim is handed over
 
 
-def salvage(services: Services, job: Job) -> Existing | None:
+def reuse_existing(services: Services, job: Job) -> Existing | None:
     """What the job can take up; None where one has to be made.
 
     Raises Undecided, and NothingToAdopt for a job that may not be submitted.
@@ -52,7 +52,7 @@ def salvage(services: Services, job: Job) -> Existing | None:
     family = {job.id, *(old.id for old in before)}
     if job.adopts is not None:
         existing = _unless_anothers(
-            services, family, job.backend, _look(services, job, job.adopts, patient=False)
+            services, family, job.backend, _poll(services, job, job.adopts, patient=False)
         )
         if existing is None:
             raise NothingToAdopt(f"The video API has no job {job.adopts}, or has deleted it.")
@@ -93,7 +93,7 @@ def _what_is_left(services: Services, job: Job, before: Job) -> BackendJob | Non
     patient = services.clock() < job.created_at + LOST_JOB_GRACE
     if before.backend_job_id is None:
         return _search(services, replace(before, list_search=job.list_search), patient=patient)
-    found = _look(services, before, before.backend_job_id, patient=patient and not _is_proven_gone(before))
+    found = _poll(services, before, before.backend_job_id, patient=patient and not _is_proven_gone(before))
     if found is None or found.state in _NOTHING_CAME:
         return None
     if found.state is BackendState.SUCCEEDED:
@@ -126,7 +126,7 @@ def _search(services: Services, before: Job, *, patient: bool) -> BackendJob | N
     return listed.found
 
 
-def _look(services: Services, job: Job, backend_job_id: str, *, patient: bool) -> BackendJob | None:
+def _poll(services: Services, job: Job, backend_job_id: str, *, patient: bool) -> BackendJob | None:
     """`patient`: a 404 may pass."""
     try:
         return services.backends.client(job.backend).get(backend_job_id)

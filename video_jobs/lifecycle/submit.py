@@ -1,4 +1,4 @@
-"""From what a client asks for to a job at the backend, whichever door it came through."""
+"""From what a client asks for to a job at the backend, whichever API it came through."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ def keep_telling(services: Services, job: Job) -> None:
             return
         turn = job.webhook.turn + 1
         services.messages.send_notify(NotifyMessage(owner=job.owner, job_id=job.id, turn=turn), _AT_ONCE)
-        update(services.jobs, stored, partial(transitions.notice_sent, now=now, turn=turn))
+        update(services.jobs, stored, partial(transitions.delivery_sent, now=now, turn=turn))
 
 
 def tell_again(services: Services, stored: StoredJob) -> Job:
@@ -47,9 +47,9 @@ def tell_again(services: Services, stored: StoredJob) -> Job:
     Raises NothingToSend.
     """
     now = services.clock()
-    transitions.notice_again(stored.job, now)
+    transitions.delivery_requested(stored.job, now)
     services.live_jobs.add(LiveJob.of(stored.job))
-    job = update(services.jobs, stored, partial(transitions.notice_again, now=now)).job
+    job = update(services.jobs, stored, partial(transitions.delivery_requested, now=now)).job
     services.live_jobs.add(LiveJob.of(job))  # whoever ended the round before may have removed it
     assert job.webhook is not None
     message = NotifyMessage(owner=job.owner, job_id=job.id, turn=job.webhook.turn)

@@ -6,7 +6,7 @@ twin as well (`storage/memory/`), held to the same tests.
 
 from video_jobs.domain.backend_job import BackendJob, BackendState
 from video_jobs.ports.backend import Backend, Backends, ContentStream, ListedJobs
-from video_jobs.ports.blobs import BlobFacts, Blobs, SignedUrl, VideoPlace
+from video_jobs.ports.blobs import BlobFacts, Blobs, SignedUrl, VideoKey
 from video_jobs.ports.claims import Claim, Claims
 from video_jobs.ports.clock import Clock
 from video_jobs.ports.estimates import Estimates, StoredEstimate
@@ -45,6 +45,6 @@ __all__ = [
     "StoredGate",
     "StoredJob",
     "StoredQuota",
-    "VideoPlace",
+    "VideoKey",
     "WebhookSender",
 ]

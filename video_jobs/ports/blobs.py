@@ -1,4 +1,4 @@
-"""Videos, their stills, and what they start from."""
+"""Videos, their thumbnails, and what they start from."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from video_jobs.domain.job import InputImage
 
 
 @dataclass(frozen=True)
-class VideoPlace:
+class VideoKey:
     """Where one output of a job lies: `{owner}/{job_id}/{index}.mp4`."""
 
     owner: str
@@ -37,16 +37,16 @@ class SignedUrl:
 
 class Blobs(Protocol):
     def put_video(
-        self, place: VideoPlace, chunks: Iterator[bytes], metadata: Callable[[], Mapping[str, str]]
+        self, key: VideoKey, chunks: Iterator[bytes], metadata: Callable[[], Mapping[str, str]]
     ) -> bool:
         """Stage the chunks and commit them under `metadata()`, unless there is a blob already: then False.
 
         Nothing is committed when `chunks` raises, and `metadata` is asked after the last chunk.
         """
 
-    def find_video(self, place: VideoPlace) -> BlobFacts | None: ...
+    def find_video(self, key: VideoKey) -> BlobFacts | None: ...
 
-    def put_thumbnail(self, place: VideoPlace, ending: str, content_type: str, content: bytes) -> None: ...
+    def put_thumbnail(self, key: VideoKey, ending: str, content_type: str, content: bytes) -> None: ...
 
     def put_summary(self, owner: str, job_id: str, content: bytes) -> None:
         """Write `job.json` beside the videos."""
@@ -60,14 +60,14 @@ class Blobs(Protocol):
         """No error where there is none."""
 
     def delete_job(self, owner: str, job_id: str) -> None:
-        """All that lies there of a job: videos, stills, summary, input image. May be repeated."""
+        """All that lies there of a job: videos, thumbnails, summary, input image. May be repeated."""
 
-    def sign_video(self, place: VideoPlace) -> SignedUrl: ...
+    def sign_video(self, key: VideoKey) -> SignedUrl: ...
 
-    def sign_download(self, place: VideoPlace) -> SignedUrl:
+    def sign_download(self, key: VideoKey) -> SignedUrl:
         """The video again; a browser saves what lies at this URL, and shows what lies at the other one."""
 
-    def sign_thumbnail(self, place: VideoPlace, ending: str) -> SignedUrl: ...
+    def sign_thumbnail(self, key: VideoKey, ending: str) -> SignedUrl: ...
 
     def ping(self) -> None:
         """Raises StorageUnavailable where it can't be used."""

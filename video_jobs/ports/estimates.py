@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from video_jobs.domain.estimate import Estimate, Kind
+from video_jobs.domain.estimate import Estimate, JobKind
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class StoredEstimate:
 class Estimates(Protocol):
     """How long jobs of each kind took."""
 
-    def get(self, kind: Kind) -> StoredEstimate:
+    def get(self, kind: JobKind) -> StoredEstimate:
         """One without durations where nothing is known yet."""
 
     def save(self, stored: StoredEstimate, estimate: Estimate) -> StoredEstimate:

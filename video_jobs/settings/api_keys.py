@@ -1,4 +1,4 @@
-"""The keys of the OpenAI door: who comes in, and whose jobs are theirs.
+"""The keys of the OpenAI-compatible API: who comes in, and whose jobs are theirs.
 
 The Functions host checks its own keys only, and doesn't read `Authorization: Bearer`.
 """
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from video_jobs.domain.job import DEFAULT_OWNER
 
-SETTING = "OPENAI_DOOR_KEYS"
+SETTING = "OPENAI_COMPAT_API_KEYS"
 
 _SHORTEST, _LONGEST = 16, 256  # characters of a key
 _OWNER = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?")
@@ -23,18 +23,18 @@ _MAKE_ONE = "openssl rand -hex 32"
 
 
 @dataclass(frozen=True)
-class DoorKey:
+class ApiKey:
     owner: str
     digest: str = field(repr=False)  #: SHA-256 of the key, in hex
 
 
 @dataclass(frozen=True)
-class DoorKeys:
-    """All that open the door; while there is none, it is shut."""
+class ApiKeys:
+    """Those that may call it; while there is none, it is off."""
 
-    keys: tuple[DoorKey, ...] = ()
+    keys: tuple[ApiKey, ...] = ()
 
-    def find(self, presented: str) -> DoorKey | None:
+    def find(self, presented: str) -> ApiKey | None:
         """Takes as long whichever key it is, and if it is none."""
         digest = hashlib.sha256(presented.encode("utf-8", "surrogatepass")).hexdigest()
         found = None
@@ -44,12 +44,12 @@ class DoorKeys:
         return found
 
 
-def read_door_keys(environment: Mapping[str, str], problems: list[str]) -> DoorKeys:
+def read_compat_api_keys(environment: Mapping[str, str], problems: list[str]) -> ApiKeys:
     """Entries between commas or white space: `key`, `owner:key`, `sha256:HEX` or `owner:sha256:HEX`.
 
     Adds to `problems` what is wrong and how to mend it, by an entry's number: its text may be a secret.
     """
-    keys: list[DoorKey] = []
+    keys: list[ApiKey] = []
     for number, entry in enumerate(re.split(r"[\s,]+", environment.get(SETTING, "").strip(" \t\r\n,")), 1):
         if not entry:
             continue
@@ -63,10 +63,10 @@ def read_door_keys(environment: Mapping[str, str], problems: list[str]) -> DoorK
                 f"{SETTING}: entry {number} is a key that stands there already. Remove it, or make another: {_MAKE_ONE}."
             )
         keys.append(key)
-    return DoorKeys(tuple(keys))
+    return ApiKeys(tuple(keys))
 
 
-def _read(entry: str) -> DoorKey:
+def _read(entry: str) -> ApiKey:
     """Raises ValueError with words that hold nothing of the entry."""
     *before, last = entry.split(":")
     hashed = before[-1:] == [_HASH]
@@ -86,7 +86,7 @@ def _read(entry: str) -> DoorKey:
             raise ValueError(
                 'is no SHA-256 in hex, which has 64 digits; make it with: printf %s "$KEY" | sha256sum'
             )
-        return DoorKey(owner, last.lower())
+        return ApiKey(owner, last.lower())
     if not _KEY.fullmatch(last) or len(last) > _LONGEST:
         raise ValueError(f"is no key: 16 to {_LONGEST} visible ASCII characters; make one with: {_MAKE_ONE}")
     if len(last) < _SHORTEST:
@@ -94,4 +94,4 @@ def _read(entry: str) -> DoorKey:
             f"is too short: a key has {_SHORTEST} characters or more, so that nobody guesses it; make one with: "
             f"{_MAKE_ONE}"
         )
-    return DoorKey(owner, hashlib.sha256(last.encode("ascii")).hexdigest())
+    return ApiKey(owner, hashlib.sha256(last.encode("ascii")).hexdigest())

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from video_jobs.domain.errors import InvalidSettings
 from video_jobs.domain.quota import MOST_AT_ONCE, OwnerLimits
-from video_jobs.settings.api_keys import DoorKeys, read_door_keys
+from video_jobs.settings.api_keys import ApiKeys, read_compat_api_keys
 from video_jobs.settings.backends import DEFAULT_SCOPE, BackendSettings
 from video_jobs.settings.providers import PROVIDERS
 from video_jobs.settings.sign_in import SignIn
@@ -37,7 +37,7 @@ class Settings:
     create_deadline: float  #: seconds for the whole paid call
     fetch_deadline: float  #: seconds for one download
     retention: timedelta | None  #: how long ended jobs are kept; None: for ever
-    door_keys: DoorKeys  #: of the OpenAI door
+    compat_api_keys: ApiKeys  #: of the OpenAI-compatible API
     sign_in: SignIn
     owner_limits: OwnerLimits
     webhooks: WebhookSettings
@@ -53,7 +53,7 @@ class Settings:
         create_deadline = _seconds(environment, "VIDEO_CREATE_DEADLINE_SECONDS", 90, 5, 200, problems)
         fetch_deadline = _seconds(environment, "VIDEO_FETCH_DEADLINE_SECONDS", 480, 10, 500, problems)
         days = _number(environment, "RETENTION_DAYS", 0, 0, 36500, problems, "days, or 0 for ever")
-        door_keys = read_door_keys(environment, problems)
+        compat_api_keys = read_compat_api_keys(environment, problems)
         sign_in = SignIn.from_environment(environment, problems)
         owner_limits = _owner_limits(environment, problems)
         webhooks = WebhookSettings.read(environment, problems)
@@ -70,7 +70,7 @@ class Settings:
             create_deadline,
             fetch_deadline,
             retention,
-            door_keys,
+            compat_api_keys,
             sign_in,
             owner_limits,
             webhooks,

@@ -1,4 +1,4 @@
-"""Videos, stills, summaries and input images in Blob Storage."""
+"""Videos, thumbnails, summaries and input images in Blob Storage."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from azure.storage.blob import BlobBlock, BlobClient, BlobServiceClient, Content
 
 from video_jobs.domain.errors import InputMissing
 from video_jobs.domain.job import InputImage
-from video_jobs.ports import BlobFacts, SignedUrl, VideoPlace
+from video_jobs.ports import BlobFacts, SignedUrl, VideoKey
 from video_jobs.storage.connection import ONCE, error_code, translated
 from video_jobs.storage.signing import BlobSigner
 
@@ -38,11 +38,11 @@ class StorageBlobs:
         self._signer = signer
 
     def put_video(
-        self, place: VideoPlace, chunks: Iterator[bytes], metadata: Callable[[], Mapping[str, str]]
+        self, key: VideoKey, chunks: Iterator[bytes], metadata: Callable[[], Mapping[str, str]]
     ) -> bool:
-        blob = self._videos.get_blob_client(video_name(place))
+        blob = self._videos.get_blob_client(video_name(key))
         blocks = _stage(blob, chunks)
-        with translated(f"committing {video_name(place)}"):
+        with translated(f"committing {video_name(key)}"):
             try:
                 blob.commit_block_list(
                     blocks,
@@ -59,18 +59,18 @@ class StorageBlobs:
                 return False
         return True
 
-    def find_video(self, place: VideoPlace) -> BlobFacts | None:
-        with translated(f"looking for {video_name(place)}"):
+    def find_video(self, key: VideoKey) -> BlobFacts | None:
+        with translated(f"looking for {video_name(key)}"):
             try:
-                found = self._videos.get_blob_client(video_name(place)).get_blob_properties()
+                found = self._videos.get_blob_client(video_name(key)).get_blob_properties()
             except ResourceNotFoundError:
                 return None
         return BlobFacts(found.size, dict(found.metadata))
 
-    def put_thumbnail(self, place: VideoPlace, ending: str, content_type: str, content: bytes) -> None:
-        with translated(f"storing {thumbnail_name(place, ending)}"):
+    def put_thumbnail(self, key: VideoKey, ending: str, content_type: str, content: bytes) -> None:
+        with translated(f"storing {thumbnail_name(key, ending)}"):
             self._videos.upload_blob(
-                thumbnail_name(place, ending),
+                thumbnail_name(key, ending),
                 content,
                 overwrite=True,
                 content_settings=ContentSettings(content_type=content_type),
@@ -114,14 +114,14 @@ class StorageBlobs:
                     self._videos.delete_blob(name, delete_snapshots="include")
         self.delete_input(owner, job_id)
 
-    def sign_video(self, place: VideoPlace) -> SignedUrl:
-        return self._signer.sign(VIDEOS, video_name(place), _disposition("inline", place, "mp4"))
+    def sign_video(self, key: VideoKey) -> SignedUrl:
+        return self._signer.sign(VIDEOS, video_name(key), _disposition("inline", key, "mp4"))
 
-    def sign_download(self, place: VideoPlace) -> SignedUrl:
-        return self._signer.sign(VIDEOS, video_name(place), _disposition("attachment", place, "mp4"))
+    def sign_download(self, key: VideoKey) -> SignedUrl:
+        return self._signer.sign(VIDEOS, video_name(key), _disposition("attachment", key, "mp4"))
 
-    def sign_thumbnail(self, place: VideoPlace, ending: str) -> SignedUrl:
-        return self._signer.sign(VIDEOS, thumbnail_name(place, ending), _disposition("inline", place, ending))
+    def sign_thumbnail(self, key: VideoKey, ending: str) -> SignedUrl:
+        return self._signer.sign(VIDEOS, thumbnail_name(key, ending), _disposition("inline", key, ending))
 
     def ping(self) -> None:
         for container in (self._videos, self._inputs):
@@ -136,12 +136,12 @@ def create_containers(service: BlobServiceClient) -> None:
                 service.create_container(name)
 
 
-def video_name(place: VideoPlace) -> str:
-    return f"{place.owner}/{place.job_id}/{place.index}.mp4"
+def video_name(key: VideoKey) -> str:
+    return f"{key.owner}/{key.job_id}/{key.index}.mp4"
 
 
-def thumbnail_name(place: VideoPlace, ending: str) -> str:
-    return f"{place.owner}/{place.job_id}/{place.index}.{ending}"
+def thumbnail_name(key: VideoKey, ending: str) -> str:
+    return f"{key.owner}/{key.job_id}/{key.index}.{ending}"
 
 
 def missing_input(job_id: str) -> str:
@@ -152,9 +152,9 @@ def _input_name(owner: str, job_id: str) -> str:
     return f"{owner}/{job_id}"
 
 
-def _disposition(kind: str, place: VideoPlace, ending: str) -> str:
+def _disposition(kind: str, key: VideoKey, ending: str) -> str:
     """Saved under a name that says which job it is."""
-    return f'{kind}; filename="{place.job_id}-{place.index}.{ending}"'
+    return f'{kind}; filename="{key.job_id}-{key.index}.{ending}"'
 
 
 def _stage(blob: BlobClient, chunks: Iterator[bytes]) -> list[BlobBlock]:

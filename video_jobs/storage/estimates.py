@@ -11,7 +11,7 @@ from typing import Any
 
 from azure.data.tables import TableClient, TableServiceClient
 
-from video_jobs.domain.estimate import Estimate, Kind
+from video_jobs.domain.estimate import Estimate, JobKind
 from video_jobs.ports import StoredEstimate
 from video_jobs.storage.connection import translated
 from video_jobs.storage.etag_rows import GuardedRows
@@ -29,7 +29,7 @@ class TableEstimates:
         self._table: TableClient = service.get_table_client(ESTIMATES_TABLE)
         self._rows = GuardedRows(self._table)
 
-    def get(self, kind: Kind) -> StoredEstimate:
+    def get(self, kind: JobKind) -> StoredEstimate:
         row = self._rows.get(kind.backend, _key(kind), "reading how long jobs take")
         return (
             StoredEstimate(Estimate(kind), None)
@@ -51,7 +51,7 @@ class TableEstimates:
             return [each for row in itertools.islice(rows, most) if (each := _readable(row)) is not None]
 
 
-def _key(kind: Kind) -> str:
+def _key(kind: JobKind) -> str:
     """A model's name may hold what a key can't."""
     model = hashlib.sha256(kind.model.encode("utf-8")).hexdigest()[:16]
     return f"{kind.size}_{kind.seconds}_{model}"
@@ -83,7 +83,7 @@ def _readable(row: Mapping[str, Any]) -> Estimate | None:
 def _from_row(row: Mapping[str, Any]) -> Estimate:
     """Raises ValueError for a row that is no estimate."""
     try:
-        kind = Kind(row["PartitionKey"], row["model"], row["size"], int(row["seconds"]))
+        kind = JobKind(row["PartitionKey"], row["model"], row["size"], int(row["seconds"]))
         return Estimate(kind, tuple(map(float, json.loads(row["durations"]))), int(row["jobs"]))
     except (KeyError, TypeError) as error:
         raise ValueError(f"The row is no estimate: its {error} is missing or of the wrong kind.") from error

@@ -23,7 +23,7 @@ _documented = with_config(use_attribute_docstrings=True)
 
 @_documented
 class InputImageView(TypedDict):
-    """The still that a video starts from."""
+    """The image that a video starts from."""
 
     content_type: str
     """As its content says: image/png, image/jpeg or image/webp."""
@@ -170,7 +170,7 @@ class JobView(TypedDict):
     """While it is waiting: its place in line for the backend, from 1."""
     reason: str | None
     """Why it is not further."""
-    notice: str | None
+    warning: str | None
     """What to know of a job that succeeded."""
     alarm: str | None
     """A generated video is not here yet and its time runs out: somebody should look at `reason` now."""

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from video_jobs.domain.job import Event, InputImage, Job, JobError, Output
 from video_jobs.domain.webhook import Delivery, WebhookStatus
-from video_jobs.ports import Blobs, VideoPlace
+from video_jobs.ports import Blobs, VideoKey
 from video_jobs.views.job_schema import (
     DeliveryView,
     EventView,
@@ -48,7 +48,7 @@ def job_summary(job: Job) -> JobView:
         "expected_at": time_text(job.expected_at),
         "queue_position": None,
         "reason": job.reason,
-        "notice": job.notice,
+        "warning": job.warning,
         "alarm": job.alarm,
         "error": _error(job.error),
         "webhook": _webhook(job),
@@ -67,13 +67,13 @@ def job_view(job: Job, blobs: Blobs) -> JobView:
     for output, video in zip(job.outputs, view["videos"], strict=True):
         if output.stored is None:
             continue
-        place = VideoPlace(job.owner, job.id, output.index)
-        signed = blobs.sign_video(place)
+        key = VideoKey(job.owner, job.id, output.index)
+        signed = blobs.sign_video(key)
         video["url"] = signed.url
-        video["download_url"] = blobs.sign_download(place).url
+        video["download_url"] = blobs.sign_download(key).url
         video["url_expires_at"] = _time(signed.expires_at)
         if output.thumbnail:
-            video["thumbnail_url"] = blobs.sign_thumbnail(place, output.thumbnail).url
+            video["thumbnail_url"] = blobs.sign_thumbnail(key, output.thumbnail).url
     return view
 
 

@@ -36,7 +36,7 @@ class HttpWebhookSender:
 
     Args:
         allow_http_loopback: whether a hook may be on this machine, over plain HTTP.
-        deadline: seconds for one delivery, the look-up of the name included.
+        deadline: seconds for one delivery, the poll-up of the name included.
         resolve, is_public, ca_file: for tests, which have no public addresses.
     """
 
@@ -104,16 +104,16 @@ class HttpWebhookSender:
             "Connection": "close",
             **headers,
         }
-        trouble = ""
+        problem = ""
         with deadline.watching():
             for address in addresses:
                 try:
                     return self._post_to(address, hook, complete, body, deadline)
                 except (HTTPError, HTTPException, OSError, ValueError) as error:
-                    trouble = _in_words(error, deadline)
+                    problem = _in_words(error, deadline)
                     if not isinstance(error, NewConnectionError | ConnectTimeoutError):
                         break  # it may have read what we sent
-        raise Undelivered(trouble)
+        raise Undelivered(problem)
 
     def _post_to(
         self, address: Address, hook: HookUrl, headers: Mapping[str, str], body: bytes, deadline: Deadline

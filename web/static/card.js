@@ -264,7 +264,7 @@ function notesOf(job) {
   if (job.error) note("bad", "alert", job.error.message, adviceFor(job.error.code));
   note("warn", "alert", job.alarm);
   if (!job.error) note("calm", "info", job.reason);
-  note("calm", "info", job.notice);
+  note("calm", "info", job.warning);
   if (isLive(job)) note("calm", "info", job.cancel_refused);
   if (job.retried_as) note("calm", "retry", "It was tried again: the new job has its own card");
   else if (job.retry_of) note("calm", "retry", "Another try of an earlier job");

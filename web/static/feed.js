@@ -79,7 +79,7 @@ export class Feed {
   #change(job, before) {
     this.#cards.get(job.id)?.update(job);
     if (job.status !== before.status) announce(`${nameOf(job)}: ${statusWords(job)}`);
-    if (isLive(before) && !isLive(job)) this.#watcher.lookNow(job.id);
+    if (isLive(before) && !isLive(job)) this.#watcher.pollNow(job.id);
   }
 
   /** @param {string} id */

@@ -119,14 +119,14 @@ export class Media {
     return el(
       "button",
       { type: "button", class: "poster", "aria-label": label, on: { click: () => this.#play(true) } },
-      video.thumbnail_url ? this.#still(video) : null,
+      video.thumbnail_url ? this.#thumbnail(video) : null,
       el("span", { class: "play" }, icon("play")),
       video.duration_seconds ? el("span", { class: "length", text: clockTime(video.duration_seconds) }) : null,
     );
   }
 
   /** @param {Video} video */
-  #still(video) {
+  #thumbnail(video) {
     const image = el("img", { src: video.thumbnail_url, alt: "", loading: "lazy", decoding: "async", referrerpolicy: "no-referrer" });
     image.addEventListener("error", () => this.#renew().catch(() => {}), { once: true });
     return image;
@@ -190,7 +190,7 @@ export class Media {
       button.setAttribute("aria-pressed", String(video.index === this.#index && Boolean(video.url)));
       const state = video.url ? "" : video.status === "expired" ? ", expired" : ", not here yet";
       button.setAttribute("aria-label", `Video ${video.index + 1} of ${videos.length}${state}`);
-      if (video.thumbnail_url && !button.querySelector("img")) button.replaceChildren(this.#still(video));
+      if (video.thumbnail_url && !button.querySelector("img")) button.replaceChildren(this.#thumbnail(video));
     }
   }
 

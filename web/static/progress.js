@@ -1,5 +1,5 @@
 /**
- * How far a job is, between two looks: from what it said last towards when it is expected, never back, never done
+ * How far a job is, between two polls: from what it said last towards when it is expected, never back, never done
  * before it is.
  * @module
  */
@@ -20,7 +20,7 @@ export class Progress {
   #expectedAt = null;
   #known = false;
 
-  /** What a look told. @param {Job} job @param {number} now */
+  /** What a poll told. @param {Job} job @param {number} now */
   note(job, now) {
     const expected = job.expected_at ? Date.parse(job.expected_at) : null;
     if (job.progress !== null && job.progress > this.#shown) this.#shown = job.progress;

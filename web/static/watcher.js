@@ -1,5 +1,5 @@
 /**
- * Keeps what is in sight up to date: live jobs by looking again, URLs by asking for new ones before they end, the list
+ * Keeps what is in sight up to date: live jobs by reloading, URLs by asking for new ones before they end, the list
  * by reading its top. Nothing is asked for while nobody looks.
  * @module
  */
@@ -10,8 +10,8 @@ import { isLive } from "./words.js";
 /** @typedef {import("./jobs.js").Jobs} Jobs */
 /** @typedef {import("./jobs.js").Job} Job */
 
-const LONG_LOOKS = 2; // that wait at the server at once: a browser has six connections for one host
-const WAIT = 20; // seconds that such a look waits
+const LONG_POLLS = 2; // that wait at the server at once: a browser has six connections for one host
+const WAIT = 20; // seconds that such a poll waits
 const SOONEST = 1000; // milliseconds, all of these
 const USUAL = 5000;
 const SLOWEST = 30_000;
@@ -34,7 +34,7 @@ export class Watcher {
   #jobs;
   /** @type {Map<string, Watch>} */
   #watches = new Map();
-  #longLooks = 0;
+  #longPolls = 0;
   /** @type {ReturnType<typeof setTimeout>|undefined} */
   #listTimer;
 
@@ -62,7 +62,7 @@ export class Watcher {
   }
 
   /** Look at once, such as after something was done with the job. @param {string} id */
-  lookNow(id) {
+  pollNow(id) {
     const watch = this.#watches.get(id);
     if (watch && !document.hidden) {
       stop(watch);
@@ -74,17 +74,17 @@ export class Watcher {
   /** @param {string} id @param {Watch} watch @param {number} delay */
   #plan(id, watch, delay) {
     clearTimeout(watch.timer);
-    if (delay < LONGEST_TIMER) watch.timer = setTimeout(() => this.#look(id, watch), delay);
+    if (delay < LONGEST_TIMER) watch.timer = setTimeout(() => this.#poll(id, watch), delay);
   }
 
   /** @param {string} id @param {Watch} watch */
-  async #look(id, watch) {
+  async #poll(id, watch) {
     const job = this.#jobs.get(id);
     if (!job) return;
-    const waits = isLive(job) && watch.etag !== null && this.#longLooks < LONG_LOOKS;
+    const waits = isLive(job) && watch.etag !== null && this.#longPolls < LONG_POLLS;
     const began = performance.now();
     const request = (watch.request = new AbortController());
-    if (waits) this.#longLooks += 1;
+    if (waits) this.#longPolls += 1;
     let delay = USUAL;
     try {
       const answer = await call("GET", `jobs/${id}`, {
@@ -100,7 +100,7 @@ export class Watcher {
       if (!isLive(seen)) delay = untilRenewal(seen);
       else if (waited || (waits && answer.status === 200)) delay = SOONEST / 4;
       else delay = Math.min(Math.max((answer.retryAfter ?? USUAL / 1000) * 1000, SOONEST), SLOWEST);
-      if (this.#longLooks < LONG_LOOKS && answer.etag && isLive(seen)) delay = Math.min(delay, SOONEST);
+      if (this.#longPolls < LONG_POLLS && answer.etag && isLive(seen)) delay = Math.min(delay, SOONEST);
     } catch (error) {
       if (request.signal.aborted) return;
       if (error instanceof Refusal && error.status === 404) return this.#jobs.remove(id);
@@ -108,7 +108,7 @@ export class Watcher {
       watch.failures += 1;
       delay = Math.min(USUAL * 2 ** (watch.failures - 1), SLOWEST);
     } finally {
-      if (waits) this.#longLooks -= 1;
+      if (waits) this.#longPolls -= 1;
     }
     if (this.#watches.get(id) === watch && !document.hidden) this.#plan(id, watch, delay);
   }

@@ -23,7 +23,7 @@ export function statusWords(job) {
     case "submitting":
       return "Handing over";
     case "queued":
-      // Looked at seldom, so it may be generating by now.
+      // Polled seldom, so it may be generating by now.
       return "At the video API";
     case "running":
       return "Generating";

@@ -5,7 +5,7 @@ it is given and from nothing that was read before.
 """
 
 from video_jobs.domain.job import LOST_JOB_GRACE
-from video_jobs.domain.transitions.chain import alarmed, next_turn, poisoned, repaired, troubled
+from video_jobs.domain.transitions.chain import alarmed, attempt_failed, next_turn, poisoned, repaired
 from video_jobs.domain.transitions.client_requests import (
     backend_job_gone,
     cancel_refused,
@@ -28,9 +28,9 @@ from video_jobs.domain.transitions.download import (
 from video_jobs.domain.transitions.generation import (
     NO_OUTPUT_GRACE,
     is_missing_too_long,
-    look_failed,
-    looked,
     not_found,
+    poll_failed,
+    polled,
 )
 from video_jobs.domain.transitions.submission import (
     adopted,
@@ -46,14 +46,14 @@ from video_jobs.domain.transitions.submission import (
     waits,
 )
 from video_jobs.domain.transitions.webhook import (
-    notice_again,
-    notice_delayed,
-    notice_delivered,
-    notice_given_up,
-    notice_poisoned,
-    notice_refused,
-    notice_sent,
-    notice_unwanted,
+    delivery_delayed,
+    delivery_given_up,
+    delivery_poisoned,
+    delivery_refused,
+    delivery_requested,
+    delivery_sent,
+    delivery_succeeded,
+    delivery_unwanted,
 )
 
 __all__ = [
@@ -64,33 +64,34 @@ __all__ = [
     "PROGRESS_EVERY",
     "adopted",
     "alarmed",
+    "attempt_failed",
     "backend_job_gone",
     "begin_submit",
     "cancel_refused",
     "cancelled",
+    "delivery_delayed",
+    "delivery_given_up",
+    "delivery_poisoned",
+    "delivery_refused",
+    "delivery_requested",
+    "delivery_sent",
+    "delivery_succeeded",
+    "delivery_unwanted",
     "failed",
     "fetch_again",
     "is_missing_too_long",
-    "look_failed",
-    "looked",
     "next_turn",
     "not_found",
     "note_unknown_outcome",
     "nothing_to_adopt",
-    "notice_again",
-    "notice_delayed",
-    "notice_delivered",
-    "notice_given_up",
-    "notice_poisoned",
-    "notice_refused",
-    "notice_sent",
-    "notice_unwanted",
     "output_delayed",
     "output_lost",
     "output_progressed",
     "output_stored",
     "overdue_from",
     "poisoned",
+    "poll_failed",
+    "polled",
     "put_back",
     "repaired",
     "request_cancel",
@@ -100,6 +101,5 @@ __all__ = [
     "stands_in_line",
     "submission_failed",
     "submitted",
-    "troubled",
     "waits",
 ]

@@ -14,7 +14,7 @@ def next_turn(job: Job, now: datetime, turn: int, due_at: datetime) -> Job:
         raise TransitionRefused(f"{job.id} is {job.status}, and that is final")
     if job.turn >= turn:
         raise TransitionRefused(f"{job.id} is at turn {job.turn} already")
-    return job.evolve(now, turn=turn, due_at=due_at, repairs=0, trouble=None)
+    return job.evolve(now, turn=turn, due_at=due_at, repairs=0, last_error=None)
 
 
 def repaired(job: Job, now: datetime) -> Job:
@@ -31,11 +31,11 @@ def poisoned(job: Job, now: datetime, problem: str) -> Job:
     return job.evolve(now, reason=problem).noting(now, "poisoned", problem)
 
 
-def troubled(job: Job, now: datetime, trouble: str) -> Job:
+def attempt_failed(job: Job, now: datetime, last_error: str) -> Job:
     """A function broke down over the job; its message comes again."""
     if job.is_over:
         raise TransitionRefused(f"{job.id} is {job.status}, and that is final")
-    return job.evolve(now, trouble=trouble)
+    return job.evolve(now, last_error=last_error)
 
 
 def alarmed(job: Job, now: datetime, alarm: str) -> Job:

@@ -150,6 +150,6 @@ def _settle(job: Job, now: datetime) -> Job:
     tails = [o for o in job.outputs if o.stored is not None and o.stored.trailing_bytes]
     if tails:
         said = ", ".join(f"video {o.index}: {o.stored.trailing_bytes}" for o in tails if o.stored)
-        notice = f"There are bytes behind the end of the MP4, which players pass over ({said})."
-        job = job.evolve(now, notice=f"{job.notice} {notice}" if job.notice else notice)
+        warning = f"There are bytes behind the end of the MP4, which players pass over ({said})."
+        job = job.evolve(now, warning=f"{job.warning} {warning}" if job.warning else warning)
     return ended(job, now, Status.SUCCEEDED)

@@ -1,4 +1,4 @@
-"""While the backend generates: what looks at it tell."""
+"""While the backend generates: what its polls tell."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NO_OUTPUT_GRACE = timedelta(minutes=5)
 """How long a backend may say 'succeeded' without naming an output."""
 
 
-def looked(job: Job, now: datetime, backend_job: BackendJob, retention: timedelta | None = None) -> Job:
+def polled(job: Job, now: datetime, backend_job: BackendJob, retention: timedelta | None = None) -> Job:
     """Apply what a poll of the backend told, if the job is still the one that was polled.
 
     `retention`: for how long the backend keeps what is done, where it never says; an expiry that is our guess counts
@@ -39,7 +39,7 @@ def looked(job: Job, now: datetime, backend_job: BackendJob, retention: timedelt
         now,
         backend_status=backend_job.status,
         backend_request_id=backend_job.request_id or job.backend_request_id,
-        looked_at=now,
+        last_polled_at=now,
         not_found_since=None,
         unknown_since=(job.unknown_since or now) if unknown else None,
         no_output_since=None,
@@ -66,12 +66,12 @@ def looked(job: Job, now: datetime, backend_job: BackendJob, retention: timedelt
     return job
 
 
-def look_failed(job: Job, now: datetime, reason: str, request_id: str | None = None) -> Job:
-    """A look that told nothing of the job."""
+def poll_failed(job: Job, now: datetime, reason: str, request_id: str | None = None) -> Job:
+    """A poll that told nothing of the job."""
     require(job, Status.QUEUED, Status.RUNNING)
     if job.expired_by(now):
         return expired(job, now, reason)
-    return job.evolve(now, reason=reason).noting(now, "look_failed", reason, request_id)
+    return job.evolve(now, reason=reason).noting(now, "poll_failed", reason, request_id)
 
 
 def not_found(
@@ -132,15 +132,15 @@ def _kept_from_completion(
 
 def _generated(job: Job, now: datetime, backend_job: BackendJob) -> Job:
     asked, given = job.request.variants, len(backend_job.generation_ids)
-    notice = f"The video API generated {given} of the {asked} videos asked for." if given < asked else None
+    warning = f"The video API generated {given} of the {asked} videos asked for." if given < asked else None
     if given > MOST_OUTPUTS:
-        notice = f"The video API generated {given} videos. The first {MOST_OUTPUTS} are fetched."
+        warning = f"The video API generated {given} videos. The first {MOST_OUTPUTS} are fetched."
     named = backend_job.generation_ids[:MOST_OUTPUTS]
     outputs = tuple(Output(index, name, due_at=now) for index, name in enumerate(named))
     job = job.evolve(
-        now, status=Status.FETCHING, outputs=outputs, progress=100, expected_at=None, notice=notice
+        now, status=Status.FETCHING, outputs=outputs, progress=100, expected_at=None, warning=warning
     )
-    return job.noting(now, "generated", notice, backend_job.request_id)
+    return job.noting(now, "generated", warning, backend_job.request_id)
 
 
 def _without_output(job: Job, now: datetime, since: datetime) -> Job:

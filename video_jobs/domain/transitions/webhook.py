@@ -11,7 +11,7 @@ from video_jobs.domain.job import Job
 from video_jobs.domain.webhook import Delivery, Webhook, WebhookStatus
 
 
-def notice_sent(job: Job, now: datetime, turn: int) -> Job:
+def delivery_sent(job: Job, now: datetime, turn: int) -> Job:
     """The message `turn` is in the queue: the first one, or one in place of another that is overdue."""
     hook = _pending(job)
     if hook.turn >= turn:
@@ -20,13 +20,13 @@ def notice_sent(job: Job, now: datetime, turn: int) -> Job:
     return job.evolve(now, webhook=replace(hook, turn=turn, due_at=now, repairs=repairs))
 
 
-def notice_delivered(job: Job, now: datetime, delivery: Delivery, turn: int) -> Job:
+def delivery_succeeded(job: Job, now: datetime, delivery: Delivery, turn: int) -> Job:
     """Whichever message it was that told: told is told."""
     told = _settled(job, now, delivery, WebhookStatus.DELIVERED, turn)
     return told.noting(now, "webhook_delivered", f"It answered {delivery.status_code}.")
 
 
-def notice_delayed(job: Job, now: datetime, delivery: Delivery, turn: int, due_at: datetime) -> Job:
+def delivery_delayed(job: Job, now: datetime, delivery: Delivery, turn: int, due_at: datetime) -> Job:
     """It could not be told; the message `turn`, visible from `due_at`, tries again."""
     hook = _pending(job)
     if hook.turn >= turn:
@@ -34,26 +34,26 @@ def notice_delayed(job: Job, now: datetime, delivery: Delivery, turn: int, due_a
     return _with(job, now, hook.after(delivery, turn=turn, due_at=due_at, attempts=hook.attempts + 1))
 
 
-def notice_refused(job: Job, now: datetime, delivery: Delivery) -> Job:
+def delivery_refused(job: Job, now: datetime, delivery: Delivery) -> Job:
     """It could not be told by a message that belongs to no chain."""
     return _with(job, now, _pending(job).after(delivery))
 
 
-def notice_given_up(job: Job, now: datetime, delivery: Delivery, which: Webhook) -> Job:
+def delivery_given_up(job: Job, now: datetime, delivery: Delivery, which: Webhook) -> Job:
     """`which`, here and below, is the webhook as it was read: of another round of tries, nothing is said."""
     _same_round(job, which)
     lost = _settled(job, now, delivery, WebhookStatus.FAILED, which.turn)
     return lost.noting(now, "webhook_failed", delivery.problem)
 
 
-def notice_unwanted(job: Job, now: datetime, delivery: Delivery | None, which: Webhook) -> Job:
+def delivery_unwanted(job: Job, now: datetime, delivery: Delivery | None, which: Webhook) -> Job:
     """The receiver wants no more: it has just said so, or (None) of another job before."""
     _same_round(job, which)
     off = _settled(job, now, delivery, WebhookStatus.DISABLED, which.turn)
     return off.noting(now, "webhook_disabled", delivery.problem if delivery else None)
 
 
-def notice_again(job: Job, now: datetime) -> Job:
+def delivery_requested(job: Job, now: datetime) -> Job:
     """A new round, whatever came of the last one; its message is about to be sent.
 
     Raises NothingToSend where there is nobody to tell, or nothing yet.
@@ -70,12 +70,12 @@ def notice_again(job: Job, now: datetime) -> Job:
         due_at=now,
         attempts=0,
         repairs=0,
-        by_hand=True,
+        manual=True,
     )
     return job.evolve(now, webhook=again).noting(now, "webhook_again")
 
 
-def notice_poisoned(job: Job, now: datetime, problem: str) -> Job:
+def delivery_poisoned(job: Job, now: datetime, problem: str) -> Job:
     """A message of its webhook failed too often and was taken out of its queue."""
     _pending(job)
     return job.evolve(now).noting(now, "poisoned", problem)
@@ -99,7 +99,7 @@ def _settled(job: Job, now: datetime, delivery: Delivery | None, status: Webhook
         "status": status,
         "turn": max(hook.turn, turn) + 1,
         "due_at": None,
-        "by_hand": False,
+        "manual": False,
     }
     return _with(job, now, hook.after(delivery, **changes) if delivery else replace(hook, **changes))
 

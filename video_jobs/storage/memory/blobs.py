@@ -9,7 +9,7 @@ from datetime import datetime
 
 from video_jobs.domain.errors import InputMissing
 from video_jobs.domain.job import InputImage
-from video_jobs.ports import BlobFacts, SignedUrl, VideoPlace
+from video_jobs.ports import BlobFacts, SignedUrl, VideoKey
 from video_jobs.storage.blobs import missing_input, thumbnail_name, video_name
 from video_jobs.storage.signing import good_until
 
@@ -30,18 +30,18 @@ class MemoryBlobs:
         self.inputs: dict[str, bytes] = {}
 
     def put_video(
-        self, place: VideoPlace, chunks: Iterator[bytes], metadata: Callable[[], Mapping[str, str]]
+        self, key: VideoKey, chunks: Iterator[bytes], metadata: Callable[[], Mapping[str, str]]
     ) -> bool:
         blob = MemoryBlob(b"".join(chunks), dict(metadata()))
         with self._lock:
-            return self.videos.setdefault(video_name(place), blob) is blob
+            return self.videos.setdefault(video_name(key), blob) is blob
 
-    def find_video(self, place: VideoPlace) -> BlobFacts | None:
-        blob = self.videos.get(video_name(place))
+    def find_video(self, key: VideoKey) -> BlobFacts | None:
+        blob = self.videos.get(video_name(key))
         return BlobFacts(len(blob.content), dict(blob.metadata)) if blob else None
 
-    def put_thumbnail(self, place: VideoPlace, ending: str, content_type: str, content: bytes) -> None:
-        self.videos[thumbnail_name(place, ending)] = MemoryBlob(content, {})
+    def put_thumbnail(self, key: VideoKey, ending: str, content_type: str, content: bytes) -> None:
+        self.videos[thumbnail_name(key, ending)] = MemoryBlob(content, {})
 
     def put_summary(self, owner: str, job_id: str, content: bytes) -> None:
         self.videos[f"{owner}/{job_id}/job.json"] = MemoryBlob(content, {})
@@ -63,14 +63,14 @@ class MemoryBlobs:
                 del self.videos[name]
         self.delete_input(owner, job_id)
 
-    def sign_video(self, place: VideoPlace) -> SignedUrl:
-        return SignedUrl(f"memory:{video_name(place)}", good_until(self._clock()))
+    def sign_video(self, key: VideoKey) -> SignedUrl:
+        return SignedUrl(f"memory:{video_name(key)}", good_until(self._clock()))
 
-    def sign_download(self, place: VideoPlace) -> SignedUrl:
-        return SignedUrl(f"memory:{video_name(place)}?download", good_until(self._clock()))
+    def sign_download(self, key: VideoKey) -> SignedUrl:
+        return SignedUrl(f"memory:{video_name(key)}?download", good_until(self._clock()))
 
-    def sign_thumbnail(self, place: VideoPlace, ending: str) -> SignedUrl:
-        return SignedUrl(f"memory:{thumbnail_name(place, ending)}", good_until(self._clock()))
+    def sign_thumbnail(self, key: VideoKey, ending: str) -> SignedUrl:
+        return SignedUrl(f"memory:{thumbnail_name(key, ending)}", good_until(self._clock()))
 
     def ping(self) -> None:
         pass

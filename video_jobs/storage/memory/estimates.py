@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 from video_jobs.domain.errors import Conflict
-from video_jobs.domain.estimate import Estimate, Kind
+from video_jobs.domain.estimate import Estimate, JobKind
 from video_jobs.ports import StoredEstimate
 
 
@@ -15,9 +15,9 @@ class MemoryEstimates:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._writes = 0
-        self._estimates: dict[Kind, StoredEstimate] = {}
+        self._estimates: dict[JobKind, StoredEstimate] = {}
 
-    def get(self, kind: Kind) -> StoredEstimate:
+    def get(self, kind: JobKind) -> StoredEstimate:
         with self._lock:
             return self._estimates.get(kind, StoredEstimate(Estimate(kind), None))
 

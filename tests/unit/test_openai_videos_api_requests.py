@@ -1,4 +1,4 @@
-"""What comes in at the OpenAI door, and how a job looks from there."""
+"""What comes in at the OpenAI-compatible API, and how a job looks from there."""
 
 from __future__ import annotations
 

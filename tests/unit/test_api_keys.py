@@ -1,4 +1,4 @@
-"""The door's keys: read once, refused with words that repeat none of them, compared whole."""
+"""The API's keys: read once, refused with words that repeat none of them, compared whole."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ import hashlib
 import pytest
 
 from openai_api.caller import caller_of
-from openai_api.errors import DoorError
-from video_jobs.settings.api_keys import DoorKeys, read_door_keys
+from openai_api.errors import OpenAiError
+from video_jobs.settings.api_keys import ApiKeys, read_compat_api_keys
 
 KEY = "a-key-of-20-letters-"
 OTHER = "another-key-of-23-chars"
 HASH = hashlib.sha256(KEY.encode()).hexdigest()
 
 
-def read(text: str) -> DoorKeys:
+def read(text: str) -> ApiKeys:
     problems: list[str] = []
-    keys = read_door_keys({"OPENAI_DOOR_KEYS": text}, problems)
+    keys = read_compat_api_keys({"OPENAI_COMPAT_API_KEYS": text}, problems)
     assert problems == []
     return keys
 
 
 def refused(text: str) -> str:
     problems: list[str] = []
-    read_door_keys({"OPENAI_DOOR_KEYS": text}, problems)
+    read_compat_api_keys({"OPENAI_COMPAT_API_KEYS": text}, problems)
     assert len(problems) == 1
     return problems[0]
 
@@ -76,7 +76,7 @@ def test_without_keys_there_is_none_to_find(text: str):
 )
 def test_an_entry_that_can_not_be_is_refused_by_its_number_and_never_repeated(text: str, says: str):
     problem = refused(text)
-    assert problem.startswith(f"OPENAI_DOOR_KEYS: {says}")
+    assert problem.startswith(f"OPENAI_COMPAT_API_KEYS: {says}")
     assert not any(part in problem for part in (KEY, HASH[:-1], "fifteen-letters", "k" * 257))
 
 
@@ -107,13 +107,13 @@ def test_the_caller_is_the_keys_owner_whatever_else_is_said(header: str):
     ],
 )
 def test_a_wrong_or_missing_key_is_401_and_not_repeated(header: str | None):
-    with pytest.raises(DoorError) as error:
+    with pytest.raises(OpenAiError) as error:
         caller_of({} if header is None else {"authorization": header}, read(KEY))
     assert (error.value.status, error.value.code) == (401, "invalid_api_key")
     assert "wrong-" not in str(error.value)
 
 
-def test_while_no_key_is_set_the_door_is_shut_and_says_how_to_open_it():
-    with pytest.raises(DoorError, match="OPENAI_DOOR_KEYS") as error:
-        caller_of({"authorization": "Bearer "}, DoorKeys())
+def test_while_no_key_is_set_the_api_is_off_and_says_how_to_turn_it_on():
+    with pytest.raises(OpenAiError, match="OPENAI_COMPAT_API_KEYS") as error:
+        caller_of({"authorization": "Bearer "}, ApiKeys())
     assert error.value.status == 401

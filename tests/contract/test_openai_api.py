@@ -1,4 +1,4 @@
-"""The door's answers against OpenAI's published description."""
+"""The API's answers against OpenAI's published description."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The official OpenAI package, given nothing but an address and a key, and what else may come to that door."""
+"""The official OpenAI package, given nothing but an address and a key, and what else may come to that api."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from tests.unit.test_principal import header
 from tests.whole_app import running_app
 from video_jobs import wiring
 from video_jobs.domain.quota import OwnerLimits
-from video_jobs.settings.api_keys import DoorKeys
+from video_jobs.settings.api_keys import ApiKeys
 from video_jobs.settings.sign_in import SignIn
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -42,12 +42,12 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 ROOT = Path(__file__).resolve().parents[2]
 
 ALICE, BOB, PLAIN = "the-key-of-alice-0123", "the-key-of-bob-456789", "a-key-without-an-owner"
-SECRETS.update(dict.fromkeys((ALICE, BOB, PLAIN), "a key of the OpenAI door"))
+SECRETS.update(dict.fromkeys((ALICE, BOB, PLAIN), "a key of the OpenAI-compatible API"))
 # The fastest to render.
 SMALL: dict[str, Any] = {"prompt": "a paper boat", "size": "480x480", "seconds": "1"}
 
 
-class Door:
+class OpenAiApi:
     def __init__(self, host: FunctionHost, simulator: Simulator) -> None:
         self.api = f"{host.url}/api"
         self.url = f"{self.api}/v1"
@@ -69,26 +69,26 @@ class Door:
 
 
 @pytest.fixture(scope="module")
-def door(azurite: Azurite) -> Iterator[Door]:
+def api(azurite: Azurite) -> Iterator[OpenAiApi]:
     for name in ("httpx2", "httpcore2", "openai"):  # the client's own, not the app's: they log URLs
         logging.getLogger(name).setLevel(logging.WARNING)
     keys = f"alice:{ALICE}, bob:{BOB} {PLAIN}"
     with (
         Simulator(api_key=API_KEY, speed=60, running_limit=None) as simulator,
-        running_app(azurite, simulator, VIDEO_RUNNING_LIMIT="0", OPENAI_DOOR_KEYS=keys) as host,
+        running_app(azurite, simulator, VIDEO_RUNNING_LIMIT="0", OPENAI_COMPAT_API_KEYS=keys) as host,
     ):
-        yield Door(host, simulator)
+        yield OpenAiApi(host, simulator)
 
 
 @pytest.fixture(scope="module")
-def done(door: Door, tmp_path_factory: pytest.TempPathFactory) -> Video:
+def done(api: OpenAiApi, tmp_path_factory: pytest.TempPathFactory) -> Video:
     """A video that is made as the README says."""
     page = (ROOT / "README.md").read_text()
     [example] = [text for text in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "openai" in text]
     file = tmp_path_factory.mktemp("openai") / "boat.mp4"
     for shown, here in {
-        "http://localhost:7071/api/v1": door.url,
-        "YOUR-DOOR-KEY": PLAIN,
+        "http://localhost:7071/api/v1": api.url,
+        "YOUR-API-KEY": PLAIN,
         "boat.mp4": str(file),
     }.items():
         assert shown in example
@@ -105,29 +105,33 @@ def done(door: Door, tmp_path_factory: pytest.TempPathFactory) -> Video:
 # --- the package ---------------------------------------------------------------------------------
 
 
-def test_the_package_creates_and_polls_and_the_job_is_seen_in_both_worlds(door: Door, done: Video) -> None:
+def test_the_package_creates_and_polls_and_the_job_is_seen_in_both_worlds(
+    api: OpenAiApi, done: Video
+) -> None:
     assert (done.object, done.model, done.size, done.seconds) == ("video", "sora", "480x480", "1")
     assert (done.status, done.progress, done.error) == ("completed", 100, None)
     assert done.completed_at is not None
     assert done.created_at <= done.completed_at <= time.time()
-    job = requests.get(f"{door.api}/jobs/{done.id}", timeout=10).json()
+    job = requests.get(f"{api.api}/jobs/{done.id}", timeout=10).json()
     assert (job["id"], job["status"], job["prompt"]) == (done.id, "succeeded", done.prompt)
 
 
-def test_the_package_downloads_the_video_and_its_still_from_where_they_lie(door: Door, done: Video) -> None:
-    client = door.client(PLAIN)
+def test_the_package_downloads_the_video_and_its_thumbnail_from_where_they_lie(
+    api: OpenAiApi, done: Video
+) -> None:
+    client = api.client(PLAIN)
     assert client.videos.download_content(done.id).read()[4:8] == b"ftyp"
     still = client.videos.download_content(done.id, variant="thumbnail").read()
     assert Image.open(io.BytesIO(still)).width > 0
-    answer = door.send("GET", f"videos/{done.id}/content", PLAIN)
+    answer = api.send("GET", f"videos/{done.id}/content", PLAIN)
     assert (answer.status_code, answer.content) == (302, b"")
-    assert urlsplit(answer.headers["location"]).netloc != urlsplit(door.url).netloc
+    assert urlsplit(answer.headers["location"]).netloc != urlsplit(api.url).netloc
     with pytest.raises(openai.BadRequestError, match="spritesheet is not made here"):
         client.videos.download_content(done.id, variant="spritesheet")
 
 
-def test_the_package_lists_page_after_page_in_both_orders_and_deletes(door: Door) -> None:
-    client = door.client(BOB)
+def test_the_package_lists_page_after_page_in_both_orders_and_deletes(api: OpenAiApi) -> None:
+    client = api.client(BOB)
     made = [client.videos.create(**SMALL).id for _ in range(5)]
     assert [video.id for video in client.videos.list(limit=2)] == made[::-1]
     assert [video.id for video in client.videos.list(limit=2, order="asc")] == made
@@ -142,31 +146,31 @@ def test_the_package_lists_page_after_page_in_both_orders_and_deletes(door: Door
         client.videos.retrieve(made[0])
 
 
-def test_the_package_sends_an_image_as_a_file(door: Door) -> None:
+def test_the_package_sends_an_image_as_a_file(api: OpenAiApi) -> None:
     content = io.BytesIO()
     Image.new("RGB", (480, 480), "teal").save(content, "PNG")
-    video = door.client(PLAIN).videos.create(
+    video = api.client(PLAIN).videos.create(
         **SMALL, input_reference=("boat.png", content.getvalue(), "image/png")
     )
-    job = requests.get(f"{door.api}/jobs/{video.id}", timeout=10).json()
+    job = requests.get(f"{api.api}/jobs/{video.id}", timeout=10).json()
     assert job["input_image"]["length"] == len(content.getvalue())
     # It is submitted after the request: what the tests after this one count must not come into their way.
-    assert door.client(PLAIN).videos.poll(video.id, poll_interval_ms=100).status == "completed"
+    assert api.client(PLAIN).videos.poll(video.id, poll_interval_ms=100).status == "completed"
 
 
-def test_what_every_tool_sends_as_the_model_is_the_default_backends(door: Door) -> None:
-    assert door.client().videos.create(**SMALL, model="sora-2").model == "sora"
+def test_what_every_tool_sends_as_the_model_is_the_default_backends(api: OpenAiApi) -> None:
+    assert api.client().videos.create(**SMALL, model="sora-2").model == "sora"
     with pytest.raises(openai.BadRequestError, match="there are: default, sora") as error:
-        door.client().videos.create(**SMALL, model="veo-3")
+        api.client().videos.create(**SMALL, model="veo-3")
     assert (error.value.code, error.value.param) == ("model_not_found", "model")
 
 
-def test_tools_that_ask_for_the_models_get_the_backends(door: Door) -> None:
-    assert [model.id for model in door.client().models.list()] == ["sora"]
+def test_tools_that_ask_for_the_models_get_the_backends(api: OpenAiApi) -> None:
+    assert [model.id for model in api.client().models.list()] == ["sora"]
 
 
-def test_while_it_is_not_done_the_package_is_told_when_to_ask_again(door: Door) -> None:
-    client = door.client()
+def test_while_it_is_not_done_the_package_is_told_when_to_ask_again(api: OpenAiApi) -> None:
+    client = api.client()
     created = client.videos.with_raw_response.create(**SMALL)
     video = created.parse()
     assert video.status in ("queued", "in_progress")
@@ -178,11 +182,11 @@ def test_while_it_is_not_done_the_package_is_told_when_to_ask_again(door: Door) 
     assert error.value.code == "video_not_ready"
 
 
-def test_what_the_video_api_refuses_is_400_and_names_the_video_that_keeps_why(door: Door) -> None:
-    door.simulator.faults.add([Fault.read({"operation": "create", "status": 400})])
+def test_what_the_video_api_refuses_is_400_and_names_the_video_that_keeps_why(api: OpenAiApi) -> None:
+    api.simulator.faults.add([Fault.read({"operation": "create", "status": 400})])
     with pytest.raises(openai.BadRequestError) as error:
-        door.client().videos.create(**SMALL)
-    failed = door.client().videos.list(limit=1).data[0]
+        api.client().videos.create(**SMALL)
+    failed = api.client().videos.list(limit=1).data[0]
     assert failed.id in error.value.message
     assert failed.status == "failed"
     assert failed.error is not None
@@ -192,7 +196,7 @@ def test_what_the_video_api_refuses_is_400_and_names_the_video_that_keeps_why(do
 # --- who comes in --------------------------------------------------------------------------------
 
 
-def test_a_wrong_key_is_refused_everywhere_before_anything_else(door: Door, done: Video) -> None:
+def test_a_wrong_key_is_refused_everywhere_before_anything_else(api: OpenAiApi, done: Video) -> None:
     for method, path in (
         ("POST", "videos"),
         ("GET", "videos"),
@@ -203,44 +207,46 @@ def test_a_wrong_key_is_refused_everywhere_before_anything_else(door: Door, done
         ("GET", "nowhere"),
     ):
         for key in (None, "wrong-wrong-wrong-wrong"):
-            answer = door.send(method, path, key)
+            answer = api.send(method, path, key)
             assert (answer.status_code, answer.json()["error"]["code"]) == (401, "invalid_api_key"), path
     with pytest.raises(openai.AuthenticationError):
-        door.client("wrong-wrong-wrong-wrong").videos.list()
+        api.client("wrong-wrong-wrong-wrong").videos.list()
 
 
-def test_another_owners_video_is_not_found_in_any_way(door: Door, done: Video) -> None:
-    videos = door.client(ALICE).videos
+def test_another_owners_video_is_not_found_in_any_way(api: OpenAiApi, done: Video) -> None:
+    videos = api.client(ALICE).videos
     for call in (videos.retrieve, videos.delete, videos.download_content):
         with pytest.raises(openai.NotFoundError):
             call(done.id)
     assert done.id not in [video.id for video in videos.list()]
-    assert door.client(PLAIN).videos.retrieve(done.id).status == "completed"
+    assert api.client(PLAIN).videos.retrieve(done.id).status == "completed"
 
 
 @pytest.mark.parametrize("platforms", [False, True])
 def test_the_owner_is_the_keys_whoever_the_platform_has_signed_in(
-    door: Door, done: Video, monkeypatch: pytest.MonkeyPatch, platforms: bool
+    api: OpenAiApi, done: Video, monkeypatch: pytest.MonkeyPatch, platforms: bool
 ) -> None:
     trusting = replace(wiring.get_services(), sign_in=SignIn(wanted=True, by_platform=platforms))
     monkeypatch.setattr(wiring, "_services", trusting)
     for said in (header(claims={"oid": "mallory"}), "?"):
         headers = {"X-MS-CLIENT-PRINCIPAL": said}
-        assert door.send("GET", f"videos/{done.id}", PLAIN, headers=headers).status_code == 200
-        assert door.send("GET", f"videos/{done.id}", ALICE, headers=headers).status_code == 404
+        assert api.send("GET", f"videos/{done.id}", PLAIN, headers=headers).status_code == 200
+        assert api.send("GET", f"videos/{done.id}", ALICE, headers=headers).status_code == 404
 
 
 @pytest.mark.parametrize("limit", [{"at_once": 1}, {"per_day": 1}])
 def test_who_has_too_many_jobs_is_told_when_to_come_again_and_the_package_raises_it(
-    door: Door, monkeypatch: pytest.MonkeyPatch, limit: dict[str, int]
+    api: OpenAiApi, monkeypatch: pytest.MonkeyPatch, limit: dict[str, int]
 ) -> None:
-    bob = replace(wiring.get_services().door_keys.keys[1], owner=a_name("bob"))
-    limited = replace(wiring.get_services(), owner_limits=OwnerLimits(**limit), door_keys=DoorKeys((bob,)))
+    bob = replace(wiring.get_services().compat_api_keys.keys[1], owner=a_name("bob"))
+    limited = replace(
+        wiring.get_services(), owner_limits=OwnerLimits(**limit), compat_api_keys=ApiKeys((bob,))
+    )
     monkeypatch.setattr(wiring, "_services", limited)
-    assert door.send("POST", "videos", BOB, json=SMALL).status_code == 200
+    assert api.send("POST", "videos", BOB, json=SMALL).status_code == 200
     # Sent again with a count, the same body would be the video that it made before.
     with pytest.raises(openai.RateLimitError) as error:
-        door.client(BOB, max_retries=2).videos.create(**SMALL)
+        api.client(BOB, max_retries=2).videos.create(**SMALL)
     assert error.value.code == "rate_limit_exceeded"
     assert int(error.value.response.headers["retry-after"]) > 0
 
@@ -273,24 +279,24 @@ def test_who_has_too_many_jobs_is_told_when_to_come_again_and_the_package_raises
     ],
 )  # fmt: skip
 def test_bad_input_is_an_error_in_openais_shape_and_nothing_is_left(
-    door: Door, method: str, path: str, arguments: dict[str, Any], status: int, code: str
+    api: OpenAiApi, method: str, path: str, arguments: dict[str, Any], status: int, code: str
 ) -> None:
-    made = door.made()
-    answer = door.send(method, path, **arguments)
+    made = api.made()
+    answer = api.send(method, path, **arguments)
     error = answer.json()["error"]
     assert (answer.status_code, error["code"], error["type"]) == (status, code, "invalid_request_error"), (
         error
     )
     assert set(error) == {"message", "type", "param", "code"}
-    assert door.made() == made
+    assert api.made() == made
 
 
-def test_an_idempotency_key_stands_for_one_video_and_another_body_is_not_repeated(door: Door) -> None:
+def test_an_idempotency_key_stands_for_one_video_and_another_body_is_not_repeated(api: OpenAiApi) -> None:
     key = {"Idempotency-Key": "once"}
-    first, again = (door.client().videos.create(**SMALL, extra_headers=key) for _ in range(2))
+    first, again = (api.client().videos.create(**SMALL, extra_headers=key) for _ in range(2))
     assert first.id == again.id
     with pytest.raises(openai.ConflictError) as error:
-        door.client(max_retries=2).videos.create(**{**SMALL, "prompt": "another"}, extra_headers=key)
+        api.client(max_retries=2).videos.create(**{**SMALL, "prompt": "another"}, extra_headers=key)
     assert error.value.code == "idempotency_key_reused"
     assert error.value.response.request.headers["x-stainless-retry-count"] == "0"
 
@@ -351,17 +357,17 @@ def _whole(connection: socket.socket) -> bytes:
 
 @pytest.mark.parametrize("wait_for_the_answer", [True, False])
 def test_a_request_that_the_package_repeats_after_a_cut_connection_is_paid_once(
-    door: Door, wait_for_the_answer: bool
+    api: OpenAiApi, wait_for_the_answer: bool
 ) -> None:
     body = {**SMALL, "prompt": f"a boat, cut {wait_for_the_answer}"}
     if not wait_for_the_answer:  # the first one is still at it when the repeat comes
-        door.simulator.faults.add([Fault.read({"operation": "create", "delay": 1.5})])
-    made = door.made()
-    with Cutting(door.url, wait_for_the_answer=wait_for_the_answer) as proxy:
-        video = door.client(base_url=proxy.url, max_retries=2).videos.create(**body)
+        api.simulator.faults.add([Fault.read({"operation": "create", "delay": 1.5})])
+    made = api.made()
+    with Cutting(api.url, wait_for_the_answer=wait_for_the_answer) as proxy:
+        video = api.client(base_url=proxy.url, max_retries=2).videos.create(**body)
         assert proxy.requests == 2
-    assert [seen.id for seen in door.client().videos.list() if seen.prompt == body["prompt"]] == [video.id]
-    assert door.made() == made + 1
-    another = door.client().videos.create(**body)
+    assert [seen.id for seen in api.client().videos.list() if seen.prompt == body["prompt"]] == [video.id]
+    assert api.made() == made + 1
+    another = api.client().videos.create(**body)
     assert another.id != video.id
-    assert door.made() == made + 2
+    assert api.made() == made + 2
