@@ -104,9 +104,7 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
 def _sum_up(printer: Printer) -> None:
     counts = printer.counts
     wrong, warnings = counts[Mark.WRONG], counts[Mark.WARNING]
-    told = (
-        f"{wrong} wrong, {warnings} to look at, {counts[Mark.RIGHT]} right, {counts[Mark.UNKNOWN]} not told"
-    )
+    told = f"{wrong} wrong, {warnings} to check, {counts[Mark.RIGHT]} right, {counts[Mark.UNKNOWN]} not told"
     printer.line()
     printer.line(f"{'Something is wrong' if wrong else 'All is right'}: {told}.")
 

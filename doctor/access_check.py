@@ -23,9 +23,9 @@ def check_access(settings: Settings) -> Iterator[Finding]:
 def _openai_api(settings: Settings) -> Finding:
     keys = settings.compat_api_keys.keys
     if not keys:
-        return right("OpenAI-compatible API", f"off, since {API_KEYS} is not set")
+        return right("OpenAI API", f"off, since {API_KEYS} is not set")
     owners = ", ".join(f"'{owner}'" for owner in sorted({key.owner for key in keys}))
-    return right("OpenAI-compatible API", f"on for {_count(len(keys), 'key')}, with the jobs of {owners}")
+    return right("OpenAI API", f"on for {_count(len(keys), 'key')}, with the jobs of {owners}")
 
 
 def _sign_in(sign_in: SignIn) -> Finding:

@@ -16,7 +16,7 @@ LOOKED_UP = "November 2026"
 
 WHAT_NOW = (
     "The protocol lives on in servers of your own (vLLM-Omni, SGLang) and in gateways to other models (LiteLLM and "
-    "others): add one to VIDEO_BACKENDS with the dialect openai-videos. docs/operations.md has what to set."
+    "others): add one to VIDEO_BACKENDS with the dialect openai-videos. docs/reference/settings.md has what to set."
 )
 
 _AZURE_HOSTS = (".openai.azure.com", ".cognitiveservices.azure.com", ".services.ai.azure.com")

@@ -149,7 +149,7 @@ def _misspelt(environment: Environment) -> Iterator[Finding]:
             hint = (
                 f"Did you mean {near[0]}?"
                 if near
-                else "Take it away, or look its name up in docs/operations.md."
+                else "Take it away, or find its name in docs/reference/settings.md."
             )
             yield warning("settings", f"{name} is set, and nothing reads it.", hint)
 

@@ -13,9 +13,7 @@ _CHALLENGE = {"WWW-Authenticate": "Bearer"}
 def caller_of(headers: Mapping[str, str], keys: ApiKeys) -> ApiKey:
     """Raises OpenAiError, which never repeats what was sent."""
     if not keys.keys:
-        raise _unauthorised(
-            f"The OpenAI-compatible API is off: no key is set. Whoever runs the app turns it on with {SETTING}."
-        )
+        raise _unauthorised(f"This API is off: no key is set. Whoever runs the app sets one in {SETTING}.")
     scheme, _, presented = headers.get("authorization", "").strip().partition(" ")
     if scheme.lower() != "bearer" or not presented.strip():
         raise _unauthorised("No API key was sent. Send one as 'Authorization: Bearer KEY'.")

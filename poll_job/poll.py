@@ -89,7 +89,7 @@ def _poll(services: Services, message: PollMessage) -> None:
             log.info("%s moved on meanwhile (%s); reloading", message.job_id, refused)
             continue
         return
-    raise TransitionRefused(f"{message.job_id} moved on {_RELOADS} times while it was looked at")
+    raise TransitionRefused(f"{message.job_id} moved on {_RELOADS} times during the poll")
 
 
 def _step(services: Services, message: PollMessage, stored: StoredJob) -> None:

@@ -64,7 +64,9 @@ def sweep_poison(services: Services) -> None:
 
 def _note(services: Services, message: PoisonMessage) -> None:
     if message.body is None:
-        raise MalformedMessage("Its text is not base64. docs/api.md says how messages are encoded.")
+        raise MalformedMessage(
+            "Its text is not base64. docs/reference/queue-messages.md says how messages are encoded."
+        )
     if message.queue == POLL_QUEUE:
         note_poison(services, decode_poll(message.body))
     elif message.queue == FETCH_QUEUE:

@@ -567,7 +567,7 @@ def test_a_malformed_message_is_poisoned_and_dropped_with_its_reason_in_the_log(
         sweep_poison(wiring.get_services())
         time.sleep(0.1)
     assert reason in said[0]
-    assert "docs/api.md" in said[0]
+    assert "docs/reference/queue-messages.md" in said[0]
     while any(message.content == text for message in (*_messages(queue), *_messages(poison))):
         assert time.monotonic() < deadline, "it was never taken out of its poison queue"
         time.sleep(0.1)

@@ -96,7 +96,7 @@ def test_core_tools_and_git_read_the_list_alike(tmp_path: Path, packaged: set[st
         "new_folder/host.json",
         "tests/function_app.py",
         "tests/requirements.txt",
-        "docs/api.md",
+        "docs/reference/api.md",
         "Makefile",
         "local/azurite/node_modules/a/LICENSE",
         ".venv/lib/host.json",

@@ -31,7 +31,7 @@ def test_the_example_works_as_it_is() -> None:
     assert [backend.name for backend in settings.backends] == ["default"]
 
 
-def test_the_operations_page_explains_every_setting() -> None:
-    page = (ROOT / "docs" / "operations.md").read_text()
+def test_the_settings_page_explains_every_setting() -> None:
+    page = (ROOT / "docs" / "reference" / "settings.md").read_text()
     for name in EXAMPLE:
         assert f"`{name}`" in page, name

@@ -143,7 +143,7 @@ def _refused_by_name(decode: Decode, good: dict[str, Any], field: str, value: ob
     with pytest.raises(MalformedMessage) as refused:
         decode(json.dumps(bad).encode())
     assert f" {field}: " in str(refused.value)
-    assert "docs/api.md" in str(refused.value)
+    assert "docs/reference/queue-messages.md" in str(refused.value)
 
 
 @EACH

@@ -108,7 +108,7 @@ class BackendRef:
 class JobError:
     """Why a job ended without its videos."""
 
-    code: str  #: ours, stable: docs/api.md lists them
+    code: str  #: ours, stable: docs/reference/errors.md lists them
     message: str
     backend_code: str | None = None  #: the video API's own code, as it came
     backend_message: str | None = None
@@ -134,7 +134,7 @@ class Event:
     """Something that happened to a job; the same again is counted, not repeated."""
 
     at: datetime
-    what: str  #: a stable name: docs/api.md lists them
+    what: str  #: a stable name: docs/reference/events.md lists them
     detail: str | None = None
     request_id: str | None = None  #: what the backend's support asks for
     times: int = 1

@@ -107,4 +107,6 @@ def _decode(kind: type[_M], body: bytes) -> _M:
         )
     except (ValueError, RecursionError) as error:
         problems = f"it is not JSON ({error})"
-    raise MalformedMessage(f"This is no {kind.__name__}: {problems}. docs/api.md has the schema.")
+    raise MalformedMessage(
+        f"This is no {kind.__name__}: {problems}. docs/reference/queue-messages.md has the schema."
+    )

@@ -1,6 +1,6 @@
 """The app's settings: read from the environment once, checked at start, never written anywhere.
 
-docs/operations.md has the table for people; `Settings.from_environment` is what it describes.
+docs/reference/settings.md has the table for people; `Settings.from_environment` is what it describes.
 """
 
 from __future__ import annotations
@@ -226,12 +226,12 @@ def _listed_backends(text: str, problems: list[str]) -> list[BackendSettings]:
         entries = json.loads(text)
     except (ValueError, RecursionError) as error:
         problems.append(
-            f"VIDEO_BACKENDS is not JSON ({error}). It is a list of objects; see docs/operations.md."
+            f"VIDEO_BACKENDS is not JSON ({error}). It is a list of objects; see docs/reference/settings.md."
         )
         return []
     if not isinstance(entries, list) or not entries or not all(isinstance(e, dict) for e in entries):
         problems.append(
-            "VIDEO_BACKENDS must be a list of objects, one for each backend; see docs/operations.md."
+            "VIDEO_BACKENDS must be a list of objects, one for each backend; see docs/reference/settings.md."
         )
         return []
     found = []

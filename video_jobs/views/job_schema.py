@@ -50,7 +50,7 @@ class JobErrorView(TypedDict):
     """Why a job ended without its videos."""
 
     code: str
-    """Stable; docs/api.md explains each."""
+    """Stable; docs/reference/errors.md explains each."""
     message: str
     backend_code: str | None
     """The video API's own word."""
@@ -94,7 +94,7 @@ class EventView(TypedDict):
 
     at: Time
     event: str
-    """A stable name; docs/api.md explains each."""
+    """A stable name; docs/reference/events.md explains each."""
     detail: str | None
     backend_request_id: str | None
     times: int
