@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 
 import pytest
@@ -10,7 +11,9 @@ from local.azurite_process import Azurite
 from local.simulator.server import Simulator
 from tests.contract_watch import Contract, ContractWatch
 from tests.leaks import Leaks
-from tests.pipeline import API_KEY, DIALECTS, Pipeline
+from tests.pipeline import API_KEY, DIALECTS, Pipeline, UseServices
+from video_jobs import wiring
+from video_jobs.services import Services
 
 _WATCH = pytest.StashKey[Leaks]()
 _CONTRACT_WATCH = pytest.StashKey[ContractWatch]()
@@ -85,6 +88,17 @@ def simulator(shared_simulator: Simulator) -> Simulator:
     shared_simulator.world.reset()
     shared_simulator.faults.clear()
     return shared_simulator
+
+
+@pytest.fixture
+def use_services() -> Iterator[UseServices]:
+    """Has the functions use these until the test ends; None: build their own anew."""
+    with contextlib.ExitStack() as until_the_end:
+
+        def use(services: Services | None) -> None:
+            until_the_end.enter_context(wiring.use(services))
+
+        yield use
 
 
 @pytest.fixture(params=DIALECTS)

@@ -38,6 +38,9 @@ from video_jobs.storage.memory import (
     QueuedMessage,
 )
 
+UseServices = Callable[[Services | None], None]
+"""What the fixture `use_services` gives."""
+
 DIALECTS = ("azure-sora", "openai-videos")
 KEEP_NO_LIST = ("openrouter",)
 OWNER = "default"

@@ -37,7 +37,7 @@ def running_app(
     azurite: Azurite, simulator: Simulator, keys: AccessKeys | None = None, **changes: str
 ) -> Iterator[FunctionHost]:
     """With the settings for the simulator and these changes; what other tests left in the queues is gone."""
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, wiring.use(None):
         for name in list(os.environ):
             if name.startswith(("AZURE_OPENAI_", "OPENAI_", "VIDEO_", "AzureWebJobsStorage")):
                 patch.delenv(name)
@@ -46,7 +46,6 @@ def running_app(
         )
         for name, value in environment.items():
             patch.setenv(name, value)
-        patch.setattr(wiring, "_services", None)
         queues = connect(wiring.Settings.from_environment(environment).storage).queues
         for queue in queues.list_queues():
             queues.get_queue_client(queue.name).clear_messages()

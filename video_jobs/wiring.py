@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import threading
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from video_jobs.backends.registry import Backends
@@ -51,6 +53,19 @@ def get_services() -> Services:
         if _services is None:
             _services = build(Settings.from_environment(os.environ))
         return _services
+
+
+@contextlib.contextmanager
+def use(services: Services | None) -> Iterator[None]:
+    """The process's services are these until the block ends; None: built anew at the next call. For tests."""
+    global _services
+    with _lock:
+        before, _services = _services, services
+    try:
+        yield
+    finally:
+        with _lock:
+            _services = before
 
 
 def storage_origin() -> str | None:

@@ -221,11 +221,11 @@ def test_a_refused_size_is_told_beside_its_field(studio: Studio) -> None:
 def test_settings_that_are_not_usable_are_told_with_every_reason(
     studio: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(wiring, "_services", None)
-    monkeypatch.setenv("VIDEO_RUNNING_LIMIT", "many")
-    page = studio.visit()
-    expect(page.locator("#banner")).to_contain_text("VIDEO_RUNNING_LIMIT")
-    expect(page.locator("#list-error")).to_contain_text("VIDEO_RUNNING_LIMIT")
+    with wiring.use(None):
+        monkeypatch.setenv("VIDEO_RUNNING_LIMIT", "many")
+        page = studio.visit()
+        expect(page.locator("#banner")).to_contain_text("VIDEO_RUNNING_LIMIT")
+        expect(page.locator("#list-error")).to_contain_text("VIDEO_RUNNING_LIMIT")
     monkeypatch.undo()
     page.get_by_role("button", name="Try again").click()
     expect(page.get_by_role("heading", name="Nothing here yet")).to_be_visible()

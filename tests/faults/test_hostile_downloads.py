@@ -20,8 +20,8 @@ from typing import Any, Self
 import pytest
 
 from local.simulator.server import Simulator
-from tests.functional.test_fetch import fetching, video_blobs
 from tests.pipeline import API_KEY, DIALECTS, OWNER, Pipeline, environment_for
+from tests.steps import fetching, video_blobs
 from video_jobs.domain.job import Job, Status
 from video_jobs.settings.app import Settings
 

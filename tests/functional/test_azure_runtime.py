@@ -134,14 +134,13 @@ def simulator() -> Iterator[Simulator]:
 @pytest.fixture(scope="module")
 def functions(azurite: Azurite, simulator: Simulator) -> Iterator[dict[str, Any]]:
     """The app as the worker has indexed it: function metadata by name."""
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, wiring.use(None):
         for name in list(os.environ):
             if name.startswith(("AZURE_OPENAI_", "VIDEO_", "AzureWebJobsStorage")):
                 patch.delenv(name)
         environment = environment_for(simulator, "azure-sora", AzureWebJobsStorage=azurite.connection_string)
         for name, value in environment.items():
             patch.setenv(name, value)
-        patch.setattr(wiring, "_services", None)
         wiring.build(Settings.from_environment(environment))
         worker.start_threadpool_executor()
         init = SimpleNamespace(capabilities={}, function_app_directory=str(ROOT))

@@ -10,59 +10,19 @@ import pytest
 from job_api.act import cancel_job
 from local.simulator.server import Simulator
 from tests.pipeline import DIALECTS, OWNER, Pipeline
+from tests.steps import (
+    assert_cancelled_for_good,
+    cancel,
+    expired,
+    failed,
+    finish_generating,
+    meanwhile,
+    only_job,
+    slots,
+    succeeded,
+)
 from video_jobs.domain.errors import InvalidRequest, JobNotFound
 from video_jobs.domain.job import Job, Status
-
-
-def cancel(pipeline: Pipeline, job: Job) -> Job:
-    return cancel_job(pipeline.services, job.owner, job.id)
-
-
-def meanwhile(
-    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, call: str, happens: Callable[[], object]
-) -> None:
-    """Let something happen while the next such call to the video API is in flight."""
-    client = pipeline.services.backends.client(pipeline.services.backends.choose(None)[0])
-    real = getattr(client, call)
-    waiting = [happens]
-
-    def calling(*arguments: Any) -> Any:
-        if waiting:
-            waiting.pop()()
-        return real(*arguments)
-
-    monkeypatch.setattr(client, call, calling)
-
-
-def finish_generating(pipeline: Pipeline) -> None:
-    """The video API ends its work on everything, and nobody has looked yet."""
-    for made in pipeline.simulator.world.everything():
-        for output in made.outputs:
-            output.rendering.result()
-    pipeline.advance(60)
-
-
-def only_job(pipeline: Pipeline) -> Job:
-    [job] = pipeline.jobs.page(OWNER, limit=2, after=None, statuses=frozenset()).jobs
-    return job
-
-
-def slots(pipeline: Pipeline) -> list[str]:
-    return [slot.job_id for gate in pipeline.gates.all() for slot in gate.slots]
-
-
-def assert_cancelled_for_good(pipeline: Pipeline, job: Job) -> None:
-    """The backend has stopped, nothing is left of the job but its row, and no message changes that."""
-    ended = pipeline.job(job)
-    assert (ended.status, ended.error) == (Status.CANCELLED, None)
-    assert ended.finished_at is not None
-    assert all(made.deleted_at is not None for made in pipeline.simulator.world.everything())
-    pipeline.drain()
-    assert pipeline.job(job) == ended
-    assert not pipeline.live_jobs.keys
-    assert slots(pipeline) == []
-    assert not pipeline.blobs.videos
-
 
 # --- in each status ------------------------------------------------------------------------------
 
@@ -179,19 +139,6 @@ def test_it_is_too_late_while_the_download_is_refused(pipeline: Pipeline) -> Non
     job = pipeline.run_until(pipeline.submit(), Status.PENDING_DOWNLOAD)
     assert cancel(pipeline, job).status is Status.PENDING_DOWNLOAD
     assert pipeline.run(job).status is Status.SUCCEEDED
-
-
-def succeeded(pipeline: Pipeline) -> Job:
-    return pipeline.run(pipeline.submit())
-
-
-def failed(pipeline: Pipeline) -> Job:
-    return pipeline.run(pipeline.submit(prompt="a boat, internal-failure"))
-
-
-def expired(pipeline: Pipeline) -> Job:
-    pipeline.simulator.world.change({"run_seconds": 10**6, "retention_seconds": 600})
-    return pipeline.run(pipeline.submit())
 
 
 @pytest.mark.parametrize("ended", [succeeded, failed, expired])

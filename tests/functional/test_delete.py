@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from PIL import Image
 
 from job_api.act import cancel_job, delete_job, repair_job
 from job_api.import_job import import_job, read_import
@@ -18,16 +15,23 @@ from job_api.retry import retry_job
 from local.simulator.server import Simulator
 from poll_job.purge import LONGEST_FETCH
 from sweep_jobs.sweep import sweep_jobs
-from tests.functional.test_cancel import (
+from tests.pipeline import DIALECTS, OWNER, Pipeline
+from tests.steps import (
+    assert_nothing_is_left,
+    cancelled,
+    delete,
     expired,
     failed,
     finish_generating,
+    lost_and_back,
     meanwhile,
     only_job,
+    picture,
+    refused,
     slots,
     succeeded,
+    waiting,
 )
-from tests.pipeline import DIALECTS, OWNER, SMALL, Pipeline
 from video_jobs.domain.errors import BackendJobNotFound, IdempotencyKeyReused, JobNotFound, NotRetriable
 from video_jobs.domain.job import Job, Status
 from video_jobs.domain.queue_messages import FETCH_QUEUE, FetchMessage
@@ -35,38 +39,7 @@ from video_jobs.lifecycle.find import find_job
 from video_jobs.ports import VideoKey
 from video_jobs.storage.memory import QueuedMessage
 
-
-def delete(pipeline: Pipeline, job: Job) -> Job:
-    return delete_job(pipeline.services, job.owner, job.id)
-
-
-def assert_nothing_is_left(pipeline: Pipeline) -> None:
-    """After all messages: no row, no blob, no claim, no slot, and nothing at the backend that it still keeps."""
-    pipeline.drain()
-    assert pipeline.jobs.everything() == []
-    assert not pipeline.blobs.videos
-    assert not pipeline.blobs.inputs
-    assert not pipeline.claims.claims
-    assert not pipeline.live_jobs.keys
-    assert slots(pipeline) == []
-    world = pipeline.simulator.world
-    assert [made.id for made in world.everything() if world.keeps(made) and not world.expired(made)] == []
-
-
-def picture(pipeline: Pipeline) -> str:
-    """A data URL of the size that the fastest video has."""
-    width, height = map(int, SMALL[pipeline.dialect]["size"].split("x"))
-    content = io.BytesIO()
-    Image.new("RGB", (width, height), "teal").save(content, "PNG")
-    return "data:image/png;base64," + base64.b64encode(content.getvalue()).decode()
-
-
 # --- in each status ------------------------------------------------------------------------------
-
-
-def waiting(pipeline: Pipeline) -> Job:
-    pipeline.fault("create", status=429)
-    return pipeline.submit()
 
 
 def of_unknown_outcome(pipeline: Pipeline) -> Job:
@@ -100,15 +73,6 @@ def fetching(pipeline: Pipeline) -> Job:
 def pending_download(pipeline: Pipeline) -> Job:
     pipeline.fault("video", status=403, times=3)
     return pipeline.run_until(pipeline.submit(), Status.PENDING_DOWNLOAD)
-
-
-def refused(pipeline: Pipeline) -> Job:
-    pipeline.fault("create", status=400)
-    return pipeline.submit()
-
-
-def cancelled(pipeline: Pipeline) -> Job:
-    return cancel_job(pipeline.services, OWNER, waiting(pipeline).id)
 
 
 WAYS = (
@@ -378,19 +342,6 @@ def test_a_backend_that_is_away_is_asked_when_it_is_back(pipeline: Pipeline) -> 
 
 
 # --- a job and the one that tries it again -------------------------------------------------------
-
-
-def lost_and_back(pipeline: Pipeline, **changes: Any) -> Job:
-    """Given up because the backend had forgotten it; and now the backend knows it again, with its video."""
-    job = pipeline.submit(**changes)
-    [made] = pipeline.simulator.world.everything()
-    pipeline.simulator.world.delete(made)
-    lost = pipeline.run(job)
-    assert lost.error is not None
-    assert lost.error.code == "backend_lost_job"
-    pipeline.drain()
-    made.deleted_at = None
-    return lost
 
 
 def test_deleting_the_old_job_takes_nothing_from_the_one_that_took_it_over(pipeline: Pipeline) -> None:

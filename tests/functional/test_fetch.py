@@ -11,19 +11,11 @@ import pytest
 
 from local.simulator.server import Simulator
 from tests.pipeline import OWNER, Pipeline
-from video_jobs.domain.job import Job, Status
+from tests.steps import fetching, video_blobs
+from video_jobs.domain.job import Status
 from video_jobs.domain.queue_messages import FETCH_QUEUE, POLL_QUEUE, FetchMessage
 from video_jobs.media.verification import VerifiedStream
 from video_jobs.storage.memory import MemoryBlob, QueuedMessage
-
-
-def fetching(pipeline: Pipeline, **changes: object) -> Job:
-    """A job whose videos are generated and not yet fetched."""
-    return pipeline.run_until(pipeline.submit(**changes), Status.FETCHING)
-
-
-def video_blobs(pipeline: Pipeline) -> dict[str, MemoryBlob]:
-    return {name: blob for name, blob in pipeline.blobs.videos.items() if name.endswith(".mp4")}
 
 
 def test_a_video_that_is_never_given_is_tried_until_it_expires_and_not_longer(pipeline: Pipeline) -> None:

@@ -17,7 +17,7 @@ from job_api.act import cancel_job
 from local.simulator.server import Simulator
 from sweep_jobs.sweep import sweep_jobs
 from tests.pipeline import DIALECTS, OWNER, Pipeline
-from tests.timeline import render_ahead
+from tests.steps import go_on, statuses, submit, with_limits
 from video_jobs.domain import gate
 from video_jobs.domain.gate import UNCLAIMED, ClosureReason, Gate, Slot
 from video_jobs.domain.job import Job, Status
@@ -43,36 +43,9 @@ def one(simulator: Simulator) -> Pipeline:
     return with_limits(simulator, "azure-sora", running=1)
 
 
-def with_limits(simulator: Simulator, dialect: str, *, running: int | None, **environment: str) -> Pipeline:
-    render_ahead(simulator, dialect)
-    simulator.world.change({"running_limit": running, "videos_running_limit": running})
-    return Pipeline(simulator, dialect, VIDEO_RUNNING_LIMIT=str(running or 0), **environment)
-
-
-def submit(pipeline: Pipeline, count: int, **changes: Any) -> list[Job]:
-    """So many jobs, a second apart."""
-    jobs = []
-    for _ in range(count):
-        jobs.append(pipeline.submit(**changes))
-        pipeline.advance(1)
-    return jobs
-
-
-def go_on(pipeline: Pipeline, seconds: float) -> None:
-    """Deliver whatever is due within so many seconds."""
-    end = pipeline.now() + timedelta(seconds=seconds)
-    while any(message.visible_at <= end for message in pipeline.messages.queued):
-        pipeline.deliver(pipeline.take_next())
-    pipeline.advance(max((end - pipeline.now()).total_seconds(), 0.0))
-
-
 def run_all(pipeline: Pipeline, jobs: Iterable[Job]) -> None:
     for job in jobs:
         assert pipeline.run(job).status is Status.SUCCEEDED
-
-
-def statuses(pipeline: Pipeline, jobs: Iterable[Job]) -> list[Status]:
-    return [pipeline.job(job).status for job in jobs]
 
 
 def waiting(pipeline: Pipeline, jobs: Iterable[Job]) -> int:

@@ -34,8 +34,9 @@ from local.function_host.host import FunctionHost
 from local.simulator.faults import Fault
 from local.simulator.server import Simulator
 from sweep_jobs.poison import sweep_poison
+from tests.pipeline import UseServices
+from tests.principals import header
 from tests.receiver import SECRET
-from tests.unit.test_principal import header
 from tests.whole_app import running_app
 from video_jobs import wiring
 from video_jobs.settings.sign_in import SignIn
@@ -255,23 +256,24 @@ def test_health_is_200_when_all_is_well(client: Client) -> None:
 
 
 def test_unusable_settings_are_503_with_every_reason(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wiring, "_services", None)
-    monkeypatch.setenv("AZURE_OPENAI_DEPLOYMENT", "")
-    monkeypatch.setenv("VIDEO_FETCH_DEADLINE_SECONDS", "soon")
-    health = client.get("health")
-    assert health.status_code == 503
-    reasons = " ".join(health.json()["reasons"])
-    assert "AZURE_OPENAI_DEPLOYMENT" in reasons
-    assert "VIDEO_FETCH_DEADLINE_SECONDS" in reasons
-    submit = client.post(SMALL)
-    assert (submit.status_code, submit.json()["code"]) == (503, "misconfigured")
-    monkeypatch.undo()
+    with wiring.use(None):
+        monkeypatch.setenv("AZURE_OPENAI_DEPLOYMENT", "")
+        monkeypatch.setenv("VIDEO_FETCH_DEADLINE_SECONDS", "soon")
+        health = client.get("health")
+        assert health.status_code == 503
+        reasons = " ".join(health.json()["reasons"])
+        assert "AZURE_OPENAI_DEPLOYMENT" in reasons
+        assert "VIDEO_FETCH_DEADLINE_SECONDS" in reasons
+        submit = client.post(SMALL)
+        assert (submit.status_code, submit.json()["code"]) == (503, "misconfigured")
     assert client.get("health").status_code == 200
 
 
-def test_storage_that_is_away_is_503_with_the_reason(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_storage_that_is_away_is_503_with_the_reason(
+    client: Client, monkeypatch: pytest.MonkeyPatch, use_services: UseServices
+) -> None:
     away = client.azurite.connection_string.replace(client.azurite.table_endpoint, "http://127.0.0.1:9/x")
-    monkeypatch.setattr(wiring, "_services", None)
+    use_services(None)
     monkeypatch.setenv("AzureWebJobsStorage", away)
     monkeypatch.setattr("video_jobs.storage.connection._TIMEOUTS", {"retry_total": 0})
     health = client.get("health")
@@ -593,11 +595,10 @@ def everything_stored(client: Client) -> set[str]:
 # --- owners --------------------------------------------------------------------------------------
 
 
-def test_who_is_signed_in_has_jobs_of_their_own(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_is_signed_in_has_jobs_of_their_own(client: Client, use_services: UseServices) -> None:
     signed_in = {"X-MS-CLIENT-PRINCIPAL": header(claims={"oid": "ada"})}
     before = client.post(SMALL, headers=signed_in).json()
-    trusting = replace(wiring.get_services(), sign_in=SignIn(wanted=True, by_platform=True))
-    monkeypatch.setattr(wiring, "_services", trusting)
+    use_services(replace(wiring.get_services(), sign_in=SignIn(wanted=True, by_platform=True)))
     mine = client.post(SMALL, headers=signed_in).json()
     assert client.get(f"jobs/{mine['id']}", headers=signed_in).status_code == 200
     assert client.get(f"jobs/{mine['id']}").status_code == 404

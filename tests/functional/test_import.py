@@ -12,32 +12,17 @@ from typing import Any
 import pytest
 
 from job_api.act import delete_job
-from job_api.import_job import import_job, read_import
 from job_api.retry import retry_job
 from local.simulator.job import Job as MadeJob
 from local.simulator.server import Simulator
-from tests.functional.test_cancel import cancel, finish_generating
-from tests.functional.test_retry import unconfirmed
 from tests.pipeline import DIALECTS, OWNER, SMALL, Pipeline
+from tests.steps import cancel, finish_generating, made_elsewhere, take_up, unconfirmed
 from video_jobs.domain.errors import BackendError, BackendJobNotFound, InvalidRequest, StorageUnavailable
 from video_jobs.domain.job import Job, Status
 from video_jobs.ports import Claim
 from video_jobs.views.job_view import job_summary
 
 SOMEBODY_ELSE = "somebody-else"
-
-
-def made_elsewhere(pipeline: Pipeline, **changes: Any) -> MadeJob:
-    """A job that somebody made at the video API's own api."""
-    backend, limits = pipeline.services.backends.choose(None)
-    asked = {**SMALL[pipeline.dialect], **changes}
-    request = limits.complete(asked["prompt"], asked["size"], asked["seconds"], asked.get("variants"), None)
-    made = pipeline.services.backends.client(backend).create(request, None, 30)
-    return next(job for job in pipeline.simulator.world.everything() if job.id == made.id)
-
-
-def take_up(pipeline: Pipeline, *, owner: str = OWNER, **body: Any) -> Job:
-    return import_job(pipeline.services, owner, read_import(json.dumps(body).encode()))
 
 
 def assert_nothing_was_stored(pipeline: Pipeline) -> None:

@@ -16,14 +16,29 @@ from local.simulator.server import Simulator
 from poll_job.poll import _step, poll_job
 from submit_job import blueprint
 from sweep_jobs.sweep import sweep_jobs
-from tests.functional.test_cancel import cancel, finish_generating, meanwhile, slots
-from tests.functional.test_delete import assert_nothing_is_left, delete, picture
-from tests.functional.test_gate import go_on, statuses, submit, with_limits
-from tests.functional.test_import import made_elsewhere, take_up
-from tests.functional.test_races import assert_kept_once, first_fetch
-from tests.functional.test_retry import NOTHING_LISTED, retry, unconfirmed
 from tests.pipeline import OWNER, SMALL, Pipeline
+from tests.steps import (
+    NOTHING_LISTED,
+    assert_kept_once,
+    assert_nothing_is_left,
+    cancel,
+    delete,
+    finish_generating,
+    first_fetch,
+    go_on,
+    made_elsewhere,
+    meanwhile,
+    picture,
+    retry,
+    slots,
+    statuses,
+    submit,
+    take_up,
+    unconfirmed,
+    with_limits,
+)
 from tests.unit.jobs import LATER, NOW, a_job_in
+from video_jobs import wiring
 from video_jobs.domain import transitions
 from video_jobs.domain.errors import (
     Conflict,
@@ -82,16 +97,16 @@ def failing(error: ReelkeepError) -> Callable[..., NoReturn]:
     return fail
 
 
-def post(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> func.HttpResponse:
+def post(pipeline: Pipeline) -> func.HttpResponse:
     """What a client is answered that submits a job."""
-    monkeypatch.setattr(blueprint, "get_services", lambda: pipeline.services)
     request = func.HttpRequest(
         method="POST",
         url="/api/jobs",
         headers={"content-type": "application/json"},
         body=json.dumps(SMALL[pipeline.dialect]).encode(),
     )
-    answer: func.HttpResponse = blueprint.submit_job_function.build().get_user_function()(request)
+    with wiring.use(pipeline.services):
+        answer: func.HttpResponse = blueprint.submit_job_function.build().get_user_function()(request)
     return answer
 
 
@@ -190,7 +205,7 @@ def test_a_line_that_can_not_be_read_does_not_make_a_client_send_its_job_again(
     pipeline = with_limits(simulator, "azure-sora", running=1)
     first = pipeline.submit()
     monkeypatch.setattr(pipeline.live_jobs, "ahead_of", failing(StorageUnavailable("away")))
-    answer = post(pipeline, monkeypatch)
+    answer = post(pipeline)
     assert (answer.status_code, json.loads(answer.get_body())["status"]) == (202, "waiting")
     jobs = [stored.job for stored in pipeline.jobs.everything()]
     assert len(jobs) == 2
@@ -212,7 +227,7 @@ def test_a_row_that_can_not_be_read_after_its_chain_was_faster_is_no_error_to_th
                 patch.setattr(sora.jobs, "get", failing(StorageUnavailable("away")))
 
         patch.setattr(accept, "start", start)
-        answer = post(sora, patch)
+        answer = post(sora)
     assert answer.status_code == 202
     [stored] = sora.jobs.everything()
     sora.run(stored.job)
@@ -225,7 +240,7 @@ def test_a_gate_that_everybody_else_writes_is_no_error_to_the_client(
     monkeypatch.setattr(type(sora.services.backends), "gate_limits", lambda *_: GateLimits(running=5))
     with monkeypatch.context() as patch:
         patch.setattr(sora.gates, "save", failing(Conflict("somebody else was faster")))
-        answer = post(sora, patch)
+        answer = post(sora)
     assert answer.status_code == 202
     [stored] = sora.jobs.everything()
     sora.run(stored.job)

@@ -27,6 +27,7 @@ from openai_api.errors import answers_openai
 from poll_job.blueprint import poll_job_function
 from sweep_jobs.sweep import sweep_jobs
 from tests.functional.storage_adapters import a_job, a_name, settings_for
+from tests.pipeline import UseServices
 from video_jobs.domain.errors import MalformedMessage, NewerVersion
 from video_jobs.domain.estimate import Estimate, JobKind
 from video_jobs.domain.gate import Gate
@@ -54,9 +55,8 @@ def services(azurite: Azurite) -> Services:
 
 
 @pytest.fixture(autouse=True)
-def the_functions_use_them(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("poll_job", "fetch_video", "notify_client"):
-        monkeypatch.setattr(f"{module}.blueprint.get_services", lambda: services)
+def the_functions_use_them(services: Services, use_services: UseServices) -> None:
+    use_services(services)
 
 
 @pytest.fixture

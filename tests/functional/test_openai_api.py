@@ -29,8 +29,8 @@ from local.simulator.faults import Fault
 from local.simulator.server import Simulator
 from tests.functional.storage_adapters import a_name
 from tests.leaks import SECRETS
-from tests.pipeline import API_KEY
-from tests.unit.test_principal import header
+from tests.pipeline import API_KEY, UseServices
+from tests.principals import header
 from tests.whole_app import running_app
 from video_jobs import wiring
 from video_jobs.domain.quota import OwnerLimits
@@ -224,10 +224,10 @@ def test_another_owners_video_is_not_found_in_any_way(api: OpenAiApi, done: Vide
 
 @pytest.mark.parametrize("platforms", [False, True])
 def test_the_owner_is_the_keys_whoever_the_platform_has_signed_in(
-    api: OpenAiApi, done: Video, monkeypatch: pytest.MonkeyPatch, platforms: bool
+    api: OpenAiApi, done: Video, use_services: UseServices, platforms: bool
 ) -> None:
     trusting = replace(wiring.get_services(), sign_in=SignIn(wanted=True, by_platform=platforms))
-    monkeypatch.setattr(wiring, "_services", trusting)
+    use_services(trusting)
     for said in (header(claims={"oid": "mallory"}), "?"):
         headers = {"X-MS-CLIENT-PRINCIPAL": said}
         assert api.send("GET", f"videos/{done.id}", PLAIN, headers=headers).status_code == 200
@@ -236,13 +236,13 @@ def test_the_owner_is_the_keys_whoever_the_platform_has_signed_in(
 
 @pytest.mark.parametrize("limit", [{"at_once": 1}, {"per_day": 1}])
 def test_who_has_too_many_jobs_is_told_when_to_come_again_and_the_package_raises_it(
-    api: OpenAiApi, monkeypatch: pytest.MonkeyPatch, limit: dict[str, int]
+    api: OpenAiApi, use_services: UseServices, limit: dict[str, int]
 ) -> None:
     bob = replace(wiring.get_services().compat_api_keys.keys[1], owner=a_name("bob"))
     limited = replace(
         wiring.get_services(), owner_limits=OwnerLimits(**limit), compat_api_keys=ApiKeys((bob,))
     )
-    monkeypatch.setattr(wiring, "_services", limited)
+    use_services(limited)
     assert api.send("POST", "videos", BOB, json=SMALL).status_code == 200
     # Sent again with a count, the same body would be the video that it made before.
     with pytest.raises(openai.RateLimitError) as error:

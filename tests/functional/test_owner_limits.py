@@ -17,9 +17,8 @@ from job_api.retry import retry_job
 from local.azurite_process import Azurite
 from sweep_jobs.sweep import sweep_jobs
 from tests.functional.storage_adapters import a_job, a_name, on_azurite
-from tests.functional.test_delete import picture
-from tests.functional.test_import import made_elsewhere, take_up
 from tests.pipeline import OWNER, Pipeline
+from tests.steps import made_elsewhere, picture, take_up
 from video_jobs.domain.errors import StorageUnavailable, TooManyJobs
 from video_jobs.domain.job import Job, Status
 from video_jobs.domain.quota import OwnerLimits

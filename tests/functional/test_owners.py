@@ -16,11 +16,9 @@ import pytest
 import function_app
 from http_edge.principal import PRINCIPAL_HEADER, owner_named_in
 from local.simulator.server import Simulator
-from tests.functional.test_import import made_elsewhere
-from tests.functional.test_unknown_outcomes import picture_for
-from tests.pipeline import OWNER, SMALL, Pipeline
-from tests.unit.test_principal import header
-from video_jobs import wiring
+from tests.pipeline import OWNER, SMALL, Pipeline, UseServices
+from tests.principals import header
+from tests.steps import made_elsewhere, picture_for
 from video_jobs.domain.job import Job, Status
 from video_jobs.domain.quota import OwnerLimits
 from video_jobs.settings.api_keys import ApiKey, ApiKeys
@@ -48,12 +46,12 @@ OF_ONE_JOB = sorted(name for name, found in FUNCTIONS.items() if "{id}" in found
 
 
 @pytest.fixture
-def app(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> Pipeline:
+def app(simulator: Simulator, use_services: UseServices) -> Pipeline:
     """The whole app's functions on a pipeline's services, with sign-in on."""
     simulator.world.change({"running_limit": None})
     both = {"SIGN_IN": "easy-auth", "WEBSITE_AUTH_ENABLED": "True"}
     pipeline = Pipeline(simulator, "azure-sora", VIDEO_RUNNING_LIMIT="0", **both)
-    monkeypatch.setattr(wiring, "_services", pipeline.services)
+    use_services(pipeline.services)
     return pipeline
 
 
@@ -167,10 +165,9 @@ def test_what_one_owner_has_another_can_not_import(app: Pipeline) -> None:
 
 
 def test_limits_are_each_owners_own_and_answered_with_429_and_when_to_come_again(
-    app: Pipeline, monkeypatch: pytest.MonkeyPatch
+    app: Pipeline, use_services: UseServices
 ) -> None:
-    limited = replace(app.services, owner_limits=OwnerLimits(at_once=1))
-    monkeypatch.setattr(wiring, "_services", limited)
+    use_services(replace(app.services, owner_limits=OwnerLimits(at_once=1)))
     for who in EVERYBODY:
         submit(app, who)
         status, problem, answer = ask(who, "submit_job", SMALL["azure-sora"])
@@ -184,10 +181,10 @@ def test_limits_are_each_owners_own_and_answered_with_429_and_when_to_come_again
 @pytest.mark.parametrize("sign_in", [SignIn(), SignIn(wanted=True), SignIn(by_platform=True)])
 @pytest.mark.parametrize("said", [SIGNED_IN["ada"], "not base64!"])
 def test_a_header_that_a_client_sends_while_authentication_is_off_changes_nothing(
-    app: Pipeline, monkeypatch: pytest.MonkeyPatch, sign_in: SignIn, said: str
+    app: Pipeline, use_services: UseServices, sign_in: SignIn, said: str
 ) -> None:
     job = submit(app, OWNER)
-    monkeypatch.setattr(wiring, "_services", replace(app.services, sign_in=sign_in))
+    use_services(replace(app.services, sign_in=sign_in))
     status, seen, _ = ask(OWNER, "get_job", headers={PRINCIPAL_HEADER: said}, id=job.id)
     assert (status, seen["id"]) == (200, job.id)
 
@@ -206,11 +203,9 @@ def test_a_header_that_names_nobody_makes_its_sender_nobody_and_never_the_defaul
     assert stored(app) == before
 
 
-def test_health_says_that_our_setting_alone_signs_nobody_in(
-    app: Pipeline, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_health_says_that_our_setting_alone_signs_nobody_in(app: Pipeline, use_services: UseServices) -> None:
     assert ask(OWNER, "health")[0] == 200
-    monkeypatch.setattr(wiring, "_services", replace(app.services, sign_in=SignIn(wanted=True)))
+    use_services(replace(app.services, sign_in=SignIn(wanted=True)))
     status, problem, _ = ask(OWNER, "health")
     assert (status, problem["code"]) == (503, "unhealthy")
     assert "WEBSITE_AUTH_ENABLED" in problem["reasons"][0]
@@ -226,10 +221,10 @@ API = ApiKeys((ApiKey("carol", "ab" * 32),))
     "several", [{}, {"sign_in": SignIn(), "compat_api_keys": API}], ids=["sign-in", "api"]
 )
 def test_what_an_unconfirmed_job_may_be_is_told_to_the_operator_and_to_no_owner(
-    app: Pipeline, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, several: dict[str, Any]
+    app: Pipeline, use_services: UseServices, caplog: pytest.LogCaptureFixture, several: dict[str, Any]
 ) -> None:
     app.services = replace(app.services, **several)
-    monkeypatch.setattr(wiring, "_services", app.services)
+    use_services(app.services)
     app.fault("create", lost_answer=True)
     job = submit(app, OWNER, input_image=picture_for(app))
     ended = app.run(job)

@@ -16,40 +16,27 @@ import pytest
 
 from local.simulator.server import Simulator
 from sweep_jobs.sweep import sweep_jobs
-from tests.functional.test_cancel import (
+from tests.pipeline import DIALECTS, OWNER, Pipeline
+from tests.steps import (
     assert_cancelled_for_good,
+    assert_kept_once,
+    assert_nothing_is_left,
     cancel,
+    delete,
     finish_generating,
+    first_fetch,
     meanwhile,
     only_job,
+    picture,
+    retry,
     slots,
 )
-from tests.functional.test_delete import assert_nothing_is_left, delete, picture
-from tests.functional.test_retry import retry
-from tests.pipeline import DIALECTS, OWNER, Pipeline
 from video_jobs.domain.errors import Conflict, IdempotencyKeyReused, JobNotFound, StorageUnavailable
 from video_jobs.domain.gate import Gate
 from video_jobs.domain.job import Job, Status
 from video_jobs.domain.queue_messages import FETCH_QUEUE, POLL_QUEUE
 from video_jobs.ports import StoredGate, StoredJob, VideoKey
 from video_jobs.storage.memory import MemoryGates, MemoryJobs, QueuedMessage
-
-
-def assert_kept_once(pipeline: Pipeline, job: Job) -> None:
-    """After all messages: succeeded, every blob whole, one backend job, and nothing left over."""
-    pipeline.drain()
-    ended = pipeline.job(job)
-    assert ended.status is Status.SUCCEEDED, ended.error
-    assert ended.outputs
-    made = {o.id: o for entry in pipeline.simulator.world.everything() for o in entry.outputs}
-    for output in ended.outputs:
-        assert output.stored is not None
-        blob = pipeline.blobs.videos[f"{OWNER}/{job.id}/{output.index}.mp4"]
-        assert blob.content == made[output.generation_id].rendering.result().mp4
-        assert blob.metadata["sha256"] == output.stored.sha256
-    assert len(pipeline.calls("create")) == pipeline.backend_jobs() == 1
-    assert not pipeline.live_jobs.keys
-    assert slots(pipeline) == []
 
 
 def at_once(*actions: Callable[[], Any]) -> list[Any]:
@@ -186,11 +173,6 @@ def test_a_delete_beside_the_poll_that_ends_the_job_leaves_nothing(
 
 
 # --- fetch against fetch -------------------------------------------------------------------------
-
-
-def first_fetch(pipeline: Pipeline, job: Job) -> QueuedMessage:
-    pipeline.run_until(job, Status.FETCHING)
-    return next(m for m in pipeline.messages.queued if m.queue == FETCH_QUEUE)
 
 
 def test_two_downloads_of_one_video_leave_one_blob_and_one_row(

@@ -15,18 +15,22 @@ from job_api.act import cancel_job, delete_job
 from job_api.retry import retry_job
 from local.simulator.job import Job as MadeJob
 from sweep_jobs.sweep import sweep_jobs
-from tests.functional.test_cancel import expired, failed
-from tests.functional.test_delete import cancelled, lost_and_back, picture, refused, waiting
 from tests.pipeline import OWNER, Pipeline
+from tests.steps import (
+    NOTHING_LISTED,
+    cancelled,
+    expired,
+    failed,
+    lost_and_back,
+    picture,
+    refused,
+    retry,
+    unconfirmed,
+    waiting,
+)
 from video_jobs.domain.errors import InvalidRequest, JobNotFound, NotRetriable, StorageUnavailable
 from video_jobs.domain.job import Job, Status
 from video_jobs.domain.queue_messages import FETCH_QUEUE
-
-NOTHING_LISTED = {"object": "list", "data": [], "has_more": False}
-
-
-def retry(pipeline: Pipeline, job: Job) -> Job:
-    return retry_job(pipeline.services, job.owner, job.id)
 
 
 def made_for(pipeline: Pipeline, job: Job) -> MadeJob:
@@ -330,18 +334,6 @@ def test_two_jobs_never_hold_one_backend_job_though_both_are_tried_again(pipelin
 
 
 # --- an outcome that was never known -------------------------------------------------------------
-
-
-def unconfirmed(pipeline: Pipeline, **changes: Any) -> Job:
-    """Its paid call was carried out and not answered, and the list did not show it in time."""
-    pipeline.fault("create", lost_answer=True)
-    pipeline.fault("list", replace_body=NOTHING_LISTED, times=-1)
-    job = pipeline.run(pipeline.submit(**changes))
-    assert job.error is not None
-    assert job.error.code == "submission_unconfirmed"
-    pipeline.drain()
-    pipeline.simulator.faults.clear()
-    return job
 
 
 def test_what_the_list_shows_by_now_is_fetched(pipeline: Pipeline) -> None:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 
 from local.azurite_process import Azurite
 from tests.functional.storage_adapters import Storage, a_job, a_name, on_azurite
+from tests.steps import MANY, all_at_once
 from video_jobs.domain.errors import Conflict
 from video_jobs.domain.estimate import MOST_KEPT, Estimate, JobKind
 from video_jobs.domain.gate import Closure, ClosureReason, Gate, Slot
@@ -21,20 +19,6 @@ from video_jobs.storage.connection import StorageServices
 from video_jobs.storage.live_jobs import LIVE_TABLE
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 123456, UTC)
-MANY = 6
-
-T = TypeVar("T")
-
-
-def all_at_once(act: Callable[[int], T]) -> list[T]:
-    barrier = threading.Barrier(MANY)
-
-    def one(number: int) -> T:
-        barrier.wait()
-        return act(number)
-
-    with ThreadPoolExecutor(MANY) as pool:
-        return list(pool.map(one, range(MANY)))
 
 
 # --- live jobs ---

@@ -8,7 +8,7 @@ import pytest
 
 from local.azurite_process import Azurite
 from tests.functional.storage_adapters import Forgetful, Storage, a_job, inserted
-from tests.functional.test_storage_coordination import all_at_once
+from tests.steps import all_at_once
 from video_jobs.domain.errors import Conflict, JobNotFound
 from video_jobs.domain.job import Job, Status
 from video_jobs.domain.quota import OwnerLimits, Quota, take

@@ -18,7 +18,7 @@ import sweep_jobs.sweep as sweep
 from job_api.act import delete_job
 from sweep_jobs.poison import note_poison
 from sweep_jobs.sweep import apply_retention, sweep_jobs
-from tests.pipeline import OWNER, Pipeline
+from tests.pipeline import OWNER, Pipeline, UseServices
 from video_jobs.domain.errors import Conflict, JobNotFound, StorageUnavailable
 from video_jobs.domain.gate import Gate, Slot
 from video_jobs.domain.ids import new_job_id
@@ -620,11 +620,9 @@ def test_a_deletion_that_the_retention_began_and_a_crash_interrupted_is_finished
 # --- the timers ----------------------------------------------------------------------------------
 
 
-def test_the_timers_sweep_and_apply_the_retention(
-    kept_a_day: Pipeline, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_timers_sweep_and_apply_the_retention(kept_a_day: Pipeline, use_services: UseServices) -> None:
     pipeline = kept_a_day
-    monkeypatch.setattr(blueprint, "get_services", lambda: pipeline.services)
+    use_services(pipeline.services)
     [old] = ended_jobs(pipeline, 1)
     pipeline.advance(25 * 3600)
     job = pipeline.submit()

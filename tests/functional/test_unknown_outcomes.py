@@ -6,9 +6,7 @@ an answer any more: what was made is taken up, and nothing is paid for twice.
 
 from __future__ import annotations
 
-import base64
 import dataclasses
-import io
 import json
 import socket
 from collections.abc import Callable, Iterator
@@ -16,11 +14,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from PIL import Image
 
 from job_api.act import cancel_job, delete_job
 from job_api.import_job import import_job, read_import
-from tests.pipeline import OWNER, SMALL, Pipeline, environment_for
+from tests.pipeline import OWNER, Pipeline, environment_for
+from tests.steps import picture_for
 from video_jobs.backends.registry import Backends
 from video_jobs.domain.errors import BackendJobNotFound, JobNotFound
 from video_jobs.domain.job import Job, Status
@@ -448,13 +446,6 @@ def test_it_is_found_behind_a_long_list_of_others(pipeline: Pipeline) -> None:
 
 
 # --- what can't be told by its content -----------------------------------------------------------
-
-
-def picture_for(pipeline: Pipeline) -> str:
-    width, height = map(int, SMALL[pipeline.dialect]["size"].split("x"))
-    content = io.BytesIO()
-    Image.new("RGB", (width, height), "teal").save(content, "PNG")
-    return "data:image/png;base64," + base64.b64encode(content.getvalue()).decode()
 
 
 def imported(pipeline: Pipeline, backend_job_id: str, owner: str = OWNER) -> Job:

@@ -27,3 +27,10 @@ def test_no_module_below_the_function_folders_imports_azure_functions() -> None:
 def test_the_package_has_at_most_a_dozen_rooms() -> None:
     rooms = {path.name for path in (ROOT / "video_jobs").iterdir() if path.name != "__pycache__"}
     assert len(rooms - {"__init__.py"}) <= 12
+
+
+def test_no_test_module_imports_another() -> None:
+    modules = list((ROOT / "tests").rglob("test_*.py"))
+    assert len(modules) > 80
+    found = {path.name: names for path in modules if (names := {n for n in imported(path) if ".test_" in n})}
+    assert found == {}

@@ -15,26 +15,11 @@ from jsonschema import Draft202012Validator
 from openai_api.request import is_repeat, read_create
 from openai_api.video import video_of
 from tests.contract.documents import contract
+from tests.settings_examples import BACKENDS
 from tests.unit.jobs import NOW, REQUEST, a_job
-from video_jobs.backends.registry import Backends
 from video_jobs.domain.errors import InvalidRequest
 from video_jobs.domain.job import Job, JobError, Status
 from video_jobs.lifecycle.submit import Submission
-from video_jobs.settings.app import Settings
-
-BACKENDS = Backends(
-    Settings.from_environment(
-        {
-            "AzureWebJobsStorage": "UseDevelopmentStorage=true",
-            "VIDEO_BACKENDS": json.dumps(
-                [
-                    {"name": name, "dialect": "openai-videos", "base_url": "http://x.invalid", "model": model}
-                    for name, model in (("first", "wan"), ("second", "ltx"), ("wan", "hunyuan"))
-                ]
-            ),
-        }
-    )
-)
 
 
 def send(body: Any, **headers: str) -> Submission:

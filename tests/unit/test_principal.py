@@ -3,29 +3,16 @@
 from __future__ import annotations
 
 import base64
-import json
 import re
-from typing import Any
 
 import pytest
 
 from http_edge.principal import owner_named_in
+from tests.principals import encoded, header
 from video_jobs.domain.errors import InvalidRequest
 
 LONG = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/"
 ENTRA = "http://schemas.microsoft.com/identity/claims/"
-
-
-def header(auth_typ: Any = "aad", claims: Any = None, **more: Any) -> str:
-    """As App Service writes it."""
-    given = claims if claims is not None else []
-    if isinstance(given, dict):
-        given = [{"typ": name, "val": value} for name, value in given.items()]
-    return encoded({"auth_typ": auth_typ, "claims": given, "name_typ": "", "role_typ": "", **more})
-
-
-def encoded(whole: Any) -> str:
-    return base64.b64encode(json.dumps(whole).encode()).decode()
 
 
 ADA = {f"{ENTRA}objectidentifier": "oid-1", f"{ENTRA}tenantid": "tid-1"}

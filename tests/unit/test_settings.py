@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.settings_examples import ACCOUNT_KEY, CONNECTION, KEY, problems_of, read
 from tests.unit.examples import moderately_many
 from video_jobs.domain.errors import InvalidSettings
 from video_jobs.domain.gate import GateLimits
@@ -15,16 +16,6 @@ from video_jobs.domain.quota import OwnerLimits
 from video_jobs.settings.app import Settings
 from video_jobs.settings.storage import client_id_in
 
-KEY = "3f0c9a7be1d24568"
-ACCOUNT_KEY = "c2VjcmV0LW9mLXRoZS1hY2NvdW50"
-CONNECTION = f"DefaultEndpointsProtocol=https;AccountName=clips;AccountKey={ACCOUNT_KEY};EndpointSuffix=core.windows.net"
-
-GOOD = {
-    "AzureWebJobsStorage": CONNECTION,
-    "AZURE_OPENAI_ENDPOINT": "https://clips.openai.azure.com",
-    "AZURE_OPENAI_DEPLOYMENT": "sora",
-    "AZURE_OPENAI_API_KEY": KEY,
-}
 BACKEND: dict[str, Any] = {
     "name": "own",
     "dialect": "openai-videos",
@@ -32,18 +23,6 @@ BACKEND: dict[str, Any] = {
     "model": "wan",
 }
 WITHOUT: None = None
-
-
-def read(**changes: str | None) -> Settings:
-    environment = {**GOOD, **changes}
-    return Settings.from_environment({k: v for k, v in environment.items() if v is not None})
-
-
-def problems_of(**changes: str | None) -> list[str]:
-    with pytest.raises(InvalidSettings) as error:
-        read(**changes)
-    assert str(error.value) == " ".join(error.value.problems)
-    return error.value.problems
 
 
 def listed(**changes: Any) -> str:

@@ -18,8 +18,8 @@ from http_edge.fields import validated
 from http_edge.submissions import LONGEST_PROMPT, from_data_url
 from openai_api.request import read_create
 from submit_job.request import SubmitRequest, read_submission
+from tests.settings_examples import BACKENDS
 from tests.unit.examples import moderately_many
-from tests.unit.test_openai_videos_api_requests import BACKENDS
 from video_jobs.domain.errors import InvalidRequest, LengthRequired, RequestTooLarge, UnsupportedContentType
 from video_jobs.domain.job import InputImage
 from video_jobs.lifecycle.submit import Submission

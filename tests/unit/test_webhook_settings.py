@@ -6,7 +6,7 @@ import base64
 
 import pytest
 
-from tests.unit.test_settings import problems_of, read
+from tests.settings_examples import problems_of, read
 from video_jobs.domain.errors import InvalidRequest
 from video_jobs.domain.webhook import Webhook
 
