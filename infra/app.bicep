@@ -1,112 +1,26 @@
 param location string
 param tags object
-param deployerId string
-param videoEndpoint string
-param videoDeployment string
-param appSettings object
+param identityId string
+param identityClientId string
+param storageName string
+param packageUrl string
+param insightsConnection string
+@description('Settings of the app; an empty one is left out.')
+param settings object
+@description('Settings that refer to a Key Vault.')
+param references object
+param subnetId string
 param instanceMemoryMB int
 param maximumInstanceCount int
 param alwaysReady array
-param storageSku string
-param dailyCapGB int
+param corsOrigins array
+param batchSize int
+param newBatchThreshold int
 
 var suffix = uniqueString(resourceGroup().id)
-var packageContainer = 'app-package'
-var containerNames = [packageContainer, 'videos', 'inputs']
-var storageRoles = [
-  'b7e6dc6d-f1e8-4753-8033-0f276bb0955b' // Storage Blob Data Owner; contains the user delegation key
-  '974c5e8b-45b9-4653-ba55-5f855dd0fb88' // Storage Queue Data Contributor
-  '0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3' // Storage Table Data Contributor
-]
-var metricsPublisher = '3913510d-42f4-4e42-8a64-420c390055eb'
 
-resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2023-01-31' = {
-  name: 'id-${suffix}'
-  location: location
-  tags: tags
-}
-
-resource storage 'Microsoft.Storage/storageAccounts@2024-01-01' = {
-  name: 'st${suffix}'
-  location: location
-  tags: tags
-  kind: 'StorageV2'
-  sku: { name: storageSku }
-  properties: {
-    allowSharedKeyAccess: false
-    allowBlobPublicAccess: false
-    defaultToOAuthAuthentication: true
-    minimumTlsVersion: 'TLS1_2'
-    supportsHttpsTrafficOnly: true
-    dnsEndpointType: 'Standard'
-  }
-}
-
-resource blobService 'Microsoft.Storage/storageAccounts/blobServices@2024-01-01' = {
-  parent: storage
-  name: 'default'
-  properties: {
-    deleteRetentionPolicy: { enabled: true, days: 7 }
-    containerDeleteRetentionPolicy: { enabled: true, days: 7 }
-  }
-}
-
-resource containers 'Microsoft.Storage/storageAccounts/blobServices/containers@2024-01-01' = [for name in containerNames: {
-  parent: blobService
-  name: name
-}]
-
-resource storageAccess 'Microsoft.Authorization/roleAssignments@2022-04-01' = [for role in storageRoles: {
-  name: guid(storage.id, identity.id, role)
-  scope: storage
-  properties: {
-    principalId: identity.properties.principalId
-    principalType: 'ServicePrincipal'
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', role)
-  }
-}]
-
-resource deployerAccess 'Microsoft.Authorization/roleAssignments@2022-04-01' = [for role in storageRoles: if (!empty(deployerId)) {
-  name: guid(storage.id, deployerId, role)
-  scope: storage
-  properties: {
-    principalId: deployerId
-    principalType: 'User'
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', role)
-  }
-}]
-
-resource workspace 'Microsoft.OperationalInsights/workspaces@2023-09-01' = {
-  name: 'log-${suffix}'
-  location: location
-  tags: tags
-  properties: {
-    sku: { name: 'PerGB2018' }
-    retentionInDays: 30
-    workspaceCapping: { dailyQuotaGb: dailyCapGB }
-  }
-}
-
-resource insights 'Microsoft.Insights/components@2020-02-02' = {
-  name: 'appi-${suffix}'
-  location: location
-  tags: tags
-  kind: 'web'
-  properties: {
-    Application_Type: 'web'
-    WorkspaceResourceId: workspace.id
-    DisableLocalAuth: true
-  }
-}
-
-resource insightsAccess 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  name: guid(insights.id, identity.id, metricsPublisher)
-  scope: insights
-  properties: {
-    principalId: identity.properties.principalId
-    principalType: 'ServicePrincipal'
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', metricsPublisher)
-  }
+resource storage 'Microsoft.Storage/storageAccounts@2024-01-01' existing = {
+  name: storageName
 }
 
 resource plan 'Microsoft.Web/serverfarms@2024-04-01' = {
@@ -125,19 +39,24 @@ resource site 'Microsoft.Web/sites@2024-04-01' = {
   kind: 'functionapp,linux'
   identity: {
     type: 'UserAssigned'
-    userAssignedIdentities: { '${identity.id}': {} }
+    userAssignedIdentities: { '${identityId}': {} }
   }
   properties: {
     serverFarmId: plan.id
     httpsOnly: true
-    keyVaultReferenceIdentity: identity.id
-    siteConfig: { minTlsVersion: '1.2', http20Enabled: true }
+    keyVaultReferenceIdentity: identityId
+    virtualNetworkSubnetId: empty(subnetId) ? null : subnetId
+    siteConfig: {
+      minTlsVersion: '1.2'
+      http20Enabled: true
+      cors: empty(corsOrigins) ? null : { allowedOrigins: corsOrigins }
+    }
     functionAppConfig: {
       deployment: {
         storage: {
           type: 'blobContainer'
-          value: '${storage.properties.primaryEndpoints.blob}${packageContainer}'
-          authentication: { type: 'UserAssignedIdentity', userAssignedIdentityResourceId: identity.id }
+          value: packageUrl
+          authentication: { type: 'UserAssignedIdentity', userAssignedIdentityResourceId: identityId }
         }
       }
       runtime: { name: 'python', version: '3.13' }
@@ -149,31 +68,31 @@ resource site 'Microsoft.Web/sites@2024-04-01' = {
       }
     }
   }
-  dependsOn: [containers, storageAccess, insightsAccess]
 }
 
-resource settings 'Microsoft.Web/sites/config@2024-04-01' = {
+// These replace all settings of the app: what was set by hand is gone after this.
+resource appSettings 'Microsoft.Web/sites/config@2024-04-01' = {
   parent: site
   name: 'appsettings'
   properties: union(
     {
       AzureWebJobsStorage__credential: 'managedidentity'
-      AzureWebJobsStorage__clientId: identity.properties.clientId
+      AzureWebJobsStorage__clientId: identityClientId
       AzureWebJobsStorage__blobServiceUri: storage.properties.primaryEndpoints.blob
       AzureWebJobsStorage__queueServiceUri: storage.properties.primaryEndpoints.queue
       AzureWebJobsStorage__tableServiceUri: storage.properties.primaryEndpoints.table
-      AZURE_CLIENT_ID: identity.properties.clientId
-      APPLICATIONINSIGHTS_CONNECTION_STRING: insights.properties.ConnectionString
-      APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identity.properties.clientId};Authorization=AAD'
+      AzureWebJobsStorage__accountName: storageName // signed URLs bear it
+      AZURE_CLIENT_ID: identityClientId
+      APPLICATIONINSIGHTS_CONNECTION_STRING: insightsConnection
+      APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identityClientId};Authorization=AAD'
       PYTHON_THREADPOOL_THREAD_COUNT: '32'
       FUNCTIONS_REQUEST_BODY_SIZE_LIMIT: '33554432'
       AzureWebJobsDisableHomepage: 'true'
-      AzureFunctionsJobHost__extensions__queues__batchSize: '16'
-      AzureFunctionsJobHost__extensions__queues__newBatchThreshold: '8'
-      AZURE_OPENAI_ENDPOINT: videoEndpoint
-      AZURE_OPENAI_DEPLOYMENT: videoDeployment
+      AzureFunctionsJobHost__extensions__queues__batchSize: string(batchSize)
+      AzureFunctionsJobHost__extensions__queues__newBatchThreshold: string(newBatchThreshold)
     },
-    appSettings
+    toObject(filter(items(settings), each => !empty(each.value)), each => each.key, each => each.value),
+    references
   )
 }
 
@@ -191,6 +110,3 @@ resource ftpPublishing 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2
 
 output name string = site.name
 output url string = 'https://${site.properties.defaultHostName}'
-output principalId string = identity.properties.principalId
-output storageName string = storage.name
-output insightsId string = insights.id

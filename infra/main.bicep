@@ -3,34 +3,90 @@ targetScope = 'subscription'
 @description('Name of the azd environment; the resource group is named after it.')
 param environmentName string
 param location string
-@description('Object id of the person who deploys. It gets the storage roles that the doctor needs; empty: nobody does.')
+@description('Object id of who deploys. It gets the storage roles that the doctor needs; empty: nobody does.')
 param deployerId string = ''
-@description('Name of an Azure OpenAI resource in this subscription; empty: set the backend through settings.')
+@allowed(['User', 'ServicePrincipal', 'Group'])
+param deployerType string = 'User'
+
+// --- the video API: a resource in Azure, or a provider's key --------------------------------------
+
+@description('Name of an Azure OpenAI resource in this subscription; empty: the settings or a key name the video API.')
 param videoResourceName string = ''
 @description('Resource group of that resource.')
 param videoResourceGroup string = ''
+@description('Its deployment of the video model.')
 param videoDeployment string = 'sora'
-@description('Settings of the app that replace the defaults, such as { RETENTION_DAYS: \'30\' }. A secret must be a Key Vault reference.')
-param appSettings object = {}
-@description('Name of a Key Vault in this subscription that holds the keys of providers; empty: none.')
-param keyVaultName string = ''
-param keyVaultResourceGroup string = ''
+@secure()
+param azureOpenAiKey string = ''
+@secure()
+param openRouterKey string = ''
+@secure()
+param runwaySecret string = ''
+@description('Entries of VIDEO_BACKENDS (docs/operations.md).')
+param videoBackends array = []
+
+// --- who comes in, and who is told ------------------------------------------------------------------
+
+@secure()
+param doorKeys string = ''
+@secure()
+param webhookSecrets string = ''
+@secure()
+param webhookUrl string = ''
+@description('Client id of a registration in Entra ID: people sign in with it. Empty: whoever has a function key comes in.')
+param signInClientId string = ''
+@description('Origins of other front ends. The app\'s own page needs none.')
+param corsOrigins array = []
+
+// --- the app ----------------------------------------------------------------------------------------
+
+@description('Settings of the app as docs/operations.md lists them; an empty one is left out. No secrets.')
+param settings object = {}
+@description('Days for which ended jobs and their videos are kept; 0: for ever.')
+param retentionDays int = 0
+@description('512 bears a quiet app without image uploads.')
 @allowed([512, 2048, 4096])
 param instanceMemoryMB int = 2048
 @minValue(40)
 @maxValue(1000)
 param maximumInstanceCount int = 40
-@description('Instances that are always ready, such as [{ name: \'http\', instanceCount: 1 }].')
-param alwaysReady array = []
+@description('Instances that are always ready for HTTP, and for polling. Each is paid for all the time.')
+param alwaysReadyHttp int = 0
+param alwaysReadyPoll int = 0
+@description('Messages that an instance takes at once from a queue, and how few may be left before it takes more.')
+@minValue(1)
+@maxValue(32)
+param queueBatchSize int = 16
+param queueNewBatchThreshold int = 8
+@description('Name and group of a Key Vault of yours whose secrets `settings` refers to; empty: none.')
+param keyVaultName string = ''
+param keyVaultResourceGroup string = ''
+
+// --- storage and network ------------------------------------------------------------------------------
+
 @allowed(['Standard_LRS', 'Standard_ZRS'])
 param storageSku string = 'Standard_LRS'
-@description('Telemetry is cut off after this many GB a day.')
-param dailyCapGB int = 1
-@description('Address that the alerts are sent to; empty: no alerts.')
+@description('Videos move to the cool tier after so many days; 0: never.')
+param coolAfterDays int = 0
+@description('Storage is reached from a network of the app\'s own only. Videos then play inside of it only.')
+param privateNetwork bool = false
+
+// --- watching -----------------------------------------------------------------------------------------
+
+@description('Address that alerts and the budget\'s warnings are sent to; empty: neither.')
 param alertEmail string = ''
+@description('Telemetry is cut off after so many GB a day.')
+param dailyCapGB int = 1
+@description('Budget of a month in the subscription\'s currency; 0: none.')
+param budgetAmount int = 0
+@description('First day of the month in which the budget is made, like 2026-11-01. It can\'t be changed later.')
+param budgetStart string = ''
 
 var tags = { 'azd-env-name': environmentName }
 var withVideoResource = !empty(videoResourceName) && !empty(videoResourceGroup)
+var withVault = !empty('${azureOpenAiKey}${openRouterKey}${runwaySecret}${doorKeys}${webhookSecrets}${webhookUrl}')
+var withSignIn = !empty(signInClientId)
+var withBudget = budgetAmount > 0 && !empty(budgetStart) && !empty(alertEmail)
 
 resource group 'Microsoft.Resources/resourceGroups@2024-03-01' = {
   name: 'rg-${environmentName}'
@@ -38,38 +94,132 @@ resource group 'Microsoft.Resources/resourceGroups@2024-03-01' = {
   tags: tags
 }
 
+module identity 'identity.bicep' = {
+  scope: group
+  params: { location: location, tags: tags }
+}
+
+module storage 'storage.bicep' = {
+  scope: group
+  params: { location: location, tags: tags, sku: storageSku, isPrivate: privateNetwork, coolAfterDays: coolAfterDays }
+}
+
+module storageAccess 'storage-access.bicep' = {
+  scope: group
+  params: { storageName: storage.outputs.name, principalId: identity.outputs.principalId, principalType: 'ServicePrincipal' }
+}
+
+module deployerAccess 'storage-access.bicep' = if (!empty(deployerId)) {
+  scope: group
+  params: { storageName: storage.outputs.name, principalId: deployerId, principalType: deployerType }
+}
+
+module telemetry 'telemetry.bicep' = {
+  scope: group
+  params: { location: location, tags: tags, principalId: identity.outputs.principalId, dailyCapGB: dailyCapGB }
+}
+
+module network 'network.bicep' = if (privateNetwork) {
+  scope: group
+  params: { location: location, tags: tags, storageId: storage.outputs.id }
+}
+
+module videoRole 'video-role.bicep' = if (withVideoResource) {
+  scope: resourceGroup(videoResourceGroup)
+  params: { resourceName: videoResourceName, principalId: identity.outputs.principalId }
+}
+
+module vault 'vault.bicep' = if (withVault) {
+  scope: group
+  params: {
+    location: location
+    tags: tags
+    azureOpenAiKey: azureOpenAiKey
+    openRouterKey: openRouterKey
+    runwaySecret: runwaySecret
+    doorKeys: doorKeys
+    webhookSecrets: webhookSecrets
+    webhookUrl: webhookUrl
+  }
+}
+
+module vaultRole 'vault-role.bicep' = if (withVault) {
+  scope: group
+  params: { vaultName: withVault ? vault!.outputs.name : '', principalId: identity.outputs.principalId }
+}
+
+module ownVaultRole 'vault-role.bicep' = if (!empty(keyVaultName) && !empty(keyVaultResourceGroup)) {
+  scope: resourceGroup(keyVaultResourceGroup)
+  params: { vaultName: keyVaultName, principalId: identity.outputs.principalId }
+}
+
+var vaultUri = withVault ? vault!.outputs.uri : ''
+var references = union(
+  empty(azureOpenAiKey) ? {} : { AZURE_OPENAI_API_KEY: '@Microsoft.KeyVault(SecretUri=${vaultUri}secrets/azure-openai-api-key)' },
+  empty(openRouterKey) ? {} : { OPENROUTER_API_KEY: '@Microsoft.KeyVault(SecretUri=${vaultUri}secrets/openrouter-api-key)' },
+  empty(runwaySecret) ? {} : { RUNWAYML_API_SECRET: '@Microsoft.KeyVault(SecretUri=${vaultUri}secrets/runwayml-api-secret)' },
+  empty(doorKeys) ? {} : { OPENAI_COMPAT_API_KEYS: '@Microsoft.KeyVault(SecretUri=${vaultUri}secrets/openai-API-keys)' },
+  empty(webhookSecrets) ? {} : { WEBHOOK_SECRETS: '@Microsoft.KeyVault(SecretUri=${vaultUri}secrets/webhook-secrets)' },
+  empty(webhookUrl) ? {} : { WEBHOOK_URL: '@Microsoft.KeyVault(SecretUri=${vaultUri}secrets/webhook-url)' }
+)
+
 module app 'app.bicep' = {
   scope: group
   params: {
     location: location
     tags: tags
-    deployerId: deployerId
-    videoEndpoint: withVideoResource ? 'https://${videoResourceName}.openai.azure.com' : ''
-    videoDeployment: videoDeployment
-    appSettings: appSettings
+    identityId: identity.outputs.id
+    identityClientId: identity.outputs.clientId
+    storageName: storage.outputs.name
+    packageUrl: storage.outputs.packageUrl
+    insightsConnection: telemetry.outputs.connectionString
+    settings: union(
+      withVideoResource ? { AZURE_OPENAI_ENDPOINT: videoRole!.outputs.endpoint, AZURE_OPENAI_DEPLOYMENT: videoDeployment } : {},
+      empty(videoBackends) ? {} : { VIDEO_BACKENDS: string(videoBackends) },
+      { RETENTION_DAYS: string(retentionDays) },
+      withSignIn ? { SIGN_IN: 'easy-auth', OVERRIDE_USE_MI_FIC_ASSERTION_CLIENTID: identity.outputs.clientId } : {},
+      settings
+    )
+    references: references
+    subnetId: privateNetwork ? network!.outputs.appSubnetId : ''
     instanceMemoryMB: instanceMemoryMB
     maximumInstanceCount: maximumInstanceCount
-    alwaysReady: alwaysReady
-    storageSku: storageSku
-    dailyCapGB: dailyCapGB
+    alwaysReady: concat(
+      alwaysReadyHttp > 0 ? [{ name: 'http', instanceCount: alwaysReadyHttp }] : [],
+      alwaysReadyPoll > 0 ? [{ name: 'function:poll_job', instanceCount: alwaysReadyPoll }] : []
+    )
+    corsOrigins: corsOrigins
+    batchSize: queueBatchSize
+    newBatchThreshold: queueNewBatchThreshold
   }
+  dependsOn: [storageAccess, vaultRole, ownVaultRole]
 }
 
-module videoRole 'video-role.bicep' = if (withVideoResource) {
-  scope: resourceGroup(videoResourceGroup)
-  params: { resourceName: videoResourceName, principalId: app.outputs.principalId }
-}
-
-module vaultRole 'vault-role.bicep' = if (!empty(keyVaultName) && !empty(keyVaultResourceGroup)) {
-  scope: resourceGroup(keyVaultResourceGroup)
-  params: { vaultName: keyVaultName, principalId: app.outputs.principalId }
+module signIn 'sign-in.bicep' = if (withSignIn) {
+  scope: group
+  params: { siteName: app.outputs.name, registrationClientId: signInClientId }
 }
 
 module alerts 'alerts.bicep' = if (!empty(alertEmail)) {
   scope: group
-  params: { location: location, tags: tags, insightsId: app.outputs.insightsId, email: alertEmail }
+  params: {
+    location: location
+    tags: tags
+    insightsId: telemetry.outputs.insightsId
+    storageId: storage.outputs.id
+    email: alertEmail
+  }
+}
+
+module budget 'budget.bicep' = if (withBudget) {
+  scope: group
+  params: { amount: budgetAmount, startDate: budgetStart, email: alertEmail }
 }
 
 output FUNCTION_APP_NAME string = app.outputs.name
+output RESOURCE_GROUP string = group.name
 output API_URL string = '${app.outputs.url}/api'
-output STORAGE_ACCOUNT string = app.outputs.storageName
+output STUDIO_URL string = '${app.outputs.url}${withSignIn ? '/.auth/login/aad?post_login_redirect_uri=' : ''}/api/studio'
+output STORAGE_ACCOUNT string = storage.outputs.name
+output INSIGHTS_NAME string = telemetry.outputs.insightsName
+output IDENTITY_PRINCIPAL_ID string = identity.outputs.principalId

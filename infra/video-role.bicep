@@ -16,3 +16,5 @@ resource role 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', cognitiveServicesUser)
   }
 }
+
+output endpoint string = 'https://${video.properties.customSubDomainName}.openai.azure.com'

@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 
+from sweep_jobs.minute import MOST_COUNTED, Minute, log_minute
 from sweep_jobs.poison import sweep_poison
 from video_jobs.domain import gate, transitions
 from video_jobs.domain.errors import JobNotFound, ReelkeepError, TransitionRefused
@@ -44,19 +45,27 @@ _HOLDS_A_SLOT = (Status.SUBMITTING, Status.QUEUED, Status.RUNNING)
 
 def sweep_jobs(services: Services) -> None:
     """What fails for one job is logged and does not keep the others from being looked at."""
+    began, minute = time.monotonic(), Minute()
     try:
         sweep_poison(services)
     except ReelkeepError as error:
         log.error("The poison queues could not be read: %s", error)
     for found in services.gates.all():
         try:
-            _sweep_gate(services, found)
+            minute.saw_gate(found, _sweep_gate(services, found))
         except (ReelkeepError, ValueError) as error:
             log.error("The gate to '%s' could not be swept: %s", found.backend, error)
+    services.sweep.stopped_at = _sweep_live_jobs(services, minute)
+    log_minute(services, minute, time.monotonic() - began, complete=services.sweep.stopped_at is None)
+
+
+def _sweep_live_jobs(services: Services, minute: Minute) -> LiveJob | None:
+    """Gives where it stopped, when its time was over."""
     began, overload = time.monotonic(), _Overload(services)
     for live in services.live_jobs.all(services.sweep.stopped_at):
+        minute.live += 1
         try:
-            _sweep_job(services, live, overload)
+            _sweep_job(services, live, overload, minute)
         except TransitionRefused as refused:
             log.info("%s moved on while it was swept: %s", live.job_id, refused)
         except (ReelkeepError, ValueError) as error:
@@ -65,9 +74,8 @@ def sweep_jobs(services: Services) -> None:
             log.warning(
                 "The sweep goes on behind %s the next time: there are more jobs than it can read", live.job_id
             )
-            services.sweep.stopped_at = live
-            return
-    services.sweep.stopped_at = None
+            return live
+    return None
 
 
 def apply_retention(services: Services, seconds: float) -> int:
@@ -111,7 +119,7 @@ class _Overload:
         return self._known[queue]
 
 
-def _sweep_job(services: Services, live: LiveJob, overload: _Overload) -> None:
+def _sweep_job(services: Services, live: LiveJob, overload: _Overload, minute: Minute) -> None:
     now = services.clock()
     try:
         stored = services.jobs.get(live.owner, live.job_id)
@@ -124,6 +132,7 @@ def _sweep_job(services: Services, live: LiveJob, overload: _Overload) -> None:
             services.live_jobs.remove(live)
         return
     job = stored.job
+    minute.saw_job(job, now)
     if job.is_over:
         finish(services, job)
         return
@@ -148,8 +157,11 @@ def _alarm(job: Job, now: datetime) -> str | None:
     )
 
 
-def _sweep_gate(services: Services, found: Gate) -> None:
-    """Take back the slots that are needed no more, believe a probe that was taken, call whom nobody called."""
+def _sweep_gate(services: Services, found: Gate) -> int:
+    """Take back the slots that are needed no more, believe a probe that was taken, call whom nobody called.
+
+    Gives how many stand in line.
+    """
     now = services.clock()
     statuses = _statuses(services, found.slots)
     leaked = {slot for slot in found.slots if _is_leaked(slot, statuses, now)}
@@ -169,11 +181,13 @@ def _sweep_gate(services: Services, found: Gate) -> None:
             log.warning("%s was called at '%s' and has not come: called again", slot.job_id, found.backend)
             poll_now(services, services.jobs.get(slot.owner, slot.job_id).job)
     # A crash may have kept the gate from knowing that somebody stands in line.
-    in_line = bool(found.contended or services.live_jobs.line(found.backend, 1))
+    waiting = len(services.live_jobs.line(found.backend, MOST_COUNTED if found.contended else 1))
+    in_line = found.contended or waiting > 0
     if leaked or taken or in_line:
         admission.call_next(
             services, found.backend, lambda current: replace(mended(current), contended=in_line)
         )
+    return waiting
 
 
 def _is_leaked(slot: Slot, statuses: dict[str, Status | None], now: datetime) -> bool:

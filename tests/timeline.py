@@ -32,6 +32,7 @@ from video_jobs.domain.gate import Gate
 from video_jobs.domain.job import Job, VideoRequest
 from video_jobs.domain.queue_messages import FetchMessage, PollMessage
 from video_jobs.ports import Gates, StoredGate
+from video_jobs.ports.messages import QueueState
 from video_jobs.services import Services
 
 STANDSTILL = 1e-9
@@ -252,6 +253,9 @@ class _Messages:
 
     def has_backlog(self, queue: str) -> bool:
         return False
+
+    def state(self, queue: str) -> QueueState:
+        return QueueState(0, timedelta())  # nobody reads it here
 
     def take_poison(self, most: int) -> list[Any]:
         return []

@@ -459,7 +459,58 @@ def test_a_sweep_costs_what_is_alive_and_not_what_ever_was(videos: Pipeline, ali
         videos.jobs.insert(dataclasses.replace(ended, id=new_job_id(videos.now())), None)
     assert calls_of_one_sweep(videos) == before
     assert before["jobs.get"] == len(live)
-    assert sum(before.values()) <= 3 + 2 * len(live)
+    assert sum(before.values()) <= 6 + 2 * len(live)
+
+
+def the_minute(caplog: pytest.LogCaptureFixture) -> dict[str, Any]:
+    lines = [r.getMessage() for r in caplog.records if r.getMessage().startswith('{"event": "sweep.minute"')]
+    told: dict[str, Any] = json.loads(lines[-1])
+    return told
+
+
+def test_a_sweep_says_in_one_line_what_waits_lives_and_is_closed(
+    videos: Pipeline, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    sweep_jobs(videos.services)
+    idle = the_minute(caplog)
+    assert {name: value for name, value in idle.items() if value not in (0, [])} == {
+        "event": "sweep.minute",
+        "complete": True,
+    }
+    videos.fault("create", lost_answer=True)
+    videos.run_until(videos.submit(), Status.SUBMITTING)
+    videos.run(videos.submit(), lambda job: job.status is Status.QUEUED)
+    videos.fault("create", status=401)
+    videos.run_until(videos.submit(), Status.WAITING)
+    videos.submit()
+    videos.advance(400)
+    caplog.clear()
+    sweep_jobs(videos.services)
+    told = the_minute(caplog)
+    assert len([r for r in caplog.records if "sweep.minute" in r.getMessage()]) == 1
+    assert (told["live"], told["in_doubt"], told["waiting"]) == (2, 1, 2)
+    assert told["closed_gates"] == ["default: misconfigured"]
+    assert told["gates_to_mend"] == 1
+    assert told["poll_depth"] >= 1
+    assert told["oldest_seconds"] == told["poll_oldest_seconds"] > 300
+
+
+def test_a_queue_that_can_not_be_read_costs_its_own_fields_only(
+    videos: Pipeline, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level(logging.INFO)
+    state = videos.messages.state
+
+    def state_of(queue: str) -> Any:
+        if queue == FETCH_QUEUE:
+            raise StorageUnavailable("Azure Storage answered 503.")
+        return state(queue)
+
+    monkeypatch.setattr(videos.messages, "state", state_of)
+    sweep_jobs(videos.services)
+    assert {"fetch_depth", "fetch_oldest_seconds"}.isdisjoint(the_minute(caplog))
+    assert the_minute(caplog)["notify_depth"] == 0
 
 
 def unreadable(pipeline: Pipeline, job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -658,7 +709,9 @@ def test_a_sweep_that_runs_out_of_time_goes_on_where_it_stopped(
         app.submit()
     monkeypatch.setattr(sweep, "_LONGEST_SWEEP", 0.0)
     swept: list[str] = []
-    monkeypatch.setattr(sweep, "_sweep_job", lambda services, live, overload: swept.append(live.job_id))
+    monkeypatch.setattr(
+        sweep, "_sweep_job", lambda services, live, overload, minute: swept.append(live.job_id)
+    )
     in_order = [live.job_id for live in app.live_jobs.all()]
     assert len(in_order) >= 2
     for _ in range(len(in_order) + 2):

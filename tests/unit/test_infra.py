@@ -1,60 +1,198 @@
-"""infra/ compiles without a warning, and each setting in it is one that the app or the host reads."""
+"""infra/ compiles, fits Azure's types, and sets what the app and the host read: no less, no more, and no secret."""
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from doctor.environment import Environment
-from doctor.settings_check import _runtime
+from doctor.settings_check import NAMES, _runtime
+from doctor.storage_check import _ROLES
+from video_jobs.settings.app import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
-COMPILER = ROOT.parent / "shared" / "azure" / "bicep"
+INFRA = ROOT / "infra"
+TOOLS = ROOT.parent / "shared" / "azure"  # Bicep's compiler and Azure's types, where somebody has put them
 
 HOST_READS = {
-    "AzureWebJobsStorage__credential",
-    "AzureWebJobsDisableHomepage",
+    "APPLICATIONINSIGHTS_AUTHENTICATION_STRING",
+    "APPLICATIONINSIGHTS_CONNECTION_STRING",
     "AzureFunctionsJobHost__extensions__queues__batchSize",
     "AzureFunctionsJobHost__extensions__queues__newBatchThreshold",
-    "APPLICATIONINSIGHTS_CONNECTION_STRING",
-    "APPLICATIONINSIGHTS_AUTHENTICATION_STRING",
-    "PYTHON_THREADPOOL_THREAD_COUNT",
-    "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT",
-    "AzureWebJobsStorage__clientId",
+    "AzureWebJobsDisableHomepage",
+    "AzureWebJobsStorage__accountName",
     "AzureWebJobsStorage__blobServiceUri",
+    "AzureWebJobsStorage__clientId",
+    "AzureWebJobsStorage__credential",
     "AzureWebJobsStorage__queueServiceUri",
     "AzureWebJobsStorage__tableServiceUri",
+    "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT",
+    "OVERRIDE_USE_MI_FIC_ASSERTION_CLIENTID",
+    "PYTHON_THREADPOOL_THREAD_COUNT",
+}
+REFUSED_IN_AZURE = {"WEBHOOK_ALLOW_HTTP_LOOPBACK"}
+SECRETS = {
+    "AZURE_OPENAI_API_KEY",
+    "OPENAI_COMPAT_API_KEYS",
+    "OPENROUTER_API_KEY",
+    "RUNWAYML_API_SECRET",
+    "WEBHOOK_SECRETS",
+    "WEBHOOK_URL",
+}
+ROLE_IDS = {
+    "Storage Blob Data Owner": "b7e6dc6d-f1e8-4753-8033-0f276bb0955b",
+    "Storage Queue Data Contributor": "974c5e8b-45b9-4653-ba55-5f855dd0fb88",
+    "Storage Table Data Contributor": "0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3",
+    "Monitoring Metrics Publisher": "3913510d-42f4-4e42-8a64-420c390055eb",
+    "Cognitive Services User": "a97b65f3-24c7-4388-baec-2e87135dc908",
+    "Key Vault Secrets User": "4633458b-17de-408a-b874-0445c86b69e6",
 }
 
 
+@functools.cache
+def bicep(name: str) -> str:
+    return (INFRA / f"{name}.bicep").read_text(encoding="utf-8")
+
+
+def parameters() -> dict[str, object]:
+    document = json.loads((INFRA / "main.parameters.json").read_text(encoding="utf-8"))
+    return {name: given["value"] for name, given in document["parameters"].items()}
+
+
+def references() -> dict[str, str]:
+    """The settings that are Key Vault references, and the parameter whose value lies in the vault."""
+    found = re.findall(r"empty\((\w+)\) \? \{\} : \{ (\w+): '@Microsoft\.KeyVault\(", bicep("main"))
+    return {setting: parameter for parameter, setting in found}
+
+
 def set_by_infra() -> set[str]:
-    text = (ROOT / "infra" / "app.bicep").read_text(encoding="utf-8")
-    block = text[text.index("resource settings ") :]
-    block = block[block.index("union(") : block.index("appSettings\n")]
-    return set(re.findall(r"^ +(\w+): ", block, re.MULTILINE))
+    """Every setting that the templates or their parameters name."""
+    app, main = bicep("app"), bicep("main")
+    fixed = app[app.index("resource appSettings ") :]
+    fixed = fixed[fixed.index("union(") : fixed.index("toObject(")]
+    derived = main[main.index("    settings: union(") : main.index("    references: references")]
+    given = parameters()["settings"]
+    assert isinstance(given, dict)
+    return {
+        *re.findall(r"^ +(\w+): ", fixed, re.MULTILINE),
+        *re.findall(r"[{,] ([A-Z][A-Z0-9_]+): ", derived),
+        *references(),
+        *given,
+    }
+
+
+# --- settings ------------------------------------------------------------------------------------
 
 
 def test_each_setting_of_infra_is_read_by_the_app_or_the_host() -> None:
-    names = set_by_infra()
-    assert "AZURE_CLIENT_ID" in names
     code = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "video_jobs").rglob("*.py"))
-    assert {name for name in names - HOST_READS if name not in code} == set()
+    assert "AZURE_CLIENT_ID" in set_by_infra()
+    assert {name for name in set_by_infra() - HOST_READS if name not in code} == set()
+
+
+def test_each_setting_of_the_app_can_be_set_by_infra() -> None:
+    assert set(NAMES) - REFUSED_IN_AZURE - set_by_infra() == set()
+
+
+def test_each_secret_is_a_reference_to_the_vault_and_a_secure_parameter() -> None:
+    assert references().keys() == SECRETS
+    for parameter in references().values():
+        for name in ("main", "vault"):
+            assert re.search(rf"@secure\(\)\nparam {parameter} string", bicep(name)), (parameter, name)
+    given = parameters()["settings"]
+    assert isinstance(given, dict)
+    assert not SECRETS & given.keys()
+
+
+def test_each_reference_names_a_secret_that_the_vault_gets() -> None:
+    named = set(re.findall(r"secrets/([\w-]+)\)'", bicep("main")))
+    assert named == set(re.findall(r"secretName: '([\w-]+)'", bicep("vault")))
+
+
+def test_each_parameter_can_be_set_and_is_one() -> None:
+    assert parameters().keys() == set(re.findall(r"^param (\w+)", bicep("main"), re.MULTILINE))
+
+
+def test_a_parameter_that_is_not_set_has_its_default() -> None:
+    defaults = dict(re.findall(r"^param (\w+) \w+ = '?([^'\n]*)'?$", bicep("main"), re.MULTILINE))
+    for name, value in parameters().items():
+        if isinstance(value, str) and "=" in value:
+            assert re.fullmatch(r"\$\{[A-Z_]+=(.*)\}", value)[1] == defaults[name], name  # type: ignore[index]
 
 
 def test_flex_gets_no_setting_that_it_rejects_and_storage_no_key() -> None:
     assert not set_by_infra() & {"FUNCTIONS_WORKER_RUNTIME", "AzureWebJobsStorage"}
+    for property_name in ("alwaysOn", "ftpsState", "linuxFxVersion"):
+        assert property_name not in bicep("app")
+    assert "allowSharedKeyAccess: false" in bicep("storage")
 
 
-@pytest.mark.skipif(not COMPILER.is_file(), reason="the Bicep compiler is not there")
+def test_the_app_takes_what_infra_sets() -> None:
+    account = "https://stexample.{}.core.windows.net/"
+    Settings.from_environment(
+        {
+            "AzureWebJobsStorage__credential": "managedidentity",
+            "AzureWebJobsStorage__clientId": "00000000-0000-0000-0000-000000000001",
+            "AzureWebJobsStorage__accountName": "stexample",
+            **{f"AzureWebJobsStorage__{kind}ServiceUri": account.format(kind) for kind in _KINDS},
+            "AZURE_OPENAI_ENDPOINT": "https://example.openai.azure.com",
+            "AZURE_OPENAI_DEPLOYMENT": "sora",
+            "RETENTION_DAYS": "0",
+        }
+    )
+
+
+_KINDS = ("blob", "queue", "table")
+
+
+# --- roles -----------------------------------------------------------------------------------------
+
+
+def assigned(name: str) -> set[str]:
+    """Ids of the roles that a template assigns."""
+    text = bicep(name)
+    variables = dict(re.findall(r"^var (\w+) = '([0-9a-f-]{36})'", text, re.MULTILINE))
+    return {
+        variables[name] for name in re.findall(r"'Microsoft.Authorization/roleDefinitions', (\w+)\)", text)
+    }
+
+
+def test_each_role_that_the_doctor_asks_for_is_assigned() -> None:
+    assert assigned("storage-access") == {ROLE_IDS[role] for role in _ROLES.values()}
+    code = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "video_jobs").rglob("*.py"))
+    assert "Key Vault Secrets User" in code
+    assert assigned("vault-role") == {ROLE_IDS["Key Vault Secrets User"]}
+    assert assigned("video-role") == {ROLE_IDS["Cognitive Services User"]}
+    assert assigned("telemetry") == {ROLE_IDS["Monitoring Metrics Publisher"]}
+
+
+def test_the_app_and_whoever_deploys_get_the_roles_of_storage() -> None:
+    granted = re.findall(r"module \w+ 'storage-access.bicep'[^}]+principalId: ([\w.]+)", bicep("main"))
+    assert granted == ["identity.outputs.principalId", "deployerId"]
+    assert re.search(r"dependsOn: \[storageAccess, vaultRole, ownVaultRole\]", bicep("main"))
+
+
+# --- what other tools say -----------------------------------------------------------------------------
+
+
+def tool(name: str) -> Path:
+    path = TOOLS / name
+    if not path.is_file():
+        pytest.skip(f"{path.relative_to(ROOT.parent)} is not there: it checks infra/ without Azure")
+    return path
+
+
 @pytest.mark.parametrize("command", [("build", "--stdout"), ("lint",)])
 def test_infra_compiles_without_a_warning(command: tuple[str, ...]) -> None:
     ran = subprocess.run(
-        [COMPILER, *command, "--no-restore", ROOT / "infra" / "main.bicep"],
+        [tool("bicep"), *command, "--no-restore", INFRA / "main.bicep"],
         env={**os.environ, "DOTNET_SYSTEM_GLOBALIZATION_INVARIANT": "1"},
         capture_output=True,
         text=True,
@@ -66,8 +204,35 @@ def test_infra_compiles_without_a_warning(command: tuple[str, ...]) -> None:
         assert json.loads(ran.stdout)["resources"]
 
 
+def test_every_resource_is_as_azures_types_want_it() -> None:
+    ran = subprocess.run(
+        [sys.executable, tool("check_bicep.py"), *sorted(INFRA.glob("*.bicep"))],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert re.search(r"nothing wrong \(\d\d resources checked\)", ran.stdout)
+
+
 @pytest.mark.parametrize(("sku", "demanded"), [("FlexConsumption", False), ("Dynamic", True)])
 def test_the_doctor_demands_the_worker_runtime_everywhere_but_on_flex(sku: str, demanded: bool) -> None:
     environment = Environment({"WEBSITE_SITE_NAME": "app", "WEBSITE_SKU": sku}, frozenset(), ())
     said = [finding for finding in _runtime(environment) if "FUNCTIONS_WORKER_RUNTIME" in str(finding)]
     assert bool(said) == demanded
+
+
+# --- alerts --------------------------------------------------------------------------------------------
+
+
+def test_each_alert_has_its_query_and_its_entry_in_the_runbook() -> None:
+    queried = re.findall(r"name: '([\w-]+)', severity: \d, window: '\w+', query", bicep("alerts"))
+    loaded = re.findall(r"loadTextContent\('queries/([\w-]+)\.kql'\)", bicep("alerts"))
+    assert queried == loaded
+    measured = re.findall(r"name: 'reelkeep-(storage-[\w-]+)'", bicep("alerts"))
+    assert {*loaded, "one-job"} == {path.stem for path in (INFRA / "queries").glob("*.kql")}
+    runbook = (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"^## ([\w-]+)$", runbook, re.MULTILINE)) == {*loaded, *measured}
+    for entry in runbook.split("\n## ")[1:]:
+        assert [part in entry for part in ("**It means**", "**Look at**", "**Do**")] == [True] * 3, entry[:20]

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -46,6 +47,14 @@ def test_a_notify_message_is_written_as_documented():
 def test_a_fetch_message_is_written_as_documented():
     message = FetchMessage(owner="default", job_id=JOB_ID, index=1, turn=3)
     assert json.loads(message.encode()) == FETCH
+
+
+@EACH
+def test_a_message_that_is_sent_says_when_it_becomes_visible(decode: Decode, good: dict[str, Any]):
+    sent = decode(json.dumps(good).encode()).encode(due=datetime(2026, 1, 1, tzinfo=UTC))
+    assert json.loads(sent) == {**good, "due": 1767225600}
+    # What sends it on says anew when.
+    assert json.loads(decode(sent.encode()).encode()) == good
 
 
 @EACH

@@ -6,6 +6,7 @@ JSON with ids only. `turn` may be left out: such a message polls once and starts
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -36,11 +37,16 @@ class _Message(BaseModel):
     job_id: Annotated[str, AfterValidator(_job_id)]
     turn: int | None = Field(default=None, ge=0, le=1_000_000_000)
     traceparent: Annotated[str | None, BeforeValidator(valid_traceparent)] = None
+    #: When it becomes visible, in seconds since 1970: a queue tells of a message only when it was sent.
+    due: int | None = Field(default=None, ge=0, le=99_999_999_999)
 
-    def encode(self) -> str:
+    def encode(self, due: datetime | None = None) -> str:
         """Bears the trace in which it is sent."""
-        trace = self.traceparent or current_traceparent()
-        return self.model_copy(update={"traceparent": trace}).model_dump_json(exclude_none=True)
+        sent = {
+            "traceparent": self.traceparent or current_traceparent(),
+            "due": None if due is None else int(due.timestamp()),
+        }
+        return self.model_copy(update=sent).model_dump_json(exclude_none=True)
 
 
 class PollMessage(_Message):

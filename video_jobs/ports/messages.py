@@ -23,6 +23,14 @@ class PoisonMessage:
     receipt: Any  #: the adapter's own
 
 
+@dataclass(frozen=True)
+class QueueState:
+    """How much lies in a queue, and how long its oldest message has been visible."""
+
+    depth: int  #: about as many messages, those that are delayed or under way included
+    oldest: timedelta  #: since the message became due that waits longest; 0 where none waits
+
+
 class Messages(Protocol):
     def send_poll(self, message: PollMessage, delay: timedelta) -> None: ...
 
@@ -32,6 +40,9 @@ class Messages(Protocol):
 
     def has_backlog(self, queue: str) -> bool:
         """Whether messages of the queue wait for a host that is too busy to take them."""
+
+    def state(self, queue: str) -> QueueState:
+        """One call for an empty queue, else two."""
 
     def take_poison(self, most: int) -> Sequence[PoisonMessage]:
         """Up to so many of each poison queue, hidden from others for two minutes."""

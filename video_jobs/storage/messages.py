@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 import binascii
 import contextlib
+import json
 import math
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
-from azure.storage.queue import QueueClient, QueueServiceClient, TextBase64EncodePolicy
+from azure.storage.queue import QueueClient, QueueMessage, QueueServiceClient, TextBase64EncodePolicy
 
 from video_jobs.domain.queue_messages import (
     FETCH_QUEUE,
@@ -20,12 +21,13 @@ from video_jobs.domain.queue_messages import (
     NotifyMessage,
     PollMessage,
 )
-from video_jobs.ports.messages import BACKLOG_AGE, PoisonMessage
+from video_jobs.ports.messages import BACKLOG_AGE, PoisonMessage, QueueState
 from video_jobs.storage.connection import ONCE, translated
 
 _QUEUES = (POLL_QUEUE, FETCH_QUEUE, NOTIFY_QUEUE)
 _POISON = "-poison"  # what the host adds to a queue's name
 _POISON_HIDDEN = 120  # seconds
+_MOST_PEEKED = 32  # messages; the service gives no more at once
 _FOR_EVER = -1  # time to live: a message that ends by itself would be a job that is forgotten
 
 
@@ -39,20 +41,33 @@ class StorageMessages:
         self._poison = [service.get_queue_client(name + _POISON) for name in _QUEUES]
 
     def send_poll(self, message: PollMessage, delay: timedelta) -> None:
-        self._send(self._poll, message.encode(), message.job_id, delay)
+        self._send(self._poll, message, delay)
 
     def send_fetch(self, message: FetchMessage, delay: timedelta) -> None:
-        self._send(self._fetch, message.encode(), message.job_id, delay)
+        self._send(self._fetch, message, delay)
 
     def send_notify(self, message: NotifyMessage, delay: timedelta) -> None:
-        self._send(self._notify, message.encode(), message.job_id, delay)
+        self._send(self._notify, message, delay)
 
     def has_backlog(self, queue: str) -> bool:
-        client = next(each for each in self._queues if each.queue_name == queue)
-        with translated(f"looking at the head of {queue}"):
-            head = client.peek_messages(max_messages=1)
+        return any(wait >= BACKLOG_AGE for wait in self._waits(self._queue(queue)))
+
+    def state(self, queue: str) -> QueueState:
+        client = self._queue(queue)
+        with translated(f"reading the queue {queue}"):
+            depth = client.get_queue_properties().approximate_message_count or 0
+        return QueueState(depth, max(self._waits(client), default=timedelta()) if depth else timedelta())
+
+    def _queue(self, name: str) -> QueueClient:
+        return next(each for each in self._queues if each.queue_name == name)
+
+    @staticmethod
+    def _waits(queue: QueueClient) -> list[timedelta]:
+        """How long those at the head have been visible."""
+        with translated(f"peeking at the head of {queue.queue_name}"):
+            head = queue.peek_messages(max_messages=_MOST_PEEKED)
         now = datetime.now(UTC)
-        return any(now - (message.inserted_on or now) >= BACKLOG_AGE for message in head)
+        return [now - (_due(message) or now) for message in head]
 
     def take_poison(self, most: int) -> list[PoisonMessage]:
         return [message for queue in self._poison for message in self._take(queue, most)]
@@ -81,8 +96,11 @@ class StorageMessages:
             yield PoisonMessage(name, _decoded(message.content), tries, (queue, message))
 
     @staticmethod
-    def _send(queue: QueueClient, text: str, job_id: str, delay: timedelta) -> None:
-        with translated(f"sending a message to {queue.queue_name} for {job_id}"):
+    def _send(
+        queue: QueueClient, message: PollMessage | FetchMessage | NotifyMessage, delay: timedelta
+    ) -> None:
+        text = message.encode(due=datetime.now(UTC) + delay)
+        with translated(f"sending a message to {queue.queue_name} for {message.job_id}"):
             queue.send_message(
                 text, visibility_timeout=math.ceil(delay.total_seconds()), time_to_live=_FOR_EVER
             )
@@ -93,6 +111,15 @@ def _decoded(text: str) -> bytes | None:
         return base64.b64decode("".join(text.split()), validate=True)
     except (binascii.Error, ValueError):
         return None
+
+
+def _due(message: QueueMessage) -> datetime | None:
+    """When it became visible: as it says itself, else when it was sent."""
+    try:
+        due = json.loads(_decoded(message.content) or b"")["due"]
+        return datetime.fromtimestamp(due, UTC)
+    except (ValueError, TypeError, KeyError, OverflowError, OSError, RecursionError):
+        return message.inserted_on
 
 
 def create_queues(service: QueueServiceClient) -> None:

@@ -14,7 +14,7 @@ from video_jobs.domain.queue_messages import (
     NotifyMessage,
     PollMessage,
 )
-from video_jobs.ports.messages import BACKLOG_AGE, PoisonMessage
+from video_jobs.ports.messages import BACKLOG_AGE, PoisonMessage, QueueState
 
 _POISON_HIDDEN = timedelta(minutes=2)
 
@@ -47,17 +47,32 @@ class MemoryMessages:
         self.poisoned: list[PoisonedMessage] = []
 
     def send_poll(self, message: PollMessage, delay: timedelta) -> None:
-        self.queued.append(QueuedMessage(POLL_QUEUE, message.encode(), self._clock() + delay))
+        self._send(POLL_QUEUE, message, delay)
 
     def send_fetch(self, message: FetchMessage, delay: timedelta) -> None:
-        self.queued.append(QueuedMessage(FETCH_QUEUE, message.encode(), self._clock() + delay))
+        self._send(FETCH_QUEUE, message, delay)
 
     def send_notify(self, message: NotifyMessage, delay: timedelta) -> None:
-        self.queued.append(QueuedMessage(NOTIFY_QUEUE, message.encode(), self._clock() + delay))
+        self._send(NOTIFY_QUEUE, message, delay)
+
+    def _send(
+        self, queue: str, message: PollMessage | FetchMessage | NotifyMessage, delay: timedelta
+    ) -> None:
+        due = self._clock() + delay
+        self.queued.append(QueuedMessage(queue, message.encode(due=due), due))
 
     def has_backlog(self, queue: str) -> bool:
+        return any(wait >= BACKLOG_AGE for wait in self._waits(queue))
+
+    def state(self, queue: str) -> QueueState:
+        depth = sum(each.queue == queue for each in self.queued)
+        return QueueState(depth, max(self._waits(queue), default=timedelta()))
+
+    def _waits(self, queue: str) -> list[timedelta]:
         now = self._clock()
-        return any(each.queue == queue and now - each.visible_at >= BACKLOG_AGE for each in self.queued)
+        return [
+            now - each.visible_at for each in self.queued if each.queue == queue and each.visible_at <= now
+        ]
 
     def poison(self, queue: str, body: bytes | None) -> None:
         """As the host does it that gives a message up."""
