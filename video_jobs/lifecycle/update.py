@@ -61,6 +61,21 @@ def log_events(before: Job | None, after: Job) -> None:
             line["seconds_in_from_status"] = round((event.at - since).total_seconds(), 3)
         if event.detail:
             line["detail"] = event.detail
+        line |= _figures(before, after, event.what)
         if event.request_id:
             line["backend_request_id"] = event.request_id
         log_event(log, _LOUD.get(event.what, logging.INFO), f"job.{event.what}", **line)
+
+
+def _figures(before: Job | None, after: Job, what: str) -> dict[str, Any]:
+    """What the operator adds up over many jobs: what was paid for, what was stored, why jobs failed."""
+    if what in ("submitted", "adopted"):
+        seconds = after.request.seconds * after.request.variants
+        return {"model": after.backend.model, "video_seconds": seconds}
+    if what == "stored":
+        there = {output.index for output in (before.outputs if before else ()) if output.stored}
+        new = [output.stored for output in after.outputs if output.stored and output.index not in there]
+        return {"bytes": sum(video.length for video in new)}
+    if what == after.status.value and after.error is not None:
+        return {"error_code": after.error.code}
+    return {}
