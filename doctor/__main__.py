@@ -14,9 +14,11 @@ from types import TracebackType
 from typing import TextIO
 
 from doctor.access_check import check_access
+from doctor.azure_cli import APP_NAME, AzureCliFailed, read_app
 from doctor.configuration import read_configuration
+from doctor.deployed import compare, environment_of
 from doctor.doctor import Doctor
-from doctor.environment import FILE, read_environment
+from doctor.environment import FILE, Environment, read_environment
 from doctor.findings import Mark, wrong
 from doctor.printer import Printer, hidden
 from doctor.settings_check import check_settings
@@ -38,6 +40,8 @@ def run(
 ) -> int:
     """Gives the exit code. `environment` is completed from the folder's local.settings.json."""
     options = _options(arguments)
+    if options.app is not None:
+        return _visit_deployed(options.app, options.resource_group, environment, out)
     read = read_environment(environment, folder)
     configuration = read_configuration(environment)
     printer = Printer(out, environment, [*read.secrets(), *filter(None, configuration.api_keys.values())])
@@ -71,6 +75,29 @@ def run(
     return ALL_RIGHT if printer.all_right else SOMETHING_WRONG
 
 
+def _visit_deployed(name: str, group: str | None, environment: MutableMapping[str, str], out: TextIO) -> int:
+    """A deployed app, by its settings alone: its storage may not be reachable from here."""
+    try:
+        app = read_app(name, group)
+    except AzureCliFailed as error:
+        printer = Printer(out, environment, ())
+        printer.finding(wrong("az", str(error), error.advice))
+        return SOMETHING_WRONG
+    settings = environment_of(app)
+    configuration = read_configuration(settings.values)
+    secrets = [*settings.secrets(), *Environment(app.settings, frozenset(), ()).secrets()]
+    printer = Printer(out, environment, secrets)
+    printer.title("The app, beside infra/")
+    printer.findings(compare(app))
+    printer.title("Settings")
+    printer.findings(check_settings(settings, configuration, APP))
+    if configuration.settings is not None:
+        printer.title("Who comes in, and who is told")
+        printer.findings(check_access(configuration.settings))
+    _sum_up(printer)
+    return ALL_RIGHT if printer.all_right else SOMETHING_WRONG
+
+
 def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m doctor",
@@ -88,10 +115,20 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     what.add_argument(
         "--orphans", action="store_true", help="list the video API's jobs that nobody here has claimed"
     )
+    what.add_argument(
+        "--app",
+        metavar="NAME",
+        help="a deployed app: its settings, read through the Azure CLI, and what differs from infra/",
+    )
+    parser.add_argument("--resource-group", metavar="NAME", help="of that app; else it is looked for")
     parser.add_argument("--backend", metavar="NAME", help="of those in the settings; for the two above")
     options = parser.parse_args(arguments)
     if options.backend is not None and not (options.generation or options.orphans):
         parser.error("--backend goes with --generation or --orphans")
+    if options.app is not None and not APP_NAME.fullmatch(options.app):
+        parser.error("--app wants a function app's name: letters, digits and hyphens")
+    if options.resource_group is not None and options.app is None:
+        parser.error("--resource-group goes with --app")
     if options.generation is not None and (
         options.generation in ("", ".", "..")
         or not options.generation.isprintable()

@@ -218,7 +218,7 @@ def _refused(response: Response, backend: BackendSettings) -> Finding:
     else:
         words = f"{said}: the identity is known, and not allowed."
         advice = (
-            "Give it the role Cognitive Services OpenAI User on the resource; it takes some minutes. Do the resource's "
+            "Give it the role Cognitive Services User on the resource; it takes some minutes. Do the resource's "
             "network rules let this machine in?"
         )
     return wrong("key" if backend.api_key_setting else "access", words, advice)

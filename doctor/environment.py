@@ -21,9 +21,10 @@ class Environment:
     values: Mapping[str, str]
     from_file: frozenset[str]  #: names whose value is the file's
     findings: tuple[Finding, ...]  #: about the file
+    elsewhere: str = "the environment"  #: where the others come from
 
     def origin(self, name: str) -> str:
-        return FILE if name in self.from_file else "the environment"
+        return FILE if name in self.from_file else self.elsewhere
 
     def secrets(self) -> Iterator[str]:
         """Whatever must not be printed, as far as the settings' names tell."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -177,8 +177,20 @@ def _runtime(environment: Environment) -> Iterator[Finding]:
     if hosted and not values.get("PYTHON_THREADPOOL_THREAD_COUNT", "").strip():
         words = "PYTHON_THREADPOOL_THREAD_COUNT is not set: on one core five handlers run at once, downloads included."
         yield warning("host", words, "Set it to 32.")
+    if flex:
+        yield from _on_flex(values)
     if hosted or _BODY_LIMIT in values:
         yield from _body_limit(values.get(_BODY_LIMIT, "").strip())
+
+
+def _on_flex(values: Mapping[str, str]) -> Iterator[Finding]:
+    queues = "AzureFunctionsJobHost__extensions__queues__"
+    if not values.get(f"{queues}batchSize", "").strip():
+        words = f"{queues}batchSize is not set: Azure asks for an instance for each six messages, delayed ones included."
+        yield warning("host", words, f"Set it to 16, and {queues}newBatchThreshold to 8.")
+    if values.get("AzureWebJobsDisableHomepage", "").strip().lower() != "true":
+        words = "AzureWebJobsDisableHomepage is not true: the host's own page answers at the app's address."
+        yield warning("host", words, "Set it to true.")
 
 
 def _body_limit(text: str) -> Iterator[Finding]:

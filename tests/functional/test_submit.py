@@ -412,7 +412,7 @@ def test_an_identity_that_can_not_sign_in_leaves_the_job_waiting(
     pipeline = Pipeline(simulator, "azure-sora", AZURE_OPENAI_API_KEY="")
     job = pipeline.submit()
     assert job.status is Status.WAITING
-    assert "Cognitive Services OpenAI User" in (job.reason or "")
+    assert "Cognitive Services User" in (job.reason or "")
     assert pipeline.calls("create") == []
 
 

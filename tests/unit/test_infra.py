@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from doctor.environment import Environment
+from doctor.infra import fixed_settings, optional_settings, references
 from doctor.settings_check import NAMES, _runtime
 from doctor.storage_check import _ROLES
 from video_jobs.settings.app import Settings
@@ -66,26 +67,9 @@ def parameters() -> dict[str, object]:
     return {name: given["value"] for name, given in document["parameters"].items()}
 
 
-def references() -> dict[str, str]:
-    """The settings that are Key Vault references, and the parameter whose value lies in the vault."""
-    found = re.findall(r"empty\((\w+)\) \? \{\} : \{ (\w+): '@Microsoft\.KeyVault\(", bicep("main"))
-    return {setting: parameter for parameter, setting in found}
-
-
 def set_by_infra() -> set[str]:
     """Every setting that the templates or their parameters name."""
-    app, main = bicep("app"), bicep("main")
-    fixed = app[app.index("resource appSettings ") :]
-    fixed = fixed[fixed.index("union(") : fixed.index("toObject(")]
-    derived = main[main.index("    settings: union(") : main.index("    references: references")]
-    given = parameters()["settings"]
-    assert isinstance(given, dict)
-    return {
-        *re.findall(r"^ +(\w+): ", fixed, re.MULTILINE),
-        *re.findall(r"[{,] ([A-Z][A-Z0-9_]+): ", derived),
-        *references(),
-        *given,
-    }
+    return {*fixed_settings(), *optional_settings()}
 
 
 # --- settings ------------------------------------------------------------------------------------
@@ -167,7 +151,9 @@ def assigned(name: str) -> set[str]:
 def test_each_role_that_the_doctor_asks_for_is_assigned() -> None:
     assert assigned("storage-access") == {ROLE_IDS[role] for role in _ROLES.values()}
     code = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "video_jobs").rglob("*.py"))
-    assert "Key Vault Secrets User" in code
+    assert {"Key Vault Secrets User", "Cognitive Services User"} <= set(
+        re.findall(r"role ([A-Z][\w ]+ User)", code)
+    )
     assert assigned("vault-role") == {ROLE_IDS["Key Vault Secrets User"]}
     assert assigned("video-role") == {ROLE_IDS["Cognitive Services User"]}
     assert assigned("telemetry") == {ROLE_IDS["Monitoring Metrics Publisher"]}
@@ -236,3 +222,15 @@ def test_each_alert_has_its_query_and_its_entry_in_the_runbook() -> None:
     assert set(re.findall(r"^## ([\w-]+)$", runbook, re.MULTILINE)) == {*loaded, *measured}
     for entry in runbook.split("\n## ")[1:]:
         assert [part in entry for part in ("**It means**", "**Look at**", "**Do**")] == [True] * 3, entry[:20]
+
+
+def test_the_doctor_wants_on_flex_what_infra_sets_there() -> None:
+    def said(values: dict[str, str]) -> list[str]:
+        there = {"WEBSITE_SITE_NAME": "app", "WEBSITE_SKU": "FlexConsumption", **values}
+        return [finding.words for finding in _runtime(Environment(there, frozenset(), ()))]
+
+    fixed = {name: value or "16" for name, value in fixed_settings().items()}
+    assert said(fixed) == []
+    for name in ("AzureFunctionsJobHost__extensions__queues__batchSize", "AzureWebJobsDisableHomepage"):
+        [words] = said({**fixed, name: ""})
+        assert words.startswith(name)

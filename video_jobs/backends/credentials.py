@@ -39,7 +39,7 @@ def _identity(settings: BackendSettings, client_id: str | None) -> Sign:
         except AzureError as error:
             raise NotSent(
                 f"No Entra token for the backend '{settings.name}': {who} can't sign in. Assign the app a managed "
-                f"identity with the role Cognitive Services OpenAI User (a user-assigned one is named in "
+                f"identity with the role Cognitive Services User (a user-assigned one is named in "
                 f"AZURE_CLIENT_ID or AzureWebJobsStorage__clientId), or set an API key."
             ) from error
         return {"Authorization": f"Bearer {token.token}"}

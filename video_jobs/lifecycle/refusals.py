@@ -70,7 +70,7 @@ def _advice_for_403(job: Job, error: BackendError, signs_in_with: SignsInWith) -
         return f"its account has no access to the model '{job.backend.model}'; ask for it, or choose another model"
     if signs_in_with == "identity":
         return (
-            "give the app's identity the role Cognitive Services OpenAI User on the resource, and check its network "
+            "give the app's identity the role Cognitive Services User on the resource, and check its network "
             "rules"
         )
     return "check what the key is allowed to do, and the resource's network rules"
