@@ -25,6 +25,7 @@ from video_jobs.storage.gates import TableGates
 from video_jobs.storage.jobs import TableJobs, create_tables
 from video_jobs.storage.live_jobs import TableLiveJobs
 from video_jobs.storage.messages import StorageMessages, create_queues
+from video_jobs.storage.occupant import claim_account
 from video_jobs.storage.signing import BlobSigner, UserDelegationKeys, account_key
 from video_jobs.webhooks.sender import HttpWebhookSender
 
@@ -80,11 +81,13 @@ def storage_origin() -> str | None:
 
 
 def build(settings: Settings, clock: Clock = utc_now) -> Services:
-    """Creates tables, queues and containers where they are missing."""
+    """Creates tables, queues and containers where they are missing. Raises InvalidSettings where they are another app's."""
     if settings.sign_in.problem is not None:
         log.error("%s", settings.sign_in.problem)
     storage = connect(settings.storage)
     create_tables(storage.tables)
+    if settings.app_name is not None:
+        claim_account(storage.tables, settings.app_name, storage.account)
     create_queues(storage.queues)
     create_containers(storage.blobs)
     keys = account_key(storage.account_key) if storage.account_key else UserDelegationKeys(storage.blobs)

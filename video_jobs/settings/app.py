@@ -42,6 +42,7 @@ class Settings:
     owner_limits: OwnerLimits
     webhooks: WebhookSettings
     max_bytes: int = DEFAULT_MAX_BYTES  #: of one video
+    app_name: str | None = None  #: the function app's in Azure, and its slot's; None on other machines
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
@@ -75,10 +76,16 @@ class Settings:
             owner_limits,
             webhooks,
             int(max_bytes),
+            _app_name(environment),
         )
 
     def backend(self, name: str) -> BackendSettings | None:
         return next((backend for backend in self.backends if backend.name == name), None)
+
+
+def _app_name(environment: Mapping[str, str]) -> str | None:
+    name, slot = (environment.get(f"WEBSITE_{what}_NAME", "").strip().lower() for what in ("SITE", "SLOT"))
+    return f"{name}/{slot}" if name and slot not in ("", "production") else name or None
 
 
 _OURS = (
