@@ -33,7 +33,7 @@ test: $(VENV)/.dev-ready  ## all tests, on Azurite and the simulated API
 
 test-runtime: $(VENV)/.dev-ready  ## the app under Microsoft's own Python worker (needs Python 3.13+)
 	@echo "==> tests under azure-functions-runtime"
-	@$(run) -m pytest -n 0 tests/functional/test_azure_runtime.py $(PYTEST_ARGS)
+	@$(run) -m pytest -n 0 tests/functional/test_azure_runtime.py tests/functional/test_azure_package.py $(PYTEST_ARGS)
 
 faults: $(VENV)/.dev-ready  ## a crash at every effect of every scenario, slots in use, storage transactions: the figures
 	@$(run) -m tests.faults

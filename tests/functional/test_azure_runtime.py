@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,6 +15,7 @@ from azure.storage.queue import QueueServiceClient, TextBase64DecodePolicy
 
 from local.azurite_process import Azurite
 from local.simulator.server import Simulator
+from tests.azure_worker import invoke, start, stop
 from tests.pipeline import environment_for
 from video_jobs import wiring
 from video_jobs.settings.app import Settings
@@ -27,9 +26,7 @@ if sys.version_info < (3, 13):
         allow_module_level=True,
     )
 
-import azure_functions_runtime as worker
 from azure_functions_runtime.bindings.datumdef import Datum
-from azure_functions_runtime.native_invocation import invocation_request_native
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -100,31 +97,6 @@ BINDINGS = {
 }
 
 
-class _Message(SimpleNamespace):
-    """A stand-in for any protobuf message: the worker only sets and reads attributes."""
-
-
-def _message(name: str, **constants: Any) -> type:
-    return type(name, (_Message,), constants)
-
-
-PROTOS = SimpleNamespace(
-    BindingInfo=_message("BindingInfo", undefined=None, **{"in": 0, "out": 1, "inout": 2}),
-    StatusResult=_message("StatusResult", Success="success", Failure="failure"),
-    **{
-        name: _message(name)
-        for name in (
-            "FunctionMetadataResponse",
-            "RpcException",
-            "RpcFunctionMetadata",
-            "RpcLog",
-            "WorkerInitResponse",
-            "WorkerMetadata",
-        )
-    },
-)
-
-
 @pytest.fixture(scope="module")
 def simulator() -> Iterator[Simulator]:
     with Simulator(api_key="sim-key", speed=30) as running:
@@ -142,25 +114,8 @@ def functions(azurite: Azurite, simulator: Simulator) -> Iterator[dict[str, Any]
         for name, value in environment.items():
             patch.setenv(name, value)
         wiring.build(Settings.from_environment(environment))
-        worker.start_threadpool_executor()
-        init = SimpleNamespace(capabilities={}, function_app_directory=str(ROOT))
-        request = SimpleNamespace(
-            request=SimpleNamespace(worker_init_request=init),
-            properties={"host": "127.0.0.1", "protos": PROTOS},
-        )
-        answer = asyncio.run(worker.worker_init_request(request))
-        assert answer.result.status == "success", vars(answer.result.exception)
-        indexed = asyncio.run(worker.functions_metadata_request(None))
-        yield {function.name: function for function in indexed.function_metadata_results}
-        worker.stop_threadpool_executor()
-
-
-def invoke(function: Any, name: str, datum: Datum, metadata: dict[str, Datum] | None = None) -> Any:
-    ok, result, _, error, trace = asyncio.run(
-        invocation_request_native("invocation", function.function_id, [(name, datum)], metadata or {})
-    )
-    assert ok, f"{error}\n{trace}"
-    return result
+        yield start(ROOT)
+        stop()
 
 
 def call(function: Any, method: str, path: str, body: Any = None, **route: str) -> tuple[int, Any]:

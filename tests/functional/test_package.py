@@ -6,7 +6,6 @@ in below a folder that is left out); in Core Tools a line fits whatever begins l
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
@@ -16,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.packaging import by_git
+
 ROOT = Path(__file__).parents[2]
 PATTERNS = [
     line
@@ -24,22 +25,6 @@ PATTERNS = [
 ]
 SETTINGS = {"function_app.py", "host.json", "requirements.txt", "constraints.txt"}
 STATIC = ("web/static", "contract_api/static")
-
-
-def by_git(root: Path, scratch: Path) -> set[str]:
-    """What git would see in the folder if `.funcignore` were its only list."""
-    git = ["git", f"--git-dir={scratch / 'git'}", f"--work-tree={root}"]
-    subprocess.run([*git, "init", "--quiet"], check=True, env=_only_git(scratch))
-    listing = [*git, "ls-files", "--others", "-z", f"--exclude-from={root / '.funcignore'}"]
-    found = subprocess.run(
-        listing, check=True, env=_only_git(scratch), cwd=root, capture_output=True, text=True
-    )
-    return set(filter(None, found.stdout.split("\0")))
-
-
-def _only_git(home: Path) -> dict[str, str]:
-    nowhere = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
-    return {"PATH": os.environ["PATH"], "HOME": str(home), **nowhere}
 
 
 def by_core_tools(root: Path) -> set[str]:

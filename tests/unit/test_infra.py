@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from doctor.environment import Environment
 from doctor.infra import fixed_settings, optional_settings, references
@@ -234,3 +235,48 @@ def test_the_doctor_wants_on_flex_what_infra_sets_there() -> None:
     for name in ("AzureFunctionsJobHost__extensions__queues__batchSize", "AzureWebJobsDisableHomepage"):
         [words] = said({**fixed, name: ""})
         assert words.startswith(name)
+
+
+# --- how it is deployed ------------------------------------------------------------------------------
+
+
+def test_the_deployment_workflow_is_off_and_signs_in_without_a_secret() -> None:
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "deploy.yml").read_text(encoding="utf-8"))
+    assert workflow[True] == {"workflow_dispatch": None}  # YAML 1.1 reads `on` so
+    assert workflow["jobs"]["deploy"]["if"] == "${{ vars.DEPLOY == 'true' }}"
+    assert workflow["permissions"] == {"contents": "read", "id-token": "write"}
+    assert "client-secret" not in str(workflow)
+
+
+def test_azd_ends_with_the_address_of_the_page() -> None:
+    project = yaml.safe_load((ROOT / "azure.yaml").read_text(encoding="utf-8"))
+    assert "output STUDIO_URL string" in bicep("main")
+    assert all("STUDIO_URL" in shell["run"] for shell in project["hooks"]["postup"].values())
+    [service] = project["services"]
+    assert f"'azd-service-name': '{service}'" in bicep("app")
+
+
+def test_what_people_are_told_to_set_is_a_parameter() -> None:
+    given = (INFRA / "main.parameters.json").read_text(encoding="utf-8")
+    known = set(re.findall(r"\$\{([A-Z_]+)", given))
+    for page in (ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "docs").glob("*.md")):
+        told = re.findall(r"azd env set(?:-secret)? ([A-Z][A-Z_]+)", page.read_text(encoding="utf-8"))
+        assert set(told) <= known, page.name
+    table = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8").split("set with `azd env set`")[1]
+    named = set(re.findall(r"`([A-Z][A-Z_]+)`", table.split("\n\n")[0]))
+    assert named - {"SIGN_IN", "VIDEO_BACKENDS"} <= known
+    assert known - named - set(NAMES) <= {
+        "AZURE_ENV_NAME",
+        "AZURE_LOCATION",
+        "AZURE_PRINCIPAL_ID",
+        "AZURE_PRINCIPAL_TYPE",
+    }
+
+
+def test_each_page_of_the_runbook_and_the_how_tos_names_outputs_that_there_are() -> None:
+    outputs = set(re.findall(r"^output (\w+)", bicep("main"), re.MULTILINE))
+    pages = [ROOT / "docs" / "tutorial-azure.md", *(ROOT / "docs" / "how-to").glob("*.md")]
+    own = {"KEY", "MASTER", "JOB", "HOST", "CLIENT_ID"}
+    for page in pages:
+        used = set(re.findall(r"\$([A-Z][A-Z_]+)", page.read_text(encoding="utf-8")))
+        assert used - own <= outputs, page.name
