@@ -46,4 +46,5 @@ class LiveJobs(Protocol):
         """The first of those that wait before this backend, in order of arrival."""
 
     def ahead_of(self, live: LiveJob, most: int) -> int:
-        """How many wait before the same backend and came earlier; counts no further than `most`."""
+        """How many wait before the same backend and came earlier; counts no further than `most`, nor than a thousand. What
+        other processes changed in the last few seconds may be missing."""

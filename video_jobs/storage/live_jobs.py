@@ -15,6 +15,7 @@ from azure.data.tables import TableClient, TableServiceClient, UpdateMode
 from video_jobs.domain.errors import NewerVersion
 from video_jobs.ports import LiveJob
 from video_jobs.storage.connection import translated
+from video_jobs.storage.known_line import KnownLines
 from video_jobs.storage.schema import SCHEMA, SCHEMA_COLUMN, refuse_newer
 
 log = logging.getLogger("reelkeep.storage")
@@ -29,6 +30,7 @@ class TableLiveJobs:
 
     def __init__(self, service: TableServiceClient) -> None:
         self._table: TableClient = service.get_table_client(LIVE_TABLE)
+        self._lines = KnownLines(self._keys_in_line)
 
     def add(self, live: LiveJob) -> None:
         row = {
@@ -41,10 +43,12 @@ class TableLiveJobs:
         }
         with translated(f"noting {live.job_id} as live"):
             self._table.upsert_entity(row, mode=UpdateMode.REPLACE)
+        self._lines.note(live.backend, live.key, waits=live.waiting)
 
     def remove(self, live: LiveJob) -> None:
         with translated(f"removing {live.job_id} from the live jobs"):
             self._table.delete_entity(live.backend, live.key)  # succeeds where there is none
+        self._lines.note(live.backend, live.key, waits=False)
 
     def all(self, after: LiveJob | None = None) -> Iterator[LiveJob]:
         wanted, parameters = "not (waiting eq true)", dict[str, str]()
@@ -63,15 +67,19 @@ class TableLiveJobs:
             return list(_readable(itertools.islice(rows, most)))
 
     def ahead_of(self, live: LiveJob, most: int) -> int:
-        wanted = "PartitionKey eq @backend and RowKey lt @key and waiting eq true"
-        with translated(f"counting who waits before {live.job_id}"):
+        return min(self._lines.before(live.backend, live.key), most)
+
+    def _keys_in_line(self, backend: str) -> list[str]:
+        """Of as many as one call gives."""
+        wanted = "PartitionKey eq @backend and waiting eq true"
+        with translated("counting who waits"):
             rows = self._table.query_entities(
                 wanted,
-                parameters={"backend": live.backend, "key": live.key},
+                parameters={"backend": backend},
                 select=["RowKey"],
-                results_per_page=_page_of(most),
+                results_per_page=_LARGEST_PAGE,
             )
-            return sum(1 for _ in itertools.islice(rows, most))
+            return [row["RowKey"] for row in itertools.islice(rows, _LARGEST_PAGE)]
 
 
 def _page_of(most: int) -> int:

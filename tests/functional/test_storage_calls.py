@@ -1,0 +1,66 @@
+"""What an answer costs in calls to the storage, counted on Azurite."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from http_edge.answers import see_job
+from local.azurite_process import Azurite
+from tests.functional.storage_adapters import a_job, settings_for
+from tests.functional.storage_calls import storage_calls
+from video_jobs.domain.job import Job
+from video_jobs.lifecycle.find import find_job
+from video_jobs.ports import LiveJob
+from video_jobs.services import Services
+from video_jobs.storage import known_line
+from video_jobs.wiring import build
+
+
+@pytest.fixture
+def services(azurite: Azurite) -> Services:
+    return build(settings_for(azurite))
+
+
+def in_line(services: Services, owner: str, backend: str, count: int) -> list[Job]:
+    first = a_job(owner, backend)
+    jobs = [
+        first,
+        *(
+            a_job(owner, backend, created_at=first.created_at + timedelta(milliseconds=n))
+            for n in range(1, count)
+        ),
+    ]
+    for job in jobs:
+        services.jobs.insert(job, None)
+        services.live_jobs.add(LiveJob.of(job, waiting=True))
+    return jobs
+
+
+def position(services: Services, job: Job) -> int | None:
+    return see_job(services, find_job(services, job.owner, job.id).job).body["queue_position"]
+
+
+def test_a_look_at_a_waiting_job_costs_two_calls_however_many_look(
+    services: Services, owner: str, backend: str
+) -> None:
+    jobs = in_line(services, owner, backend, 4)
+    assert position(services, jobs[0]) == 1
+    with storage_calls() as calls:
+        assert [position(services, job) for job in jobs] == [1, 2, 3, 4]
+    assert len(calls) == 2 * len(jobs), calls
+
+
+def test_a_place_in_line_follows_what_this_process_does_at_once_and_others_within_seconds(
+    services: Services, azurite: Azurite, owner: str, backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = in_line(services, owner, backend, 3)
+    assert position(services, jobs[2]) == 3
+    services.live_jobs.remove(LiveJob.of(jobs[0]))
+    assert position(services, jobs[2]) == 2
+    others = build(settings_for(azurite))
+    others.live_jobs.add(LiveJob.of(jobs[1]))
+    assert position(services, jobs[2]) == 2
+    monkeypatch.setattr(known_line, "_KEPT", 0.0)
+    assert position(services, jobs[2]) == 1
