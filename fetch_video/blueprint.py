@@ -21,4 +21,4 @@ def fetch_video_function(message: func.QueueMessage) -> None:
     with skipping_newer():
         services, wanted = get_services(), decode_fetch(message.get_body())
         with following(wanted.traceparent), noting_last_error(services, wanted.owner, wanted.job_id):
-            fetch_video(services, wanted)
+            fetch_video(services, wanted, is_first_delivery=message.dequeue_count == 1)

@@ -1,7 +1,8 @@
 """Copy one output of a job into Blob Storage.
 
 First the blob, then the row: a crash between the two leaves a blob that says itself which output it is, and
-the next delivery of the message needs the backend no more.
+the next delivery of the message needs the backend no more. The first delivery does not look for one: where there is one
+all the same, the commit is refused, and nothing is concluded from a failure before the poll is made up for.
 """
 
 from __future__ import annotations
@@ -23,12 +24,12 @@ from video_jobs.domain.errors import (
     TransitionRefused,
     VideoTooLarge,
 )
-from video_jobs.domain.job import LOST_JOB_GRACE, MISSING_PAST_GUESS, Job, Output, StoredVideo
+from video_jobs.domain.job import LOST_JOB_GRACE, MISSING_PAST_GUESS, Job, Output, Status, StoredVideo
 from video_jobs.domain.queue_messages import FetchMessage, refuse_far_ahead
 from video_jobs.domain.schedule import fetch_delay, suspect_delay, too_large_delay
 from video_jobs.lifecycle.adoption import is_listed
 from video_jobs.lifecycle.finalize import finish
-from video_jobs.lifecycle.poll_chain import going_on_once_sent, note_sent
+from video_jobs.lifecycle.poll_chain import going_on_once_sent, kept_row, note_sent
 from video_jobs.lifecycle.update import update
 from video_jobs.media.images import sniff
 from video_jobs.media.verification import SuspectVideo, VerifiedStream
@@ -38,14 +39,17 @@ from video_jobs.services import Services
 log = logging.getLogger("reelkeep.fetch")
 
 _THUMBNAIL_DEADLINE = 5.0  # seconds: a thumbnail is nice to have and holds nothing up
+_KEPT_FOR = 30.0  # seconds; a deletion waits for as long as a download can last, and for little more
 _MARGIN = timedelta(minutes=1)
 _LARGEST_THUMBNAIL = 5 << 20  # bytes
 _ENDINGS = {"image/jpeg": "jpg", "image/webp": "webp", "image/png": "png"}
 
 
-def fetch_video(services: Services, message: FetchMessage) -> None:
+def fetch_video(services: Services, message: FetchMessage, *, is_first_delivery: bool = False) -> None:
+    first = is_first_delivery and not message.turn
+    kept = kept_row(services, message.owner, message.job_id, _KEPT_FOR) if first else None
     try:
-        stored = services.jobs.get(message.owner, message.job_id)
+        stored = kept or services.jobs.get(message.owner, message.job_id)
     except JobNotFound:
         log.warning("%s: a fetch message for a job that is not there; dropped", message.job_id)
         return
@@ -66,7 +70,8 @@ def fetch_video(services: Services, message: FetchMessage) -> None:
         return
     with going_on_once_sent(f"{job.id}/{output.index}"):
         try:
-            saved = _fetch(services, message, stored, output).job
+            may_be_here = not is_first_delivery or not _is_first_message(job, output)
+            saved = _fetch(services, message, stored, output, may_be_here).job
         except TransitionRefused as refused:
             log.info("%s/%s: somebody else was faster (%s)", job.id, output.index, refused)
             return
@@ -74,10 +79,17 @@ def fetch_video(services: Services, message: FetchMessage) -> None:
             finish(services, saved)
 
 
-def _fetch(services: Services, message: FetchMessage, stored: StoredJob, output: Output) -> StoredJob:
+def _is_first_message(job: Job, output: Output) -> bool:
+    """Whether only the one that was sent when the job was generated is under way."""
+    return job.status is Status.FETCHING and output.attempts == 0 and output.due_at == job.status_since
+
+
+def _fetch(
+    services: Services, message: FetchMessage, stored: StoredJob, output: Output, may_be_here: bool
+) -> StoredJob:
     job, began_at = stored.job, services.clock()
     try:
-        video = _copy(services, job, output)
+        video = _copy(services, job, output, may_be_here)
     except (SuspectVideo, ForeignBlob, BackendError) as error:
         return _try_again(services, message, stored, output, error, began_at)
     thumbnail = _copy_thumbnail(services, job, output)
@@ -88,25 +100,20 @@ def _fetch(services: Services, message: FetchMessage, stored: StoredJob, output:
     return update(services.jobs, stored, change)
 
 
-def _copy(services: Services, job: Job, output: Output) -> StoredVideo:
+def _copy(services: Services, job: Job, output: Output, may_be_here: bool) -> StoredVideo:
     """Raises BackendError, SuspectVideo or ForeignBlob; then nothing was committed."""
     key = VideoKey(job.owner, job.id, output.index)
-    found = services.blobs.find_video(key)
+    found = services.blobs.find_video(key) if may_be_here else None
     if found is None:
-        if job.backend_job_gone:
-            raise Gone("The video API has deleted it, as it was asked to.")
-        if _was_asked_after_expiry(job, output):
-            # From now on only another download's blob can help.
-            raise Gone("The video API has deleted it.")
-        client = services.backends.client(job.backend)
-        with client.open_video(
-            job.backend_job_id or "", output.generation_id, services.fetch_deadline, output.attempts
-        ) as content:
-            stream = VerifiedStream(content, output.suspects, _Progress(services, job, output))
-            if services.blobs.put_video(key, iter(stream), lambda: _metadata(job, output, stream)):
-                assert stream.video is not None
-                return stream.video
-        found = services.blobs.find_video(key)  # another delivery of this message was faster
+        try:
+            video = _download(services, job, output, key)
+        except (BackendError, SuspectVideo):
+            if may_be_here or (found := services.blobs.find_video(key)) is None:
+                raise
+        else:
+            if video is not None:
+                return video
+            found = services.blobs.find_video(key)  # another delivery of this message was faster
     video = _recognise(job, output, found)
     if video is None:
         raise ForeignBlob(
@@ -114,6 +121,24 @@ def _copy(services: Services, job: Job, output: Output) -> StoredVideo:
             f"container 'videos'. Move it away, and the video is fetched."
         )
     return video
+
+
+def _download(services: Services, job: Job, output: Output, key: VideoKey) -> StoredVideo | None:
+    """None where a blob lies there already. Raises BackendError and SuspectVideo."""
+    if job.backend_job_gone:
+        raise Gone("The video API has deleted it, as it was asked to.")
+    if _was_asked_after_expiry(job, output):
+        # From now on only another download's blob can help.
+        raise Gone("The video API has deleted it.")
+    client = services.backends.client(job.backend)
+    with client.open_video(
+        job.backend_job_id or "", output.generation_id, services.fetch_deadline, output.attempts
+    ) as content:
+        stream = VerifiedStream(content, output.suspects, _Progress(services, job, output))
+        if services.blobs.put_video(key, iter(stream), lambda: _metadata(job, output, stream)):
+            assert stream.video is not None
+            return stream.video
+    return None
 
 
 class _Progress:

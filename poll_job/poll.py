@@ -41,7 +41,7 @@ from video_jobs.lifecycle.learning import learn
 from video_jobs.lifecycle.list_reading import ListUnavailable, NoList
 from video_jobs.lifecycle.logs import log_event
 from video_jobs.lifecycle.paid_call import outcome_known_after
-from video_jobs.lifecycle.poll_chain import fetch_now, going_on_once_sent, send_next
+from video_jobs.lifecycle.poll_chain import fetch_now, going_on_once_sent, keep_row, kept_row, send_next
 from video_jobs.lifecycle.refusals import unconfirmed
 from video_jobs.lifecycle.rescue import rescued
 from video_jobs.lifecycle.update import update
@@ -68,9 +68,10 @@ def poll_job(services: Services, message: PollMessage) -> None:
 
 
 def _poll(services: Services, message: PollMessage) -> None:
+    kept = _kept(services, message)
     for _ in range(_RELOADS):
         try:
-            stored = services.jobs.get(message.owner, message.job_id)
+            stored, kept = kept or services.jobs.get(message.owner, message.job_id), None
         except JobNotFound:
             log.warning("%s: a poll message for a job that is not there; dropped", message.job_id)
             return
@@ -92,6 +93,13 @@ def _poll(services: Services, message: PollMessage) -> None:
     raise TransitionRefused(f"{message.job_id} moved on {_RELOADS} times during the poll")
 
 
+def _kept(services: Services, message: PollMessage) -> StoredJob | None:
+    """For a poll of the chain itself; whoever called for another one has changed the row."""
+    kept = kept_row(services, message.owner, message.job_id)
+    polled = kept is not None and kept.job.status in (Status.QUEUED, Status.RUNNING)
+    return kept if kept is not None and polled and kept.job.turn == message.turn else None
+
+
 def _step(services: Services, message: PollMessage, stored: StoredJob) -> None:
     chain = partial(send_next, services, message)
     match stored.job.status:
@@ -106,7 +114,7 @@ def _step(services: Services, message: PollMessage, stored: StoredJob) -> None:
         case Status.FETCHING | Status.PENDING_DOWNLOAD:
             _guard_fetches(services, message, stored)
         case _:
-            finish(services, stored.job)  # again, in case a crash kept the first time from its end
+            log.info("%s is over; dropped", message.job_id)  # what a crash kept from its end is the sweeper's
 
 
 def _await_outcome(services: Services, message: PollMessage, stored: StoredJob) -> None:
@@ -232,8 +240,10 @@ def _poll_backend(services: Services, message: PollMessage, stored: StoredJob) -
         _end(services, stored, change)
         return
     if seen.status is Status.FETCHING:
-        saved = _advance(services, message, stored, guard_delay(seen, now), change).job
+        stored = _advance(services, message, stored, guard_delay(seen, now), change)
+        saved = stored.job
         if saved.status is Status.FETCHING:
+            keep_row(services, stored)
             fetch_now(services, saved)
         admission.leave(services, saved)  # the slot is free before the videos are here
         if backend_job is not None:
@@ -245,9 +255,10 @@ def _poll_backend(services: Services, message: PollMessage, stored: StoredJob) -
     delay = poll_delay(seen, hint, now, others_wait=waiting)
     if seen.list_search is not None:
         delay = SEARCH_ON
-    saved = _advance(services, message, stored, delay, change).job
-    if saved.is_in_doubt(now):
-        admission.leave(services, saved)
+    stored = _advance(services, message, stored, delay, change)
+    keep_row(services, stored)
+    if stored.job.is_in_doubt(now):
+        admission.leave(services, stored.job)
 
 
 def _told(services: Services, job: Job, backend_job: BackendJob) -> Change:

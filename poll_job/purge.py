@@ -93,7 +93,7 @@ def _free_slot_if_ended(services: Services, job: Job) -> None:
 def _remove_rows(services: Services, stored: StoredJob) -> None:
     """The claim, the job, and last the live row: until then the sweeper finds it."""
     job = stored.job
-    for claim in services.claims.of_job(job.id):
+    for claim in services.claims.of_job(job.id, job.backend.base_url):
         services.claims.release(claim)
     services.jobs.delete(stored)
     services.live_jobs.remove(LiveJob.of(job))

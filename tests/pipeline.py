@@ -146,9 +146,9 @@ class MemoryApp:
 
     # --- what the queues do ---
 
-    def deliver(self, message: QueuedMessage) -> None:
+    def deliver(self, message: QueuedMessage, tries: int = 1) -> None:
         """Hand a message to its function, as the host would; it stays wherever it is."""
-        hand_over(self.services, message)
+        hand_over(self.services, message, tries)
 
     def take_next(self) -> QueuedMessage:
         """The message that becomes visible first, off the queue; time moves on until then."""
@@ -218,13 +218,13 @@ class Pipeline(MemoryApp):
         return len(self.simulator.world.everything())
 
 
-def hand_over(services: Services, message: QueuedMessage) -> None:
-    """To the function whose queue it is."""
+def hand_over(services: Services, message: QueuedMessage, tries: int = 1) -> None:
+    """To the function whose queue it is; `tries`: how often it was delivered, this time included."""
     body = message.text.encode()
     if message.queue == POLL_QUEUE:
         poll_job(services, decode_poll(body))
     elif message.queue == FETCH_QUEUE:
-        fetch_video(services, decode_fetch(body))
+        fetch_video(services, decode_fetch(body), is_first_delivery=tries == 1)
     else:
         notify_client(services, decode_notify(body))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from video_jobs.domain.estimate import JobKind
 from video_jobs.domain.job import DEFAULT_OWNER
 from video_jobs.domain.quota import OwnerLimits
 from video_jobs.ports import (
@@ -19,8 +20,12 @@ from video_jobs.ports import (
     LiveJob,
     LiveJobs,
     Messages,
+    StoredEstimate,
+    StoredGate,
+    StoredJob,
     WebhookSender,
 )
+from video_jobs.ports.kept import Kept
 from video_jobs.settings.api_keys import ApiKeys
 from video_jobs.settings.sign_in import SignIn
 from video_jobs.settings.webhooks import WebhookSettings
@@ -57,6 +62,9 @@ class Services:
     sign_in: SignIn = field(default_factory=SignIn)
     owner_limits: OwnerLimits = field(default_factory=OwnerLimits)
     sweep: Sweep = field(default_factory=Sweep)
+    kept_jobs: Kept[str, StoredJob] = field(default_factory=Kept)  #: by id, of those that are polled
+    kept_gates: Kept[str, StoredGate] = field(default_factory=Kept)  #: by backend
+    kept_estimates: Kept[JobKind, StoredEstimate] = field(default_factory=Kept)
 
     @property
     def is_multi_tenant(self) -> bool:

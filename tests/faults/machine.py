@@ -130,7 +130,7 @@ class Machine:
             deleted = True
 
         try:
-            self.hand_over(message)
+            self.hand_over(message, tries)
             self.effects.carry_out("host.delete_message", delete, lambda: StorageUnavailable("too late"))
         except ProcessKilled:
             self.effects.restart()
@@ -140,8 +140,8 @@ class Machine:
             if not deleted:
                 self._come_again(message, tries, AFTER_FAILURE)
 
-    def hand_over(self, message: QueuedMessage) -> None:
-        hand_over(self.services, message)
+    def hand_over(self, message: QueuedMessage, tries: int) -> None:
+        hand_over(self.services, message, tries)
 
     def _come_again(self, message: QueuedMessage, tries: int, after: timedelta) -> None:
         if tries >= MOST_TRIES:

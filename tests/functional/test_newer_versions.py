@@ -76,9 +76,9 @@ def stored(services: Services, job: Job) -> Job:
 
 
 def make_newer(real: StorageServices, table: str, partition: str) -> dict[str, Any]:
-    """The one row of the partition becomes a newer version's."""
+    """The partition's first row becomes a newer version's."""
     client = real.tables.get_table_client(table)
-    [row] = client.query_entities("PartitionKey eq @partition", parameters={"partition": partition})
+    row, *_ = client.query_entities("PartitionKey eq @partition", parameters={"partition": partition})
     newer = {**row, **NEWER}
     client.upsert_entity(newer, mode=UpdateMode.REPLACE)
     return newer

@@ -299,7 +299,8 @@ def test_a_job_of_a_backend_that_is_no_longer_configured_says_so_and_waits(sora:
     job = sora.submit()
     stored = sora.jobs.get(OWNER, job.id)
     sora.jobs.save(stored, dataclasses.replace(job, backend=dataclasses.replace(job.backend, name="gone")))
-    sora.deliver(sora.take_next())
+    for _ in range(2):  # the first poll may go by what this process saved last
+        sora.deliver(sora.take_next())
     seen = sora.job(job)
     assert seen.status is Status.QUEUED
     assert "VIDEO_BACKENDS" in (seen.reason or "")

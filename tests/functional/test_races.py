@@ -118,6 +118,7 @@ def test_a_waiting_job_that_is_stopped_as_it_goes_ahead_is_not_submitted(
     assert len(pipeline.calls("create")) == 1
     assert pipeline.backend_jobs() == 0
     assert slots(pipeline) == []
+    sweep_jobs(pipeline.services)
     assert not pipeline.live_jobs.keys
 
 
@@ -490,6 +491,7 @@ def test_a_reply_that_is_lost_after_any_one_write_changes_nothing(simulator: Sim
         pipeline.drain()
         assert pipeline.job(job).status is Status.SUCCEEDED, number
         assert pipeline.backend_jobs() == 1, number
+        sweep_jobs(pipeline.services)
         assert not pipeline.live_jobs.keys
         assert slots(pipeline) == []
         number, saves = number + 1, jobs.saves

@@ -12,7 +12,7 @@ from tests.functional.storage_adapters import a_job, settings_for
 from tests.functional.storage_calls import storage_calls
 from video_jobs.domain.job import Job
 from video_jobs.lifecycle.find import find_job
-from video_jobs.ports import LiveJob
+from video_jobs.ports import Claim, LiveJob
 from video_jobs.services import Services
 from video_jobs.storage import known_line
 from video_jobs.wiring import build
@@ -64,3 +64,11 @@ def test_a_place_in_line_follows_what_this_process_does_at_once_and_others_withi
     assert position(services, jobs[2]) == 2
     monkeypatch.setattr(known_line, "_KEPT", 0.0)
     assert position(services, jobs[2]) == 1
+
+
+def test_a_claim_and_its_note_cost_one_call(services: Services, owner: str) -> None:
+    claim = Claim(f"https://{owner}.invalid", "video_1", owner, a_job(owner).id)
+    with storage_calls() as calls:
+        assert services.claims.claim(claim) == claim
+    assert len(calls) == 1, calls
+    assert services.claims.of_job(claim.job_id, claim.base_url) == [claim]

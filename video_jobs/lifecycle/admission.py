@@ -57,9 +57,7 @@ def entered(services: Services, job: Job) -> None:
 
 def leave(services: Services, job: Job) -> None:
     """Give the job's slot back and call the next in line. May be repeated."""
-    stored = services.gates.get(job.backend.name)
-    if stored.gate.slot(job.id) is not None or stored.gate.contended:
-        call_next(services, job.backend.name, partial(gates.leave, job_id=job.id), stored=stored)
+    call_next(services, job.backend.name, partial(gates.leave, job_id=job.id))
 
 
 def leave_unless_running(services: Services, job: Job) -> None:
@@ -97,15 +95,14 @@ def close(
 
 def reopen(services: Services, job: Job) -> None:
     """The backend took, or judged, a job: if its gate was closed and this was the probe, it is open again."""
-    stored = services.gates.get(job.backend.name)
+    backend = job.backend.name
+    kept = services.kept_gates.of(backend)
+    if kept is not None and kept.gate.slot(job.id) is not None and kept.gate.closure is None:
+        return  # it was open when the job went ahead, or since
+    stored = services.gates.get(backend)
     if stored.gate.slot(job.id) in gates.probes(stored.gate):
-        log.info("the gate to '%s' is open again", stored.gate.backend)
-        call_next(
-            services,
-            job.backend.name,
-            partial(gates.taken, now=services.clock(), job_id=job.id),
-            stored=stored,
-        )
+        log.info("the gate to '%s' is open again", backend)
+        call_next(services, backend, partial(gates.taken, now=services.clock(), job_id=job.id), stored=stored)
 
 
 def why_closed(services: Services, gate: Gate, job: Job) -> str | None:
@@ -139,59 +136,78 @@ def call_next(
         stored: the gate, if it was just read.
     """
     limits = services.backends.gate_limits(backend)
-    for _ in range(_MOST_TRIES):
-        stored = stored or services.gates.get(backend)
+    called: list[StoredJob] = []
+    rest: list[StoredJob] = []
+
+    def with_next_called(before: Gate) -> Gate:
+        nonlocal called, rest
         now = services.clock()
-        gate = change(stored.gate)
+        gate = change(before)
         free = gates.room(gate, limits, now, most=_MOST_CALLED)
         # Two more than there is room for, to know who is left and who goes before whom: each costs a read.
-        line = _line(services, stored.gate, gate, now)
+        line = _line(services, before, gate, now)
         in_line = list(islice(line, free + 2)) if gate.contended or caller else []
         if (last := gates.goes_last(gate)) is not None:
             in_line.sort(key=lambda waiting: waiting.job.id == last)
         called, rest = in_line[:free], in_line[free:]
         for waiting in called:
             gate = _called(gate, limits, now, waiting.job)
-        gate = replace(gate, contended=bool(rest))
-        if gate != stored.gate:
+        return replace(gate, contended=bool(rest))
+
+    gate, is_changed = _change(services, backend, with_next_called, stored)
+    for waiting in called:
+        if waiting.job.id != caller:
+            _wake(services, waiting, _AT_ONCE)
+    now = services.clock()
+    opens_at = gates.opens_at(gate, limits, now) if rest else None
+    if opens_at is not None:
+        delay = max(opens_at - now, _AT_ONCE)
+        if rest[0].job.id == caller:
+            _send(services, rest[0].job, delay)  # with the turn that its poll is about to save
+        elif is_changed:
+            _wake(services, rest[0], delay)
+    return gate
+
+
+def _change(
+    services: Services, backend: str, change: Callable[[Gate], Gate | None], stored: StoredGate | None = None
+) -> tuple[Gate, bool]:
+    """The gate, and whether it was changed; None leaves it as it is.
+
+    What this process wrote last is tried first: if it is still so, the write succeeds, and the gate need not be read.
+    """
+    kept = services.kept_gates.take(backend) if stored is None else None
+    stored = stored or kept
+    for _ in range(_MOST_TRIES):
+        stored = stored or services.gates.get(backend)
+        gate = change(stored.gate)
+        if gate is not None and gate != stored.gate:
             try:
-                services.gates.save(stored, gate)
+                services.kept_gates.keep(backend, services.gates.save(stored, gate))
+                return gate, True
             except Conflict:
-                stored = None
-                continue
-        for waiting in called:
-            if waiting.job.id != caller:
-                _wake(services, waiting, _AT_ONCE)
-        opens_at = gates.opens_at(gate, limits, now) if rest else None
-        if opens_at is not None:
-            delay = max(opens_at - now, _AT_ONCE)
-            if rest[0].job.id == caller:
-                _send(services, rest[0].job, delay)  # with the turn that its poll is about to save
-            elif gate != stored.gate:
-                _wake(services, rest[0], delay)
-        return gate
+                services.kept_gates.refused(backend)
+        elif stored is not kept:
+            return stored.gate, False
+        stored = None
     raise Conflict(f"The gate to '{backend}' was changed by somebody else {_MOST_TRIES} times in a row")
 
 
 def _begin(services: Services, job: Job) -> Gate | None:
     """None where it has its slot; else the gate that does not let it in."""
-    limits = services.backends.gate_limits(job.backend.name)
-    for _ in range(_MOST_TRIES):
-        stored = services.gates.get(job.backend.name)
-        gate = stored.gate
-        if _is_open_to_all(gate, limits):
+    limits, let_in = services.backends.gate_limits(job.backend.name), False
+
+    def begun(gate: Gate) -> Gate | None:
+        nonlocal let_in
+        let_in = _is_open_to_all(gate, limits)
+        if let_in or (gate.contended and gate.slot(job.id) is None):
             return None
-        if gate.contended and gate.slot(job.id) is None:
-            return gate
-        begun = gates.begin(gate, limits, services.clock(), job)
-        if begun is None:
-            return gate
-        try:
-            services.gates.save(stored, begun)
-        except Conflict:
-            continue
-        return None
-    raise Conflict(f"The gate to '{job.backend.name}' was changed by somebody else again and again")
+        after = gates.begin(gate, limits, services.clock(), job)
+        let_in = after is not None
+        return after
+
+    gate, _ = _change(services, job.backend.name, begun)
+    return None if let_in else gate
 
 
 def _is_open_to_all(gate: Gate, limits: GateLimits) -> bool:

@@ -39,10 +39,9 @@ def search(services: Services, job: Job) -> Search:
 
     Raises ListUnavailable and NoList.
     """
-    for claim in services.claims.of_job(job.id):
-        if claim.base_url == job.backend.base_url:
-            # Its answer did arrive, or it was taken up from the list, before a crash.
-            return Search(BackendJob(id=claim.backend_job_id, state=BackendState.UNKNOWN))
+    for claim in services.claims.of_job(job.id, job.backend.base_url):
+        # Its answer did arrive, or it was taken up from the list, before a crash.
+        return Search(BackendJob(id=claim.backend_job_id, state=BackendState.UNKNOWN))
     since = job.submitting_since
     if since is None:
         return Search()

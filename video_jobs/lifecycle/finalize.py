@@ -22,7 +22,10 @@ def finish(services: Services, job: Job) -> None:
             whole = {**job_summary(job), "history": history_view(job)}
             text = json.dumps(whole, ensure_ascii=False, indent=2)
             services.blobs.put_summary(job.owner, job.id, text.encode("utf-8"))
-        admission.leave(services, job)
+        if (
+            not job.outputs
+        ):  # else it gave its slot back when it was generated; after a crash there the sweeper does
+            admission.leave(services, job)
         owner_quota.release(services, job)
     if is_untold(job):
         keep_telling(services, job)

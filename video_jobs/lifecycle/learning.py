@@ -14,13 +14,17 @@ from video_jobs.services import Services
 log = logging.getLogger("reelkeep.estimates")
 
 _MOST_TRIES = 3  # a sample that is lost to a race does no harm: whoever won it learned as much
+_FRESH = 60.0  # seconds in which what others have learned may be missed
 _LONGEST_UNWATCHED = timedelta(minutes=1)  # in which a job may have ended, for the middle of it to say when
 
 
 def forecast(services: Services, job: Job) -> Forecast | None:
     """For a job that is about to be submitted. None where little is known, or storage doesn't tell."""
+    kind = kind_of(job)
     try:
-        return services.estimates.get(kind_of(job)).estimate.forecast()
+        stored = services.kept_estimates.of(kind, _FRESH) or services.estimates.get(kind)
+        services.kept_estimates.keep(kind, stored)
+        return stored.estimate.forecast()
     except (StorageUnavailable, ValueError) as error:
         log.warning("%s: how long it may take can't be read: %s", job.id, error)
         return None
@@ -34,18 +38,19 @@ def learn(services: Services, job: Job, seen: BackendJob, now: datetime) -> None
         seen: what the poll told.
         now: when it did.
     """
-    duration = duration_of(job, seen, now)
+    duration, kind = duration_of(job, seen, now), kind_of(job)
     if duration is None:
         return
     try:
         for _ in range(_MOST_TRIES):
-            stored = services.estimates.get(kind_of(job))
+            stored = services.kept_estimates.take(kind) or services.estimates.get(kind)
             learned = stored.estimate.with_one_more(duration)
             if learned == stored.estimate:
                 return
             try:
-                services.estimates.save(stored, learned)
+                services.kept_estimates.keep(kind, services.estimates.save(stored, learned))
             except Conflict:
+                services.kept_estimates.refused(kind)
                 continue
             return
     except (StorageUnavailable, ValueError) as error:

@@ -31,6 +31,7 @@ from video_jobs.lifecycle import admission
 from video_jobs.lifecycle.adoption import adopt
 from video_jobs.lifecycle.finalize import finish
 from video_jobs.lifecycle.logs import log_event
+from video_jobs.lifecycle.poll_chain import keep_row
 from video_jobs.lifecycle.refusals import misconfiguration, out_of_money, refusal
 from video_jobs.lifecycle.update import update
 from video_jobs.ports import Claim, StoredJob
@@ -157,7 +158,9 @@ def _settle(services: Services, stored: StoredJob, outcome: Outcome) -> Job:
     """Store what the call told, and do at the gate what follows."""
     job = stored.job
     try:
-        job = _save_persistently(services, stored, outcome).job
+        saved = _save_persistently(services, stored, outcome)
+        keep_row(services, saved)
+        job = saved.job
     except TransitionRefused as refused:
         log.warning("%s moved on while it was submitted: %s", job.id, refused)
         job = services.jobs.get(job.owner, job.id).job

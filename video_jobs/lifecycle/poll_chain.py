@@ -11,8 +11,9 @@ from functools import partial
 
 from video_jobs.domain import transitions
 from video_jobs.domain.errors import StorageUnavailable
-from video_jobs.domain.job import Job
+from video_jobs.domain.job import Job, Status
 from video_jobs.domain.queue_messages import FetchMessage, PollMessage
+from video_jobs.ports import StoredJob
 from video_jobs.services import Services
 
 log = logging.getLogger("reelkeep.chain")
@@ -60,6 +61,21 @@ def send_next(services: Services, message: PollMessage, delay: timedelta) -> Tur
     services.messages.send_poll(message.model_copy(update={"turn": turn}), delay)
     note_sent()
     return partial(transitions.next_turn, now=now, turn=turn, due_at=now + delay)
+
+
+def keep_row(services: Services, stored: StoredJob) -> None:
+    """For the next poll, or the first download: it need not read the row then."""
+    if stored.job.status in (Status.QUEUED, Status.RUNNING, Status.FETCHING):
+        services.kept_jobs.keep(stored.job.id, stored)
+
+
+def kept_row(services: Services, owner: str, job_id: str, seconds: float = float("inf")) -> StoredJob | None:
+    """The row as this process saved it last. Somebody may have changed it since: then a save is refused, as after a read.
+
+    So it is for a poll and a download that end with a save, and do nothing before it that the newest row might forbid.
+    """
+    kept = services.kept_jobs.take(job_id, seconds)
+    return kept if kept is not None and kept.job.owner == owner else None
 
 
 def poll_now(services: Services, job: Job, delay: timedelta = _AT_ONCE) -> None:

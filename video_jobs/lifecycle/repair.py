@@ -66,6 +66,7 @@ def mark_deleted(services: Services, stored: StoredJob) -> Job:
     services.live_jobs.add(LiveJob.of(stored.job))
     job = update(services.jobs, stored, partial(transitions.request_delete, now=services.clock())).job
     services.live_jobs.add(LiveJob.of(job))  # whoever ended the job just now may have removed it
+    services.kept_jobs.take(job.id)
     poll_now(services, job)
     return job
 

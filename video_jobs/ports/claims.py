@@ -22,8 +22,11 @@ class Claims(Protocol):
 
     def find(self, base_url: str, backend_job_id: str) -> Claim | None: ...
 
-    def of_job(self, job_id: str) -> list[Claim]:
-        """What this job has claimed: an id that a crash kept from its row is still known."""
+    def of_job(self, job_id: str, base_url: str | None = None) -> list[Claim]:
+        """What this job has claimed at an address: an id that a crash kept from its row is still known.
+
+        Without an address at all of them, which reads the whole table.
+        """
 
     def hand_over(self, claim: Claim, from_job_id: str) -> Claim:
         """Take it from another job of the same owner, or where nobody has it. Gives the claim that holds."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import itertools
 import secrets
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
 from azure.core.exceptions import (
     HttpResponseError,
@@ -41,15 +43,19 @@ class StorageBlobs:
         self, key: VideoKey, chunks: Iterator[bytes], metadata: Callable[[], Mapping[str, str]]
     ) -> bool:
         blob = self._videos.get_blob_client(video_name(key))
-        blocks = _stage(blob, chunks)
+        begun = list(itertools.islice(chunks, 2))
+        whole = begun[0] if len(begun) == 1 else None
+        blocks = [] if whole is not None else _stage(blob, _resumed(begun, chunks))
+        options: dict[str, Any] = {
+            "content_settings": ContentSettings(content_type="video/mp4"),
+            "metadata": dict(metadata()),
+        }
         with translated(f"committing {video_name(key)}"):
             try:
-                blob.commit_block_list(
-                    blocks,
-                    content_settings=ContentSettings(content_type="video/mp4"),
-                    metadata=dict(metadata()),
-                    if_none_match="*",
-                )
+                if whole is not None:  # one call in place of two
+                    blob.upload_blob(whole, overwrite=False, validate_content=True, **options)
+                else:
+                    blob.commit_block_list(blocks, if_none_match="*", **options)
             except (ResourceExistsError, ResourceModifiedError):
                 return False
             except HttpResponseError as error:
@@ -155,6 +161,13 @@ def _input_name(owner: str, job_id: str) -> str:
 def _disposition(kind: str, key: VideoKey, ending: str) -> str:
     """Saved under a name that says which job it is."""
     return f'{kind}; filename="{key.job_id}-{key.index}.{ending}"'
+
+
+def _resumed(begun: list[bytes], rest: Iterator[bytes]) -> Iterator[bytes]:
+    """All of the chunks; none is held once it was given."""
+    while begun:
+        yield begun.pop(0)
+    yield from rest
 
 
 def _stage(blob: BlobClient, chunks: Iterator[bytes]) -> list[BlobBlock]:

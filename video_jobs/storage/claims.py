@@ -1,26 +1,34 @@
 """Whose a backend's job is, in Table Storage: whoever inserts the row owns it.
 
-The keys are hashes: a backend's ids are opaque, and a key can't hold `/ \\ # ?`. Beside each claim lies a note
-under the job's id, written before it and removed after it, so that a job's claims can be found. A note without
-its claim means nothing.
+The keys are hashes: a backend's ids are opaque, and a key can't hold `/ \\ # ?`. In the transaction that writes a claim,
+a note is written under its job's id, by which a job's claims are found.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from azure.data.tables import TableServiceClient, UpdateMode
+from azure.core import MatchConditions
+from azure.core.exceptions import ServiceResponseError
+from azure.data.tables import TableErrorCode, TableServiceClient, TableTransactionError
 
 from video_jobs.domain.errors import Conflict
 from video_jobs.ports import Claim
-from video_jobs.storage.connection import translated
-from video_jobs.storage.etag_rows import GuardedRows, Row
+from video_jobs.storage.connection import REPEATED, error_code, translated
+from video_jobs.storage.etag_rows import GuardedRows, Row, with_write_id
 
 CLAIMS_TABLE = "videoclaims"
 
 _MOST_TRIES = 20  # each lost race is somebody else's hand-over or release, and those are rare
+_CHANGED_MEANWHILE = (
+    TableErrorCode.ENTITY_ALREADY_EXISTS.value,
+    TableErrorCode.UPDATE_CONDITION_NOT_SATISFIED.value,
+    TableErrorCode.RESOURCE_NOT_FOUND.value,
+    TableErrorCode.ENTITY_NOT_FOUND.value,
+)
 
 
 class TableClaims:
@@ -32,108 +40,110 @@ class TableClaims:
 
     def claim(self, claim: Claim) -> Claim:
         what = f"claiming a backend's job for {claim.job_id}"
-        self._note(claim)
         for _ in range(_MOST_TRIES):
-            try:
-                self._rows.insert(_to_row(claim), what)
-            except Conflict:
-                holder = self.find(claim.base_url, claim.backend_job_id)
-                if holder is not None:
-                    if holder.job_id != claim.job_id:
-                        self._forget(claim)
-                    return holder
-            else:
+            if self._write(what, claim, ("create", _row(claim)), ("upsert", _note(claim))):
                 return claim
+            holder = self.find(claim.base_url, claim.backend_job_id)
+            if holder is not None:
+                return holder
         raise _too_often(claim)
 
     def find(self, base_url: str, backend_job_id: str) -> Claim | None:
         row = self._read(base_url, backend_job_id)
-        return None if row is None else _from_row(row)
+        return None if row is None else _from_row(row.fields)
 
-    def of_job(self, job_id: str) -> list[Claim]:
+    def of_job(self, job_id: str, base_url: str | None = None) -> list[Claim]:
+        wanted, parameters = (
+            "RowKey ge @first and RowKey lt @end",
+            {"first": f"{job_id}_", "end": f"{job_id}`"},
+        )
+        if base_url is not None:
+            wanted, parameters = (
+                f"PartitionKey eq @address and {wanted}",
+                {**parameters, "address": _partition(base_url)},
+            )
         with translated(f"looking for what {job_id} has claimed"):
-            notes = list(self._table.query_entities("PartitionKey eq @job", parameters={"job": job_id}))
-        found = [self.find(note["base_url"], note["backend_job_id"]) for note in notes]
-        return [claim for claim in found if claim is not None and claim.job_id == job_id]
+            return [_from_row(note) for note in self._table.query_entities(wanted, parameters=parameters)]
 
     def hand_over(self, claim: Claim, from_job_id: str) -> Claim:
-        what = f"handing a backend's job over to {claim.job_id}"
-        self._note(claim)
+        what, before = f"handing a backend's job over to {claim.job_id}", replace(claim, job_id=from_job_id)
         for _ in range(_MOST_TRIES):
             row = self._read(claim.base_url, claim.backend_job_id)
-            try:
-                if row is None:
-                    self._rows.insert(_to_row(claim), what)
-                    return claim
-                holder = _from_row(row)
-                if (holder.job_id, holder.owner) != (from_job_id, claim.owner):
-                    if holder.job_id != claim.job_id:
-                        self._forget(claim)
-                    return holder
-                self._rows.replace(_to_row(claim), row.etag, what)
-            except Conflict:
-                continue
-            self._forget(replace(claim, job_id=from_job_id))
-            return claim
+            if row is None:
+                return self.claim(claim)
+            if _from_row(row.fields) != before:
+                return _from_row(row.fields)
+            operations = (
+                ("update", _row(claim), _unchanged(row)),
+                ("upsert", _note(claim)),
+                ("delete", _note(before)),
+            )
+            if self._write(what, claim, *operations):
+                return claim
         raise _too_often(claim)
 
     def release(self, claim: Claim) -> None:
-        partition, key = _keys(claim.base_url, claim.backend_job_id)
+        what = f"releasing what {claim.job_id} had claimed"
         for _ in range(_MOST_TRIES):
             row = self._read(claim.base_url, claim.backend_job_id)
-            if row is None or _from_row(row).job_id != claim.job_id:
-                break
+            if row is None or _from_row(row.fields).job_id != claim.job_id:
+                return
+            if self._write(what, None, ("delete", _row(claim), _unchanged(row)), ("delete", _note(claim))):
+                return
+        raise _too_often(claim)
+
+    def _write(self, what: str, holder: Claim | None, *operations: Any) -> bool:
+        """In one transaction, after which that is who holds it; False where the rows are not as they were read."""
+        with translated(what):
             try:
-                self._rows.delete(partition, key, row.etag, f"releasing what {claim.job_id} had claimed")
-            except Conflict:
-                continue
-            break
-        else:
-            raise _too_often(claim)
-        self._forget(claim)
-
-    def _note(self, claim: Claim) -> None:
-        with translated(f"noting what {claim.job_id} claims"):
-            names = {"base_url": claim.base_url, "backend_job_id": claim.backend_job_id}
-            self._table.upsert_entity({**_note_keys(claim), **names}, mode=UpdateMode.REPLACE)
-
-    def _forget(self, claim: Claim) -> None:
-        keys = _note_keys(claim)
-        with translated(f"forgetting what {claim.job_id} had claimed"):
-            self._table.delete_entity(keys["PartitionKey"], keys["RowKey"])
+                self._table.submit_transaction(operations, **REPEATED)
+            except TableTransactionError as error:
+                if error_code(error) not in _CHANGED_MEANWHILE:
+                    raise
+                return False
+            except ServiceResponseError:  # of the last retry, too
+                keys = operations[0][1]
+                if self.find(keys["base_url"], keys["backend_job_id"]) != holder:
+                    raise
+        return True
 
     def _read(self, base_url: str, backend_job_id: str) -> Row | None:
-        return self._rows.get(*_keys(base_url, backend_job_id), "looking for who has claimed a backend's job")
+        keys = _partition(base_url), _hash(backend_job_id)
+        return self._rows.get(*keys, "looking for who has claimed a backend's job")
 
 
 def _too_often(claim: Claim) -> Conflict:
     return Conflict(f"The claim of {claim.job_id} was changed by somebody else again and again")
 
 
-def _keys(base_url: str, backend_job_id: str) -> tuple[str, str]:
-    return _hash(base_url)[:32], _hash(backend_job_id)
-
-
-def _note_keys(claim: Claim) -> dict[str, str]:
-    return {"PartitionKey": claim.job_id, "RowKey": "_".join(_keys(claim.base_url, claim.backend_job_id))}
+def _partition(base_url: str) -> str:
+    return _hash(base_url)[:32]
 
 
 def _hash(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _to_row(claim: Claim) -> dict[str, Any]:
-    partition, key = _keys(claim.base_url, claim.backend_job_id)
-    return {
-        "PartitionKey": partition,
-        "RowKey": key,
-        "base_url": claim.base_url,
-        "backend_job_id": claim.backend_job_id,
-        "owner": claim.owner,
-        "job_id": claim.job_id,
-    }
+def _unchanged(row: Row) -> dict[str, Any]:
+    return {"etag": row.etag, "match_condition": MatchConditions.IfNotModified}
 
 
-def _from_row(row: Row) -> Claim:
-    fields = row.fields
+def _row(claim: Claim) -> dict[str, Any]:
+    return with_write_id(
+        {
+            "PartitionKey": _partition(claim.base_url),
+            "RowKey": _hash(claim.backend_job_id),
+            "base_url": claim.base_url,
+            "backend_job_id": claim.backend_job_id,
+            "owner": claim.owner,
+            "job_id": claim.job_id,
+        }
+    )
+
+
+def _note(claim: Claim) -> dict[str, Any]:
+    return {**_row(claim), "RowKey": f"{claim.job_id}_{_hash(claim.backend_job_id)}"}
+
+
+def _from_row(fields: Mapping[str, Any]) -> Claim:
     return Claim(fields["base_url"], fields["backend_job_id"], fields["owner"], fields["job_id"])

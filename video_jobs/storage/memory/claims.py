@@ -22,9 +22,10 @@ class MemoryClaims:
         with self._lock:
             return self.claims.get((base_url, backend_job_id))
 
-    def of_job(self, job_id: str) -> list[Claim]:
+    def of_job(self, job_id: str, base_url: str | None = None) -> list[Claim]:
         with self._lock:
-            return [claim for claim in self.claims.values() if claim.job_id == job_id]
+            held = [claim for claim in self.claims.values() if claim.job_id == job_id]
+        return [claim for claim in held if base_url is None or claim.base_url == base_url]
 
     def hand_over(self, claim: Claim, from_job_id: str) -> Claim:
         key = (claim.base_url, claim.backend_job_id)
