@@ -38,7 +38,7 @@ test-runtime: $(VENV)/.dev-ready  ## the app under Microsoft's own Python worker
 faults: $(VENV)/.dev-ready  ## a crash at every effect of every scenario, slots in use, storage transactions: the figures
 	@$(run) -m tests.faults
 
-bench: $(VENV)/.dev-ready  ## speed, memory, import time, storage transactions and looks at a job, as ratios of one run
+bench: $(VENV)/.dev-ready  ## speed, memory, import time, storage transactions, polls of a job, a long line of waiting jobs
 	@$(run) -m tests.bench
 
 .PHONY: contract

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from tests.bench import fetch_speed, import_time, memory, polling, transactions
+from tests.bench import fetch_speed, import_time, memory, polling, transactions, waiting_line
 from tests.bench.report import say
 
 MEASUREMENTS = {
@@ -13,6 +13,7 @@ MEASUREMENTS = {
     "import_time": import_time.run,
     "transactions": transactions.run,
     "polling": polling.run,
+    "waiting_line": waiting_line.run,
 }
 
 

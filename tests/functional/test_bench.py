@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from local.simulator.server import Simulator
-from tests.bench import polling, transactions
+from tests.bench import polling, transactions, waiting_line
 from tests.timeline import STANDSTILL
 
 
@@ -32,3 +32,9 @@ def test_jobs_of_one_to_three_minutes_take_ten_looks_and_their_fetch_begins_with
         learned = polling.measure(simulator, jobs=40, left_out=10)
     assert learned.mean_polls <= polling.MOST_LOOKS
     assert learned.median_latency <= polling.LATEST
+
+
+def test_a_line_of_waiting_jobs_costs_the_same_storage_calls_however_long_it_is() -> None:
+    line = waiting_line.measure((10, 250))
+    assert {what: line.growth(what) for what in line.calls} == dict.fromkeys(line.calls, 1.0), line.calls
+    assert max(line.counts(waiting_line.SUBMIT)) <= waiting_line.MOST_A_SUBMIT, line.calls

@@ -33,16 +33,8 @@ class TableLiveJobs:
         self._lines = KnownLines(self._keys_in_line)
 
     def add(self, live: LiveJob) -> None:
-        row = {
-            "PartitionKey": live.backend,
-            "RowKey": live.key,
-            "owner": live.owner,
-            "job_id": live.job_id,
-            "waiting": live.waiting,
-            SCHEMA_COLUMN: SCHEMA,
-        }
         with translated(f"noting {live.job_id} as live"):
-            self._table.upsert_entity(row, mode=UpdateMode.REPLACE)
+            self._table.upsert_entity(to_live_row(live), mode=UpdateMode.REPLACE)
         self._lines.note(live.backend, live.key, waits=live.waiting)
 
     def remove(self, live: LiveJob) -> None:
@@ -80,6 +72,17 @@ class TableLiveJobs:
                 results_per_page=_LARGEST_PAGE,
             )
             return [row["RowKey"] for row in itertools.islice(rows, _LARGEST_PAGE)]
+
+
+def to_live_row(live: LiveJob) -> dict[str, Any]:
+    return {
+        "PartitionKey": live.backend,
+        "RowKey": live.key,
+        "owner": live.owner,
+        "job_id": live.job_id,
+        "waiting": live.waiting,
+        SCHEMA_COLUMN: SCHEMA,
+    }
 
 
 def _page_of(most: int) -> int:
