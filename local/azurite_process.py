@@ -67,6 +67,11 @@ class Azurite:
         self._output: IO[bytes] | None = None
 
     @property
+    def pid(self) -> int | None:
+        """It leads a process group of this number."""
+        return self._process.pid if self._process else None
+
+    @property
     def blob_endpoint(self) -> str:
         return self._endpoint(self._ports[0])
 

@@ -59,6 +59,11 @@ class Service:
         self._environment = environment
         self._process: subprocess.Popen[bytes] | None = None
 
+    @property
+    def pid(self) -> int | None:
+        """It leads a process group of this number."""
+        return self._process.pid if self._process else None
+
     def start(self) -> None:
         """Raises StackError."""
         try:

@@ -249,10 +249,7 @@ def _poll_backend(services: Services, message: PollMessage, stored: StoredJob) -
         if backend_job is not None:
             learn(services, job, backend_job, now)
         return
-    # Where it is known when jobs end, that says enough: the gate need not be read.
-    unknown = hint is None and seen.forecast is None
-    waiting = unknown and admission.others_wait(services, job)
-    delay = poll_delay(seen, hint, now, others_wait=waiting)
+    delay = poll_delay(seen, hint, now)
     if seen.list_search is not None:
         delay = SEARCH_ON
     stored = _advance(services, message, stored, delay, change)

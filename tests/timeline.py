@@ -12,7 +12,7 @@ import itertools
 import math
 import random
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from fetch_video.fetch import fetch_video
+from local.function_host.backoff import Backoff
 from local.function_host.host_json import HostJson
-from local.function_host.queues import SHORTEST_POLL_SECONDS
 from local.simulator.server import Simulator
 from local.simulator.world import World
 from poll_job.poll import poll_job
@@ -122,13 +122,20 @@ class SimulatedHost:
         self._expected = 0
         self._services = pipeline.services = self._slow(pipeline.services)
 
-    def bring(self, jobs: Sequence[Mapping[str, Any]], between: tuple[float, float]) -> list[Job]:
+    def bring(
+        self, jobs: Sequence[Mapping[str, Any]], between: tuple[float, float] | Iterator[float]
+    ) -> list[Job]:
         """Let these requests arrive, so many seconds apart, and everything happen until all have ended.
+
+        `between`: from and to, or the seconds before each.
 
         Gives the jobs as they came.
         """
         self._expected = len(jobs)
         poll, fetch = self._queues
+        if isinstance(between, tuple):
+            shortest, longest = between
+            between = itertools.chain([0.0], iter(lambda: self._chance.uniform(shortest, longest), None))
         self._timeline.start(lambda: self._clients(jobs, between))
         self._timeline.start(lambda: self._listen(poll))
         self._timeline.start(lambda: self._listen(fetch))
@@ -138,10 +145,10 @@ class SimulatedHost:
 
     # --- who does something ---
 
-    def _clients(self, jobs: Sequence[Mapping[str, Any]], between: tuple[float, float]) -> None:
-        for job in jobs:
+    def _clients(self, jobs: Sequence[Mapping[str, Any]], before: Iterator[float]) -> None:
+        for job, seconds in zip(jobs, before, strict=False):
+            self._timeline.sleep(seconds)
             self._timeline.start(partial(self._arrive, job))
-            self._pause(between)
 
     def _arrive(self, job: Mapping[str, Any]) -> None:
         self._arrived.append(self._pipeline.submit(**job))
@@ -153,7 +160,7 @@ class SimulatedHost:
 
     def _listen(self, queue: _Queue) -> None:
         """As `local/function_host/queues.py` does it, and the real host."""
-        pause, longest = SHORTEST_POLL_SECONDS, _QUEUES.max_polling_interval
+        backoff = Backoff(_QUEUES.max_polling_interval, self._chance)
         while not self._over():
             if queue.in_process > _QUEUES.threshold:
                 self._timeline.sleep(_ROOM_AGAIN)
@@ -162,8 +169,10 @@ class SimulatedHost:
             found = queue.receive(_QUEUES.batch_size, self._timeline.now)
             for message in found:
                 self._timeline.start(partial(self._invoke, queue, message))
-            pause = SHORTEST_POLL_SECONDS if found else min(pause * 2, longest)
-            self._timeline.sleep(min(pause * self._chance.uniform(0.8, 1.2), longest))
+            if found:
+                backoff.found()
+            else:
+                self._timeline.sleep(backoff.pause())
 
     def _invoke(self, queue: _Queue, message: Any) -> None:
         self._pause(_INVOCATION)

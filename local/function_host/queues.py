@@ -9,7 +9,6 @@ https://learn.microsoft.com/azure/azure-functions/functions-bindings-storage-que
 
 import base64
 import logging
-import random
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceExistsError, ResourceNotFoundError
 from azure.storage.queue import LinearRetry, QueueClient, QueueMessage, QueueServiceClient
 
+from local.function_host.backoff import Backoff
 from local.function_host.bindings import QueueTrigger
 from local.function_host.calls import QueueCall
 from local.function_host.dispatcher import Dispatcher
@@ -27,7 +27,6 @@ from local.function_host.workers import WorkerGoneError
 
 log = logging.getLogger(__name__)
 
-SHORTEST_POLL_SECONDS = 0.1
 _POISON = "-poison"
 
 
@@ -115,7 +114,7 @@ class QueueListener:
                 return True
 
     def _listen(self) -> None:
-        pause = SHORTEST_POLL_SECONDS
+        backoff = Backoff(self._options.max_polling_interval)
         healthy = True
         while self._wait_for_room():
             try:
@@ -134,13 +133,10 @@ class QueueListener:
                     log.warning("Queue %s: receiving works again", self._queue.queue_name)
                 healthy = True
             if found:
-                pause = SHORTEST_POLL_SECONDS
-            else:
-                self._woken.wait(pause * random.uniform(0.8, 1.0))
-                pause = min(pause * 2, self._options.max_polling_interval)
-                if self._woken.is_set() and not self._stopping.is_set():
-                    self._woken.clear()
-                    pause = SHORTEST_POLL_SECONDS
+                backoff.found()
+            elif self._woken.wait(backoff.pause()) and not self._stopping.is_set():
+                self._woken.clear()
+                backoff.found()
 
     def _wait_for_room(self) -> bool:
         """Wait until a new batch may be fetched; False when there will be none any more."""

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import argparse
 
-from tests.bench import fetch_speed, import_time, memory, polling, transactions, waiting_line
+from tests.bench import (
+    fetch_speed,
+    idle,
+    import_time,
+    memory,
+    polling,
+    promptness,
+    transactions,
+    waiting_line,
+)
 from tests.bench.report import say
 
 MEASUREMENTS = {
@@ -13,7 +22,9 @@ MEASUREMENTS = {
     "import_time": import_time.run,
     "transactions": transactions.run,
     "polling": polling.run,
+    "promptness": promptness.run,
     "waiting_line": waiting_line.run,
+    "idle": idle.run,
 }
 
 

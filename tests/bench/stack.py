@@ -27,6 +27,14 @@ class SimulatedApi:
 
     url: str
     api_key: str
+    pid: int  #: it leads a process group of this number
+
+    def ledger(self) -> dict[str, Any]:
+        """What was asked of it, and what it has made."""
+        answer = requests.get(f"{self.url}/_simulator/ledger", timeout=60)
+        answer.raise_for_status()
+        told: dict[str, Any] = answer.json()
+        return told
 
     def configure(self, **settings: Any) -> None:
         """Holds for videos made from now on."""
@@ -92,13 +100,13 @@ def running_stack(debug_log: Path | None = None) -> Iterator[Stack]:
 def _simulated_api() -> Iterator[SimulatedApi]:
     key = secrets.token_hex(8)
     command = [sys.executable, "-m", "local.simulator", "--port", "0", "--api-key", key]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
     try:
         assert process.stdout is not None
         said = process.stdout.readline()
         if "http://" not in said:
             raise RuntimeError(f"The simulated API did not start: {said or 'it said nothing'}")
-        yield SimulatedApi("http://" + said.strip().partition("http://")[2], key)
+        yield SimulatedApi("http://" + said.strip().partition("http://")[2], key, process.pid)
     finally:
         process.terminate()
         process.wait(_STOP_SECONDS)

@@ -33,7 +33,8 @@ MOST_A_POLL = 4  # dequeue, enqueue, update, delete; one more where another proc
 MOST_BESIDES = 20  # the gate included
 
 SUBMIT, FETCH, END, LEARN = "submit", "fetch", "end", "learn"
-_GUARD_SECONDS = 2  # in place of minutes, so that the job's last message comes while we watch
+# In place of minutes, and later than an idle queue is polled, so that the fetch comes before it.
+_GUARD_SECONDS = 12
 _SET_UP = {"Queue_Create", "Container_Create", "Table_Create", "Service_GetProperties"}
 _WORDS = {  # for Azurite's names
     "Messages_Enqueue": "enqueue",

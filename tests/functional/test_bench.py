@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from local.simulator.server import Simulator
-from tests.bench import polling, transactions, waiting_line
+from tests.bench import polling, promptness, transactions, waiting_line
 from tests.timeline import STANDSTILL
 
 
@@ -26,12 +26,22 @@ def test_a_job_costs_at_most_twenty_storage_transactions_besides_its_polls(
     assert counted.besides_polls <= transactions.MOST_BESIDES, counted.steps
 
 
-def test_jobs_of_one_to_three_minutes_take_ten_looks_and_their_fetch_begins_within_four_seconds() -> None:
+def test_jobs_of_one_to_three_minutes_take_few_polls_and_their_fetch_begins_within_five_seconds() -> None:
     """On average, and in the median, once the first of each kind have taught how long it takes."""
     with Simulator(speed=STANDSTILL) as simulator:
         learned = polling.measure(simulator, jobs=40, left_out=10)
     assert learned.mean_polls <= polling.MOST_LOOKS
     assert learned.median_latency <= polling.LATEST
+
+
+@pytest.mark.parametrize("case", promptness.CASES[:2], ids=lambda case: case.name)
+def test_twenty_jobs_at_once_begin_to_be_fetched_within_four_seconds_and_all_within_eight(
+    case: promptness.Case,
+) -> None:
+    with Simulator(speed=STANDSTILL) as simulator:
+        measured = promptness.measure(simulator, case, range(3))
+    assert measured.mean <= promptness.MEAN
+    assert measured.worst <= promptness.WORST
 
 
 def test_a_line_of_waiting_jobs_costs_the_same_storage_calls_however_long_it_is() -> None:

@@ -99,19 +99,19 @@ def test_the_backends_hint_sets_the_next_poll(videos: Pipeline) -> None:
     assert (message.visible_at - videos.now()).total_seconds() == pytest.approx(12.5, abs=0.1)
 
 
-def test_polls_begin_after_a_few_seconds_and_grow_to_twenty(pipeline: Pipeline) -> None:
-    pipeline.simulator.world.change({"run_seconds": 600})
+def test_polls_begin_after_a_few_seconds_and_grow_to_twenty_with_the_jobs_age(pipeline: Pipeline) -> None:
+    pipeline.simulator.world.change({"run_seconds": 6000})
     job = pipeline.submit()
     waits = []
-    for _ in range(30):
+    while not waits or pipeline.now() - job.created_at < timedelta(seconds=3000):
         message = min(pipeline.messages.queued, key=lambda m: m.visible_at)
         waits.append((message.visible_at - pipeline.now()).total_seconds())
         pipeline.deliver(pipeline.take_next())
     assert pipeline.job(job).status is Status.RUNNING
-    assert waits[0] <= 4
+    assert max(waits[:20]) <= 4
     assert max(waits) <= 24
     assert min(waits[-5:]) >= 16
-    assert len({round(wait, 3) for wait in waits[-5:]}) > 1, "without jitter, jobs look in step for ever"
+    assert len({round(wait, 3) for wait in waits[-5:]}) > 1, "without jitter, jobs poll in step for ever"
 
 
 @pytest.mark.parametrize("word", ["dreaming", "", None, 7])
@@ -165,10 +165,11 @@ def test_an_answer_is_about_the_job_that_was_asked_for_whatever_it_calls_it(
 def test_a_list_that_can_not_be_read_ends_no_job(pipeline: Pipeline) -> None:
     job = pipeline.submit()
     pipeline.simulator.world.change({"run_seconds": 3000})
-    pipeline.fault("get", status=404, times=40)
+    pipeline.fault("get", status=404, times=-1)
     pipeline.fault("list", status=503, times=-1)
     pipeline.run(job, lambda seen: pipeline.now() - seen.created_at > timedelta(minutes=8))
     assert pipeline.job(job).status is Status.QUEUED
+    pipeline.simulator.faults.clear()
     assert pipeline.run(job).status is Status.SUCCEEDED
 
 
@@ -280,9 +281,10 @@ def test_a_job_that_the_backend_forgets_is_given_up_after_five_minutes(pipeline:
 def test_a_job_that_is_still_listed_is_not_given_up(pipeline: Pipeline) -> None:
     job = pipeline.submit()
     pipeline.simulator.world.change({"run_seconds": 3000})
-    pipeline.fault("get", status=404, times=60)
+    pipeline.fault("get", status=404, times=-1)
     pipeline.run(job, lambda seen: pipeline.now() - seen.created_at > timedelta(minutes=8))
     assert not pipeline.job(job).is_terminal
+    pipeline.simulator.faults.clear()
     assert pipeline.run(job).status is Status.SUCCEEDED
 
 

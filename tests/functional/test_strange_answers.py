@@ -271,7 +271,7 @@ def test_after_our_guess_404_for_everything_may_pass(api: StrangeApi) -> None:
     job = line.submit()
     server.replies |= dict.fromkeys(("get", "list", "content"), Reply(404, {"detail": "Not Found"}))
     assert line.run_for(job, hours=20).status is Status.QUEUED
-    assert len(api.seen) < 200
+    assert len(api.seen) < 400  # most of them in the first five minutes
     server.replies.clear()
     assert line.run_for(job, hours=2).status is Status.SUCCEEDED
 
@@ -573,7 +573,7 @@ def test_no_hint_makes_a_storm_of_creates_polls_or_downloads(api: StrangeApi, hi
     server.replies = {"get": Reply(200, server.shown(status="in_progress"), hint)}
     other = StrangeLine(api)
     other.run_for(other.submit(), hours=0.1)
-    assert len(api.asked("get")) <= 60
+    assert len(api.asked("get")) <= 360 / 1.2  # seconds of a young job, and its shortest pause
     server.replies = {"content": Reply(503, {"detail": "busy"}, hint)}
     third = StrangeLine(api)
     third.run_for(third.submit(), hours=0.1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 
 import pytest
@@ -59,11 +58,6 @@ def test_half_of_the_jobs_take_no_longer_than_typical_and_nine_in_ten_than_late(
     assert (forecast.quantiles[0], forecast.longest) == (50, 148)
 
 
-def test_the_more_jobs_were_timed_the_surer_it_is_that_none_is_faster_or_slower():
-    few, many = forecast_from(60, 70, 80), forecast_from(*range(60, 80))
-    assert (few.unseen, many.unseen) == (1 / 4, 1 / 21)
-
-
 def test_a_job_is_expected_when_half_of_those_that_took_as_long_had_ended():
     forecast = forecast_from(50, 60, 70, 80, 90)
     assert [forecast.expected(passed) for passed in (0, 49, 65, 85)] == [70, 70, 80, 90]
@@ -83,18 +77,6 @@ def test_progress_never_falls_as_time_passes(durations: list[float]):
     shown = [forecast.progress(passed) for passed in passing]
     assert shown == sorted(shown)
     assert (shown[0], max(shown)) == (0, 95)
-
-
-@moderately_many
-@given(durations=durations)
-def test_the_stretches_follow_one_another_and_in_each_a_job_may_end(durations: list[float]):
-    forecast = forecast_from(*durations)
-    stretches = list(forecast.stretches())
-    assert stretches[0].begins == 0
-    assert forecast.longest <= stretches[-1].ends <= forecast.longest + 1
-    assert all(before.ends == after.begins for before, after in itertools.pairwise(stretches))
-    assert all(0 < stretch.hazard < math.inf for stretch in stretches)
-    assert all(stretch.ends - stretch.begins >= 1 for stretch in stretches[1:])
 
 
 @moderately_many

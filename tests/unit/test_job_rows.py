@@ -89,7 +89,7 @@ jobs = st.builds(
     told_expires_at=st.none() | moments,
     list_search=st.none() | st.builds(ListSearch, texts, st.integers(0, 10**6), st.none() | st.booleans()),
     progress=st.none() | st.integers(0, 100),
-    forecast=st.none() | st.just(Forecast((50.0, 60.5, 71.0), 0.25)),
+    forecast=st.none() | st.just(Forecast((50.0, 60.5, 71.0))),
     outputs=st.lists(outputs, max_size=4).map(tuple),
     reason=st.none() | texts,
     error=st.none()
@@ -143,7 +143,7 @@ FULL = a_job(
     no_output_since=NOW,
     progress=99,
     expected_at=LATER,
-    forecast=Forecast((50.0, 60.5, 71.0), 0.25),
+    forecast=Forecast((50.0, 60.5, 71.0)),
     outputs=(
         Output(
             0,

@@ -1,6 +1,7 @@
 """How long the app waits before it looks, offers or downloads again."""
 
 import itertools
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -27,13 +28,12 @@ SECOND = timedelta(seconds=1)
 LONGEST = timedelta(minutes=6)  # five, and the jitter
 QUEUED = a_job(submitted_at=NOW, expires_at=NOW + DAY)
 #: Fifty jobs that took 100 seconds, give or take 30.
-KNOWN = Forecast(tuple(70.0 + 3 * step for step in range(21)), 1 / 51)
+KNOWN = Forecast(tuple(70.0 + 3 * step for step in range(21)))
 FORESEEN = replace(QUEUED, forecast=KNOWN)
 
 Delay = Callable[[float | None], timedelta]
 DELAYS: dict[str, Delay] = {
     "poll": lambda hint: poll_delay(QUEUED, hint, NOW + SECOND),
-    "poll while others wait": lambda hint: poll_delay(QUEUED, hint, NOW + SECOND, others_wait=True),
     "poll of a job that is foreseen": lambda hint: poll_delay(FORESEEN, hint, NOW + SECOND),
     "fetch": lambda hint: fetch_delay(QUEUED, 1, hint, NOW + SECOND),
 }
@@ -69,22 +69,23 @@ def test_a_hint_bounds_the_delay_from_below_within_five_minutes_and_never_shorte
 
 
 @pytest.mark.usefixtures("steady")
-@pytest.mark.parametrize(("passed", "seconds"), [(0, 3), (20, 6), (60, 12), (114, 20), (7200, 20)])
-def test_polls_come_every_few_seconds_at_first_and_every_20_at_last(passed: int, seconds: float):
-    delay = poll_delay(QUEUED, None, NOW + passed * SECOND)
-    assert delay.total_seconds() == pytest.approx(seconds, abs=0.2)
-
-
-@pytest.mark.usefixtures("steady")
-@pytest.mark.parametrize("passed", [0, 60, 7200])
-def test_a_job_whose_slot_others_wait_for_is_looked_at_closely(passed: int):
+@pytest.mark.parametrize(
+    ("passed", "seconds"), [(0, 1.5), (120, 1.5), (600, 6), (1800, 18), (7200, 20), (90_000, 20)]
+)
+def test_a_poll_comes_after_a_hundredth_of_the_jobs_age_from_two_seconds_to_20(passed: int, seconds: float):
     now = NOW + passed * SECOND
-    assert poll_delay(QUEUED, None, now, others_wait=True) == 2 * SECOND
-    assert poll_delay(QUEUED, 7.5, now, others_wait=True) == 7.5 * SECOND
+    assert poll_delay(QUEUED, None, now) == seconds * SECOND
+    if passed > KNOWN.typical:
+        assert poll_delay(FORESEEN, None, now) == seconds * SECOND
 
 
-def looks(forecast: Forecast, until: float) -> list[float]:
-    """Seconds after the submission at which a job is looked at that does not end."""
+def test_a_queue_that_counts_whole_seconds_hides_the_closest_polls_for_two():
+    delays = {math.ceil(poll_delay(QUEUED, None, NOW).total_seconds()) for _ in range(200)}
+    assert delays == {2}
+
+
+def polls(forecast: Forecast, until: float) -> list[float]:
+    """Seconds after the submission at which a job is polled that does not end."""
     job = replace(QUEUED, forecast=forecast)
     at = [after_submit(forecast).total_seconds()]
     while at[-1] < until:
@@ -93,49 +94,40 @@ def looks(forecast: Forecast, until: float) -> list[float]:
 
 
 @pytest.mark.usefixtures("steady")
-def test_few_looks_come_before_the_first_is_likely_to_end_and_close_ones_then():
-    at = looks(KNOWN, 130)
-    assert len([look for look in at if look < 70]) <= 2
-    close = [later - look for look, later in itertools.pairwise(at) if look > 80]
-    assert len(close) >= 10
-    assert max(close) <= 6
+def test_one_poll_comes_before_seven_tenths_of_the_typical_time_and_close_ones_from_then_on():
+    assert KNOWN.typical == 100
+    at = polls(KNOWN, 200)
+    assert at[:2] == [10, 70]
+    distances = [later - before for before, later in itertools.pairwise(at[1:])]
+    assert max(distances) <= 2
 
 
 @pytest.mark.usefixtures("steady")
-def test_the_surer_the_end_the_closer_the_polls():
-    wide = Forecast(tuple(40.0 + 6 * step for step in range(21)), 1 / 51)
-    around = [poll_delay(replace(QUEUED, forecast=f), None, NOW + 100 * SECOND) for f in (KNOWN, wide)]
-    assert around[0] < around[1]
+def test_a_job_of_an_hour_is_polled_once_a_minute_before_it_is_likely_to_end():
+    hour = Forecast((3500.0, 3600.0, 3700.0))
+    at = polls(hour, 2400)
+    assert {round(later - before) for before, later in itertools.pairwise(at)} == {60}
 
 
 @pytest.mark.usefixtures("steady")
 def test_an_early_poll_finds_a_job_that_fails_at_once():
     assert after_submit(None) == 3 * SECOND
     assert after_submit(KNOWN) == 10 * SECOND
-    assert after_submit(Forecast((1.0, 2.0, 3.0), 1 / 4)) == 3 * SECOND
-
-
-@pytest.mark.usefixtures("steady")
-def test_what_takes_longer_than_any_before_is_never_given_up_nor_polled_less_than_every_20_seconds():
-    at = looks(KNOWN, 3600)
-    distances = [round(later - look, 6) for look, later in itertools.pairwise(at) if look > 130]
-    assert distances == sorted(distances)
-    assert 15 < distances[-1] <= 20
-    assert len(distances) > 150
+    assert after_submit(Forecast((1.0, 2.0, 3.0))) == 3 * SECOND
 
 
 @moderately_many
 @given(
     durations=st.lists(st.floats(0.1, 86_400), min_size=2, max_size=21).map(sorted),
-    unseen=st.floats(0.01, 0.25),
     passed=st.floats(0, 90_000),
 )
-def test_no_forecast_however_wrong_lets_more_than_a_minute_pass_or_20_seconds_once_one_may_have_ended(
-    durations: list[float], unseen: float, passed: float
+def test_no_forecast_however_wrong_lets_more_than_a_minute_pass_or_20_seconds_once_the_typical_time_is_over(
+    durations: list[float], passed: float
 ):
-    job = replace(QUEUED, forecast=Forecast(tuple(durations), unseen))
+    forecast = Forecast(tuple(durations))
+    job = replace(QUEUED, forecast=forecast)
     delay = poll_delay(job, None, NOW + passed * SECOND).total_seconds()
-    assert 0 < delay <= 1.2 * (60 if passed < durations[0] else 20)
+    assert 0 < delay <= 1.2 * (60 if passed < forecast.typical else 20)
 
 
 @pytest.mark.parametrize(
@@ -201,13 +193,11 @@ def test_no_delay_is_negative_or_unbounded_at_any_age_and_after_any_number_of_tr
     now = NOW + passed * SECOND
     delays = (
         poll_delay(QUEUED, None, now),
-        poll_delay(QUEUED, None, now, others_wait=True),
         poll_delay(FORESEEN, None, now),
         fetch_delay(QUEUED, attempts, None, now),
     )
     assert all(timedelta() < delay <= LONGEST for delay in delays)
 
 
-@pytest.mark.parametrize("others_wait", [True, False])
-def test_a_clock_that_lags_behind_gives_no_negative_delay(others_wait: bool):
-    assert poll_delay(QUEUED, None, NOW - 60 * SECOND, others_wait=others_wait) > timedelta()
+def test_a_clock_that_lags_behind_gives_no_negative_delay():
+    assert poll_delay(QUEUED, None, NOW - 60 * SECOND) > timedelta()

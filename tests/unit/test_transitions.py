@@ -513,7 +513,7 @@ def test_progress_never_falls(told: list[int | None]):
     assert (job.progress is None) == all(progress is None for progress in told)
 
 
-FORECAST = Forecast((50.0, 60.0, 70.0), 0.25)
+FORECAST = Forecast((50.0, 60.0, 70.0))
 
 
 def looked_after(seconds: float, job: Job, **told: object) -> Job:

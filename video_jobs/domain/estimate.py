@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 FEWEST = 3
@@ -57,16 +56,7 @@ class Estimate:
         ordered = sorted(self.durations)
         steps = min(count, _MOST_QUANTILES) - 1
         quantiles = tuple(ordered[round(step * (count - 1) / steps)] for step in range(steps + 1))
-        return Forecast(quantiles, 1 / (count + 1))
-
-
-@dataclass(frozen=True)
-class Stretch:
-    """A part of the time for which a job may take, in which it is as likely to end at any moment as at another."""
-
-    begins: float  #: seconds from the submission
-    ends: float
-    hazard: float  #: chance, a second, that a job ends that has not ended before
+        return Forecast(quantiles)
 
 
 @dataclass(frozen=True)
@@ -77,7 +67,6 @@ class Forecast:
     """
 
     quantiles: tuple[float, ...]  #: in order; the first is the shortest duration, the last the longest
-    unseen: float  #: chance that a job is faster than all of them, and that it is slower
 
     @property
     def typical(self) -> float:
@@ -105,17 +94,3 @@ class Forecast:
             return int(_TYPICAL_PERCENT * max(passed, 0.0) / typical)
         share = min((passed - typical) / (late - typical), 1.0)
         return int(_TYPICAL_PERCENT + (_LATE_PERCENT - _TYPICAL_PERCENT) * share)
-
-    def stretches(self) -> Iterator[Stretch]:
-        """From the submission to the longest duration. Quantiles that are close together share one."""
-        first, *others = self.quantiles
-        if first > 0:
-            yield Stretch(0.0, first, self.unseen / first)
-        each = (1 - 2 * self.unseen) / len(others)
-        begins, chance, left = first, 0.0, 1 - self.unseen
-        for left_over, quantile in zip(reversed(range(len(others))), others, strict=True):
-            chance += each
-            if quantile - begins >= _NARROWEST or left_over == 0:
-                ends = max(quantile, begins + _NARROWEST)
-                yield Stretch(begins, ends, chance / (ends - begins) / (left - chance / 2))
-                begins, chance, left = ends, 0.0, left - chance

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import random
 from datetime import datetime, timedelta
 
@@ -28,15 +27,11 @@ BACKLOG_AGAIN = timedelta(seconds=30)
 """Until an overdue download is looked at again, while messages before its own wait to be taken."""
 
 # Seconds, all of them.
-_GROWTH = 0.15  # for each second that has passed
-_SLOWEST_POLL = 20.0
-_CLOSELY = 2.0  # while others wait for the slot
-_WORTH_A_POLL = 0.35  # by which an end may be seen later, to save one poll
+_OF_ITS_AGE = 0.01  # of the time that a job has taken: by so little longer may it seem to take
+_CLOSEST, _SLOWEST_POLL = 1.5, 20.0  # the first comes to 2 s, whatever the jitter: queues count whole seconds
+_BEFORE_TYPICAL = 0.7  # of the time that half of its kind take; hardly one is generated earlier
+_SLOWEST_BEFORE = 60.0
 _QUICK_FAILURE = 10.0  # after which a poll tells of one
-_SLOWEST_BEFORE = 60.0  # any end that is known of
-_PAST_ALL = 5.0  # when it takes longer than any that is known of; growing
-_CLOSEST = 1.0
-_QUEUE_LAG = 1.5  # by which a message is seen later than asked for: whole seconds, and pauses of the host
 _RARELY, _MOST_RARELY = 300.0, 1800.0  # a job that its backend may not have any more
 _SEARCH_AGAIN, _SEARCH_RARELY = 30.0, 900.0  # a list that could not be read
 _SEARCH_SOON = 10.0  # after a paid call whose answer was lost: what it made may be listed by then
@@ -62,11 +57,11 @@ def is_overdue(due_at: datetime, repairs: int, now: datetime) -> bool:
     return now >= due_at + min(_PATIENCE * 2.0 ** min(max(repairs - 1, 0), 10), _MOST_PATIENCE)
 
 
-def poll_delay(job: Job, hint: float | None, now: datetime, *, others_wait: bool = False) -> timedelta:
-    """Until the next poll: as is likely to find the job generated, with jitter, and no sooner than the backend asks for.
+def poll_delay(job: Job, hint: float | None, now: datetime) -> timedelta:
+    """Until the next poll: a hundredth of the job's age, from 2 to 20 seconds, and no sooner than the backend asks for.
 
-    Where nothing is known of jobs like this one, a few seconds growing to 20; while others wait for its slot,
-    it is looked at closely. The jitter keeps jobs that were submitted together from polling together for ever.
+    Where it is known how long jobs like this one take, it is polled once a minute until seven tenths of that are over. The
+    jitter keeps jobs that were submitted together from being polled together for ever.
     """
     if job.is_in_doubt(now) or job.is_past_guess(now):
         since = job.not_found_since or job.expires_at or now
@@ -74,10 +69,10 @@ def poll_delay(job: Job, hint: float | None, now: datetime, *, others_wait: bool
         return _not_past_expiry(job, _no_sooner_than(hint, _jittered(rarely)), now)
     # Never negative, though another machine's clock may be ahead of ours.
     passed = max((now - (job.submitted_at or job.submitting_since or now)).total_seconds(), 0.0)
+    seconds = min(max(_OF_ITS_AGE * passed, _CLOSEST), _SLOWEST_POLL)
     if job.forecast is not None and job.submitted_at is not None:
-        seconds = _until_likely(job.forecast, passed)
-    else:
-        seconds = min(_growing(passed), _CLOSELY) if others_wait else _growing(passed)
+        left = _BEFORE_TYPICAL * job.forecast.typical - passed
+        seconds = max(seconds, min(left, _SLOWEST_BEFORE))
     return _not_past_expiry(job, _no_sooner_than(hint, _jittered(seconds)), now)
 
 
@@ -144,32 +139,6 @@ def busy_delay() -> timedelta:
 def _no_sooner_than(hint: float | None, delay: timedelta) -> timedelta:
     """What a server asks for bounds our own delay from below and never takes its place: many ask for nothing."""
     return max(delay, timedelta(seconds=min(hint or 0.0, _LONGEST_HINT)))
-
-
-def _growing(passed: float) -> float:
-    return min(FIRST_POLL.total_seconds() + _GROWTH * passed, _SLOWEST_POLL)
-
-
-def _until_likely(forecast: Forecast, passed: float) -> float:
-    """Seconds until the next poll of a job of which others of its kind tell when it is likely to end.
-
-    Keller's rule for inspections (Management Science 21, 1974): looking costs something, and so does each second
-    for which an end is not seen; the sum is least where the time between two polls goes with the inverse square
-    root of the chance that it ends in the next second. Where the chance changes on the way, so does the pace.
-    """
-    at, step = passed, 1.0  # of which each pace takes its part
-    for stretch in forecast.stretches():
-        if stretch.ends <= at:
-            continue
-        slowest = _SLOWEST_BEFORE if stretch.begins < forecast.quantiles[0] else _SLOWEST_POLL
-        pace = min(math.sqrt(2 * _WORTH_A_POLL / stretch.hazard), slowest)
-        if at + pace * step <= stretch.ends:
-            break
-        step -= (stretch.ends - at) / pace
-        at = stretch.ends
-    else:  # none took as long: less and less often, and never less often than where nothing is known
-        pace = min(_PAST_ALL + _GROWTH * (at - forecast.longest), _SLOWEST_POLL)
-    return max(at + pace * step - passed - _QUEUE_LAG, _CLOSEST)
 
 
 def _jittered(seconds: float) -> timedelta:

@@ -114,13 +114,6 @@ def why_closed(services: Services, gate: Gate, job: Job) -> str | None:
     return gate.reason_in_our_words() if anothers and services.is_multi_tenant else gate.reason()
 
 
-def others_wait(services: Services, job: Job) -> bool:
-    """Whether somebody needs the slot that the job holds. Costs nothing where slots are not counted."""
-    if services.backends.gate_limits(job.backend.name).running is None:
-        return False
-    return services.gates.get(job.backend.name).gate.contended
-
-
 def call_next(
     services: Services,
     backend: str,
