@@ -41,13 +41,17 @@ faults: $(VENV)/.dev-ready  ## a crash at every effect of every scenario, slots 
 bench: $(VENV)/.dev-ready  ## speed, memory, import time, storage transactions, polls of a job, a long line of waiting jobs
 	@$(run) -m tests.bench
 
+.PHONY: load
+load: $(VENV)/.dev-ready  ## one, two and four function hosts on one storage: throughput, times, and nothing lost (JOBS, HOSTS=1,2,4)
+	@$(run) -m tests.bench.load $(if $(JOBS),--jobs $(JOBS)) $(if $(HOSTS),--hosts $(HOSTS))
+
 .PHONY: contract
 contract: $(VENV)/.dev-ready  ## schemathesis against the whole app, some minutes (EXAMPLES of each operation, SEED)
 	@$(run) -m tests.contract.fuzzing $(if $(EXAMPLES),--max-examples $(EXAMPLES)) $(if $(SEED),--seed $(SEED))
 
 .PHONY: soak
-soak: $(VENV)/.dev-ready  ## the promise under random kills of real processes, some minutes (SHORT=1 for two, TRUE=1 with the real host's times, SEED)
-	@$(run) -m tests.faults.soak $(if $(SHORT),--short) $(if $(TRUE),--true-times) $(if $(SEED),--seed $(SEED))
+soak: $(VENV)/.dev-ready  ## the promise under random kills of real processes, some minutes (SHORT=1 for two, TRUE=1 with the real host's times, JOBS, KILLS, SEED)
+	@$(run) -m tests.faults.soak $(if $(SHORT),--short) $(if $(JOBS),--jobs $(JOBS)) $(if $(KILLS),--kills $(KILLS)) $(if $(TRUE),--true-times) $(if $(SEED),--seed $(SEED))
 
 lint: $(VENV)/.dev-ready  ## ruff (lint and format), mypy, and which layer imports which
 	@echo "==> ruff"

@@ -19,7 +19,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -55,6 +55,9 @@ class Length:
 _FULL = Length(kills=24, restarts=5, over=150, storm=200, patience=420)
 _SHORT = Length(kills=12, restarts=3, over=50, storm=70, patience=180)
 _TRUE = Length(kills=6, restarts=0, over=60, storm=90, patience=600)
+_JOBS = 50  # for which these are meant
+_A_KILL = 8.0  # seconds between two kills, so that something goes on between them
+_A_JOB = 1.5  # seconds that one more takes, where a video API with four slots makes half of them
 _LONGEST_STANDSTILL = 240.0  # seconds from a kill: three minutes, and a poll that takes its time
 
 
@@ -62,6 +65,7 @@ def main() -> int:
     options = _options()
     length = _TRUE if options.true_times else _SHORT if options.short else _FULL
     kills = length.kills if options.kills is None else options.kills
+    length = _for_more(length, options.jobs, kills)
     seed = random.SystemRandom().randrange(1_000_000) if options.seed is None else options.seed
     stop_on_signals()
     folder = Path(tempfile.mkdtemp(prefix="reelkeep-soak-"))
@@ -91,6 +95,19 @@ def main() -> int:
         return 1
     shutil.rmtree(folder)
     return 0
+
+
+def _for_more(length: Length, jobs: int, kills: int) -> Length:
+    """More jobs come over more time and are waited for longer; more kills are spread over more time."""
+    more = max(jobs - _JOBS, 0) * _A_JOB
+    storm = max(length.storm + more, kills * _A_KILL)
+    return replace(
+        length,
+        restarts=round(length.restarts * storm / length.storm),
+        over=length.over + storm - length.storm,
+        storm=storm,
+        patience=length.patience + more,
+    )
 
 
 # --- living through it ---------------------------------------------------------------------------
@@ -134,9 +151,12 @@ class _Watch:
 
     def until(self, over: Callable[[], bool], most: float) -> None:
         give_up_at = time.monotonic() + most
+        took = 0.0
         while not over() and time.monotonic() < give_up_at:
-            time.sleep(_LOOK_EVERY)
+            time.sleep(max(_LOOK_EVERY, 5 * took))  # many rows are read less often
+            began = time.monotonic()
             self._rows = self._look()
+            took = time.monotonic() - began
             if time.monotonic() - self._said_at >= _SAY_EVERY:
                 self._said_at = time.monotonic()
                 self._say()
