@@ -31,6 +31,11 @@ test: $(VENV)/.dev-ready  ## all tests, on Azurite and the simulated API
 	@echo "==> tests"
 	@$(run) -m pytest $(PYTEST_ARGS)
 
+.PHONY: quick
+quick: $(VENV)/.dev-ready  ## the tests without processes, in seconds: what is pure or in memory
+	@echo "==> quick tests"
+	@$(run) -m pytest -m "not slow" tests/unit $(PYTEST_ARGS)
+
 test-runtime: $(VENV)/.dev-ready  ## the app under Microsoft's own Python worker (needs Python 3.13+)
 	@echo "==> tests under azure-functions-runtime"
 	@$(run) -m pytest -n 0 tests/functional/test_azure_runtime.py tests/functional/test_azure_package.py $(PYTEST_ARGS)

@@ -43,6 +43,7 @@ def _every(play: Play, dialect: str, variants: int) -> int:
     return _HALF if (dialect, variants) == ("azure-sora", 1) and play not in LONG else _SAMPLE
 
 
+@pytest.mark.promise("I1", "I2", "I3", "I6", "I11")
 @pytest.mark.parametrize(
     ("play", "dialect", "variants"), LIVES, ids=lambda part: getattr(part, "__name__", str(part))
 )
@@ -56,6 +57,7 @@ def test_every_promise_is_kept_wherever_the_process_ends_or_an_answer_is_lost(
     assert found.broken == []
 
 
+@pytest.mark.promise("I1", "I2", "I3", "I6")
 @settings(
     max_examples=120,
     deadline=None,

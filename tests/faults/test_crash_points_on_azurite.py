@@ -148,6 +148,7 @@ def on_azurite(azurite: Azurite, shared_simulator: Simulator) -> Iterator[MakePi
     AzuritePipeline(shared_simulator, "azure-sora", azurite)
 
 
+@pytest.mark.promise("I2", "I3")
 @pytest.mark.parametrize(
     "play",
     [one_video, cancelled_while_running, tried_again, deleted_at_the_end, imported, told_again],

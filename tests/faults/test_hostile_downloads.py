@@ -294,6 +294,7 @@ def assert_no_secret(pipeline: Pipeline, job: Job, log: str) -> None:
         assert [line for line in lines if secret in line] == []
 
 
+@pytest.mark.promise("I4")
 @pytest.mark.parametrize("what", HOSTILE)
 def test_a_download_that_goes_wrong_for_minutes_is_pending_and_then_stored_once_and_whole(
     pipeline: Pipeline, elsewhere: Elsewhere, what: str, caplog: pytest.LogCaptureFixture
@@ -314,6 +315,7 @@ def test_a_download_that_goes_wrong_for_minutes_is_pending_and_then_stored_once_
     assert_no_secret(pipeline, job, caplog.text)
 
 
+@pytest.mark.promise("I7")
 @pytest.mark.parametrize("what", HOSTILE)
 def test_a_download_that_never_heals_is_tried_until_the_backend_deletes_it_and_the_job_says_why(
     pipeline: Pipeline, elsewhere: Elsewhere, what: str, caplog: pytest.LogCaptureFixture
@@ -428,6 +430,7 @@ COMPLETE = {
 }
 
 
+@pytest.mark.promise("I4")
 @pytest.mark.parametrize("what", COMPLETE)
 def test_complete_bytes_that_are_no_mp4_are_not_believed_the_first_time(
     pipeline: Pipeline, what: str

@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -265,6 +266,7 @@ class Jobs(RuleBasedStateMachine):
         return made
 
 
+@pytest.mark.promise("I1", "I2", "I5", "I6")
 def test_the_promises_hold_whatever_happens_in_whatever_order(shared_simulator: Simulator) -> None:
     Jobs.simulator = shared_simulator
     run_state_machine_as_test(

@@ -18,6 +18,7 @@ from video_jobs.media.verification import VerifiedStream
 from video_jobs.storage.memory import MemoryBlob, QueuedMessage
 
 
+@pytest.mark.promise("I7")
 def test_a_video_that_is_never_given_is_tried_until_it_expires_and_not_longer(pipeline: Pipeline) -> None:
     job = fetching(pipeline)
     pipeline.fault("video", times=-1, status=403)
@@ -42,6 +43,7 @@ def test_the_backends_retry_after_is_heeded(pipeline: Pipeline) -> None:
     assert (message.visible_at - pipeline.now()).total_seconds() == pytest.approx(42, abs=0.5)
 
 
+@pytest.mark.promise("I4")
 def test_several_variants_are_all_stored_before_the_job_succeeds(sora: Pipeline) -> None:
     job = fetching(sora, variants=3)
     sora.fault("video", status=503, times=1)
@@ -201,6 +203,7 @@ def test_a_download_that_lasts_notes_that_bytes_come_and_is_not_asked_for_again(
     assert len(videos.calls("video")) == 1
 
 
+@pytest.mark.promise("I11")
 @pytest.mark.parametrize("turn", [0, 1, 5])
 def test_a_download_whose_message_is_hidden_is_asked_for_again_within_three_minutes(
     pipeline: Pipeline, turn: int

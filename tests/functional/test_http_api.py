@@ -320,6 +320,7 @@ BAD_BODIES: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
+@pytest.mark.promise("I10")
 @pytest.mark.parametrize("what", BAD_BODIES)
 def test_bad_input_gets_a_clear_problem_and_leaves_nothing(client: Client, what: str) -> None:
     body, field = BAD_BODIES[what]
@@ -385,6 +386,7 @@ BAD_REQUESTS: dict[str, tuple[dict[str, Any], int, str]] = {
 }
 
 
+@pytest.mark.promise("I10")
 @pytest.mark.parametrize("what", BAD_REQUESTS)
 def test_a_request_that_is_malformed_is_refused_and_leaves_nothing(client: Client, what: str) -> None:
     arguments, status, code = BAD_REQUESTS[what]
@@ -740,6 +742,7 @@ def test_every_api_says_what_is_wrong_with_an_id(
     assert answer.headers["content-type"] == "application/problem+json"
 
 
+@pytest.mark.promise("I8")
 @pytest.mark.parametrize(("method", "api"), APIS)
 def test_every_api_is_404_for_another_owners_job(
     client: Client, done: dict[str, Any], monkeypatch: pytest.MonkeyPatch, method: str, api: str
@@ -951,6 +954,7 @@ def test_import_is_no_job_id(client: Client, method: str, path: str) -> None:
     assert client.send(method, path).json()["code"] == "invalid_job_id"
 
 
+@pytest.mark.promise("I9")
 def test_a_signed_url_stands_nowhere_but_in_answers(client: Client, done: dict[str, Any]) -> None:
     signature = urlsplit(done["videos"][0]["url"]).query.rpartition("sig=")[2]
     storage = connect(wiring.Settings.from_environment(os.environ).storage)

@@ -224,6 +224,7 @@ def test_a_job_that_is_deleted_between_the_looks_is_failed_and_never_submitted(p
 # --- whose it is ---------------------------------------------------------------------------------
 
 
+@pytest.mark.promise("I8")
 def test_what_another_owner_has_is_404_and_says_the_same_as_what_is_not_there(pipeline: Pipeline) -> None:
     theirs = pipeline.submit(owner=SOMEBODY_ELSE)
     with pytest.raises(BackendJobNotFound) as known:

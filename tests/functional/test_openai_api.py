@@ -213,6 +213,7 @@ def test_a_wrong_key_is_refused_everywhere_before_anything_else(api: OpenAiApi, 
         api.client("wrong-wrong-wrong-wrong").videos.list()
 
 
+@pytest.mark.promise("I8")
 def test_another_owners_video_is_not_found_in_any_way(api: OpenAiApi, done: Video) -> None:
     videos = api.client(ALICE).videos
     for call in (videos.retrieve, videos.delete, videos.download_content):

@@ -191,6 +191,7 @@ def test_two_creates_at_once_are_two_videos_though_one_loses_the_entry(
     assert len(client.pipeline.live_jobs.keys) == 3
 
 
+@pytest.mark.promise("I2")
 def test_a_storm_of_creates_gives_each_its_own_and_its_repeats_never_one_more(
     client: Client, pool: ThreadPoolExecutor
 ) -> None:

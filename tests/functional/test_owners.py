@@ -105,6 +105,7 @@ def test_there_are_functions_of_one_job_to_try() -> None:
     assert known <= set(OF_ONE_JOB)
 
 
+@pytest.mark.promise("I8")
 @pytest.mark.parametrize("function", OF_ONE_JOB)
 def test_another_owners_job_is_404_in_every_function_as_one_that_never_was(
     app: Pipeline, function: str

@@ -256,6 +256,7 @@ def test_no_output_is_failed_after_five_minutes_and_not_before(sora: Pipeline) -
     assert ended.finished_at - waiting.no_output_since >= timedelta(minutes=5)
 
 
+@pytest.mark.promise("I7")
 def test_a_job_that_never_ends_is_expired_when_the_backend_deletes_it(pipeline: Pipeline) -> None:
     pipeline.simulator.world.change({"run_seconds": 10**6, "retention_seconds": 600})
     job = pipeline.submit()

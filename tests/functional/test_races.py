@@ -334,6 +334,7 @@ def several(pipeline: Pipeline) -> dict[str, Any]:
     return {"variants": 2} if pipeline.dialect == "azure-sora" else {}
 
 
+@pytest.mark.promise("I6")
 @pytest.mark.parametrize("post", POSTS)
 def test_a_video_is_kept_once_however_the_messages_come(pipeline: Pipeline, post: Post) -> None:
     job = pipeline.submit(**several(pipeline))
@@ -352,6 +353,7 @@ def test_downloads_that_fail_at_first_are_kept_once_however_the_messages_come(
     assert_kept_once(pipeline, job)
 
 
+@pytest.mark.promise("I6")
 @pytest.mark.parametrize("post", POSTS)
 def test_a_waiting_job_is_submitted_once_however_the_messages_come(pipeline: Pipeline, post: Post) -> None:
     pipeline.fault("create", status=429, times=2)
@@ -363,6 +365,7 @@ def test_a_waiting_job_is_submitted_once_however_the_messages_come(pipeline: Pip
     assert slots(pipeline) == []
 
 
+@pytest.mark.promise("I2", "I6")
 @pytest.mark.parametrize("post", POSTS)
 def test_an_unknown_outcome_is_found_once_however_the_messages_come(pipeline: Pipeline, post: Post) -> None:
     pipeline.fault("create", lost_answer=True)

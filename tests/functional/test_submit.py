@@ -77,6 +77,7 @@ def test_nothing_but_the_guards_last_message_is_left_of_an_ended_job(pipeline: P
     assert pipeline.job(job) == job
 
 
+@pytest.mark.promise("I1")
 def test_the_row_says_submitting_before_the_paid_call_is_made(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -98,6 +99,7 @@ def test_the_row_says_submitting_before_the_paid_call_is_made(
     assert seen == [Status.SUBMITTING]
 
 
+@pytest.mark.promise("I10")
 @pytest.mark.parametrize("status", REFUSALS)
 def test_a_refusal_of_the_job_leaves_a_failed_job_that_says_why(pipeline: Pipeline, status: int) -> None:
     pipeline.fault("create", status=status, body={"error": {"code": "odd", "message": "no, thank you"}})
@@ -233,6 +235,7 @@ def test_a_prompt_of_32000_characters_arrives_whole(pipeline: Pipeline) -> None:
     assert created.order.prompt == prompt
 
 
+@pytest.mark.promise("I9")
 def test_the_key_is_in_no_row_message_or_log_even_if_the_backend_repeats_it(
     pipeline: Pipeline, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -463,6 +466,7 @@ class ForwardingProxy(BaseHTTPRequestHandler):
         """Nothing."""
 
 
+@pytest.mark.promise("I2")
 def test_behind_a_proxy_too_an_unknown_outcome_is_never_posted_again(
     simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:

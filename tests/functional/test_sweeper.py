@@ -98,6 +98,7 @@ def test_a_job_whose_messages_were_lost_goes_on_to_its_end(pipeline: Pipeline, s
     assert not pipeline.live_jobs.keys
 
 
+@pytest.mark.promise("I3")
 def test_a_job_whose_messages_are_lost_in_every_status_goes_on_all_the_same(pipeline: Pipeline) -> None:
     pipeline.simulator.world.change({"queue_seconds": 240, "run_seconds": 900})
     job, lost_in = pipeline.submit(), set[Status]()

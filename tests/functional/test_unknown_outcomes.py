@@ -152,6 +152,7 @@ MADE: dict[str, Effects] = {
 NOT_MADE: dict[str, Effects] = {**EITHER, "a closed connection": NEVER_MADE}
 
 
+@pytest.mark.promise("I2")
 @pytest.mark.parametrize("what", MADE)
 def test_what_was_made_though_no_answer_says_so_is_found_and_paid_for_once(
     pipeline: Pipeline, what: str
@@ -170,6 +171,7 @@ def test_what_was_made_though_no_answer_says_so_is_found_and_paid_for_once(
     assert not pipeline.live_jobs.keys
 
 
+@pytest.mark.promise("I2")
 @pytest.mark.parametrize("what", NOT_MADE)
 def test_what_may_have_been_made_and_is_not_found_is_said_and_never_sent_again(
     pipeline: Pipeline, what: str

@@ -176,6 +176,7 @@ def tool(name: str) -> Path:
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [("build", "--stdout"), ("lint",)])
 def test_infra_compiles_without_a_warning(command: tuple[str, ...]) -> None:
     ran = subprocess.run(

@@ -26,6 +26,7 @@ def watch(leaks: Leaks) -> Iterator[Leaks]:
     leaks.found.clear()
 
 
+@pytest.mark.promise("I9")
 @pytest.mark.parametrize("secret", [*SECRETS, SAS])
 def test_a_secret_is_seen_wherever_it_stands(secret: str):
     assert secrets_in(f"It answered 401: the key {secret} is wrong.")

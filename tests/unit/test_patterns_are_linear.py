@@ -91,6 +91,7 @@ def test_there_are_patterns_to_try() -> None:
     assert "video_jobs.domain.refusal_kinds._MODERATION" in PATTERNS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PATTERNS)
 def test_a_pattern_takes_as_long_as_the_text_is(name: str) -> None:
     pattern = PATTERNS[name]
@@ -104,6 +105,7 @@ def test_a_pattern_takes_as_long_as_the_text_is(name: str) -> None:
             assert took <= MOST * small, (name, seed, tail, small, took)
 
 
+@pytest.mark.slow
 def test_a_pattern_that_goes_back_and_back_would_be_found() -> None:
     slow = re.compile(r"[a-z]+[a-z]+key\b")  # 64 times as long for four times the text
     took, before = seconds(slow, "a" * 800), seconds(slow, "a" * 200)

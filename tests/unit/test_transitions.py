@@ -213,6 +213,7 @@ def test_the_time_of_a_status_is_that_of_its_beginning(name: str, status: Status
     assert (changed.finished_at == LATER) == (changed.is_terminal and not job.is_terminal)
 
 
+@pytest.mark.promise("I5")
 @pytest.mark.parametrize("status", sorted(TERMINAL))
 def test_whatever_is_noted_of_a_terminal_job_its_end_stays_as_it_is(status: Status):
     job = a_job_in(status, backend_job_id=None)
@@ -223,6 +224,7 @@ def test_whatever_is_noted_of_a_terminal_job_its_end_stays_as_it_is(status: Stat
     assert kept.backend_job_id == BACKEND_JOB_ID
 
 
+@pytest.mark.promise("I5")
 @moderately_many
 @given(
     names=st.lists(st.sampled_from(sorted(TRANSITIONS)), max_size=25), start=st.sampled_from(sorted(ALIVE))
@@ -682,6 +684,7 @@ def test_a_failed_generation_says_what_the_backend_said(code: str | None, messag
     assert error.message.endswith(words)
 
 
+@pytest.mark.promise("I7")
 @pytest.mark.parametrize("told", [BackendState.QUEUED, BackendState.RUNNING, BackendState.UNKNOWN])
 def test_nothing_is_polled_past_what_the_backend_keeps_and_nothing_given_up_before(told: BackendState):
     job = a_job_in(Status.RUNNING)
