@@ -272,7 +272,7 @@ def test_the_promises_hold_whatever_happens_in_whatever_order(shared_simulator: 
     run_state_machine_as_test(
         Jobs,
         settings=settings(
-            max_examples=int(os.environ.get("EXAMPLES", "60")),
+            max_examples=int(os.environ.get("EXAMPLES", "25")),
             stateful_step_count=30,
             deadline=None,
             database=None,
