@@ -31,7 +31,6 @@ MOST_WAITERS = 50
 
 Wait = Annotated[int, Field(ge=0, le=LONGEST_WAIT, json_schema_extra={"default": 0})]
 
-_BETWEEN_READS = 1.0  # seconds
 _LINE_READS = 5  # a queue position costs a query: it is asked for at every fifth read
 
 _waiters = threading.BoundedSemaphore(MOST_WAITERS)
@@ -61,16 +60,16 @@ async def follow_job(
     if seconds and seen.retry_after is not None and names(known, seen.etag):
         with _as_waiter() as free:
             if free:
-                seen = await _changed(reads, known, seconds)
+                seen = await _changed(reads, known, seconds, services.timings.between_reads)
     return seen, named is not None and names(known, seen.etag)
 
 
-async def _changed(reads: _Reads, known: str, seconds: int) -> SeenJob:
+async def _changed(reads: _Reads, known: str, seconds: int, pause: float) -> SeenJob:
     """The job when it is no longer as known, or as it is when the time is over."""
     now = asyncio.get_running_loop().time
     deadline = now() + seconds
     while (left := deadline - now()) > 0:
-        await asyncio.sleep(min(left, _BETWEEN_READS))
+        await asyncio.sleep(min(left, pause))
         seen = await on_thread(reads.glance)
         if not names(known, seen.etag):
             return seen

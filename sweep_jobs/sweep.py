@@ -31,7 +31,6 @@ log = logging.getLogger("reelkeep.sweep")
 _ORPHANED_AFTER = timedelta(minutes=15)
 """A live row is written before its job, by a request that ends within minutes."""
 
-_LONGEST_SWEEP = 45.0  # seconds, of the minute until the next one
 
 _MOST_OF_AN_OWNER = 20  # whose retention is applied before another owner's turn
 
@@ -70,7 +69,7 @@ def _sweep_live_jobs(services: Services, minute: Minute) -> LiveJob | None:
             log.info("%s moved on while it was swept: %s", live.job_id, refused)
         except (ReelkeepError, ValueError) as error:
             log.error("%s could not be swept: %s", live.job_id, str(error).partition("\n")[0])
-        if time.monotonic() - began >= _LONGEST_SWEEP:
+        if time.monotonic() - began >= services.timings.longest_sweep:
             log.warning(
                 "The sweep goes on behind %s the next time: there are more jobs than it can read", live.job_id
             )

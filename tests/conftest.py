@@ -35,14 +35,6 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def no_pauses() -> Iterator[None]:
-    """What is saved again and again is saved again at once."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("video_jobs.lifecycle.paid_call.sleep", lambda seconds: None)
-        yield
-
-
-@pytest.fixture(scope="session", autouse=True)
 def leaks(pytestconfig: pytest.Config) -> Iterator[Leaks]:
     watch = pytestconfig.stash[_WATCH]
     yield watch

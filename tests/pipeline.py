@@ -24,7 +24,7 @@ from video_jobs.domain.errors import ReelkeepError
 from video_jobs.domain.job import Job, Status
 from video_jobs.domain.queue_messages import FETCH_QUEUE, POLL_QUEUE, decode_fetch, decode_notify, decode_poll
 from video_jobs.lifecycle.submit import submit_job
-from video_jobs.services import Services
+from video_jobs.services import Services, Timings
 from video_jobs.settings.app import Settings
 from video_jobs.storage.memory import (
     MemoryBlobs,
@@ -37,6 +37,9 @@ from video_jobs.storage.memory import (
     MemoryMessages,
     QueuedMessage,
 )
+
+AT_ONCE = Timings(save_again=(0,) * 7, between_reads=0.01)
+"""What is saved again is saved again at once, and who waits is answered soon."""
 
 UseServices = Callable[[Services | None], None]
 """What the fixture `use_services` gives."""
@@ -109,6 +112,7 @@ class MemoryApp:
             retention=settings.retention,
             sign_in=settings.sign_in,
             owner_limits=settings.owner_limits,
+            timings=AT_ONCE,
         )
 
     def now(self) -> datetime:

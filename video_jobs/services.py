@@ -40,6 +40,16 @@ class Sweep:
 
 
 @dataclass(frozen=True)
+class Timings:
+    """The pauses and times that the app sets itself; tests make them short."""
+
+    save_again: tuple[float, ...] = (0, 1, 2, 4, 8, 16, 16)
+    """Seconds between two tries to save what a paid call told, each with the SDK's own retries in it."""
+    between_reads: float = 1.0  #: seconds between two reads of a job for a client that waits
+    longest_sweep: float = 45.0  #: seconds, of the minute until the next one
+
+
+@dataclass(frozen=True)
 class Services:
     """All that a use case may touch."""
 
@@ -65,6 +75,7 @@ class Services:
     kept_jobs: Kept[str, StoredJob] = field(default_factory=Kept)  #: by id, of those that are polled
     kept_gates: Kept[str, StoredGate] = field(default_factory=Kept)  #: by backend
     kept_estimates: Kept[JobKind, StoredEstimate] = field(default_factory=Kept)
+    timings: Timings = field(default_factory=Timings)
 
     @property
     def is_multi_tenant(self) -> bool:

@@ -18,7 +18,7 @@ import sweep_jobs.sweep as sweep
 from job_api.act import delete_job
 from sweep_jobs.poison import note_poison
 from sweep_jobs.sweep import apply_retention, sweep_jobs
-from tests.pipeline import OWNER, Pipeline, UseServices
+from tests.pipeline import AT_ONCE, OWNER, Pipeline, UseServices
 from video_jobs.domain.errors import Conflict, JobNotFound, StorageUnavailable
 from video_jobs.domain.gate import Gate, Slot
 from video_jobs.domain.ids import new_job_id
@@ -708,7 +708,7 @@ def test_a_sweep_that_runs_out_of_time_goes_on_where_it_stopped(
     app = Pipeline(pipeline.simulator, pipeline.dialect, VIDEO_RUNNING_LIMIT="0")
     for _ in range(3):
         app.submit()
-    monkeypatch.setattr(sweep, "_LONGEST_SWEEP", 0.0)
+    app.services = dataclasses.replace(app.services, timings=dataclasses.replace(AT_ONCE, longest_sweep=0.0))
     swept: list[str] = []
     monkeypatch.setattr(
         sweep, "_sweep_job", lambda services, live, overload, minute: swept.append(live.job_id)

@@ -17,16 +17,11 @@ from http_edge.answers import SeenJob, see_job
 from job_api import wait
 from job_api.act import cancel_job, delete_job
 from job_api.wait import follow_job, read_wait
-from tests.pipeline import OWNER, Pipeline
+from tests.pipeline import AT_ONCE, OWNER, Pipeline
 from video_jobs.domain.errors import InvalidRequest, JobNotFound, StorageUnavailable
 from video_jobs.domain.job import Job, Status
 from video_jobs.storage.memory import MemoryBlobs
 from video_jobs.storage.signing import WINDOW
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wait, "_BETWEEN_READS", 0.01)
 
 
 def follow(pipeline: Pipeline, job: Job, **arguments: Any) -> tuple[SeenJob, bool]:
@@ -238,7 +233,7 @@ def places_for(count: int) -> threading.BoundedSemaphore:
 
 def test_a_hundred_waiters_hold_no_thread(sora: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wait, "_waiters", places_for(100))
-    monkeypatch.setattr(wait, "_BETWEEN_READS", 0.1)
+    sora.services = replace(sora.services, timings=replace(AT_ONCE, between_reads=0.1))
     job = sora.submit()
 
     async def many() -> None:

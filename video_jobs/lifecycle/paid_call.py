@@ -39,7 +39,6 @@ from video_jobs.services import Services
 
 log = logging.getLogger("reelkeep.submit")
 
-_SAVE_AGAIN = (0, 1, 2, 4, 8, 16, 16)  # seconds between two tries, each with the SDK's own retries in it
 _LONGEST_SAVE = timedelta(minutes=2)  # a read and a write, with all the retries of the storage SDK
 
 Change = Callable[[Job], Job]
@@ -182,7 +181,7 @@ def save_attempt(services: Services, stored: StoredJob, attempt: str, change: Ch
     back. Raises TransitionRefused when the job has moved on, and StorageUnavailable.
     """
     job, until = stored.job, services.clock() + timedelta(seconds=2 * services.create_deadline)
-    for number, pause in enumerate((*_SAVE_AGAIN, None)):
+    for number, pause in enumerate((*services.timings.save_again, None)):
         try:
             return update(services.jobs, stored if not number else _reload(services, job), change)
         except StorageUnavailable as error:
@@ -259,7 +258,7 @@ def _save_persistently(services: Services, stored: StoredJob, outcome: Outcome) 
     """What the call told must not be lost to a storage fault: the SDK has tried for seconds, try on."""
     job = stored.job
     until = (job.submitting_since or services.clock()) + timedelta(seconds=2 * services.create_deadline)
-    for pause in (*_SAVE_AGAIN, None):
+    for pause in (*services.timings.save_again, None):
         try:
             return update(services.jobs, stored, outcome.change)
         except JobNotFound:
