@@ -5,7 +5,9 @@ PYTHON ?= python3
 VENV   ?= .venv
 PORT   ?= 7071
 
-export PYTHONDONTWRITEBYTECODE := 1
+# Compiled once for all processes that the tests and the stack start, and beside the source rather than in it.
+unexport PYTHONDONTWRITEBYTECODE
+export PYTHONPYCACHEPREFIX := $(abspath $(VENV))/pycache
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 run := $(VENV)/bin/python
 
