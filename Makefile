@@ -42,6 +42,12 @@ test-runtime: $(VENV)/.dev-ready  ## the app under Microsoft's own Python worker
 	@echo "==> tests under azure-functions-runtime"
 	@$(run) -m pytest -n 0 tests/functional/test_azure_runtime.py tests/functional/test_azure_package.py $(PYTEST_ARGS)
 
+.PHONY: azure
+azure: $(VENV)/.dev-ready  ## what can be tried of the deployment without Azure: infra/, alerts, the package, the doctor beside a deployed app
+	@echo "==> the deployment, without Azure"
+	@$(run) -m pytest -n 0 -rs tests/unit/test_infra.py tests/functional/test_alert_queries.py tests/functional/test_package.py \
+		tests/functional/test_azure_package.py tests/functional/test_doctor_deployed.py tests/functional/test_occupant.py $(PYTEST_ARGS)
+
 faults: $(VENV)/.dev-ready  ## a crash at every effect of every scenario, slots in use, storage transactions: the figures
 	@$(run) -m tests.faults
 

@@ -101,7 +101,7 @@ module identity 'identity.bicep' = {
 
 module storage 'storage.bicep' = {
   scope: group
-  params: { location: location, tags: tags, sku: storageSku, isPrivate: privateNetwork, coolAfterDays: coolAfterDays }
+  params: { location: location, tags: tags, sku: storageSku, isPrivate: privateNetwork, corsOrigins: corsOrigins, coolAfterDays: coolAfterDays }
 }
 
 module storageAccess 'storage-access.bicep' = {

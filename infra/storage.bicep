@@ -2,6 +2,8 @@ param location string
 param tags object
 param sku string
 param isPrivate bool
+@description('Origins of front ends that play the videos; the app\'s own page needs none.')
+param corsOrigins array
 @description('Videos move to the cool tier after so many days; 0: never.')
 param coolAfterDays int
 
@@ -23,12 +25,21 @@ resource storage 'Microsoft.Storage/storageAccounts@2024-01-01' = {
   }
 }
 
+var corsRule = {
+  allowedOrigins: corsOrigins
+  allowedMethods: ['GET', 'HEAD', 'OPTIONS']
+  allowedHeaders: ['range']
+  exposedHeaders: ['content-length', 'content-range', 'accept-ranges', 'etag']
+  maxAgeInSeconds: 3600
+}
+
 resource blobService 'Microsoft.Storage/storageAccounts/blobServices@2024-01-01' = {
   parent: storage
   name: 'default'
   properties: {
     deleteRetentionPolicy: { enabled: true, days: 7 }
     containerDeleteRetentionPolicy: { enabled: true, days: 7 }
+    cors: { corsRules: empty(corsOrigins) ? [] : [corsRule] }
   }
 }
 
