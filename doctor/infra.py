@@ -13,7 +13,7 @@ def fixed_settings(infra: Path = INFRA) -> dict[str, str | None]:
     """What every app gets, by name; None where the value is the deployment's own. Raises OSError and ValueError."""
     text = (infra / "app.bicep").read_text(encoding="utf-8")
     block = text[text.index("resource appSettings ") :]
-    block = block[block.index("union(") : block.index("toObject(")]
+    block = block[block.index("union(") : block.index("    settings,")]
     found: dict[str, str | None] = {}
     for name, value in re.findall(r"^ +(\w+): (.+?)(?: //.*)?$", block, re.MULTILINE):
         literal = re.fullmatch(r"'([^'$]*)'", value)

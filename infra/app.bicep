@@ -5,7 +5,7 @@ param identityClientId string
 param storageName string
 param packageUrl string
 param insightsConnection string
-@description('Settings of the app; an empty one is left out.')
+@description('Settings of the app.')
 param settings object
 @description('Settings that refer to a Key Vault.')
 param references object
@@ -91,7 +91,7 @@ resource appSettings 'Microsoft.Web/sites/config@2024-04-01' = {
       AzureFunctionsJobHost__extensions__queues__batchSize: string(batchSize)
       AzureFunctionsJobHost__extensions__queues__newBatchThreshold: string(newBatchThreshold)
     },
-    toObject(filter(items(settings), each => !empty(each.value)), each => each.key, each => each.value),
+    settings,
     references
   )
 }

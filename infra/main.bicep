@@ -83,6 +83,8 @@ param budgetAmount int = 0
 param budgetStart string = ''
 
 var tags = { 'azd-env-name': environmentName }
+// An empty setting is one that nobody gave: it must not stand in the way of a derived one.
+var given = toObject(filter(items(settings), each => !empty(each.value)), each => each.key, each => each.value)
 var withVideoResource = !empty(videoResourceName) && !empty(videoResourceGroup)
 var withVault = !empty('${azureOpenAiKey}${openRouterKey}${runwaySecret}${doorKeys}${webhookSecrets}${webhookUrl}')
 var withSignIn = !empty(signInClientId)
@@ -178,7 +180,7 @@ module app 'app.bicep' = {
       empty(videoBackends) ? {} : { VIDEO_BACKENDS: string(videoBackends) },
       { RETENTION_DAYS: string(retentionDays) },
       withSignIn ? { SIGN_IN: 'easy-auth', OVERRIDE_USE_MI_FIC_ASSERTION_CLIENTID: identity.outputs.clientId } : {},
-      settings
+      given
     )
     references: references
     subnetId: privateNetwork ? network!.outputs.appSubnetId : ''
