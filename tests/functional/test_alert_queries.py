@@ -18,6 +18,7 @@ from tests.pipeline import Pipeline
 from video_jobs.domain.errors import StorageUnavailable
 from video_jobs.domain.job import Status
 from video_jobs.domain.queue_messages import POLL_QUEUE, PollMessage
+from video_jobs.domain.trace import following
 from video_jobs.lifecycle import paid_call
 
 INFRA = Path(__file__).parents[2] / "infra"
@@ -161,3 +162,24 @@ def test_the_minute_tells_of_a_gate_that_somebody_must_mend(lines: list[logging.
 def test_the_sweeper_whose_silence_is_an_alert_is_a_function_of_the_app() -> None:
     [name] = re.findall(r'name == "(\w+)"', QUERIES["sweeper-silent"])
     assert f'@blueprint.function_name("{name}")' in Path(blueprint.__file__).read_text(encoding="utf-8")
+
+
+def test_the_lines_of_one_job_are_found_by_its_trace(
+    videos: Pipeline, caplog: pytest.LogCaptureFixture
+) -> None:
+    trace_id = "0af7651916cd43dd8448eb211c80319c"
+    caplog.set_level(logging.INFO)
+    with following(f"00-{trace_id}-b7ad6b7169203331-01"):
+        job = videos.submit()
+    [message] = [each.text for each in videos.messages.queued if job.id in each.text]
+    videos.run(job)
+    lines = [r.getMessage() for r in caplog.records if job.id in r.getMessage()]
+    said = [json.loads(line) for line in lines if line.startswith('{"event"')]
+    assert {"job.accepted", "job.submitted", "job.stored", "job.succeeded"} <= {
+        each["event"] for each in said
+    }
+    # As the query takes the trace out of one line; what follows bears it by the job's messages.
+    assert '"traceparent"' in QUERIES["one-job"]
+    assert {each["traceparent"].split("-")[1] for each in said if "traceparent" in each} == {trace_id}
+    assert trace_id in message
+    assert set(re.findall(r"\bsaid\.(\w+)", QUERIES["one-job"])) <= {name for each in said for name in each}
