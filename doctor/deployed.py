@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from doctor.azure_cli import DeployedApp
 from doctor.environment import Environment
 from doctor.findings import Finding, right, unknown, warning, wrong
-from doctor.infra import fixed_settings, http_concurrency, optional_settings, references, storage_roles
+from doctor.infra import fixed_settings, http_concurrency, optional_settings, references, role_ids
 from doctor.settings_check import NAMES
 
 _AGAIN = "azd provision sets it again."
@@ -23,7 +23,11 @@ _ROLE_NAMES = {
     "blobDataOwner": "Storage Blob Data Owner",
     "queueDataContributor": "Storage Queue Data Contributor",
     "tableDataContributor": "Storage Table Data Contributor",
+    "metricsPublisher": "Monitoring Metrics Publisher",
+    "cognitiveServicesUser": "Cognitive Services User",
+    "keyVaultSecretsUser": "Key Vault Secrets User",
 }
+_OPENAI_USER = "5e0bd9bd-7b93-4f28-af87-19fc36ad61bd"  # enough for the first Sora
 
 
 def environment_of(app: DeployedApp) -> Environment:
@@ -120,12 +124,18 @@ def _roles(app: DeployedApp) -> Iterator[Finding]:
     if app.role_ids is None:
         yield unknown("roles", "What roles the identity has can't be read with your account.")
         return
-    missing = [_ROLE_NAMES[name] for role, name in storage_roles().items() if role not in app.role_ids]
+    wanted = {**role_ids("storage-access"), **role_ids("telemetry")}
+    by_token = app.settings.get("AZURE_OPENAI_ENDPOINT") and not app.settings.get("AZURE_OPENAI_API_KEY")
+    if by_token and _OPENAI_USER not in app.role_ids:
+        wanted |= role_ids("video-role")
+    if any(map(_is_reference, app.settings.values())):
+        wanted |= role_ids("vault-role")
+    missing = [_ROLE_NAMES[name] for name, role in wanted.items() if role not in app.role_ids]
     if missing:
         words = f"The app's identity lacks: {', '.join(missing)}."
-        yield wrong("roles", words, "Give them on the storage account: azd provision")
+        yield wrong("roles", words, "Give them: azd provision")
     else:
-        yield right("roles", "the identity has the three roles of storage")
+        yield right("roles", f"the identity has the {len(wanted)} roles that it needs")
 
 
 def _is_reference(value: str) -> bool:

@@ -46,7 +46,7 @@ def http_concurrency(infra: Path = INFRA) -> int:
     return int(found[1]) if found else 1
 
 
-def storage_roles(infra: Path = INFRA) -> dict[str, str]:
-    """Ids of the roles that the app's identity has on its storage account, and their names in the template."""
-    text = (infra / "storage-access.bicep").read_text(encoding="utf-8")
-    return {role: name for name, role in re.findall(r"^var (\w+) = '([0-9a-f-]{36})'", text, re.MULTILINE)}
+def role_ids(template: str, infra: Path = INFRA) -> dict[str, str]:
+    """The roles that a template assigns: ids by the names that it has for them."""
+    text = (infra / f"{template}.bicep").read_text(encoding="utf-8")
+    return dict(re.findall(r"^var (\w+) = '([0-9a-f-]{36})'", text, re.MULTILINE))

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from doctor.__main__ import ALL_RIGHT, SOMETHING_WRONG, run
-from doctor.infra import fixed_settings, storage_roles
+from doctor.infra import fixed_settings, role_ids
 
 ID = "/subscriptions/s/resourceGroups/rg-demo/providers/Microsoft.Web/sites/func-demo"
 CLIENT = "00000000-0000-0000-0000-000000000001"
@@ -73,7 +73,8 @@ class Azure:
             },
         }
         self.references = {"OPENROUTER_API_KEY": "Resolved", "WEBHOOK_SECRETS": "Resolved"}
-        self.roles = list(storage_roles())
+        templates = ("storage-access", "telemetry", "vault-role")
+        self.roles = [role for template in templates for role in role_ids(template).values()]
         self.groups = ["rg-demo"]
         self.others: list[tuple[str, Any]] = []
         program = folder / "az"
@@ -115,7 +116,7 @@ def test_an_app_as_infra_makes_it_is_all_right_and_was_only_read(azure: Azure) -
     code, text = azure.visit()
     assert (code, "the settings are those that infra/ sets" in text) == (ALL_RIGHT, True)
     assert "50 requests an instance" in text
-    assert "the identity has the three roles of storage" in text
+    assert "the identity has the 5 roles that it needs" in text
     assert "signed in to with the app's identity, a user-assigned one" in text
     assert "signed with 1 secret" in text
     assert {"show", "list", "get"} >= {next(w for w in asked if w in VERBS) for asked in azure.asked()}
@@ -178,7 +179,17 @@ def attribute(name: str, value: Any) -> Callable[[Azure], None]:
             "OPENROUTER_API_KEY refers to a Key Vault, and Azure says: AccessToKeyVaultDenied.",
             SOMETHING_WRONG,
         ),
-        (attribute("roles", []), "The app's identity lacks: Storage Blob Data Owner", SOMETHING_WRONG),
+        (
+            attribute("roles", []),
+            "The app's identity lacks: Storage Blob Data Owner, Storage Queue Data Contributor, Storage Table Data "
+            "Contributor, Monitoring Metrics Publisher, Key Vault Secrets User.",
+            SOMETHING_WRONG,
+        ),
+        (
+            broken(AZURE_OPENAI_ENDPOINT="https://r.openai.azure.com", AZURE_OPENAI_DEPLOYMENT="sora"),
+            "The app's identity lacks: Cognitive Services User.",
+            SOMETHING_WRONG,
+        ),
         (
             site(lambda p: p["functionAppConfig"].pop("scaleAndConcurrency")),
             "Python serves one request an instance",
