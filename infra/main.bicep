@@ -28,7 +28,7 @@ param videoBackends array = []
 // --- who comes in, and who is told ------------------------------------------------------------------
 
 @secure()
-param doorKeys string = ''
+param compatibleApiKeys string = ''
 @secure()
 param webhookSecrets string = ''
 @secure()
@@ -86,7 +86,7 @@ var tags = { 'azd-env-name': environmentName }
 // An empty setting is one that nobody gave: it must not stand in the way of a derived one.
 var given = toObject(filter(items(settings), each => !empty(each.value)), each => each.key, each => each.value)
 var withVideoResource = !empty(videoResourceName) && !empty(videoResourceGroup)
-var withVault = !empty('${azureOpenAiKey}${openRouterKey}${runwaySecret}${doorKeys}${webhookSecrets}${webhookUrl}')
+var withVault = !empty('${azureOpenAiKey}${openRouterKey}${runwaySecret}${compatibleApiKeys}${webhookSecrets}${webhookUrl}')
 var withSignIn = !empty(signInClientId)
 var withBudget = budgetAmount > 0 && !empty(budgetStart) && !empty(alertEmail)
 
@@ -139,7 +139,7 @@ module vault 'vault.bicep' = if (withVault) {
     azureOpenAiKey: azureOpenAiKey
     openRouterKey: openRouterKey
     runwaySecret: runwaySecret
-    doorKeys: doorKeys
+    compatibleApiKeys: compatibleApiKeys
     webhookSecrets: webhookSecrets
     webhookUrl: webhookUrl
   }
@@ -160,7 +160,7 @@ var references = union(
   empty(azureOpenAiKey) ? {} : { AZURE_OPENAI_API_KEY: '@Microsoft.KeyVault(SecretUri=${vaultUri}secrets/azure-openai-api-key)' },
   empty(openRouterKey) ? {} : { OPENROUTER_API_KEY: '@Microsoft.KeyVault(SecretUri=${vaultUri}secrets/openrouter-api-key)' },
   empty(runwaySecret) ? {} : { RUNWAYML_API_SECRET: '@Microsoft.KeyVault(SecretUri=${vaultUri}secrets/runwayml-api-secret)' },
-  empty(doorKeys) ? {} : { OPENAI_COMPAT_API_KEYS: '@Microsoft.KeyVault(SecretUri=${vaultUri}secrets/openai-API-keys)' },
+  empty(compatibleApiKeys) ? {} : { OPENAI_COMPAT_API_KEYS: '@Microsoft.KeyVault(SecretUri=${vaultUri}secrets/openai-compatible-api-keys)' },
   empty(webhookSecrets) ? {} : { WEBHOOK_SECRETS: '@Microsoft.KeyVault(SecretUri=${vaultUri}secrets/webhook-secrets)' },
   empty(webhookUrl) ? {} : { WEBHOOK_URL: '@Microsoft.KeyVault(SecretUri=${vaultUri}secrets/webhook-url)' }
 )

@@ -8,7 +8,7 @@ param openRouterKey string
 @secure()
 param runwaySecret string
 @secure()
-param doorKeys string
+param compatibleApiKeys string
 @secure()
 param webhookSecrets string
 @secure()
@@ -40,8 +40,8 @@ module runway 'vault-secret.bicep' = if (!empty(runwaySecret)) {
   params: { vaultName: vault.name, secretName: 'runwayml-api-secret', secretValue: runwaySecret }
 }
 
-module API 'vault-secret.bicep' = if (!empty(doorKeys)) {
-  params: { vaultName: vault.name, secretName: 'openai-API-keys', secretValue: doorKeys }
+module compatibleApi 'vault-secret.bicep' = if (!empty(compatibleApiKeys)) {
+  params: { vaultName: vault.name, secretName: 'openai-compatible-api-keys', secretValue: compatibleApiKeys }
 }
 
 module webhook 'vault-secret.bicep' = if (!empty(webhookSecrets)) {
