@@ -65,6 +65,13 @@ BackendName = Annotated[
 ]
 """Whether there is such a backend is for the settings to say."""
 
+ModelName = Annotated[
+    str,
+    Field(min_length=1, max_length=200, description="One of the backend's models; its own is the default."),
+    AfterValidator(plain_words),
+]
+"""Whether there is such a model is for the settings and the provider to say."""
+
 
 WebhookUrl = Annotated[
     str,

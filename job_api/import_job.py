@@ -81,7 +81,7 @@ def import_job(services: Services, owner: str, request: ImportRequest) -> Job:
     Raises InvalidRequest, BackendJobNotFound (also for what is another owner's: nobody must be able to tell
     which), BackendError, and StorageUnavailable while there is no job yet.
     """
-    backend, _ = services.backends.choose(request.backend)
+    backend = services.backends.default_ref(request.backend)
     if request.webhook_url is not None:
         services.webhooks.check(request.webhook_url)
     found = _poll(services, backend, request)

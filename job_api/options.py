@@ -6,7 +6,7 @@ from pydantic import with_config
 from typing_extensions import TypedDict
 
 from video_jobs.domain.capabilities import Limits
-from video_jobs.domain.job import BackendRef
+from video_jobs.domain.estimate import Estimate
 from video_jobs.services import Services
 
 _documented = with_config(use_attribute_docstrings=True)
@@ -41,11 +41,9 @@ class EstimateView(TypedDict):
 
 
 @_documented
-class BackendOptions(TypedDict):
-    """A backend, and what its model makes."""
+class ModelOptions(TypedDict):
+    """A model, and what it takes."""
 
-    name: str
-    dialect: str
     model: str
     default_size: str
     default_seconds: int
@@ -53,7 +51,36 @@ class BackendOptions(TypedDict):
     """Null: any; the server decides."""
     seconds: list[int] | None
     """At one size or another; null: the server decides."""
+    aspect_ratios: list[str] | None
+    """Empty: it takes none, and is told a size. Null: any; the server decides."""
+    resolutions: list[str] | None
+    """The same."""
+    image: bool
+    """Whether the video may begin with an image."""
+    image_needed: bool
+    """It makes videos from an image only."""
+    last_image: bool
+    reference_images: int
+    """The most."""
+    references_alone: bool
+    """Reference images can't be sent beside a first or a last image."""
+    audio: bool
+    """Whether sound may be asked for, or left out."""
+    seed: bool
+    negative_prompt: bool
+    options: bool
+    """Whether an object of yours goes to the provider."""
     estimates: list[EstimateView]
+
+
+@_documented
+class BackendOptions(ModelOptions):
+    """A backend, what its own model takes, and all its models."""
+
+    name: str
+    dialect: str
+    models: list[ModelOptions]
+    """Its own first."""
 
 
 class OptionsView(TypedDict):
@@ -68,25 +95,41 @@ def list_options(services: Services) -> list[BackendOptions]:
 
 
 def _options(services: Services, name: str) -> BackendOptions:
-    backend, limits = services.backends.choose(name)
+    backend = services.backends.default_ref(name)
+    estimates = services.estimates.of_backend(name, _MOST_ESTIMATES)
+    models = [_model(services, name, model, estimates) for model in services.backends.models(name)]
+    return {**models[0], "name": name, "dialect": backend.dialect, "models": models}
+
+
+def _model(services: Services, name: str, model: str, estimates: list[Estimate]) -> ModelOptions:
+    _, limits = services.backends.choose(name, model)
     return {
-        "name": backend.name,
-        "dialect": backend.dialect,
-        "model": backend.model,
+        "model": model,
         "default_size": limits.default_size,
         "default_seconds": limits.default_seconds,
         "sizes": None if limits.sizes is None else [_size(limits, size) for size in limits.sizes],
         "seconds": None if limits.seconds is None else list(limits.seconds),
-        "estimates": _estimates(services, backend),
+        "aspect_ratios": None if limits.aspect_ratios is None else list(limits.aspect_ratios),
+        "resolutions": None if limits.resolutions is None else list(limits.resolutions),
+        "image": limits.image,
+        "image_needed": limits.image_needed,
+        "last_image": limits.last_image,
+        "reference_images": limits.reference_images,
+        "references_alone": limits.references_alone,
+        "audio": limits.audio,
+        "seed": limits.seed,
+        "negative_prompt": limits.negative_prompt,
+        "options": limits.body_of is not None,
+        "estimates": _estimates(estimates, model),
     }
 
 
-def _estimates(services: Services, backend: BackendRef) -> list[EstimateView]:
-    """Of the model that the backend has now, by size and seconds; those of which enough is known."""
+def _estimates(estimates: list[Estimate], model: str) -> list[EstimateView]:
+    """By size and seconds; those of which enough is known."""
     found: list[EstimateView] = []
-    for estimate in services.estimates.of_backend(backend.name, _MOST_ESTIMATES):
+    for estimate in estimates:
         forecast = estimate.forecast()
-        if forecast is not None and estimate.kind.model == backend.model:
+        if forecast is not None and estimate.kind.model == model:
             found.append(
                 {
                     "size": estimate.kind.size,

@@ -8,9 +8,9 @@ from typing import Literal
 from typing_extensions import TypedDict
 
 from video_jobs.domain.errors import InvalidRequest
-from video_jobs.domain.job import BackendRef
 from video_jobs.ports import Backends
 
+_MOST_NAMED = 40  # in one message
 # What tools send unless told otherwise, with or without a date.
 _EVERYBODYS = re.compile(r"sora-2(-pro)?(-\d{4}-\d{2}-\d{2})?")
 
@@ -29,33 +29,34 @@ class ModelList(TypedDict):
 
 def list_models(backends: Backends) -> ModelList:
     """What tools ask for to try a key, and to offer a choice."""
-    names = dict.fromkeys(ref.model for ref in _there(backends))
+    names = dict.fromkeys(model for name in backends.names() for model in backends.models(name))
     models: list[Model] = [
         {"id": name, "object": "model", "created": 0, "owned_by": "reelkeep"} for name in names
     ]
     return {"object": "list", "data": models}
 
 
-def backend_of(backends: Backends, model: str | None) -> str | None:
-    """The name of a backend, or of the first that has this model; None for the default one.
+def chosen_by(backends: Backends, model: str | None) -> tuple[str | None, str | None]:
+    """The names of a backend and of one of its models; None for the default of either.
 
-    Raises InvalidRequest for what is neither.
+    `model` names a backend, or a model that one has. Raises InvalidRequest for what is neither.
     """
     if model is None:
-        return None
-    there = _there(backends)
-    named = next((ref for ref in there if ref.name == model), None)
-    having = next((ref for ref in there if ref.model == model), None)
-    found = named or having
-    if found is not None:
-        return found.name
+        return None, None
+    names = backends.names()
+    if model in names:
+        return model, None
+    for name in names:
+        if model == backends.default_ref(name).model:
+            return name, None
+    having = next((name for name in names if model in backends.models(name)), None)
+    if having is not None:
+        return having, model
     if _EVERYBODYS.fullmatch(model):
-        return None
-    words = ", ".join(dict.fromkeys(word for ref in there for word in (ref.name, ref.model)))
+        return None, None
+    there = dict.fromkeys(word for name in names for word in (name, *backends.models(name)))
+    words = ", ".join(list(there)[:_MOST_NAMED])
+    more = "…: GET /v1/models lists them all" if len(there) > _MOST_NAMED else ""
     raise InvalidRequest.of(
-        "model", f"there is no such model here; there are: {words}", code="model_not_found"
+        "model", f"there is no such model here; there are: {words}{more}", code="model_not_found"
     )
-
-
-def _there(backends: Backends) -> list[BackendRef]:
-    return [backends.choose(name)[0] for name in backends.names()]

@@ -22,7 +22,7 @@ from http_edge.submissions import (
     read_fields,
     refuse_nameless_file,
 )
-from openai_api.models import backend_of
+from openai_api.models import chosen_by
 from video_jobs.domain.errors import InvalidRequest
 from video_jobs.domain.job import InputImage
 from video_jobs.lifecycle.submit import Submission
@@ -84,11 +84,13 @@ def read_create(
     if content is None:
         content = _referenced(_reference_in(fields))
     image = image_in(content) if content is not None else None
+    backend, model = chosen_by(backends, request.model)
     return Submission(
         prompt=request.prompt,
         size=request.size,
         seconds=request.seconds,
-        backend=backend_of(backends, request.model),
+        backend=backend,
+        model=model,
         image=image,
         image_bytes=content,
         idempotency_key=key,

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from http_edge.fields import BackendName, Metadata, WebhookUrl, validated
+from http_edge.fields import BackendName, Metadata, ModelName, WebhookUrl, validated
 from http_edge.submissions import (
     DataUrl,
     FormReader,
@@ -39,6 +39,7 @@ class SubmitRequest(BaseModel):
     input_image: DataUrl | None = None
     metadata: Metadata = {}
     backend: BackendName | None = None
+    model: ModelName | None = None
     webhook_url: WebhookUrl | None = None
 
 

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from werkzeug.wrappers import Request
 
-from . import intake
+from . import intake, openrouter_models
 from .answers import Answer, Route, json_answer, media_answer, padded_mp4
 from .errors import ApiError
 from .intake import Intake
@@ -18,7 +18,6 @@ from .world import LimitReachedError, PromptRejectedError, World
 _BASE = ["api", "v1", "videos"]
 _STATUSES = {Phase.QUEUED: "pending", Phase.SUCCEEDED: "completed", Phase.FAILED: "failed"}
 _COST_PER_SECOND = 0.4  # USD
-_MODEL = "google/veo-3.1"
 _NUMBERS = re.compile(r"([1-9]\d{1,3})x([1-9]\d{1,3})")
 
 
@@ -53,7 +52,7 @@ class OpenRouter:
                 case "create", _:
                     return self._create(request)
                 case "models", _:
-                    return json_answer({"data": [_model(name) for name in self._models()]})
+                    return json_answer({"data": openrouter_models.listed(self._world.settings.deployments)})
                 case "get", job_id:
                     return json_answer(self._shown(self._job(job_id), request), job_id=job_id)
                 case _, job_id:
@@ -80,9 +79,6 @@ class OpenRouter:
             raise ApiError(404, f"Model {order.model} does not exist")
         job = self._world.create(OPENROUTER, order)
         return json_answer(self._shown(job, request), 202, job_id=job.id)
-
-    def _models(self) -> list[str]:
-        return list(self._world.settings.deployments or (_MODEL,))
 
     def _job(self, job_id: str) -> Job:
         job = self._world.job(job_id, OPENROUTER)
@@ -132,45 +128,45 @@ class OpenRouter:
 
 def _order(given: Intake) -> Order:
     """Raises ApiError."""
-    size, seconds = given.text("size", "1280x720"), given.number("duration", 8)
-    numbers = _NUMBERS.fullmatch(size)
-    if numbers is None or not 1 <= seconds <= 60:
-        raise intake.invalid("size or duration", "WIDTHxHEIGHT, and from 1 to 60 seconds")
-    for image in _frames(given):
-        if not image.startswith(("data:image/", "https://")):
-            raise intake.invalid("frame_images", "an https address or a data URL")
-    return Order(given.text("prompt"), given.text("model"), int(numbers[1]), int(numbers[2]), seconds)
-
-
-def _frames(given: Intake) -> list[str]:
-    frames = given.fields.get("frame_images", [])
-    try:
-        kinds = {frame["frame_type"] for frame in frames}  # type: ignore[attr-defined]
-        urls = [str(frame["image_url"]["url"]) for frame in frames]  # type: ignore[attr-defined]
-    except (TypeError, KeyError) as error:
-        raise intake.invalid("frame_images", "objects with type, image_url and frame_type") from error
+    model, seconds = given.text("model"), given.number("duration", 8)
+    kinds = _images(given, "frame_images")
     if not kinds <= {"first_frame", "last_frame"}:
         raise intake.invalid("frame_type", "first_frame or last_frame")
-    return urls
+    _images(given, "input_references")
+    openrouter_models.check(given, model, kinds)
+    numbers = _NUMBERS.fullmatch(_size(given))
+    if numbers is None or not 1 <= seconds <= 60:
+        raise intake.invalid("size or duration", "WIDTHxHEIGHT, and from 1 to 60 seconds")
+    return Order(given.text("prompt"), model, int(numbers[1]), int(numbers[2]), seconds)
 
 
-def _model(name: str) -> dict[str, object]:
-    return {
-        "id": name,
-        "canonical_slug": name,
-        "name": name,
-        "created": 1_760_000_000,
-        "allowed_passthrough_parameters": [],
-        "creativity": None,
-        "generate_audio": True,
-        "seed": True,
-        "supported_aspect_ratios": ["16:9", "9:16"],
-        "supported_durations": [4, 6, 8],
-        "supported_frame_images": ["first_frame", "last_frame"],
-        "supported_resolutions": ["720p", "1080p"],
-        "supported_sizes": ["1280x720", "720x1280"],
-        "upscale_factor": None,
-    }
+def _size(given: Intake) -> str:
+    """As it is given, or as aspect ratio and resolution say."""
+    ratio, resolution = given.text("aspect_ratio", "16:9"), given.text("resolution", "720p")
+    if "size" in given.fields:
+        if "aspect_ratio" in given.fields or "resolution" in given.fields:
+            raise intake.invalid("size", "it, or aspect_ratio and resolution")
+        return given.text("size")
+    across, _, down = ratio.partition(":")
+    short = resolution.removesuffix("p")
+    if not (across.isdecimal() and down.isdecimal() and short.isdecimal()) or "0" in (across, down):
+        raise intake.invalid("aspect_ratio or resolution", "16:9 and 720p, or others like these")
+    share = int(across) / int(down)
+    sides = (int(short) * share, int(short)) if share >= 1 else (int(short), int(short) / share)
+    return "x".join(str(round(side / 2) * 2) for side in sides)
+
+
+def _images(given: Intake, field: str) -> set[str]:
+    """The kinds of the frames in a list of images. Raises ApiError."""
+    images = given.fields.get(field, [])
+    try:
+        kinds = {str(image.get("frame_type", "")) for image in images}  # type: ignore[attr-defined]
+        urls = [str(image["image_url"]["url"]) for image in images]  # type: ignore[attr-defined]
+    except (TypeError, KeyError, AttributeError) as error:
+        raise intake.invalid(field, "objects with type, image_url and, for frames, frame_type") from error
+    if not all(url.startswith(("data:image/", "https://")) for url in urls):
+        raise intake.invalid(field, "https addresses or data URLs")
+    return kinds
 
 
 def _error(status: int, message: str, headers: dict[str, str] | None = None) -> Answer:

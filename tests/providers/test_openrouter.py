@@ -30,7 +30,7 @@ from video_jobs.domain.job import Status
 from video_jobs.settings.app import Settings
 from video_jobs.settings.backends import BackendSettings
 
-MODEL = "google/veo-3.1"
+MODEL, OTHER = "google/veo-3.1", "alibaba/wan-2.7"
 
 
 @pytest.fixture
@@ -77,7 +77,9 @@ def test_the_package_understands_the_refusals(package: OpenRouter, simulator: Si
 
 
 def test_the_package_reads_the_list_of_models(package: OpenRouter) -> None:
-    assert [model.id for model in package.video_generation.list_videos_models().data] == [MODEL]
+    models = {model.id: model for model in package.video_generation.list_videos_models().data}
+    assert list(models) == [MODEL, OTHER]
+    assert models[OTHER].supported_frame_images == ["first_frame"]
 
 
 # --- the app, against the same imitation ---

@@ -55,7 +55,14 @@ class AzureSora:
         self._http = http
         self._model = model
 
-    def create(self, request: VideoRequest, image: bytes | None, deadline: float) -> BackendJob:
+    def create(
+        self,
+        request: VideoRequest,
+        image: bytes | None,
+        deadline: float,
+        last_image: bytes | None = None,
+        reference_images: tuple[bytes, ...] = (),
+    ) -> BackendJob:
         fields: dict[str, Any] = {
             "model": self._model,
             "prompt": request.prompt,

@@ -103,9 +103,16 @@ class BackendHttp:
         self._most_bytes = most_bytes
         self._session = new_session(_POOL_SIZE)
 
-    def get(self, path: str, *, even_if_refused: Believed | None = None, **params: str) -> Answer:
-        """`even_if_refused`: some servers answer what was asked for under the status of an error."""
-        deadline = Deadline(_CALL_DEADLINE)
+    def get(
+        self,
+        path: str,
+        *,
+        even_if_refused: Believed | None = None,
+        seconds: float = _CALL_DEADLINE,
+        **params: str,
+    ) -> Answer:
+        """`even_if_refused`: some servers answer what was asked for under the status of an error. `seconds`: for all of it."""
+        deadline = Deadline(seconds)
         with deadline.watching(), contextlib.closing(self._ask(path, params, deadline)) as response:
             if response.status_code >= 400 and even_if_refused is not None:
                 return _believed(response, even_if_refused)

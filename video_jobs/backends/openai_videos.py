@@ -68,7 +68,14 @@ class OpenAIVideos:
         self._json = settings.body == "json"
         self._model = model
 
-    def create(self, request: VideoRequest, image: bytes | None, deadline: float) -> BackendJob:
+    def create(
+        self,
+        request: VideoRequest,
+        image: bytes | None,
+        deadline: float,
+        last_image: bytes | None = None,
+        reference_images: tuple[bytes, ...] = (),
+    ) -> BackendJob:
         # Seconds are a string on this wire: an integer was refused.
         fields = {
             "model": self._model,

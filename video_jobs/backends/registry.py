@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Literal
 
@@ -11,10 +12,11 @@ from video_jobs.backends.azure_sora import AzureSora
 from video_jobs.backends.credentials import signer
 from video_jobs.backends.elsewhere import Elsewhere
 from video_jobs.backends.http import BackendHttp
+from video_jobs.backends.model_catalogue import ModelCatalogue
 from video_jobs.backends.openai_videos import OpenAIVideos
 from video_jobs.backends.providers import TASK_APIS
 from video_jobs.backends.task_api import TaskVideos
-from video_jobs.domain.capabilities import Limits
+from video_jobs.domain.capabilities import Limits, ModelTakes
 from video_jobs.domain.errors import InvalidRequest, NotSent
 from video_jobs.domain.gate import GateLimits
 from video_jobs.domain.job import BackendRef
@@ -23,6 +25,7 @@ from video_jobs.settings.app import DEFAULT_MAX_BYTES, Settings
 from video_jobs.settings.backends import BackendSettings
 
 _UNKNOWN_RETENTION = timedelta(hours=24)
+_MOST_NAMED = 40  # models in one message
 
 
 class Backends:
@@ -30,15 +33,28 @@ class Backends:
         self._settings = settings
         self._lock = threading.Lock()
         self._clients: dict[BackendRef, Backend] = {}
+        self._catalogue = ModelCatalogue()
 
-    def choose(self, name: str | None) -> tuple[BackendRef, Limits]:
-        """The named one, or the default. Raises InvalidRequest for a name that is not configured."""
-        settings = self._settings.backend(name) if name is not None else self._settings.backends[0]
-        if settings is None:
-            known = ", ".join(backend.name for backend in self._settings.backends)
-            raise InvalidRequest.of("backend", f"there is no backend of this name; there are: {known}")
-        limits = _limits_of(settings)
-        return BackendRef(settings.name, settings.dialect, settings.base_url, settings.model), limits
+    def choose(self, name: str | None, model: str | None = None) -> tuple[BackendRef, Limits]:
+        """See `ports.Backends`."""
+        settings = self._named(name)
+        if model is not None and model not in self._models(settings):
+            others = self._settings.backends if name is None else ()
+            having = next((each for each in others if model in self._models(each)), None)
+            if having is None:
+                raise InvalidRequest.of("model", self._words_of_models((settings, *others)))
+            settings = having
+        chosen = model or settings.model
+        return _ref_of(settings, chosen), self._limits(settings, chosen)
+
+    def default_ref(self, name: str | None) -> BackendRef:
+        """See `ports.Backends`."""
+        settings = self._named(name)
+        return _ref_of(settings, settings.model)
+
+    def models(self, name: str) -> tuple[str, ...]:
+        """See `ports.Backends`."""
+        return tuple(self._models(self._named(name)))
 
     def client(self, ref: BackendRef) -> Backend:
         """Speaks to the address that is frozen in the job, with today's credentials of that name.
@@ -50,15 +66,16 @@ class Backends:
                 self._clients[ref] = self._build(ref)
             return self._clients[ref]
 
-    def current(self, ref: BackendRef) -> BackendRef:
-        """The backend of that name as the settings have it now, for a job that is nowhere yet.
+    def current(self, ref: BackendRef, model: str | None = None) -> BackendRef:
+        """The backend of that name as the settings have it now, for a job that is nowhere yet; with the `model` that was
+        asked for, if one was.
 
         As it was where they no longer name it, or in another dialect.
         """
         settings = self._settings.backend(ref.name)
         if settings is None or settings.dialect != ref.dialect:
             return ref
-        return BackendRef(settings.name, settings.dialect, settings.base_url, settings.model)
+        return _ref_of(settings, model or settings.model)
 
     def names(self) -> list[str]:
         return [backend.name for backend in self._settings.backends]
@@ -77,6 +94,39 @@ class Backends:
     def retention(self, ref: BackendRef) -> timedelta:
         settings = self._settings.backend(ref.name)
         return settings.retention if settings else _UNKNOWN_RETENTION
+
+    def _named(self, name: str | None) -> BackendSettings:
+        """Raises InvalidRequest for a name that is not configured."""
+        settings = self._settings.backend(name) if name is not None else self._settings.backends[0]
+        if settings is None:
+            known = ", ".join(backend.name for backend in self._settings.backends)
+            raise InvalidRequest.of("backend", f"there is no backend of this name; there are: {known}")
+        return settings
+
+    def _models(self, settings: BackendSettings) -> list[str]:
+        """The default one first, then the settings' others, then what the provider tells."""
+        return list(dict.fromkeys((settings.model, *settings.models, *self._told(settings))))
+
+    def _words_of_models(self, backends: tuple[BackendSettings, ...]) -> str:
+        names = list(dict.fromkeys(model for each in backends for model in self._models(each)))
+        more = f" and {len(names) - _MOST_NAMED} more: GET /api/options" if len(names) > _MOST_NAMED else ""
+        return f"there is no such model here; there are: {', '.join(names[:_MOST_NAMED])}{more}"
+
+    def _told(self, settings: BackendSettings) -> Mapping[str, ModelTakes]:
+        """What the provider tells of its models; empty where it tells nothing, or can't be asked."""
+        api = TASK_APIS.get(settings.dialect)
+        if api is None or api.model_list is None:
+            return {}
+        client = self.client(_ref_of(settings, settings.model))
+        return self._catalogue.of(settings.name, client.models) if isinstance(client, TaskVideos) else {}
+
+    def _limits(self, settings: BackendSettings, model: str) -> Limits:
+        if settings.dialect == "azure-sora":
+            return azure_sora.limits()
+        api = TASK_APIS.get(settings.dialect)
+        if api is None:
+            return openai_videos.limits(settings)
+        return api.limits(settings, model, self._told(settings).get(model))
 
     def _build(self, ref: BackendRef) -> Backend:
         settings = self._settings.backend(ref.name)
@@ -107,8 +157,5 @@ def client_of(
     return OpenAIVideos(BackendHttp(base_url, sign, {}, elsewhere, most_bytes), settings, model)
 
 
-def _limits_of(settings: BackendSettings) -> Limits:
-    if settings.dialect == "azure-sora":
-        return azure_sora.limits()
-    api = TASK_APIS.get(settings.dialect)
-    return openai_videos.limits(settings) if api is None else api.limits(settings)
+def _ref_of(settings: BackendSettings, model: str) -> BackendRef:
+    return BackendRef(settings.name, settings.dialect, settings.base_url, model)

@@ -11,7 +11,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 from urllib.parse import quote
 
@@ -20,16 +20,19 @@ from video_jobs.backends.bodies import created_job, delete_job, job_asked_for, r
 from video_jobs.backends.fallback import open_one_of
 from video_jobs.backends.http import BackendHttp
 from video_jobs.domain.backend_job import BackendJob, BackendState
-from video_jobs.domain.capabilities import Limits
+from video_jobs.domain.capabilities import Limits, ModelTakes
 from video_jobs.domain.errors import NotFound, Rejected, Unavailable
-from video_jobs.domain.job import VideoRequest
+from video_jobs.domain.job import InputImage, VideoRequest
+from video_jobs.domain.provider_options import with_options
 from video_jobs.net.told import moment, percent
 from video_jobs.ports import ContentStream, ListedJobs
 from video_jobs.settings.backends import BackendSettings
 
+_ANY = "data:,"  # an image in a body of which only the names matter
 _OUTPUT = "#"  # between a task's id and the number of a further output
 _MOST_OUTPUTS = 20  # of one task that are believed
 _NO_SUCH_CALL = 501  # what a server that keeps no list would answer
+_LONGEST_LISTING = 8.0  # seconds for the models: a client waits for them
 
 Addresses = list[list[str]]
 """For each output the addresses of its bytes, the likeliest first."""
@@ -43,6 +46,23 @@ class Call:
     body: Mapping[str, Any]
 
 
+@dataclass(frozen=True)
+class Images:
+    """A request's images as data URLs."""
+
+    first: str | None = None
+    last: str | None = None
+    references: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ModelList:
+    """Where a provider tells its models, and how an answer is read: what each model takes, by its name."""
+
+    path: str
+    read: Callable[[Mapping[str, Any]], Mapping[str, ModelTakes]]
+
+
 def _error_in(body: Mapping[str, Any]) -> BackendMessage:
     return message_in({"error": body.get("error")})
 
@@ -51,33 +71,52 @@ def _error_in(body: Mapping[str, Any]) -> BackendMessage:
 class TaskApi:
     """What differs from one provider to the next."""
 
-    #: Of model, request, and input image as a data URL.
-    create: Callable[[str, VideoRequest, str | None], Call]
+    #: Of model, request, and the request's images.
+    create: Callable[[str, VideoRequest, Images], Call]
     job_path: str  #: with `{id}`
     outputs: Callable[[Mapping[str, Any]], Addresses]
     default_size: str
     default_seconds: int
-    sizes: tuple[str, ...] | None = None  #: None: any, the model decides
-    seconds: tuple[int, ...] | None = None
+    takes: ModelTakes = field(
+        default_factory=ModelTakes
+    )  #: what a model takes of which nothing more is known
+    models: Mapping[str, ModelTakes] = field(default_factory=dict)  #: of those that are known by name
+    model_list: ModelList | None = None  #: where the provider tells its models itself
     failure: Callable[[Mapping[str, Any]], BackendMessage] = _error_in
     can_delete: bool = False
     shortest_poll: float = 0  #: seconds between two polls at least
     headers: Mapping[str, str] = field(default_factory=dict)  #: on every call
 
-    def limits(self, settings: BackendSettings) -> Limits:
-        """The settings' sizes and seconds go before the provider's. The first of a list is the default."""
-        sizes = None if settings.sizes == "any" else settings.sizes or self.sizes
-        seconds = None if settings.seconds == "any" else settings.seconds or self.seconds
+    def limits(self, settings: BackendSettings, model: str, takes: ModelTakes | None = None) -> Limits:
+        """`takes`: what the provider tells of the model. The settings' sizes and seconds go before it. The first of a
+        list is the default."""
+        takes = takes or self.models.get(model, self.takes)
+        sizes = None if settings.sizes == "any" else settings.sizes or takes.sizes
+        seconds = None if settings.seconds == "any" else settings.seconds or takes.seconds
+        known = {each.name: getattr(takes, each.name) for each in fields(ModelTakes)}
         return Limits(
-            sizes=sizes,
-            default_size=self.default_size if sizes is None or self.default_size in sizes else sizes[0],
-            seconds=None if seconds is None else tuple(sorted(seconds)),
+            **{**known, "sizes": sizes, "seconds": tuple(sorted(seconds)) if seconds else None},
+            default_size=self.default_size if not sizes or self.default_size in sizes else sizes[0],
             default_seconds=self.default_seconds
-            if seconds is None or self.default_seconds in seconds
+            if not seconds or self.default_seconds in seconds
             else seconds[0],
             most_variants=lambda width, height: 1,
             most_seconds=lambda width, height: 3600,
+            body_of=lambda request: self.create(model, request, _placeholders(request)).body,
         )
+
+
+def _placeholders(request: VideoRequest) -> Images:
+    """For a body of which only the names matter."""
+    return Images(
+        _ANY if request.input_image else None,
+        _ANY if request.last_image else None,
+        (_ANY,) * len(request.reference_images),
+    )
+
+
+def _data_url(kind: InputImage, content: bytes) -> str:
+    return f"data:{kind.content_type};base64,{base64.b64encode(content).decode()}"
 
 
 def addresses_by_output(*lists: Any) -> Addresses:
@@ -99,12 +138,29 @@ class TaskVideos:
         self._api = api
         self._model = model
 
-    def create(self, request: VideoRequest, image: bytes | None, deadline: float) -> BackendJob:
-        picture = None
-        if image is not None and request.input_image is not None:
-            picture = f"data:{request.input_image.content_type};base64,{base64.b64encode(image).decode()}"
-        call = self._api.create(self._model, request, picture)
-        return created_job(self._http.post_once(call.path, deadline, json=call.body), self._job)
+    def create(
+        self,
+        request: VideoRequest,
+        image: bytes | None,
+        deadline: float,
+        last_image: bytes | None = None,
+        reference_images: tuple[bytes, ...] = (),
+    ) -> BackendJob:
+        images = Images(
+            _data_url(request.input_image, image) if request.input_image and image else None,
+            _data_url(request.last_image, last_image) if request.last_image and last_image else None,
+            tuple(map(_data_url, request.reference_images, reference_images)),
+        )
+        call = self._api.create(self._model, request, images)
+        body = with_options(call.body, request.options)
+        return created_job(self._http.post_once(call.path, deadline, json=body), self._job)
+
+    def models(self) -> Mapping[str, ModelTakes]:
+        """As the provider tells them now. Raises BackendError, and NotFound where it tells none."""
+        told = self._api.model_list
+        if told is None:
+            raise NotFound("This video API does not tell its models.", status=_NO_SUCH_CALL)
+        return told.read(self._http.get(told.path, seconds=_LONGEST_LISTING).body)
 
     def get(self, backend_job_id: str) -> BackendJob:
         return read_job(self._get(backend_job_id), backend_job_id, self._job)

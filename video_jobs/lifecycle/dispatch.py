@@ -81,7 +81,7 @@ def _go_ahead(services: Services, stored: StoredJob, send_next: SendNext) -> Job
 
 def _submit(services: Services, stored: StoredJob, image: bytes | None, send_next: SendNext) -> Job:
     job, now, attempt = stored.job, services.clock(), new_attempt()
-    backend = services.backends.current(job.backend)
+    backend = services.backends.current(job.backend, job.request.model)
     known = forecast(services, replace(job, backend=backend))
     turn = send_next(after_submit(known))
 

@@ -26,6 +26,7 @@ class Submission:
     variants: int | None = None
     metadata: dict[str, str] = field(default_factory=dict)
     backend: str | None = None  #: its name in the settings
+    model: str | None = None  #: one of the backend's
     webhook_url: str | None = field(default=None, repr=False)
     image: InputImage | None = None
     image_bytes: bytes | None = field(default=None, repr=False)
@@ -54,10 +55,11 @@ def submit_job(services: Services, owner: str, submission: Submission) -> Job:
 
 def new_job(services: Services, owner: str, submission: Submission) -> Job:
     """With the backend's defaults filled in; nothing is stored. Raises InvalidRequest."""
-    backend, limits = services.backends.choose(submission.backend)
+    backend, limits = services.backends.choose(submission.backend, submission.model)
     request = limits.complete(
         submission.prompt, submission.size, submission.seconds, submission.variants, submission.image
     )
+    request = replace(request, model=submission.model)
     if submission.webhook_url is not None:
         services.webhooks.check(submission.webhook_url)
     now = services.clock()

@@ -100,3 +100,23 @@ def whole_number(value: Any) -> int | None:
     """A count of pixels or seconds out of a number or a string such as "8.0" or "8s", or None: zero means 'not set'."""
     result = number(_UNIT.sub("", value[:LONGEST_HEADER]) if isinstance(value, str) else value)
     return int(result) if result is not None and result == int(result) and 0 < result < 1e9 else None
+
+
+_MOST_VALUES = 200  # of a list
+_LONGEST_WORD = 40  # characters
+
+
+def words_in(value: Any, pattern: str = r"[!-~]+") -> tuple[str, ...] | None:
+    """The short words of a list that are so written; None for what is no list, or has none: nothing is known then."""
+    if not isinstance(value, list):
+        return None
+    known = [each for each in value[:_MOST_VALUES] if isinstance(each, str) and len(each) <= _LONGEST_WORD]
+    return tuple(dict.fromkeys(each for each in known if re.fullmatch(pattern, each))) or None
+
+
+def numbers_in(value: Any) -> tuple[int, ...] | None:
+    """The counts of a list; None likewise."""
+    if not isinstance(value, list):
+        return None
+    counts = [whole_number(each) for each in value[:_MOST_VALUES] if not isinstance(each, bool)]
+    return tuple(sorted({count for count in counts if count is not None and count <= 3600})) or None

@@ -52,7 +52,14 @@ class ContentStream(Protocol):
 class Backend(Protocol):
     """One dialect at one address. Every method raises from the BackendError family and nothing else."""
 
-    def create(self, request: VideoRequest, image: bytes | None, deadline: float) -> BackendJob:
+    def create(
+        self,
+        request: VideoRequest,
+        image: bytes | None,
+        deadline: float,
+        last_image: bytes | None = None,
+        reference_images: tuple[bytes, ...] = (),
+    ) -> BackendJob:
         """The paid call, made once.
 
         Raises NotSent, Busy, Rejected, PaymentRequired, Unauthorised, NotFound or Gone: nothing was created.
@@ -93,14 +100,22 @@ class Backend(Protocol):
 class Backends(Protocol):
     """The configured backends by name."""
 
-    def choose(self, name: str | None) -> tuple[BackendRef, Limits]:
-        """The named one, or the default. Raises InvalidRequest for a name that is not configured."""
+    def choose(self, name: str | None, model: str | None = None) -> tuple[BackendRef, Limits]:
+        """The named backend, or the default one, with the model that is named, or its own. Where a model is named and no
+        backend, the first that has it. Raises InvalidRequest for what there is not; it says what there is."""
+
+    def default_ref(self, name: str | None) -> BackendRef:
+        """The backend with its own model, without asking anybody. Raises InvalidRequest for a name that there is not."""
+
+    def models(self, name: str) -> tuple[str, ...]:
+        """Those of a backend that may be asked for, its own first."""
 
     def client(self, ref: BackendRef) -> Backend:
         """Speaks to the address that is frozen in the job. Raises NotSent when the settings no longer name the backend."""
 
-    def current(self, ref: BackendRef) -> BackendRef:
-        """The backend of that name as the settings have it now, for a job that is nowhere yet."""
+    def current(self, ref: BackendRef, model: str | None = None) -> BackendRef:
+        """The backend of that name as the settings have it now, for a job that is nowhere yet; with the `model` that was
+        asked for, if one was."""
 
     def names(self) -> list[str]: ...
 

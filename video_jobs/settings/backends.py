@@ -76,6 +76,10 @@ class BackendSettings(BaseModel):
     base_url: Annotated[str, AfterValidator(base_url)]
     #: The deployment's name at Azure, the model's elsewhere.
     model: str = Field(min_length=1, max_length=200)
+    #: Others that a request may name beside it; a provider that tells its models needs none.
+    models: tuple[Annotated[str, Field(min_length=1, max_length=200)], ...] = Field(
+        default=(), max_length=100
+    )
     #: Name of the app setting with the key; without it an Entra identity signs in.
     api_key_setting: Annotated[str, AfterValidator(_setting_name)] | None = None
     #: How the key is sent; azure-sora's default is api-key, openai-videos' is bearer. "none": not at all,
@@ -104,7 +108,11 @@ class BackendSettings(BaseModel):
         must never go there."""
         for provider in PROVIDERS:
             if isinstance(entry, dict) and entry.get("dialect") == provider.name:
-                known = {"base_url": provider.base_url, "model": provider.model}
+                known: dict[str, Any] = {
+                    "base_url": provider.base_url,
+                    "model": provider.model,
+                    "models": provider.models,
+                }
                 if entry.get("auth") != "none":
                     known["api_key_setting"] = provider.key_setting
                 return known | {name: value for name, value in entry.items() if value is not None}

@@ -14,6 +14,9 @@ class ProviderDefaults:
     model_setting: str
     base_url: str
     model: str
+    models: tuple[
+        str, ...
+    ] = ()  #: others that may be asked for; none where the provider tells its models itself
 
 
 PROVIDERS = (
@@ -30,5 +33,6 @@ PROVIDERS = (
         model_setting="RUNWAY_VIDEO_MODEL",
         base_url="https://api.dev.runwayml.com/v1",
         model="gen4.5",
+        models=("gen4_turbo", "veo3.1", "veo3.1_fast", "seedance2_5"),
     ),
 )

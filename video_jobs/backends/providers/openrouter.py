@@ -6,24 +6,63 @@ long as there is an output. It has no list, and nothing stops a job.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from video_jobs.backends.task_api import Call, TaskApi, addresses_by_output
+from video_jobs.backends.task_api import Call, Images, ModelList, TaskApi, addresses_by_output
+from video_jobs.domain.capabilities import MOST_REFERENCES, ModelTakes
 from video_jobs.domain.job import VideoRequest
+from video_jobs.net.told import numbers_in, words_in
+
+_SIZE = r"[1-9]\d{1,4}x[1-9]\d{1,4}"
 
 
-def _create(model: str, request: VideoRequest, image: str | None) -> Call:
-    body: dict[str, Any] = {
-        "model": model,
-        "prompt": request.prompt,
-        "size": request.size,
-        "duration": request.seconds,
+def _create(model: str, request: VideoRequest, images: Images) -> Call:
+    body: dict[str, Any] = {"model": model, "prompt": request.prompt, "duration": request.seconds}
+    further = {
+        "aspect_ratio": request.aspect_ratio,
+        "resolution": request.resolution,
+        "generate_audio": request.audio,
+        "seed": request.seed,
     }
-    if image is not None:
-        body["frame_images"] = [
-            {"type": "image_url", "image_url": {"url": image}, "frame_type": "first_frame"}
-        ]
+    body |= {name: value for name, value in further.items() if value is not None}
+    if request.aspect_ratio is None and request.resolution is None:
+        body["size"] = request.size
+    frames = {"first_frame": images.first, "last_frame": images.last}
+    named = [{**_image(url), "frame_type": kind} for kind, url in frames.items() if url is not None]
+    if named:
+        body["frame_images"] = named
+    if images.references:
+        body["input_references"] = [_image(url) for url in images.references]
     return Call("/videos", body)
+
+
+def _image(url: str) -> dict[str, Any]:
+    return {"type": "image_url", "image_url": {"url": url}}
+
+
+def _models(body: Mapping[str, Any]) -> dict[str, ModelTakes]:
+    """What `GET /videos/models` tells. What is null there is not known, and left to the model."""
+    entries = body.get("data")
+    named = [each for each in entries if isinstance(each, dict)] if isinstance(entries, list) else []
+    return {each["id"]: _takes(each) for each in named if isinstance(each.get("id"), str)}
+
+
+def _takes(entry: Mapping[str, Any]) -> ModelTakes:
+    """An empty list of frames says that the model takes none."""
+    told = entry.get("supported_frame_images")
+    frames = words_in(told) if told != [] else ()
+    return ModelTakes(
+        sizes=words_in(entry.get("supported_sizes"), _SIZE),
+        seconds=numbers_in(entry.get("supported_durations")),
+        aspect_ratios=words_in(entry.get("supported_aspect_ratios")),
+        resolutions=words_in(entry.get("supported_resolutions")),
+        image=frames is None or "first_frame" in frames,
+        last_image=frames is None or "last_frame" in frames,
+        reference_images=MOST_REFERENCES,
+        audio=entry.get("generate_audio") is not False,
+        seed=entry.get("seed") is not False,
+    )
 
 
 API = TaskApi(
@@ -32,4 +71,6 @@ API = TaskApi(
     outputs=lambda body: addresses_by_output(body.get("urls"), body.get("unsigned_urls")),
     default_size="1280x720",
     default_seconds=8,
+    takes=_takes({}),
+    model_list=ModelList("/videos/models", _models),
 )

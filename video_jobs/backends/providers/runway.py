@@ -10,20 +10,52 @@ from collections.abc import Mapping
 from typing import Any
 
 from video_jobs.backends.answers import BackendMessage, text
-from video_jobs.backends.task_api import Call, TaskApi, addresses_by_output
+from video_jobs.backends.task_api import Call, Images, TaskApi, addresses_by_output
+from video_jobs.domain.capabilities import MOST_REFERENCES, ModelTakes, shapes_of
 from video_jobs.domain.job import VideoRequest
 
+_SEEDANCE = (
+    *("854x480", "480x854", "640x640", "752x560", "560x752", "992x432"),
+    *("1280x720", "720x1280", "960x960", "1112x834", "834x1112", "1470x630"),
+    *("1920x1080", "1080x1920", "1440x1440", "1664x1248", "1248x1664", "2206x946"),
+)
+_HD = ("1280x720", "720x1280")
+_FULL_HD = (*_HD, "1920x1080", "1080x1920")
 
-def _create(model: str, request: VideoRequest, image: str | None) -> Call:
+
+def _create(model: str, request: VideoRequest, images: Images) -> Call:
     body: dict[str, Any] = {
         "model": model,
         "promptText": request.prompt,
         "ratio": f"{request.width}:{request.height}",
         "duration": request.seconds,
     }
-    if image is None:
-        return Call("/text_to_video", body)
-    return Call("/image_to_video", {**body, "promptImage": image})
+    further = {"seed": request.seed, "audio": request.audio, "negativePrompt": request.negative_prompt}
+    body |= {name: value for name, value in further.items() if value is not None}
+    if images.references:
+        body["references"] = [{"uri": uri} for uri in images.references]
+    if images.last is not None:
+        placed = {"first": images.first, "last": images.last}
+        body["promptImage"] = [{"uri": uri, "position": at} for at, uri in placed.items() if uri is not None]
+    elif images.first is not None:
+        body["promptImage"] = images.first
+    return Call("/image_to_video" if "promptImage" in body else "/text_to_video", body)
+
+
+def _takes(sizes: tuple[str, ...], seconds: tuple[int, ...] | None, **more: Any) -> ModelTakes:
+    ratios, resolutions = shapes_of(sizes)
+    return ModelTakes(
+        sizes=sizes,
+        seconds=seconds,
+        aspect_ratios=ratios,
+        resolutions=resolutions,
+        only_sizes=True,
+        seed=True,
+        **more,
+    )
+
+
+_VEO = _takes(_FULL_HD, (4, 6, 8), last_image=True, audio=True, negative_prompt=True)
 
 
 def _failure(body: Mapping[str, Any]) -> BackendMessage:
@@ -37,6 +69,23 @@ API = TaskApi(
     failure=_failure,
     default_size="1280x720",
     default_seconds=5,
+    takes=ModelTakes(last_image=True, audio=True, seed=True, negative_prompt=True),
+    models={
+        "gen4.5": _takes(_HD, tuple(range(2, 11))),
+        "gen4_turbo": _takes(
+            (*_HD, "1104x832", "832x1104", "960x960", "1584x672"), tuple(range(2, 11)), image_needed=True
+        ),
+        "veo3.1": _VEO,
+        "veo3.1_fast": _VEO,
+        "seedance2_5": _takes(
+            _SEEDANCE,
+            None,
+            last_image=True,
+            audio=True,
+            reference_images=MOST_REFERENCES,
+            references_alone=True,
+        ),
+    },
     shortest_poll=5,
     can_delete=True,
     headers={"X-Runway-Version": "2024-11-06"},
