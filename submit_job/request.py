@@ -23,8 +23,20 @@ from http_edge.submissions import (
     read_fields,
     refuse_nameless_file,
 )
-from video_jobs.domain.errors import InvalidRequest
+from http_edge.wishes import (
+    AspectRatio,
+    Audio,
+    NegativePrompt,
+    Options,
+    Resolution,
+    Seed,
+    object_in_form,
+    options_text,
+)
+from video_jobs.domain.capabilities import Wishes
 from video_jobs.lifecycle.submit import Submission
+
+_WISHES = ("aspect_ratio", "resolution", "audio", "seed", "negative_prompt")
 
 
 class SubmitRequest(BaseModel):
@@ -40,6 +52,12 @@ class SubmitRequest(BaseModel):
     metadata: Metadata = {}
     backend: BackendName | None = None
     model: ModelName | None = None
+    aspect_ratio: AspectRatio | None = None
+    resolution: Resolution | None = None
+    audio: Audio | None = None
+    seed: Seed | None = None
+    negative_prompt: NegativePrompt | None = None
+    options: Options | None = None
     webhook_url: WebhookUrl | None = None
 
 
@@ -57,7 +75,11 @@ def read_submission(headers: Mapping[str, str], body: bytes, read_form: FormRead
     sent = request.model_dump(exclude_unset=True, exclude={"input_image"})
     whole = json.dumps([sent, image.sha256 if image else None], sort_keys=True)
     return Submission(
-        **request.model_dump(exclude={"input_image"}),
+        **request.model_dump(exclude={"input_image", "options", *_WISHES}),
+        wishes=Wishes(
+            **request.model_dump(include=set(_WISHES)),
+            options=options_text(request.options),
+        ),
         image=image,
         image_bytes=content,
         idempotency_key=key,
@@ -68,9 +90,6 @@ def read_submission(headers: Mapping[str, str], body: bytes, read_form: FormRead
 def _from_form(fields: dict[str, Any], files: dict[str, Any]) -> tuple[SubmitRequest, bytes | None]:
     content = file_in(files, "input_image")
     refuse_nameless_file("input_image", fields.get("input_image"))
-    if "metadata" in fields:
-        try:
-            fields["metadata"] = json.loads(fields["metadata"])
-        except (ValueError, RecursionError) as error:
-            raise InvalidRequest.of("metadata", f"must be a JSON object in a form: {error}") from error
+    for name in ("metadata", "options"):
+        object_in_form(fields, name)
     return validated(SubmitRequest, fields), content

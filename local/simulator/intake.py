@@ -12,6 +12,8 @@ from werkzeug.wrappers import Request
 
 from .errors import ApiError
 
+_LONGEST_TEXT = 100  # characters that are kept of one
+
 
 @dataclass(frozen=True)
 class Intake:
@@ -25,6 +27,11 @@ class Intake:
     fields: Mapping[str, object]
     multipart: bool
     files: Mapping[str, list[FileStorage]] = field(default_factory=dict)
+
+    def shortened(self) -> dict[str, object]:
+        """The fields, with the beginnings of long texts, which are images as a rule."""
+        fields: dict[str, object] = _shortened(dict(self.fields))  # type: ignore[assignment]
+        return fields
 
     def text(self, name: str, default: str | None = None) -> str:
         """A field that must be a string that is not empty. Raises ApiError."""
@@ -62,6 +69,14 @@ def read(request: Request) -> Intake:
     if not isinstance(content, dict):
         raise ApiError(400, "The body must be a JSON object.", code="invalid_type")
     return Intake(content, multipart=False)
+
+
+def _shortened(value: object) -> object:
+    if isinstance(value, dict):
+        return {name: _shortened(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_shortened(each) for each in value]
+    return value[:_LONGEST_TEXT] if isinstance(value, str) else value
 
 
 def missing(name: str) -> ApiError:

@@ -1,5 +1,6 @@
 """One simulated job, and what can be seen of it at a given moment."""
 
+from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from enum import Enum
@@ -54,6 +55,7 @@ class Order:
     seconds, variants: int
     inpaint_items: as the client sent them, checked
     remixed_from: str | None, the id of the video that this one takes up
+    given: the fields of a JSON body as they came, long texts cut
     """
 
     prompt: str
@@ -64,6 +66,7 @@ class Order:
     variants: int = 1
     inpaint_items: tuple[dict[str, object], ...] = ()
     remixed_from: str | None = None
+    given: Mapping[str, object] = field(default_factory=dict)
 
     def shot(self, variant: int) -> Shot:
         """What the video of this variant, counted from 1, shows."""

@@ -137,7 +137,8 @@ def _order(given: Intake) -> Order:
     numbers = _NUMBERS.fullmatch(_size(given))
     if numbers is None or not 1 <= seconds <= 60:
         raise intake.invalid("size or duration", "WIDTHxHEIGHT, and from 1 to 60 seconds")
-    return Order(given.text("prompt"), model, int(numbers[1]), int(numbers[2]), seconds)
+    sides = (int(numbers[1]), int(numbers[2]))
+    return Order(given.text("prompt"), model, *sides, seconds, given=given.shortened())
 
 
 def _size(given: Intake) -> str:

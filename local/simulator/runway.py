@@ -22,6 +22,9 @@ _FAILURES = {
     "internal_error": ("INTERNAL.BAD_OUTPUT.CODE01", "An unexpected error occurred."),
 }
 _CREDITS_PER_SECOND = 12
+_HD, _FULL_HD = ("1280:720", "720:1280"), ("1920:1080", "1080:1920")
+_SIZES = {"gen4.5": _HD, "veo3.1": _HD + _FULL_HD, "veo3.1_fast": _HD + _FULL_HD}
+_TAKEN = dict.fromkeys(("veo3.1", "veo3.1_fast"), ("audio", "negativePrompt"))
 _LONGEST_PROMPT = 1000  # UTF-16 units
 
 
@@ -117,9 +120,35 @@ def _order(given: Intake, *, with_image: bool) -> Order:
         raise intake.invalid("promptText", f"at most {_LONGEST_PROMPT} characters")
     if not (width.isdecimal() and height.isdecimal()) or not 2 <= seconds <= 10:
         raise intake.invalid("ratio or duration", "WIDTH:HEIGHT, and from 2 to 10 seconds")
-    if with_image and not given.text("promptImage").startswith(("https://", "runway://", "data:image/")):
-        raise intake.invalid("promptImage", "an https address, an upload or a data URI")
-    return Order(prompt, given.text("model"), int(width), int(height), seconds)
+    model = given.text("model")
+    if model in _SIZES and ratio not in _SIZES[model]:
+        raise intake.invalid("ratio", f"one of {_SIZES[model]}")
+    for name in {"audio", "negativePrompt", "references"} & set(given.fields):
+        if model in _SIZES and name not in _TAKEN.get(model, ()):
+            raise ApiError(400, f"Validation of body failed: {name} is not known for {model}.")
+    uris = _frames(given) if with_image else _uris(given.fields.get("references", []), "references")
+    if not all(uri.startswith(("https://", "runway://", "data:image/")) for uri in uris):
+        raise intake.invalid("promptImage or references", "https addresses, uploads or data URIs")
+    return Order(prompt, model, int(width), int(height), seconds, given=given.shortened())
+
+
+def _frames(given: Intake) -> list[str]:
+    """Of one first frame, or of a list of frames with their positions."""
+    frames = given.fields.get("promptImage")
+    if not isinstance(frames, list):
+        return [given.text("promptImage")]
+    uris = _uris(frames, "promptImage")
+    if not {frame.get("position") for frame in frames} <= {"first", "last"} or len(frames) > 2:
+        raise intake.invalid("promptImage", "a first and a last frame")
+    if "references" in given.fields:
+        raise intake.invalid("references", "nothing beside frames")
+    return uris
+
+
+def _uris(images: object, name: str) -> list[str]:
+    if not isinstance(images, list) or not all(isinstance(image, dict) for image in images):
+        raise intake.invalid(name, "a list of objects with uri")
+    return [str(image.get("uri")) for image in images]
 
 
 def _error(status: int, message: str) -> Answer:

@@ -27,7 +27,7 @@ class JobKind:
 
     backend: str  #: name
     model: str
-    size: str  #: WIDTHxHEIGHT, pixels
+    size: str  #: WIDTHxHEIGHT, pixels, or what was asked for in its place
     seconds: int  #: of video
 
 

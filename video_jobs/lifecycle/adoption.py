@@ -1,8 +1,8 @@
 """A backend's job that may be ours: found in its list when the paid call's answer never came.
 
 Jobs whose prompt and parameters are equal are worth the same to everybody, so any that nobody has claimed will
-do. Input images are not listed, and many people ask for "make it move": a job with one is never adopted on a
-guess, since it may show another person's picture. It is named, for import.
+do. Input images are not listed, nor are seeds, options and the like, and many people ask for "make it move": a job
+with one is never adopted on a guess, since it may show another person's picture. It is named, for import.
 """
 
 from __future__ import annotations
@@ -149,7 +149,7 @@ def _best(
     nothing out; but between two different ones nobody can choose. Of those that rank alike, the nearest to the call
     is the likeliest, and who asked for the same a minute later finds its own.
     """
-    if job.request.input_image is not None or not nearest:
+    if job.request.has_more_than_lists_tell or not nearest:
         return None
     highest = min(_rank(job.backend.model, entry.model) for entry in nearest)
     best = [entry for entry in nearest if _rank(job.backend.model, entry.model) == highest]

@@ -58,7 +58,7 @@ def learn(services: Services, job: Job, seen: BackendJob, now: datetime) -> None
 
 
 def kind_of(job: Job) -> JobKind:
-    return JobKind(job.backend.name, job.backend.model, job.request.size, job.request.seconds)
+    return JobKind(job.backend.name, job.backend.model, job.request.shape, job.request.seconds)
 
 
 def duration_of(job: Job, seen: BackendJob, now: datetime) -> float | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from video_jobs.domain.capabilities import NO_WISHES, Wishes
 from video_jobs.domain.errors import IdempotencyKeyReused, JobNotFound, StorageUnavailable
 from video_jobs.domain.ids import made_at, new_job_id
 from video_jobs.domain.job import InputImage, Job
@@ -24,6 +25,7 @@ class Submission:
     size: str | None = None  #: WIDTHxHEIGHT in pixels
     seconds: int | None = None
     variants: int | None = None
+    wishes: Wishes = NO_WISHES
     metadata: dict[str, str] = field(default_factory=dict)
     backend: str | None = None  #: its name in the settings
     model: str | None = None  #: one of the backend's
@@ -57,7 +59,12 @@ def new_job(services: Services, owner: str, submission: Submission) -> Job:
     """With the backend's defaults filled in; nothing is stored. Raises InvalidRequest."""
     backend, limits = services.backends.choose(submission.backend, submission.model)
     request = limits.complete(
-        submission.prompt, submission.size, submission.seconds, submission.variants, submission.image
+        submission.prompt,
+        submission.size,
+        submission.seconds,
+        submission.variants,
+        submission.image,
+        submission.wishes,
     )
     request = replace(request, model=submission.model)
     if submission.webhook_url is not None:

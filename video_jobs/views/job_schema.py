@@ -5,7 +5,7 @@ They are the contract: the OpenAPI document is generated from them, texts includ
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, with_config
 from typing_extensions import TypedDict  # pydantic wants this one below Python 3.12
@@ -142,10 +142,19 @@ class JobView(TypedDict):
     prompt: str
     """Empty where the job was made elsewhere and the video API does not tell."""
     size: str | None
-    """WIDTHxHEIGHT in pixels."""
+    """WIDTHxHEIGHT in pixels; null where only the model knows what an aspect ratio or a resolution makes."""
     seconds: int | None
     variants: int
     input_image: InputImageView | None
+    aspect_ratio: str | None
+    """As it was asked for; null where a size was."""
+    resolution: str | None
+    audio: bool | None
+    """Null: the model's default."""
+    seed: int | None
+    negative_prompt: str | None
+    options: dict[str, Any] | None
+    """What goes to the provider as it is."""
     metadata: dict[str, str]
     backend: BackendView
     backend_job_id: str | None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
@@ -33,6 +34,12 @@ def job_summary(job: Job) -> JobView:
         "seconds": request.seconds or None,
         "variants": request.variants,
         "input_image": _image(request.input_image),
+        "aspect_ratio": request.aspect_ratio,
+        "resolution": request.resolution,
+        "audio": request.audio,
+        "seed": request.seed,
+        "negative_prompt": request.negative_prompt,
+        "options": json.loads(request.options) if request.options is not None else None,
         "metadata": job.metadata,
         "backend": {"name": job.backend.name, "dialect": job.backend.dialect, "model": job.backend.model},
         "backend_job_id": job.backend_job_id,

@@ -1,0 +1,119 @@
+"""What a request may ask for beside prompt, size and length; whether the model takes it is for its limits to say."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from http_edge.fields import plain_words, utf16_units
+from video_jobs.domain.errors import InvalidRequest
+from video_jobs.domain.provider_options import checked_options
+
+LONGEST_NEGATIVE_PROMPT = 4000
+"""UTF-16 units: with the rest of the request it has to fit into one property of a row."""
+
+LARGEST_SEED = 4_294_967_295
+_RATIO = r"[1-9][0-9]{0,2}(\.[0-9]{1,2})?:[1-9][0-9]{0,2}|auto|adaptive"
+_RESOLUTION = r"[1-9][0-9]{2,3}[pP]|[1-9][kK]"
+_IN_A_FORM = {"true": True, "false": False}
+
+
+def _ratio(text: str) -> str:
+    if not re.fullmatch(_RATIO, text):
+        raise ValueError("must be WIDTH:HEIGHT, like 16:9")
+    return text
+
+
+def _resolution(text: str) -> str:
+    if not re.fullmatch(_RESOLUTION, text):
+        raise ValueError("must be lines of pixels, like 720p, or 4K")
+    return text
+
+
+def _whole(value: Any) -> Any:
+    return int(value) if isinstance(value, str) and re.fullmatch(r"[0-9]{1,10}", value) else value
+
+
+def _yes_or_no(value: Any) -> Any:
+    return _IN_A_FORM.get(value, value) if isinstance(value, str) else value
+
+
+def _short_enough(text: str) -> str:
+    units = utf16_units(text)
+    if not text.strip():
+        raise ValueError("it is empty; leave it out")
+    if units > LONGEST_NEGATIVE_PROMPT:
+        raise ValueError(f"it has {units} UTF-16 units; at most {LONGEST_NEGATIVE_PROMPT} are taken")
+    return text
+
+
+def _bounded(given: dict[str, Any]) -> dict[str, Any]:
+    checked_options(given)
+    return given
+
+
+AspectRatio = Annotated[
+    str,
+    AfterValidator(_ratio),
+    Field(
+        description="WIDTH:HEIGHT, in place of a size, where the model takes it.",
+        json_schema_extra={"pattern": f"^({_RATIO})$"},
+    ),
+]
+Resolution = Annotated[
+    str,
+    AfterValidator(_resolution),
+    Field(
+        description="Lines of pixels like 720p, in place of a size, where the model takes it.",
+        json_schema_extra={"pattern": f"^({_RESOLUTION})$"},
+    ),
+]
+Audio = Annotated[
+    Annotated[bool, Field(strict=True)],
+    BeforeValidator(_yes_or_no, json_schema_input_type=bool | Literal["true", "false"]),
+    Field(description="Whether the video has sound, where the model lets one choose."),
+]
+_SeedNumber = Annotated[int, Field(strict=True, ge=0, le=LARGEST_SEED)]
+_SeedDigits = Annotated[str, Field(pattern=r"^[0-9]{1,9}$")]
+Seed = Annotated[
+    _SeedNumber,
+    BeforeValidator(_whole, json_schema_input_type=_SeedNumber | _SeedDigits),
+    Field(description="The same one gives about the same video again, where the model takes it."),
+]
+NegativePrompt = Annotated[
+    str,
+    AfterValidator(plain_words),
+    AfterValidator(_short_enough),
+    Field(
+        description="What the video should not show, where the model takes it.",
+        json_schema_extra={"minLength": 1, "maxLength": LONGEST_NEGATIVE_PROMPT, "pattern": r"\S"},
+    ),
+]
+Options = Annotated[
+    dict[str, Any],
+    AfterValidator(_bounded),
+    Field(
+        description=(
+            "Goes to the provider as it is, beside what the app says: for what only this provider knows. "
+            "At most 8 KiB, 100 keys and 6 levels. It may not hold what the app sets itself."
+        )
+    ),
+]
+
+
+def options_text(options: Mapping[str, Any] | None) -> str | None:
+    """As they are kept. Empty ones ask for nothing."""
+    return checked_options(options) if options else None
+
+
+def object_in_form(fields: dict[str, Any], name: str) -> None:
+    """A form knows no objects: one comes as text. Raises InvalidRequest."""
+    if name in fields:
+        try:
+            fields[name] = json.loads(fields[name])
+        except (ValueError, RecursionError, TypeError) as error:
+            raise InvalidRequest.of(name, f"must be a JSON object in a form: {error}") from error
