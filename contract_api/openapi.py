@@ -262,8 +262,14 @@ class _Schemas:
         form = deepcopy(self.components[name])
         form["properties"] = {field: _without_null(part) for field, part in form["properties"].items()}
         for file in body.files:
-            described = {key: text for key, text in form["properties"][file].items() if key == "description"}
-            form["properties"][file] = {"type": "string", "format": "binary", **described}
+            part = form["properties"][file]
+            described = {key: text for key, text in part.items() if key in ("description", "maxItems")}
+            content = {"type": "string", "format": "binary"}
+            several = part.get("type") == "array"
+            form["properties"][file] = {
+                **({"type": "array", "items": content} if several else content),
+                **described,
+            }
         return dict(form)
 
 

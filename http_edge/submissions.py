@@ -3,20 +3,17 @@ and the image in it."""
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import hashlib
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from http_edge.fields import json_object, plain_words, refuse_beyond, refuse_chunked, shown_name, utf16_units
+from http_edge.fields import json_object, plain_words, refuse_beyond, refuse_chunked, utf16_units
 from video_jobs.domain.errors import InvalidRequest, UnsupportedContentType
-from video_jobs.domain.job import InputImage
-from video_jobs.media.images import LARGEST_BODY, measure
+from video_jobs.media.images import LARGEST_BODY
 
 LONGEST_PROMPT = 32_000
 """Characters and UTF-16 units: the video APIs count the first, Table Storage the second."""
@@ -70,13 +67,6 @@ Size = Annotated[
         json_schema_extra={"pattern": f"^{_SIZE.pattern}$"},
     ),
 ]
-DataUrl = Annotated[
-    str,
-    Field(
-        description="PNG, JPEG or WebP by its content, at most 20 MiB: a data URL, or in a form a file.",
-        json_schema_extra={"pattern": "^data:.*;base64,"},
-    ),
-]
 _InRange = Annotated[int, Field(strict=True, ge=1, le=3600)]
 _Digits = Annotated[
     str, Field(pattern=r"^0*([1-9][0-9]{0,2}|[12][0-9]{3}|3[0-5][0-9]{2}|3600)$", max_length=6)
@@ -95,11 +85,11 @@ def idempotency_key(headers: Mapping[str, str]) -> str | None:
 
 
 def read_fields(
-    headers: Mapping[str, str], body: bytes, read_form: FormReader
-) -> tuple[dict[str, Any], dict[str, Any] | None]:
-    """The fields of a body of JSON or of a form, and the form's files; None for those of JSON.
+    headers: Mapping[str, str], body: bytes, read_form: FormReader, several: Collection[str] = ()
+) -> tuple[dict[str, Any], dict[str, list[Any]] | None]:
+    """The fields of a body of JSON or of a form, and the form's files by name; None for those of JSON.
 
-    Raises InvalidRequest or a kind of it.
+    A field of a form is its first part of that name, and where it is one of `several`, the list of them all. Raises InvalidRequest or a kind of it.
     """
     refuse_chunked(headers, body)
     refuse_beyond(body, LARGEST_BODY)
@@ -112,7 +102,9 @@ def read_fields(
         # Each part begins with such a line, and an image has next to none. The parser takes a bare CR for a line's end too.
         if body.count(b"\n--") + body.count(b"\r--") > _MOST_PARTS:
             raise InvalidRequest.of("body", f"has more than {_MOST_PARTS} parts; send fields and an image")
-        fields, files = (dict(each.items()) for each in read_form())
+        form, parts = read_form()
+        fields = {name: _all(form, name) if name in several else form[name] for name in form}
+        files = {name: _all(parts, name) for name in parts}
         if None in fields or None in files:
             raise InvalidRequest.of("body", "has a part without a name; let your client write the form")
         return fields, files
@@ -120,23 +112,10 @@ def read_fields(
     raise UnsupportedContentType.of("Content-Type", message, code="unsupported_media_type")
 
 
-def file_in(files: Mapping[str, Any], name: str) -> bytes | None:
-    """The one file that a form may have. Raises InvalidRequest for another."""
-    strange = sorted(set(files) - {name})
-    if strange:
-        words = f"is no file that is taken; send the image as {name}"
-        raise InvalidRequest.of(shown_name(strange[0]), words)
-    if name not in files:
-        return None
-    content: bytes = files[name].read()
-    # A browser's form has an empty part for a file that was not chosen.
-    return content if content or getattr(files[name], "filename", True) else None
-
-
-def refuse_nameless_file(field: str, value: Any) -> None:
-    """Raises InvalidRequest for a part of a form that holds a file's bytes, and is a field for want of a file name."""
-    if value is not None:
-        raise InvalidRequest.of(field, "must be a file part with a file name, in multipart")
+def _all(parts: Mapping[str, Any], name: str) -> list[Any]:
+    """A form may have several parts of one name."""
+    getlist = getattr(parts, "getlist", None)
+    return list(getlist(name)) if getlist is not None else [parts[name]]
 
 
 @contextlib.contextmanager
@@ -147,21 +126,3 @@ def large_body_turn(body: bytes) -> Iterator[None]:
         return
     with _large_bodies:
         yield
-
-
-def image_in(content: bytes) -> InputImage:
-    """Raises InvalidRequest for what is no image that the video APIs take."""
-    media_type, width, height = measure(content)
-    return InputImage(media_type, len(content), hashlib.sha256(content).hexdigest(), width, height)
-
-
-def from_data_url(field: str, text: str) -> bytes:
-    """Raises InvalidRequest, which names the field."""
-    # By hand: a regular expression keeps what it may go back to, gigabytes of it for a text of semicolons.
-    head, _, data = text.partition(",")
-    if not (head.startswith("data:") and head.endswith(";base64")):
-        raise InvalidRequest.of(field, "must be a base64 data URL, like data:image/png;base64,…")
-    try:
-        return base64.b64decode(data, validate=True)
-    except ValueError as error:
-        raise InvalidRequest.of(field, f"is not valid base64: {error}") from error

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from video_jobs.domain.errors import InputMissing, JobNotFound, NotRetriable
 from video_jobs.domain.ids import new_job_id
 from video_jobs.domain.job import Job, Status
@@ -46,7 +48,7 @@ def retry_job(services: Services, owner: str, job_id: str) -> Job:
             adopts=old.adopts,
             webhook=services.webhooks.hook_for(old.webhook.url if old.webhook else None),
         )
-        accepted = accept(services, job, IdempotencyEntry(owner, key, key, job.id), _image_of(services, old))
+        accepted = accept(services, job, IdempotencyEntry(owner, key, key, job.id), _images_of(services, old))
         if not isinstance(accepted, IdempotencyEntry):
             return begin(services, accepted)
         earlier = accepted
@@ -58,13 +60,12 @@ def retry_job(services: Services, owner: str, job_id: str) -> Job:
         ) from None
 
 
-def _image_of(services: Services, old: Job) -> bytes | None:
-    """None also where it is gone: what the video API has can be taken up without it, and a job that would have to be
-    made anew says that it is missing.
+def _images_of(services: Services, old: Job) -> dict[int, bytes]:
+    """Without those that are gone: what the video API has can be taken up without them, and a job that would have to be
+    made anew says that one is missing.
     """
-    if old.request.input_image is None:
-        return None
-    try:
-        return services.blobs.get_input(old.owner, old.id)
-    except InputMissing:
-        return None
+    images: dict[int, bytes] = {}
+    for number in old.request.images:
+        with contextlib.suppress(InputMissing):
+            images[number] = services.blobs.get_input(old.owner, old.id, number)
+    return images

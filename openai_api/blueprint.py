@@ -15,6 +15,7 @@ from http_edge.tracing import traced
 from openai_api.caller import caller_of
 from openai_api.create import create_video
 from openai_api.errors import OpenAiError, answers_openai, error_answer, error_answers
+from openai_api.images import FILES
 from openai_api.models import ModelList, list_models
 from openai_api.read import Order, Variant, content_url, find_video, list_videos
 from openai_api.request import CreateVideo, is_repeat, read_create
@@ -51,7 +52,7 @@ _POLL_AFTER = Header(
             "x-stainless-retry-count", "header", "Above 0: this was sent before, and is the same video."
         ),
     ],
-    bodies=[Body(CreateVideo), Body(CreateVideo, FORM, files=["input_reference"])],
+    bodies=[Body(CreateVideo), Body(CreateVideo, FORM, files=FILES)],
     answers={
         200: Answer("The video", Video, headers=[_POLL_AFTER]),
         **error_answers(400, 409, 411, 413, 415, 429),

@@ -34,7 +34,7 @@ from video_jobs.domain.ids import made_at
 from video_jobs.domain.job import Job
 from video_jobs.lifecycle.accept import accept, begin
 from video_jobs.lifecycle.idempotency import key_of
-from video_jobs.lifecycle.submit import Submission, job_of, new_job, submit_job
+from video_jobs.lifecycle.submit import Submission, job_of, new_job, submit_job, with_all_images
 from video_jobs.ports import IdempotencyEntry, StoredJob
 from video_jobs.services import Services
 from video_jobs.settings.api_keys import ApiKey
@@ -68,7 +68,8 @@ def create_video(
                     continue
                 return found
         made = replace(mine, etag=entry.etag if entry is not None else None)
-        stored = accept(services, job, made, submission.image_bytes)
+        submission, job = with_all_images(services, submission, job)
+        stored = accept(services, job, made, submission.contents)
         if isinstance(stored, StoredJob):
             return _begun(services, stored)
     raise StorageUnavailable(

@@ -29,7 +29,12 @@ _BAD_REQUEST = "invalid_request_error"
 _SERVER = "server_error"
 
 # Fields that have another name in this API.
-_PARAMS = {"input_image": "input_reference", "backend": "model"}
+_PARAMS = {
+    "input_image": "input_reference",
+    "last_image": "last_frame",
+    "audio": "generate_audio",
+    "backend": "model",
+}
 
 # OpenAI's package repeats 409 and 429 by itself. The first stays what it is. After the second nothing was made, but
 # a repeat would find the video that the same body made before.

@@ -7,59 +7,39 @@ import json
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field
 
 from http_edge.fields import validated
-from http_edge.submissions import (
-    FormReader,
-    Prompt,
-    Size,
-    WholeNumber,
-    file_in,
-    from_data_url,
-    idempotency_key,
-    image_in,
-    read_fields,
-    refuse_nameless_file,
+from http_edge.submissions import FormReader, Prompt, Size, WholeNumber, idempotency_key, read_fields
+from http_edge.wishes import AspectRatio, Audio, NegativePrompt, Resolution, Seed
+from openai_api.images import (
+    SEVERAL,
+    FrameImages,
+    ImageReference,
+    LastFrame,
+    References,
+    read_images,
+    without_images,
 )
 from openai_api.models import chosen_by
+from video_jobs.domain.capabilities import Wishes, has_shape
 from video_jobs.domain.errors import InvalidRequest
-from video_jobs.domain.job import InputImage
+from video_jobs.lifecycle.images import Images
 from video_jobs.lifecycle.submit import Submission
 from video_jobs.ports import Backends
-
-_IMAGE = "input_reference"
-_IMAGE_URL, _FILE_ID = "image_url", "file_id"
-# What other clients call the images that a video is made from. To leave one alone would be to make, and pay for, a video
-# without it.
-_OTHER_IMAGES = frozenset(
-    ("image", "images", "image_url", "first_frame", "last_frame", "last_image", "start_image", "end_image")
-) | frozenset(("image_reference", "reference_url", "reference_images", "frame_images", "input_references"))
-_EXAMPLE = '{"image_url": "data:image/png;base64,…"}'
 
 ModelName = Annotated[
     str,
     Field(
         min_length=1,
         max_length=200,
-        description="A backend's name, or its model. sora-2 and sora-2-pro are the default one where no backend has them.",
-    ),
-]
-ImageReference = Annotated[
-    Any,
-    WithJsonSchema(
-        {
-            "type": ["object", "null"],
-            "properties": {_IMAGE_URL: {"type": "string", "description": "A base64 data URL."}},
-            "required": [_IMAGE_URL],
-            "description": "The image that the video starts from; in a form a file.",
-        }
+        description="A backend's name, or one of its models. sora-2 and sora-2-pro are the default one where no backend has them.",
     ),
 ]
 
 
 class CreateVideo(BaseModel):
-    """The body of `POST /api/v1/videos`. Fields that aren't known are left alone: tools send some of their own. Images under other names are refused."""
+    """The body of `POST /api/v1/videos`. Fields that aren't known are left alone: tools send some of their own. Images under names that are not taken are refused."""
 
     model_config = ConfigDict(extra="ignore", defer_build=True)
 
@@ -68,6 +48,16 @@ class CreateVideo(BaseModel):
     size: Size | None = None
     seconds: WholeNumber | None = None
     input_reference: ImageReference = None
+    image: ImageReference = None
+    last_frame: LastFrame = None
+    reference_images: References = None
+    input_references: References = None
+    frame_images: FrameImages = None
+    aspect_ratio: AspectRatio | None = None
+    resolution: Resolution | None = None
+    generate_audio: Audio | None = None
+    seed: Seed | None = None
+    negative_prompt: NegativePrompt | None = None
 
 
 def read_create(
@@ -75,15 +65,10 @@ def read_create(
 ) -> Submission:
     """Raises InvalidRequest or a kind of it; nothing was written then."""
     key = idempotency_key(headers)
-    fields, files = read_fields(headers, body, read_form)
-    _refuse_other_images(fields)
-    content = file_in(files, _IMAGE) if files is not None else None
-    if files is not None and not str(fields.get(_IMAGE, "data:")).startswith(("data:", "http", "{")):
-        refuse_nameless_file(_IMAGE, fields[_IMAGE])
-    request = validated(CreateVideo, fields)
-    if content is None:
-        content = _referenced(_reference_in(fields))
-    image = image_in(content) if content is not None else None
+    fields, files = read_fields(headers, body, read_form, several=SEVERAL)
+    images = read_images(fields, files)
+    sent = without_images(fields)
+    request = validated(CreateVideo, sent)
     backend, model = chosen_by(backends, request.model)
     return Submission(
         prompt=request.prompt,
@@ -91,10 +76,10 @@ def read_create(
         seconds=request.seconds,
         backend=backend,
         model=model,
-        image=image,
-        image_bytes=content,
+        wishes=_wishes(request),
+        images=images,
         idempotency_key=key,
-        fingerprint=_fingerprint(fields, image),
+        fingerprint=_fingerprint(sent, images),
     )
 
 
@@ -104,48 +89,25 @@ def is_repeat(headers: Mapping[str, str]) -> bool:
     return count.isascii() and count.isdecimal() and len(count) < 10 and int(count) > 0
 
 
-def _fingerprint(fields: dict[str, Any], image: InputImage | None) -> str:
-    """Of all that was sent, what isn't known too; of the image its bytes, however they came."""
-    sent = {name: value for name, value in fields.items() if name.partition("[")[0] != _IMAGE}
+def _wishes(request: CreateVideo) -> Wishes:
+    """Some clients say the shape twice: a size is enough where it has the aspect ratio and the resolution."""
+    ratio, resolution = request.aspect_ratio, request.resolution
+    if request.size is not None and has_shape(request.size, ratio, resolution):
+        ratio = resolution = None
+    return Wishes(
+        aspect_ratio=ratio,
+        resolution=resolution,
+        audio=request.generate_audio,
+        seed=request.seed,
+        negative_prompt=request.negative_prompt,
+    )
+
+
+def _fingerprint(sent: Mapping[str, Any], images: Images) -> str:
+    """Of all that was sent, what isn't known too; of images their bytes, however they came, or their addresses."""
+    named = {number: each.identity for number, each in sorted(images.items())}
     try:
-        whole = json.dumps([sent, image.sha256 if image else None], sort_keys=True)
+        text = json.dumps([sent, named.pop(0, None), *([named] if named else [])], sort_keys=True)
     except RecursionError as error:
         raise InvalidRequest.of("body", "is nested too deeply", code="invalid_json") from error
-    return hashlib.sha256(whole.encode("ascii")).hexdigest()
-
-
-def _refuse_other_images(fields: Mapping[str, Any]) -> None:
-    """Raises InvalidRequest. A field that is null or empty asks for nothing."""
-    for name, value in fields.items():
-        field = name.partition("[")[0]
-        if field in _OTHER_IMAGES and value not in (None, "", [], {}):
-            raise InvalidRequest.of(field, f"is not taken; send one image, as {_IMAGE}: {_EXAMPLE}")
-
-
-def _reference_in(fields: dict[str, Any]) -> Any:
-    """As JSON has it, or as OpenAI's package spreads an object over a form's fields."""
-    spread = {
-        name: fields[f"{_IMAGE}[{name}]"] for name in (_IMAGE_URL, _FILE_ID) if f"{_IMAGE}[{name}]" in fields
-    }
-    return spread or fields.get(_IMAGE)
-
-
-def _referenced(reference: Any) -> bytes | None:
-    if reference is None:
-        return None
-    if isinstance(reference, str):
-        reference = {_IMAGE_URL: reference}
-    if not isinstance(reference, dict):
-        raise InvalidRequest.of(_IMAGE, f"must be a file part, or {_EXAMPLE}")
-    if reference.get(_FILE_ID) is not None:
-        raise InvalidRequest.of(
-            f"{_IMAGE}.{_FILE_ID}", "is not taken, since no files are kept here; send the image itself"
-        )
-    url = reference.get(_IMAGE_URL)
-    if not isinstance(url, str):
-        raise InvalidRequest.of(_IMAGE, f"needs an image_url: {_EXAMPLE}")
-    if not url.startswith("data:"):
-        raise InvalidRequest.of(
-            f"{_IMAGE}.{_IMAGE_URL}", "must be a data URL: nothing is fetched from other hosts"
-        )
-    return from_data_url(f"{_IMAGE}.{_IMAGE_URL}", url)
+    return hashlib.sha256(text.encode("ascii")).hexdigest()

@@ -10,7 +10,7 @@ from http_edge.owner import owner_of
 from http_edge.problems import answers_problems, problem
 from http_edge.submissions import IdempotencyKey, large_body_turn
 from http_edge.tracing import traced
-from submit_job.request import SubmitRequest, read_submission
+from submit_job.request import IMAGES, SubmitRequest, read_submission
 from video_jobs.lifecycle.submit import submit_job
 from video_jobs.views.job_schema import JobWithHistory
 from video_jobs.views.job_view import job_view
@@ -33,7 +33,7 @@ blueprint = func.Blueprint()
             IdempotencyKey,
         )
     ],
-    bodies=[Body(SubmitRequest), Body(SubmitRequest, FORM, files=["input_image"])],
+    bodies=[Body(SubmitRequest), Body(SubmitRequest, FORM, files=IMAGES)],
     answers={202: Answer("The job is accepted", JobWithHistory, headers=[LOCATION, RETRY_AFTER])},
     problems={
         400: ["invalid_request", "invalid_json", "invalid_sign_in"],

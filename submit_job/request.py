@@ -1,4 +1,4 @@
-"""What a client may send, and the reading of it: JSON with a data URL, or multipart with a file."""
+"""What a client may send, and the reading of it: JSON with data URLs, or multipart with files."""
 
 from __future__ import annotations
 
@@ -10,19 +10,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from http_edge.fields import BackendName, Metadata, ModelName, WebhookUrl, validated
-from http_edge.submissions import (
-    DataUrl,
-    FormReader,
-    Prompt,
-    Size,
-    WholeNumber,
-    file_in,
-    from_data_url,
-    idempotency_key,
-    image_in,
-    read_fields,
-    refuse_nameless_file,
-)
+from http_edge.images import ImageText, ImageTexts, image_files, numbered, read_image
+from http_edge.submissions import FormReader, Prompt, Size, WholeNumber, idempotency_key, read_fields
 from http_edge.wishes import (
     AspectRatio,
     Audio,
@@ -34,8 +23,10 @@ from http_edge.wishes import (
     options_text,
 )
 from video_jobs.domain.capabilities import Wishes
+from video_jobs.lifecycle.images import Images, SentImage
 from video_jobs.lifecycle.submit import Submission
 
+FIRST, LAST, REFERENCES = IMAGES = ("input_image", "last_image", "reference_images")
 _WISHES = ("aspect_ratio", "resolution", "audio", "seed", "negative_prompt")
 
 
@@ -48,7 +39,9 @@ class SubmitRequest(BaseModel):
     size: Size | None = None
     seconds: WholeNumber | None = None
     variants: Annotated[WholeNumber | None, Field(description="Videos in one job.")] = None
-    input_image: DataUrl | None = None
+    input_image: Annotated[ImageText | None, Field(description="The video begins with it.")] = None
+    last_image: Annotated[ImageText | None, Field(description="The video ends with it.")] = None
+    reference_images: ImageTexts = []
     metadata: Metadata = {}
     backend: BackendName | None = None
     model: ModelName | None = None
@@ -64,32 +57,41 @@ class SubmitRequest(BaseModel):
 def read_submission(headers: Mapping[str, str], body: bytes, read_form: FormReader) -> Submission:
     """Raises InvalidRequest or a kind of it; nothing was written then."""
     key = idempotency_key(headers)
-    fields, files = read_fields(headers, body, read_form)
-    if files is None:
-        request = validated(SubmitRequest, fields)
-        text = request.input_image
-        content = from_data_url("input_image", text) if text is not None else None
-    else:
-        request, content = _from_form(fields, files)
-    image = image_in(content) if content is not None else None
-    sent = request.model_dump(exclude_unset=True, exclude={"input_image"})
-    whole = json.dumps([sent, image.sha256 if image else None], sort_keys=True)
+    fields, files = read_fields(headers, body, read_form, several=(REFERENCES,))
+    if files is not None:
+        for name in ("metadata", "options"):
+            object_in_form(fields, name)
+    request = validated(SubmitRequest, fields)
+    images = _images(request, files or {})
+    sent = request.model_dump(exclude_unset=True, exclude=set(IMAGES))
     return Submission(
-        **request.model_dump(exclude={"input_image", "options", *_WISHES}),
+        **request.model_dump(exclude={*IMAGES, "options", *_WISHES}),
         wishes=Wishes(
             **request.model_dump(include=set(_WISHES)),
             options=options_text(request.options),
         ),
-        image=image,
-        image_bytes=content,
+        images=images,
         idempotency_key=key,
-        fingerprint=hashlib.sha256(whole.encode()).hexdigest(),
+        fingerprint=_fingerprint(sent, images),
     )
 
 
-def _from_form(fields: dict[str, Any], files: dict[str, Any]) -> tuple[SubmitRequest, bytes | None]:
-    content = file_in(files, "input_image")
-    refuse_nameless_file("input_image", fields.get("input_image"))
-    for name in ("metadata", "options"):
-        object_in_form(fields, name)
-    return validated(SubmitRequest, fields), content
+def _images(request: SubmitRequest, files: Mapping[str, list[Any]]) -> Images:
+    """In a form each is a file or a text, as it comes."""
+    in_files = image_files(files, {name: name for name in IMAGES})
+
+    def sent(name: str, *texts: str | None) -> list[SentImage]:
+        return [*in_files.get(name, []), *(read_image(name, text) for text in texts if text is not None)]
+
+    return numbered(
+        sent(FIRST, request.input_image),
+        sent(LAST, request.last_image),
+        sent(REFERENCES, *request.reference_images),
+    )
+
+
+def _fingerprint(sent: Mapping[str, Any], images: Images) -> str:
+    """Of images their bytes, however they came, or the address where they are."""
+    named = {number: each.identity for number, each in sorted(images.items())}
+    whole = [sent, named.pop(0, None), *([named] if named else [])]
+    return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()

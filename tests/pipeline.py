@@ -24,6 +24,7 @@ from video_jobs.domain.errors import ReelkeepError
 from video_jobs.domain.job import Job, Status
 from video_jobs.domain.queue_messages import FETCH_QUEUE, POLL_QUEUE, decode_fetch, decode_notify, decode_poll
 from video_jobs.lifecycle.submit import submit_job
+from video_jobs.net.public_fetch import PublicFetch
 from video_jobs.services import Services, Timings
 from video_jobs.settings.app import Settings
 from video_jobs.storage.memory import (
@@ -107,6 +108,7 @@ class MemoryApp:
             hooks=self.hooks,
             webhook_sender=self.receiver,
             webhooks=settings.webhooks,
+            images=PublicFetch(),
             create_deadline=settings.create_deadline,
             fetch_deadline=settings.fetch_deadline,
             retention=settings.retention,
@@ -129,7 +131,7 @@ class MemoryApp:
             headers["idempotency-key"] = key
         submission = read_submission(headers, json.dumps(body).encode(), _no_form)
         job = submit_job(self.services, owner, submission)
-        if job.request.input_image is not None and job.status is Status.WAITING:
+        if job.request.images and job.status is Status.WAITING:
             self._deliver_first(job)  # which submits it, right after the request
             return self.job(job)
         return job

@@ -309,10 +309,10 @@ class _Client(_Slow):
         super().__init__(real, pace)
         self._about_to_create = about_to_create
 
-    def create(self, request: VideoRequest, image: bytes | None, deadline: float) -> BackendJob:
+    def create(self, request: VideoRequest, image: bytes | None, deadline: float, *images: Any) -> BackendJob:
         def create() -> BackendJob:
             self._about_to_create(request)
-            made: BackendJob = self._real.create(request, image, deadline)
+            made: BackendJob = self._real.create(request, image, deadline, *images)
             return made
 
         created: BackendJob = self._pace(create)

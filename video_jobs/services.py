@@ -16,6 +16,7 @@ from video_jobs.ports import (
     Estimates,
     Gates,
     Hooks,
+    ImageSource,
     JobStore,
     LiveJob,
     LiveJobs,
@@ -65,6 +66,7 @@ class Services:
     hooks: Hooks
     webhook_sender: WebhookSender
     webhooks: WebhookSettings
+    images: ImageSource
     create_deadline: float  #: seconds
     fetch_deadline: float  #: seconds
     retention: timedelta | None = None  #: how long ended jobs are kept; None: for ever

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 from video_jobs.backends.registry import Backends
 from video_jobs.domain.errors import InvalidSettings
+from video_jobs.net.public_fetch import PublicFetch
 from video_jobs.ports import (
     Clock,
 )
@@ -104,6 +105,7 @@ def build(settings: Settings, clock: Clock = utc_now) -> Services:
         hooks=TableHooks(storage.tables),
         webhook_sender=HttpWebhookSender(allow_http_loopback=settings.webhooks.allow_http_loopback),
         webhooks=settings.webhooks,
+        images=PublicFetch(),
         create_deadline=settings.create_deadline,
         fetch_deadline=settings.fetch_deadline,
         retention=settings.retention,

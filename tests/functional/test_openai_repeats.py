@@ -118,7 +118,8 @@ def test_a_first_sending_gets_its_repeats_job_though_clocks_differ(client: Clien
 
 
 @pytest.mark.parametrize(
-    "other", [{"prompt": "another boat"}, {"seconds": 2}, {"seed": 1}, {"key": ApiKey("alice", "cd" * 32)}]
+    "other",
+    [{"prompt": "another boat"}, {"seconds": 2}, {"user": "another"}, {"key": ApiKey("alice", "cd" * 32)}],
 )
 def test_a_repeat_is_of_the_same_body_with_the_same_key(client: Client, other: dict[str, Any]) -> None:
     assert client.send().id != client.send(1, **other).id

@@ -12,6 +12,7 @@ import requests
 
 from local.azurite_process import Azurite
 from tests.functional.storage_adapters import Storage, on_azurite, settings_for
+from video_jobs.domain.errors import InputMissing
 from video_jobs.domain.job import InputImage
 from video_jobs.ports import VideoKey
 from video_jobs.storage.blobs import INPUTS, VIDEOS
@@ -81,8 +82,14 @@ def test_an_input_image_comes_back_and_goes(storage: Storage, owner: str) -> Non
     image = InputImage("image/png", 3, "aa", 1, 1)
     storage.blobs.put_input(owner, "job_x", image, b"png")
     assert storage.blobs.get_input(owner, "job_x") == b"png"
+    storage.blobs.put_input(owner, "job_x", image, b"last", 1)
+    storage.blobs.put_input(owner, "job_xy", image, b"another's", 1)
+    assert storage.blobs.get_input(owner, "job_x", 1) == b"last"
     storage.blobs.delete_input(owner, "job_x")
     storage.blobs.delete_input(owner, "job_x")
+    assert storage.blobs.get_input(owner, "job_xy", 1) == b"another's"
+    with pytest.raises(InputMissing):
+        storage.blobs.get_input(owner, "job_x", 1)
 
 
 def store_everything(storage: Storage, owner: str, job_id: str) -> None:

@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from http_edge.fields import validated
-from http_edge.submissions import LONGEST_PROMPT, from_data_url
+from http_edge.images import from_data_url
+from http_edge.submissions import LONGEST_PROMPT
 from openai_api.request import read_create
 from submit_job.request import SubmitRequest, read_submission
 from tests.settings_examples import BACKENDS
@@ -67,7 +68,7 @@ def test_a_prompt_is_enough():
     assert (submission.prompt, submission.metadata) == ("a boat", {})
     assert (submission.size, submission.seconds, submission.variants) == (None, None, None)
     assert submission.backend is None
-    assert (submission.image, submission.image_bytes, submission.idempotency_key) == (None, None, None)
+    assert (submission.images, submission.idempotency_key) == ({}, None)
 
 
 def test_everything_may_be_said():
@@ -99,22 +100,23 @@ def test_seconds_may_be_a_string_as_the_openai_clients_send_them(sent: Any, read
 def test_an_image_comes_as_a_data_url_and_its_content_tells_its_type(pictures: dict[str, bytes], kind: str):
     content = pictures[kind]
     submission = send({"prompt": "a boat", "input_image": data_url(content, "image/png;name=a.png")})
-    assert submission.image_bytes == content
-    assert submission.image == InputImage(kind, len(content), hashlib.sha256(content).hexdigest(), 64, 48)
+    assert submission.contents == {0: content}
+    assert submission.images[0].facts == InputImage(
+        kind, len(content), hashlib.sha256(content).hexdigest(), 64, 48
+    )
 
 
 def test_an_image_comes_as_a_file_of_a_form(pictures: dict[str, bytes]):
     content = pictures["image/jpeg"]
     fields = {"prompt": "a boat", "seconds": "8", "variants": "2", "metadata": '{"a":"b"}'}
     submission = send_form(fields, {"input_image": content})
-    assert submission.image_bytes == content
-    assert submission.image is not None
-    assert submission.image.content_type == "image/jpeg"
+    assert submission.contents == {0: content}
+    assert submission.images[0].facts.content_type == "image/jpeg"
     assert (submission.seconds, submission.variants, submission.metadata) == (8, 2, {"a": "b"})
 
 
 def test_a_form_needs_no_image():
-    assert send_form({"prompt": "a boat"}).image is None
+    assert not send_form({"prompt": "a boat"}).images
 
 
 # --- the prompt ----------------------------------------------------------------------------------
@@ -327,7 +329,8 @@ def test_metadata_that_are_too_many_too_long_or_no_text_are_refused(metadata: An
     ("image", "says"),
     [
         ("", "data URL"),
-        ("https://example.test/boat.png", "data URL"),
+        ("http://example.test/boat.png", "an https address"),
+        ("https://" + "a" * 8000, "more than 8000 characters"),
         ("iVBORw0KGgo=", "data URL"),
         ("data:image/png,abc", "data URL"),
         ("data:image/png;base64,abc", "not valid base64"),
@@ -361,8 +364,7 @@ def test_an_oversized_image_is_refused_in_json_and_in_a_form(pictures: dict[str,
 def test_the_largest_image_fits_into_the_largest_body(pictures: dict[str, bytes]):
     largest = pictures["image/png"].ljust(LARGEST_IMAGE, b"\0")
     submission = send({"prompt": EMOJI * 16_000, "input_image": data_url(largest)})
-    assert submission.image is not None
-    assert submission.image.length == LARGEST_IMAGE
+    assert submission.images[0].facts.length == LARGEST_IMAGE
 
 
 # --- the form ------------------------------------------------------------------------------------
@@ -623,4 +625,4 @@ def test_an_empty_file_part_of_a_form_is_no_image():
             return b""
 
     body = read_submission(FORM, b"", lambda: ({"prompt": "a boat"}, {"input_image": Empty()}))
-    assert body.image is None
+    assert not body.images

@@ -49,6 +49,10 @@ class UnsupportedContentType(InvalidRequest):
     """Neither JSON nor a form."""
 
 
+class NotFetched(ReelkeepError):
+    """A file at an address that a client names could not be had. The message stands behind "could not be fetched:"."""
+
+
 class IdempotencyKeyReused(ReelkeepError):
     """The key came before with another request."""
 

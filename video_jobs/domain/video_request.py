@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+FIRST, LAST = 0, 1
+"""The numbers of those two among a request's images."""
+
 
 @dataclass(frozen=True)
 class InputImage:
@@ -47,7 +50,7 @@ class VideoRequest:
 
     @property
     def images(self) -> dict[int, InputImage]:
-        """All images by the number of the blob that has their bytes: the first 0, the last 1, then the references."""
+        """All images by the number of the blob that has their bytes: FIRST, LAST, then the references."""
         named = [self.input_image, self.last_image, *self.reference_images]
         return {number: image for number, image in enumerate(named) if image is not None}
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import logging
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
+from types import MappingProxyType
 
 from video_jobs.domain.errors import ReelkeepError, TooManyJobs, TransitionRefused
 from video_jobs.domain.job import Job
@@ -25,9 +27,12 @@ _AT_ONCE = timedelta()
 
 
 def accept(
-    services: Services, job: Job, entry: IdempotencyEntry | None, image: bytes | None = None
+    services: Services,
+    job: Job,
+    entry: IdempotencyEntry | None,
+    images: Mapping[int, bytes] = MappingProxyType({}),
 ) -> StoredJob | IdempotencyEntry:
-    """Store a new job, or give the entry of whoever came first with the same key, and leave nothing behind.
+    """Store a new job with the bytes of its images, or give the entry of whoever came first with the same key, and leave nothing behind.
 
     A crash leaves a live row without a job, which is swept, or a job without a message, which is set going.
     Raises TooManyJobs, and StorageUnavailable while there is no job yet.
@@ -35,7 +40,7 @@ def accept(
     at_once = services.owner_limits.at_once
     job = replace(job, due_at=job.created_at + FIRST_POLL, counts_toward_quota=at_once is not None)
     try:
-        stored = _store(services, job.noting(job.created_at, "accepted"), entry, image)
+        stored = _store(services, job.noting(job.created_at, "accepted"), entry, images)
     except TooManyJobs:
         earlier = services.jobs.find_entry(job.owner, entry.key_hash) if entry is not None else None
         if earlier is None or entry is None or earlier.etag == entry.etag:
@@ -47,13 +52,14 @@ def accept(
 
 
 def _store(
-    services: Services, job: Job, entry: IdempotencyEntry | None, image: bytes | None
+    services: Services, job: Job, entry: IdempotencyEntry | None, images: Mapping[int, bytes]
 ) -> StoredJob | IdempotencyEntry:
     allowance = owner_quota.reserve(services, job)
     live = LiveJob.of(job)
     services.live_jobs.add(live)
-    if job.request.input_image is not None and image is not None:
-        services.blobs.put_input(job.owner, job.id, job.request.input_image, image)
+    for number, image in job.request.images.items():
+        if number in images:
+            services.blobs.put_input(job.owner, job.id, image, images[number], number)
     try:
         stored = owner_quota.insert(services, job, entry, allowance)
     except TooManyJobs:
@@ -65,7 +71,7 @@ def _store(
 
 
 def _undo_accept(services: Services, job: Job, live: LiveJob) -> None:
-    if job.request.input_image is not None:
+    if job.request.images:
         services.blobs.delete_input(job.owner, job.id)
     services.live_jobs.remove(live)
 
@@ -80,7 +86,7 @@ def begin(services: Services, stored: StoredJob) -> Job:
     job = stored.job
     first = PollMessage(owner=job.owner, job_id=job.id, turn=job.turn)
     try:
-        if job.request.input_image is not None and job.retry_of is None:
+        if job.request.images and job.retry_of is None:
             services.messages.send_poll(first, _AT_ONCE)
             return job
         return start(services, stored, partial(send_next, services, first))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -51,7 +52,7 @@ def start(services: Services, stored: StoredJob, send_next: SendNext) -> Job:
         return _refuse(services, stored, "backend_job_not_found", str(nothing))
     if existing is not None:
         return _take_up(services, stored, existing, send_next)
-    if job.request.input_image is None:
+    if not job.request.images:
         return _go_ahead(services, stored, send_next)
     if not _images.acquire(blocking=False):
         turn = send_next(_IMAGES_AGAIN)
@@ -67,7 +68,9 @@ def _go_ahead(services: Services, stored: StoredJob, send_next: SendNext) -> Job
     # Read before anything is taken or saved: an image that can't be read must neither hold a slot nor look
     # like a call that was made.
     try:
-        image = services.blobs.get_input(job.owner, job.id) if job.request.input_image else None
+        images = {
+            number: services.blobs.get_input(job.owner, job.id, number) for number in job.request.images
+        }
     except InputMissing as missing:
         return _refuse(services, stored, "input_image_missing", str(missing))
     if (gate := admission.enter(services, job)) is not None:
@@ -76,10 +79,10 @@ def _go_ahead(services: Services, stored: StoredJob, send_next: SendNext) -> Job
         return update(services.jobs, stored, stands).job
     if job.turn > 0:  # it may have stood in line; from here on the sweeper looks after it
         admission.entered(services, job)
-    return _submit(services, stored, image, send_next)
+    return _submit(services, stored, images, send_next)
 
 
-def _submit(services: Services, stored: StoredJob, image: bytes | None, send_next: SendNext) -> Job:
+def _submit(services: Services, stored: StoredJob, images: Mapping[int, bytes], send_next: SendNext) -> Job:
     job, now, attempt = stored.job, services.clock(), new_attempt()
     backend = services.backends.current(job.backend, job.request.model)
     known = forecast(services, replace(job, backend=backend))
@@ -95,7 +98,7 @@ def _submit(services: Services, stored: StoredJob, image: bytes | None, send_nex
     except TransitionRefused:
         admission.leave_unless_running(services, services.jobs.get(job.owner, job.id).job)
         raise
-    return make_paid_call(services, stored, image)
+    return make_paid_call(services, stored, images)
 
 
 def _take_up(services: Services, stored: StoredJob, existing: Existing, send_next: SendNext) -> Job:

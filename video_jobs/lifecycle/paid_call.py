@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -58,7 +58,7 @@ def new_attempt() -> str:
     return secrets.token_hex(8)
 
 
-def make_paid_call(services: Services, stored: StoredJob, image: bytes | None) -> Job:
+def make_paid_call(services: Services, stored: StoredJob, images: Mapping[int, bytes]) -> Job:
     """Call the backend for a job that is stored as `submitting`, and store what came of it.
 
     To be called only by whoever stored `submitting` under its own attempt: that is the right to make the
@@ -67,7 +67,10 @@ def make_paid_call(services: Services, stored: StoredJob, image: bytes | None) -
     job = stored.job
     try:
         client = services.backends.client(job.backend)
-        backend_job = client.create(job.request, image, _time_left(services, job))
+        first, last, *references = (images.get(number) for number in range(max([1, *images]) + 1))
+        backend_job = client.create(
+            job.request, first, _time_left(services, job), last, tuple(each for each in references if each)
+        )
     except BackendError as error:
         outcome = _no_success(services, job, error)
     else:

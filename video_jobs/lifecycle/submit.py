@@ -7,9 +7,11 @@ from dataclasses import dataclass, field, replace
 from video_jobs.domain.capabilities import NO_WISHES, Wishes
 from video_jobs.domain.errors import IdempotencyKeyReused, JobNotFound, StorageUnavailable
 from video_jobs.domain.ids import made_at, new_job_id
-from video_jobs.domain.job import InputImage, Job
+from video_jobs.domain.job import Job
+from video_jobs.domain.video_request import FIRST, LAST
 from video_jobs.lifecycle.accept import accept, begin
 from video_jobs.lifecycle.idempotency import key_of
+from video_jobs.lifecycle.images import Images, fetched
 from video_jobs.ports import IdempotencyEntry
 from video_jobs.services import Services
 
@@ -30,10 +32,21 @@ class Submission:
     backend: str | None = None  #: its name in the settings
     model: str | None = None  #: one of the backend's
     webhook_url: str | None = field(default=None, repr=False)
-    image: InputImage | None = None
-    image_bytes: bytes | None = field(default=None, repr=False)
+    images: Images = field(default_factory=dict)
     idempotency_key: str | None = None
     fingerprint: str  #: sha256 of the whole request
+
+    @property
+    def contents(self) -> dict[int, bytes]:
+        """The bytes of its images that are here."""
+        return {number: each.content for number, each in self.images.items() if each.content is not None}
+
+    @property
+    def asked_for(self) -> Wishes:
+        """With the images beside the first one, as far as they are known."""
+        facts = {number: each.facts for number, each in self.images.items()}
+        references = tuple(facts[number] for number in sorted(facts) if number > LAST)
+        return replace(self.wishes, last_image=facts.get(LAST), reference_images=references)
 
 
 def submit_job(services: Services, owner: str, submission: Submission) -> Job:
@@ -49,10 +62,20 @@ def submit_job(services: Services, owner: str, submission: Submission) -> Job:
         if earlier is not None:
             return _earlier_job(services, earlier, submission, job)
         entry = IdempotencyEntry(owner, key, submission.fingerprint, job.id)
-    stored = accept(services, job, entry, submission.image_bytes)
+    submission, job = with_all_images(services, submission, job)
+    stored = accept(services, job, entry, submission.contents)
     if isinstance(stored, IdempotencyEntry):
         return _earlier_job(services, stored, submission, job)
     return begin(services, stored)
+
+
+def with_all_images(services: Services, submission: Submission, job: Job) -> tuple[Submission, Job]:
+    """With the images fetched that are addresses so far, which is done once it is known that the job is a new one, and
+    checked again with what they are. Raises InvalidRequest."""
+    if all(each.content is not None for each in submission.images.values()):
+        return submission, job
+    submission = replace(submission, images=fetched(services, submission.images))
+    return submission, replace(job, request=new_job(services, job.owner, submission).request)
 
 
 def new_job(services: Services, owner: str, submission: Submission) -> Job:
@@ -63,8 +86,8 @@ def new_job(services: Services, owner: str, submission: Submission) -> Job:
         submission.size,
         submission.seconds,
         submission.variants,
-        submission.image,
-        submission.wishes,
+        submission.images[FIRST].facts if FIRST in submission.images else None,
+        submission.asked_for,
     )
     request = replace(request, model=submission.model)
     if submission.webhook_url is not None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 
 import imagesize
 
 from video_jobs.domain.errors import InvalidRequest
+from video_jobs.domain.job import InputImage
 
 LARGEST_IMAGE = 20 * 1024 * 1024
 LARGEST_BODY = LARGEST_IMAGE * 4 // 3 + (1 << 20)
@@ -25,9 +27,14 @@ def sniff(content: bytes) -> str | None:
     return None
 
 
-def measure(content: bytes) -> tuple[str, int, int]:
+def described(content: bytes, field: str = "input_image") -> InputImage:
+    """Raises InvalidRequest for what is no image that the video APIs take."""
+    media_type, width, height = measure(content, field)
+    return InputImage(media_type, len(content), hashlib.sha256(content).hexdigest(), width, height)
+
+
+def measure(content: bytes, field: str = "input_image") -> tuple[str, int, int]:
     """Media type, width and height in pixels. Raises InvalidRequest with what is wrong and how to mend it."""
-    field = "input_image"
     if not content:
         raise InvalidRequest.of(field, "is empty; send the image's bytes")
     if len(content) > LARGEST_IMAGE:

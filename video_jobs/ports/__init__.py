@@ -11,6 +11,7 @@ from video_jobs.ports.claims import Claim, Claims
 from video_jobs.ports.clock import Clock
 from video_jobs.ports.estimates import Estimates, StoredEstimate
 from video_jobs.ports.gates import Gates, StoredGate
+from video_jobs.ports.images import ImageSource
 from video_jobs.ports.jobs import Allowance, IdempotencyEntry, JobPage, JobStore, StoredJob, StoredQuota
 from video_jobs.ports.live_jobs import LiveJob, LiveJobs
 from video_jobs.ports.messages import Messages, PoisonMessage
@@ -33,6 +34,7 @@ __all__ = [
     "Hook",
     "Hooks",
     "IdempotencyEntry",
+    "ImageSource",
     "JobPage",
     "JobStore",
     "ListedJobs",

@@ -51,16 +51,17 @@ class Blobs(Protocol):
     def put_summary(self, owner: str, job_id: str, content: bytes) -> None:
         """Write `job.json` beside the videos."""
 
-    def put_input(self, owner: str, job_id: str, image: InputImage, content: bytes) -> None: ...
+    def put_input(self, owner: str, job_id: str, image: InputImage, content: bytes, number: int = 0) -> None:
+        """`number`: as `VideoRequest.images` has it."""
 
-    def get_input(self, owner: str, job_id: str) -> bytes:
+    def get_input(self, owner: str, job_id: str, number: int = 0) -> bytes:
         """Raises InputMissing."""
 
     def delete_input(self, owner: str, job_id: str) -> None:
-        """No error where there is none."""
+        """All images of a job. No error where there is none."""
 
     def delete_job(self, owner: str, job_id: str) -> None:
-        """All that lies there of a job: videos, thumbnails, summary, input image. May be repeated."""
+        """All that lies there of a job: videos, thumbnails, summary, images. May be repeated."""
 
     def sign_video(self, key: VideoKey) -> SignedUrl: ...
 

@@ -91,26 +91,29 @@ class StorageBlobs:
                 content_settings=ContentSettings(content_type="application/json"),
             )
 
-    def put_input(self, owner: str, job_id: str, image: InputImage, content: bytes) -> None:
-        with translated(f"storing the input image of {job_id}"):
+    def put_input(self, owner: str, job_id: str, image: InputImage, content: bytes, number: int = 0) -> None:
+        with translated(f"storing an input image of {job_id}"):
             self._inputs.upload_blob(
-                _input_name(owner, job_id),
+                input_name(owner, job_id, number),
                 content,
                 overwrite=True,
                 content_settings=ContentSettings(content_type=image.content_type),
             )
 
-    def get_input(self, owner: str, job_id: str) -> bytes:
-        with translated(f"reading the input image of {job_id}"):
+    def get_input(self, owner: str, job_id: str, number: int = 0) -> bytes:
+        with translated(f"reading an input image of {job_id}"):
             try:
-                return self._inputs.download_blob(_input_name(owner, job_id)).readall()
+                return self._inputs.download_blob(input_name(owner, job_id, number)).readall()
             except ResourceNotFoundError:
                 raise InputMissing(missing_input(job_id)) from None
 
     def delete_input(self, owner: str, job_id: str) -> None:
-        missing = contextlib.suppress(ResourceNotFoundError)
-        with translated(f"deleting the input image of {job_id}"), missing:
-            self._inputs.delete_blob(_input_name(owner, job_id))
+        with translated(f"deleting the input images of {job_id}"):
+            first = input_name(owner, job_id)
+            for name in self._inputs.list_blob_names(name_starts_with=first):
+                with contextlib.suppress(ResourceNotFoundError):
+                    if is_input_of(name, first):
+                        self._inputs.delete_blob(name, delete_snapshots="include")
 
     def delete_job(self, owner: str, job_id: str) -> None:
         with translated(f"deleting the blobs of {job_id}"):
@@ -154,8 +157,14 @@ def missing_input(job_id: str) -> str:
     return f"The input image of {job_id} is in the container '{INPUTS}' no more. Submit the job again."
 
 
-def _input_name(owner: str, job_id: str) -> str:
-    return f"{owner}/{job_id}"
+def input_name(owner: str, job_id: str, number: int = 0) -> str:
+    """The first image's is the job's own, and the others' are it with a number."""
+    return f"{owner}/{job_id}.{number}" if number else f"{owner}/{job_id}"
+
+
+def is_input_of(name: str, first: str) -> bool:
+    """Whether the name is that of an image of the job whose first image has the other one."""
+    return name == first or name.startswith(f"{first}.")
 
 
 def _disposition(kind: str, key: VideoKey, ending: str) -> str:

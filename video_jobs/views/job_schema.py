@@ -146,6 +146,8 @@ class JobView(TypedDict):
     seconds: int | None
     variants: int
     input_image: InputImageView | None
+    last_image: InputImageView | None
+    reference_images: list[InputImageView]
     aspect_ratio: str | None
     """As it was asked for; null where a size was."""
     resolution: str | None

@@ -34,6 +34,8 @@ def job_summary(job: Job) -> JobView:
         "seconds": request.seconds or None,
         "variants": request.variants,
         "input_image": _image(request.input_image),
+        "last_image": _image(request.last_image),
+        "reference_images": [_known_image(image) for image in request.reference_images],
         "aspect_ratio": request.aspect_ratio,
         "resolution": request.resolution,
         "audio": request.audio,
@@ -99,8 +101,10 @@ def _time(moment: datetime) -> str:
 
 
 def _image(image: InputImage | None) -> InputImageView | None:
-    if image is None:
-        return None
+    return None if image is None else _known_image(image)
+
+
+def _known_image(image: InputImage) -> InputImageView:
     return {
         "content_type": image.content_type,
         "length": image.length,

@@ -10,7 +10,7 @@ from datetime import datetime
 from video_jobs.domain.errors import InputMissing
 from video_jobs.domain.job import InputImage
 from video_jobs.ports import BlobFacts, SignedUrl, VideoKey
-from video_jobs.storage.blobs import missing_input, thumbnail_name, video_name
+from video_jobs.storage.blobs import input_name, is_input_of, missing_input, thumbnail_name, video_name
 from video_jobs.storage.signing import good_until
 
 
@@ -46,16 +46,19 @@ class MemoryBlobs:
     def put_summary(self, owner: str, job_id: str, content: bytes) -> None:
         self.videos[f"{owner}/{job_id}/job.json"] = MemoryBlob(content, {})
 
-    def put_input(self, owner: str, job_id: str, image: InputImage, content: bytes) -> None:
-        self.inputs[f"{owner}/{job_id}"] = content
+    def put_input(self, owner: str, job_id: str, image: InputImage, content: bytes, number: int = 0) -> None:
+        self.inputs[input_name(owner, job_id, number)] = content
 
-    def get_input(self, owner: str, job_id: str) -> bytes:
-        if f"{owner}/{job_id}" not in self.inputs:
+    def get_input(self, owner: str, job_id: str, number: int = 0) -> bytes:
+        name = input_name(owner, job_id, number)
+        if name not in self.inputs:
             raise InputMissing(missing_input(job_id))
-        return self.inputs[f"{owner}/{job_id}"]
+        return self.inputs[name]
 
     def delete_input(self, owner: str, job_id: str) -> None:
-        self.inputs.pop(f"{owner}/{job_id}", None)
+        first = input_name(owner, job_id)
+        for name in [name for name in self.inputs if is_input_of(name, first)]:
+            self.inputs.pop(name, None)
 
     def delete_job(self, owner: str, job_id: str) -> None:
         with self._lock:

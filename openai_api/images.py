@@ -1,0 +1,140 @@
+"""The images of a create, under the names that clients have for them. One under a name that is not taken is refused: to leave
+it alone would be to make, and pay for, a video without it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any
+
+from pydantic import WithJsonSchema
+
+from http_edge.images import image_files, numbered, read_image
+from video_jobs.domain.errors import InvalidRequest
+from video_jobs.lifecycle.images import Images, SentImage
+
+REFERENCE = "input_reference"
+_URL, _IMAGE_URL, _FILE_ID = "url", "image_url", "file_id"
+_FRAMES = "frame_images"
+_FIRST = (REFERENCE, "image", "image_url", "first_frame", "start_image")
+_LAST = ("last_frame", "last_image", "end_image")
+_REFERENCES = ("reference_images", "input_references")
+_REFUSED = ("images", "image_reference", "reference_url")
+_NAMES = (*_FIRST, *_LAST, *_REFERENCES, _FRAMES)
+SEVERAL = tuple(f"{name}{brackets}" for name in _REFERENCES for brackets in ("", "[]"))
+FILES = (REFERENCE, "image", "last_frame", "reference_images")
+_EXAMPLE = '{"image_url": "data:image/png;base64,…"}'
+_FRAME_TYPES = {"first_frame": _FIRST[0], "last_frame": _LAST[0]}
+_TAKEN = f"{REFERENCE} or image, last_frame, reference_images or input_references, and {_FRAMES}"
+
+_ONE = {"type": "string", "description": "A base64 data URL, or an https address of the public internet."}
+_OBJECT = {"type": "object", "properties": {_IMAGE_URL: _ONE}, "required": [_IMAGE_URL]}
+
+
+def _documented(words: str, *, several: bool = False) -> Any:
+    image: dict[str, Any] = {"anyOf": [_ONE, _OBJECT]}
+    schema = {"type": "array", "items": image} if several else image
+    return WithJsonSchema({"anyOf": [schema, {"type": "null"}], "description": words})
+
+
+ImageReference = Annotated[Any, _documented("The image that the video starts from; in a form a file.")]
+LastFrame = Annotated[Any, _documented("The image that the video ends with; in a form a file.")]
+References = Annotated[Any, _documented("Images of what the video shows; in a form files.", several=True)]
+FrameImages = Annotated[
+    Any,
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {
+                    "type": "array",
+                    "items": {
+                        "type": "object",
+                        "properties": {
+                            _IMAGE_URL: {"type": "object", "properties": {_URL: _ONE}, "required": [_URL]},
+                            "frame_type": {"enum": list(_FRAME_TYPES)},
+                        },
+                        "required": [_IMAGE_URL, "frame_type"],
+                    },
+                },
+                {"type": "null"},
+            ],
+            "description": "First and last image, as OpenRouter has them.",
+        }
+    ),
+]
+
+
+def read_images(fields: Mapping[str, Any], files: Mapping[str, list[Any]] | None) -> Images:
+    """Raises InvalidRequest. A field that is null or empty asks for nothing."""
+    parts = {part: _base(part) for part in files or {}}
+    known = {part: base for part, base in parts.items() if base in _NAMES and base != _FRAMES}
+    found: dict[str, list[SentImage]] = image_files(files or {}, {**{name: name for name in FILES}, **known})
+    for part, value in fields.items():
+        base = _base(part)
+        if value in (None, "", []):
+            continue
+        if base in _REFUSED and value != {}:
+            raise InvalidRequest.of(base, f"is not taken; send images as {_TAKEN}: {_EXAMPLE}")
+        if base not in _NAMES:
+            continue
+        if base == _FRAMES:
+            for kind, image in _frames(part, value):
+                found.setdefault(kind, []).append(image)
+            continue
+        found.setdefault(base, []).extend(_images(part, base, value))
+    return numbered(*(_all(found, names) for names in (_FIRST, _LAST, _REFERENCES)))
+
+
+def without_images(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {part: value for part, value in fields.items() if _base(part) not in _NAMES}
+
+
+def _base(part: str) -> str:
+    """A form spreads lists and objects: `reference_images[]`, `input_reference[image_url]`."""
+    return part.partition("[")[0]
+
+
+def _all(found: Mapping[str, list[SentImage]], names: tuple[str, ...]) -> list[SentImage]:
+    return [image for name in names for image in found.get(name, [])]
+
+
+def _images(part: str, base: str, value: Any) -> Iterator[SentImage]:
+    word = part.rpartition("[")[2].removesuffix("]") if "[" in part else ""
+    if word == _FILE_ID:
+        raise _no_files(f"{base}.{_FILE_ID}")
+    if word and word not in (_URL, _IMAGE_URL) and not word.isdecimal():
+        return  # what else a client says of it, such as its type
+    several = base in _REFERENCES and isinstance(value, list)
+    for each in value if several else [value]:
+        yield _image(f"{base}.{word}" if word else base, each)
+
+
+def _image(field: str, value: Any) -> SentImage:
+    """A text, `{"image_url": text}`, `{"image_url": {"url": text}}` or `{"url": text}`."""
+    if isinstance(value, dict):
+        if value.get(_FILE_ID) is not None:
+            raise _no_files(f"{field}.{_FILE_ID}")
+        name = _IMAGE_URL if _IMAGE_URL in value else _URL
+        value, field = value.get(name), f"{field}.{name}" if name in value else field
+        if value is None:
+            raise InvalidRequest.of(field, f"needs an image_url: {_EXAMPLE}")
+        if isinstance(value, dict):
+            value, field = value.get(_URL), f"{field}.{_URL}"
+    if not isinstance(value, str):
+        raise InvalidRequest.of(field, f"must be a file part, or {_EXAMPLE}")
+    return read_image(field, value)
+
+
+def _frames(part: str, value: Any) -> Iterator[tuple[str, SentImage]]:
+    if part != _FRAMES or not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
+        raise InvalidRequest.of(
+            _FRAMES, "must be a list of objects, in JSON; in a form send image and last_frame"
+        )
+    for frame in value:
+        kind = frame.get("frame_type")
+        if kind not in _FRAME_TYPES:
+            raise InvalidRequest.of(f"{_FRAMES}.frame_type", f"must be {' or '.join(_FRAME_TYPES)}")
+        yield _FRAME_TYPES[kind], _image(_FRAMES, frame)
+
+
+def _no_files(field: str) -> InvalidRequest:
+    return InvalidRequest.of(field, "is not taken, since no files are kept here; send the image itself")

@@ -1,0 +1,172 @@
+"""Images in a create of the OpenAI videos protocol: taken under the names that clients have for them, or refused by name."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from typing import Any
+
+import pytest
+
+from openai_api.request import read_create
+from video_jobs.backends.registry import Backends
+from video_jobs.domain.errors import InvalidRequest
+from video_jobs.lifecycle.submit import Submission
+from video_jobs.settings.app import Settings
+
+URL = "https://example.test/a.png"
+OTHER = "https://example.test/b.png"
+ENTRY = {"name": "gpu", "dialect": "openai-videos", "base_url": "http://x.invalid", "model": "wan"}
+BACKENDS = Backends(
+    Settings.from_environment(
+        {"AzureWebJobsStorage": "UseDevelopmentStorage=true", "VIDEO_BACKENDS": json.dumps([ENTRY])}
+    )
+)
+
+
+def send(**fields: Any) -> Submission:
+    body = json.dumps({"prompt": "a boat", **fields}).encode()
+    return read_create({"content-type": "application/json"}, body, lambda: ({}, {}), BACKENDS)
+
+
+class Parts(dict[str, list[Any]]):
+    """A form's, as werkzeug has them: several may have one name."""
+
+    def __getitem__(self, name: str) -> Any:
+        return super().__getitem__(name)[0]
+
+    def getlist(self, name: str) -> list[Any]:
+        return super().__getitem__(name)
+
+
+def send_form(fields: dict[str, list[str]], files: dict[str, list[bytes]] | None = None) -> Submission:
+    sent = Parts({name: [io.BytesIO(each) for each in content] for name, content in (files or {}).items()})
+    form = Parts({"prompt": ["a boat"], **fields})
+    headers = {"content-type": "multipart/form-data; boundary=x"}
+    return read_create(headers, b"", lambda: (form, sent), BACKENDS)
+
+
+def addresses(submission: Submission) -> dict[int, str | None]:
+    return {number: image.address for number, image in submission.images.items()}
+
+
+def refused(**fields: Any) -> str:
+    with pytest.raises(InvalidRequest) as error:
+        send(**fields)
+    return str(error.value)
+
+
+def data_url(content: bytes) -> str:
+    return f"data:image/png;base64,{base64.b64encode(content).decode()}"
+
+
+@pytest.mark.parametrize(
+    "value", [URL, {"image_url": URL}, {"url": URL}, {"image_url": {"url": URL}}], ids=str
+)
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [
+        ("input_reference", 0),
+        ("image", 0),
+        ("image_url", 0),
+        ("first_frame", 0),
+        ("last_frame", 1),
+        ("last_image", 1),
+    ],
+)
+def test_an_image_is_taken_in_every_shape_under_every_name_that_clients_have(
+    name: str, number: int, value: Any
+) -> None:
+    assert addresses(send(**{name: value})) == {number: URL}
+
+
+@pytest.mark.parametrize("name", ["reference_images", "input_references"])
+def test_reference_images_are_a_list_in_any_shape(name: str) -> None:
+    mixed = [URL, {"type": "image_url", "image_url": {"url": OTHER}}]
+    assert addresses(send(**{name: mixed})) == {2: URL, 3: OTHER}
+
+
+def test_frame_images_are_the_first_and_the_last_image() -> None:
+    frames = [
+        {"type": "image_url", "image_url": {"url": OTHER}, "frame_type": "last_frame"},
+        {"type": "image_url", "image_url": {"url": URL}, "frame_type": "first_frame"},
+    ]
+    assert addresses(send(frame_images=frames)) == {0: URL, 1: OTHER}
+
+
+def test_the_three_kinds_come_together() -> None:
+    all_kinds = send(image=URL, last_frame=OTHER, reference_images=[URL])
+    assert addresses(all_kinds) == {0: URL, 1: OTHER, 2: URL}
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"images": [URL]}, "images: is not taken; send images as input_reference"),
+        ({"image_reference": URL}, "image_reference: is not taken"),
+        ({"reference_url": URL}, "reference_url: is not taken"),
+        ({"frame_images": [{"image_url": {"url": URL}}]}, "frame_type: must be first_frame or last_frame"),
+        ({"frame_images": URL}, "frame_images: must be a list"),
+        ({"image": 7}, "image: must be a file part"),
+        ({"image": {"file_id": "file-1"}}, "no files are kept here"),
+        ({"last_frame": {"image_url": {}}}, "last_frame.image_url.url: must be a file part"),
+        ({"reference_images": [{"type": "image_url"}]}, "reference_images: needs an image_url"),
+        ({"reference_images": [URL] * 11}, "at most 10"),
+        ({"image": URL, "input_reference": OTHER}, "sent more than once"),
+        ({"image": "ftp://example.test/a.png"}, "an https address"),
+    ],
+    ids=lambda value: str(value)[:60],
+)
+def test_what_can_not_be_taken_is_refused_by_name_and_never_dropped(
+    fields: dict[str, Any], says: str
+) -> None:
+    assert says in refused(**fields)
+
+
+def test_a_form_has_files_texts_and_spread_objects(pictures: dict[str, bytes]) -> None:
+    picture = pictures["image/png"]
+    files = {"image": [picture], "last_frame": [picture], "reference_images[]": [picture, picture]}
+    assert send_form({}, files).contents == dict.fromkeys(range(4), picture)
+    spread = {
+        "input_reference[image_url]": [URL],
+        "input_reference[type]": ["image_url"],
+        "reference_images[0][image_url][url]": [OTHER],
+        "reference_images[1]": [URL],
+    }
+    assert addresses(send_form(spread)) == {0: URL, 2: OTHER, 3: URL}
+    assert addresses(send_form({"input_references": [URL, OTHER]})) == {2: URL, 3: OTHER}
+    with pytest.raises(InvalidRequest, match="no files are kept here"):
+        send_form({"input_reference[file_id]": ["file-1"]})
+    with pytest.raises(InvalidRequest, match=r"frame_images: .*in a form send image and last_frame"):
+        send_form({"frame_images[0][frame_type]": ["first_frame"]})
+
+
+def test_what_is_null_or_empty_asks_for_nothing() -> None:
+    assert not send(image=None, images=[], image_reference={}, last_frame="", reference_images=[]).images
+
+
+def test_the_fingerprint_knows_each_image_by_its_bytes_or_its_address(pictures: dict[str, bytes]) -> None:
+    picture = data_url(pictures["image/png"])
+    same = send(image=picture).fingerprint
+    assert send(input_reference={"image_url": picture}).fingerprint == same
+    assert send_form({}, {"image": [pictures["image/png"]]}).fingerprint == same
+    others = [
+        send(),
+        send(image=URL),
+        send(image=OTHER),
+        send(last_frame=picture),
+        send(reference_images=[picture]),
+    ]
+    assert len({same, *(each.fingerprint for each in others)}) == 6
+
+
+def test_further_wishes_are_those_of_the_job_api() -> None:
+    wishes = send(
+        aspect_ratio="16:9", resolution="720p", generate_audio=False, seed=3, negative_prompt="people"
+    ).wishes
+    assert (wishes.aspect_ratio, wishes.resolution, wishes.audio) == ("16:9", "720p", False)
+    assert (wishes.seed, wishes.negative_prompt) == (3, "people")
+    twice = send(size="1280x720", aspect_ratio="16:9", resolution="720p").wishes
+    assert (twice.aspect_ratio, twice.resolution) == (None, None), "the size says it"
+    assert send(size="1280x720", aspect_ratio="9:16").wishes.aspect_ratio == "9:16"

@@ -1,0 +1,68 @@
+"""The images of a request: what was sent, and what is fetched from where the client says that it is."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from video_jobs.domain.errors import InvalidRequest, NotFetched
+from video_jobs.domain.job import InputImage
+from video_jobs.media.images import LARGEST_IMAGE, described
+from video_jobs.services import Services
+
+FETCH_SECONDS = 15.0
+"""For all images of a request: its client waits for them."""
+
+_NOT_KNOWN = InputImage("", 0, "", 0, 0)
+
+
+@dataclass(frozen=True)
+class SentImage:
+    """One image of a request: its bytes, or the https address where they are. `field` names it in messages."""
+
+    field: str
+    content: bytes | None = dataclasses.field(default=None, repr=False)
+    address: str | None = dataclasses.field(default=None, repr=False)
+    facts: InputImage = _NOT_KNOWN  #: without a size until the bytes are here
+
+    @property
+    def identity(self) -> str:
+        """What tells it from another in a fingerprint."""
+        return self.address if self.address is not None else self.facts.sha256
+
+    def with_content(self, content: bytes) -> SentImage:
+        """Raises InvalidRequest for what is no image that the video APIs take."""
+        return replace(self, content=content, facts=described(content, self.field))
+
+
+Images = Mapping[int, SentImage]
+"""By the numbers that `VideoRequest.images` has."""
+
+
+def refuse_too_many_bytes(images: Images) -> None:
+    """Raises InvalidRequest where they are larger together than one may be: they are in memory together."""
+    total = sum(len(each.content or b"") for each in images.values())
+    if total > LARGEST_IMAGE:
+        words = (
+            f"makes {total} bytes with the other images; at most {LARGEST_IMAGE} (20 MiB) are taken together"
+        )
+        raise InvalidRequest.of(images[max(images)].field, words)
+
+
+def fetched(services: Services, images: Images) -> Images:
+    """With the bytes of all. Raises InvalidRequest for one that can't be had, or is no image."""
+    ends_at = time.monotonic() + FETCH_SECONDS
+    left = LARGEST_IMAGE - sum(len(each.content or b"") for each in images.values())
+    whole: dict[int, SentImage] = {}
+    for number, sent in images.items():
+        whole[number] = sent
+        if sent.content is None and sent.address is not None:
+            try:
+                content = services.images.fetch(sent.address, left, max(ends_at - time.monotonic(), 0.001))
+            except NotFetched as error:
+                raise InvalidRequest.of(sent.field, f"could not be fetched: {error}") from None
+            whole[number] = sent.with_content(content)
+            left -= len(content)
+    return whole
