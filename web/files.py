@@ -12,7 +12,7 @@ SHELL = "index.html"
 
 _STATIC = Path(__file__).parent / "static"
 _AS_THEY_ARE = (SHELL, "theme.js", "icons.svg", "logo.svg")
-_SHEETS = ("base.css", "composer.css", "feed.css")
+_SHEETS = ("base.css", "composer.css", "extras.css", "feed.css")
 
 
 def _find() -> dict[str, Callable[[], bytes]]:

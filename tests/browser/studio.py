@@ -47,6 +47,12 @@ ANYTHING = {
 _REPORTED_BY_THE_BROWSER = "Failed to load resource"
 
 
+def _rented(simulator: Simulator) -> dict[str, Any]:
+    """Models that take much, of a provider that gives no thumbnails."""
+    origins = {"base_url": f"{simulator.url}/api/v1", "download_origins": [simulator.signed_origin]}
+    return {"name": "rented", "dialect": "openrouter", **origins}
+
+
 @contextmanager
 def running_studio(azurite: Azurite, browser: Browser) -> Iterator[Studio]:
     """The app, twice: open, and with keys."""
@@ -56,7 +62,8 @@ def running_studio(azurite: Azurite, browser: Browser) -> Iterator[Studio]:
             azurite,
             simulator,
             VIDEO_RUNNING_LIMIT="0",
-            VIDEO_BACKENDS=json.dumps([{**ANYTHING, "base_url": f"{simulator.url}/v1"}]),
+            VIDEO_BACKENDS=json.dumps([{**ANYTHING, "base_url": f"{simulator.url}/v1"}, _rented(simulator)]),
+            OPENROUTER_API_KEY=API_KEY,
         ) as host,
         FunctionHost(fresh_app(), host_json=ROOT / "host.json", keys=KEYS) as with_keys,
         pytest.MonkeyPatch.context() as patch,

@@ -244,13 +244,19 @@ function download(video, job) {
 }
 
 /** @param {Job} job */
+function imagesOf(job) {
+  const count = Number(Boolean(job.input_image)) + Number(Boolean(job.last_image)) + (job.reference_images ?? []).length;
+  return count > 1 ? `with ${count} images` : count ? "with an image" : "";
+}
+
+/** @param {Job} job */
 function factsOf(job) {
   const length = job.videos.reduce((sum, video) => sum + (video.length ?? 0), 0);
   return [
-    sizeWords(job.size),
+    sizeWords(job.size) || [job.aspect_ratio, job.resolution].filter(Boolean).join(" "),
     job.seconds ? `${job.seconds} s` : "",
     job.variants > 1 ? counted(job.variants, "variant") : "",
-    job.input_image ? "with an image" : "",
+    imagesOf(job),
     length ? bytesWords(length) : "",
   ].filter(Boolean);
 }

@@ -7,14 +7,16 @@ import { Refusal, Unreachable, call } from "./api.js";
 import { announce } from "./announcer.js";
 import { attemptAnswered, attemptKey, keepDraft, readDraft } from "./draft.js";
 import { byId, el, icon, setText } from "./dom.js";
-import { estimateOf, readBackends } from "./options.js";
+import { EXTRA_FIELDS, EXTRA_FILES, Extras, choosesByShape, sizeOfShape } from "./extras.js";
+import { estimateOf, readBackends, withModel } from "./options.js";
 import { Picture } from "./picture.js";
 import { counted, roughly, sentence, shapeOf, sizeWords, span } from "./words.js";
 
 /** @typedef {import("./options.js").Backend} Backend */
 /** @typedef {import("./jobs.js").Job} Job */
 
-const FIELDS = ["prompt", "backend", "size", "seconds", "variants"];
+const FIELDS = ["prompt", "backend", "model", "size", "seconds", "variants", ...EXTRA_FIELDS];
+const SHAPING = ["backend", "model", "size"]; // what else may be chosen depends on these
 const PATIENCE = [1, 2, 4, 8, 15]; // seconds between tries that reach nobody
 const PASSES = [408, 429, 500, 502, 503, 504]; // what hosts and gateways answer while they can't reach the app
 const SHORT_LIST = 5; // seconds to choose from that are shown side by side
@@ -25,6 +27,7 @@ export class Composer {
   #form = byId("composer");
   #sending = false;
   #picture;
+  #extras = new Extras(byId("extras"));
   #submitted;
 
   /** @param {(job: Job) => void} submitted */
@@ -42,7 +45,7 @@ export class Composer {
     });
     this.#form.addEventListener("input", (/** @type {Event} */ event) => {
       this.#complain(/** @type {any} */ (event.target).name, "");
-      if (["backend", "size"].includes(/** @type {any} */ (event.target).name)) this.#offer();
+      if (SHAPING.includes(/** @type {any} */ (event.target).name)) this.#offer();
       this.#noteChange();
     });
     byId("prompt").value = readDraft().prompt ?? "";
@@ -71,7 +74,8 @@ export class Composer {
   use(job) {
     byId("prompt").value = job.prompt;
     /** @type {Record<string, string>} */
-    const wanted = { backend: job.backend?.name ?? "", size: job.size ?? "", seconds: String(job.seconds ?? ""), variants: String(job.variants ?? "") };
+    const wanted = { backend: job.backend?.name ?? "", model: job.backend?.model ?? "" };
+    for (const name of FIELDS.slice(3)) wanted[name] = String(/** @type {any} */ (job)[name] ?? "");
     this.#offer(wanted);
     this.#noteChange();
     byId("prompt").focus();
@@ -79,21 +83,32 @@ export class Composer {
 
   // --- what may be chosen ---
 
-  get #backend() {
+  get #named() {
     return this.#backends.find((each) => each.name === byId("backend").value) ?? this.#backends[0];
+  }
+
+  /** With what its chosen model takes. */
+  get #backend() {
+    return this.#named && withModel(this.#named, byId("model").value);
   }
 
   /** Show what the chosen backend makes at the chosen size; keep what is chosen where it can be. @param {Record<string, string>} [wanted] */
   #offer(wanted = {}) {
     const kept = { ...this.#values(), ...Object.fromEntries(Object.entries(wanted).filter(([, value]) => value)) };
     const backends = byId("backend");
-    backends.replaceChildren(...this.#backends.map((each) => el("option", { value: each.name, text: `${each.name} · ${each.model}` })));
+    backends.replaceChildren(...this.#backends.map((each) => el("option", { value: each.name, text: each.models.length > 1 ? each.name : `${each.name} · ${each.model}` })));
     if (this.#backends.some((each) => each.name === kept.backend)) backends.value = kept.backend;
     byId("backend-field").hidden = this.#backends.length < 2;
+    offerModels(this.#named?.models ?? [], kept.model || this.#named?.model);
     const backend = this.#backend;
     byId("choices").hidden = !backend;
     if (!backend) return;
-    offerSizes(backend, kept.size);
+    byId("image-field").hidden = !backend.image;
+    if (!backend.image) this.#picture.clear();
+    this.#extras.offer(backend, kept);
+    byId("size-field").hidden = choosesByShape(backend);
+    if (choosesByShape(backend)) byId("size-holder").replaceChildren();
+    else offerSizes(backend, kept.size);
     const size = backend.sizes?.find((each) => each.size === this.#values().size);
     offerNumbers("seconds", "Seconds", size?.seconds ?? backend.seconds, Number(kept.seconds) || backend.default_seconds, (value) => `${value} s`);
     const most = backend.sizes ? size?.variants ?? 1 : 1;
@@ -120,7 +135,8 @@ export class Composer {
   #estimate(values) {
     const backend = this.#backend;
     if (!backend) return "";
-    const estimate = estimateOf(backend, values.size, Number(values.seconds));
+    const size = choosesByShape(backend) ? sizeOfShape(backend, values) : values.size;
+    const estimate = estimateOf(backend, size, Number(values.seconds));
     if (!estimate) return "No estimate yet for videos like this.";
     return `Usually ${roughly(estimate.typical_seconds)}, seldom more than ${span(estimate.late_seconds)} (${counted(estimate.jobs, "earlier job")}).`;
   }
@@ -130,7 +146,7 @@ export class Composer {
   async #send() {
     if (this.#sending) return;
     const values = this.#values();
-    for (const name of [...FIELDS, "input_image"]) this.#complain(name, "");
+    for (const name of [...FIELDS, "input_image", ...EXTRA_FILES]) this.#complain(name, "");
     this.#banner(null);
     if (!values.prompt.trim()) return this.#refuse([{ field: "prompt", message: "Say what the video should show." }]);
     this.#busy(true);
@@ -138,6 +154,7 @@ export class Composer {
       const { data } = await this.#post(values);
       byId("prompt").value = "";
       this.#picture.clear();
+      this.#extras.clear();
       this.#noteChange();
       announce("Submitted. The new job is the first in the list.");
       this.#submitted(data);
@@ -151,12 +168,13 @@ export class Composer {
 
   /** Sends until there is an answer; every time under the same key, so that it is paid for once. @param {Record<string, string>} values */
   async #post(values) {
-    const { file } = this.#picture;
+    /** @type {[string, File][]} */
+    const files = [...(this.#picture.file ? [/** @type {[string, File]} */ (["input_image", this.#picture.file])] : []), ...this.#extras.files()];
     const chosen = Object.fromEntries(Object.entries(values).filter(([name, value]) => value && !(name === "variants" && byId("variants-field").hidden)));
     const numbers = Object.fromEntries(["seconds", "variants"].filter((name) => chosen[name]).map((name) => [name, Number(chosen[name])]));
-    const request = JSON.stringify([chosen, file && [file.name, file.size, file.lastModified]]);
+    const request = JSON.stringify([chosen, files.map(([name, file]) => [name, file.name, file.size, file.lastModified])]);
     const headers = { "Idempotency-Key": attemptKey(request) };
-    const body = file ? { form: formOf(chosen, file) } : { json: { ...chosen, ...numbers } };
+    const body = files.length ? { form: formOf(chosen, files) } : { json: { ...chosen, ...numbers } };
     for (let attempt = 0; ; attempt += 1) {
       try {
         const answer = await call("POST", "jobs", { headers, ...body });
@@ -230,12 +248,21 @@ export class Composer {
   }
 }
 
-/** @param {Record<string, string>} fields @param {File} file */
-function formOf(fields, file) {
+/** @param {Record<string, string>} fields @param {[string, File][]} files */
+function formOf(fields, files) {
   const form = new FormData();
   for (const [name, value] of Object.entries(fields)) form.set(name, value);
-  form.set("input_image", file, file.name || "image");
+  for (const [name, file] of files) form.append(name, file, file.name || "image");
   return form;
+}
+
+/** @param {import("./options.js").Model[]} models @param {string|undefined} chosen */
+function offerModels(models, chosen) {
+  const select = byId("model");
+  select.replaceChildren(...models.map((each) => el("option", { value: each.model, text: each.model })));
+  if (models.some((each) => each.model === chosen)) select.value = chosen;
+  byId("model-field").hidden = models.length < 2;
+  select.disabled = models.length < 2; // then the form leaves it out
 }
 
 /** @param {Backend} backend @param {string} chosen */

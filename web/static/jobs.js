@@ -13,6 +13,7 @@ import { Refusal, call } from "./api.js";
  * @typedef {{code: string, message: string, backend_message: string|null}} JobError
  * @typedef {{id: string, status: string, created_at: string, updated_at: string, finished_at: string|null,
  *     prompt: string, size: string|null, seconds: number|null, variants: number, input_image: any,
+ *     last_image: any, reference_images: any[], aspect_ratio: string|null, resolution: string|null,
  *     backend: {name: string, dialect: string, model: string}, backend_job_id: string|null,
  *     retry_of: string|null, retried_as: string|null, imported: boolean,
  *     cancel_requested_at: string|null, cancel_refused: string|null, backend_expires_at: string|null,

@@ -4,6 +4,7 @@
  */
 
 import { el, icon, setText } from "./dom.js";
+import { firstFrame, renewFrame } from "./frame.js";
 import { Progress } from "./progress.js";
 import { clockTime, isLive, statusWords, tone } from "./words.js";
 
@@ -119,7 +120,7 @@ export class Media {
     return el(
       "button",
       { type: "button", class: "poster", "aria-label": label, on: { click: () => this.#play(true) } },
-      video.thumbnail_url ? this.#thumbnail(video) : null,
+      video.thumbnail_url ? this.#thumbnail(video) : firstFrame(String(video.url), this.#renew),
       el("span", { class: "play" }, icon("play")),
       video.duration_seconds ? el("span", { class: "length", text: clockTime(video.duration_seconds) }) : null,
     );
@@ -162,6 +163,7 @@ export class Media {
   #freshen() {
     const [player, video] = [this.#player, this.#current()];
     if (player === null) {
+      renewFrame(this.#stage.querySelector("video.frame"), video?.url);
       const image = this.#stage.querySelector("img");
       if (image && video?.thumbnail_url && !(image.complete && image.naturalWidth) && image.src !== video.thumbnail_url) image.src = video.thumbnail_url;
     } else if (video?.url && player.src !== video.url && player.paused && endsSoon(player.src)) {

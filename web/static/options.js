@@ -8,8 +8,11 @@ import { Refusal, call } from "./api.js";
 /**
  * @typedef {{size: string, seconds: number[]|null, variants: number}} SizeOption
  * @typedef {{size: string, seconds: number, typical_seconds: number, late_seconds: number, jobs: number}} Estimate
- * @typedef {{name: string, dialect: string, model: string, default_size: string, default_seconds: number,
- *     sizes: SizeOption[]|null, seconds: number[]|null, estimates: Estimate[]}} Backend
+ * @typedef {{model: string, default_size: string, default_seconds: number, sizes: SizeOption[]|null,
+ *     seconds: number[]|null, aspect_ratios: string[]|null, resolutions: string[]|null, image: boolean,
+ *     last_image: boolean, reference_images: number, audio: boolean, seed: boolean, negative_prompt: boolean,
+ *     estimates: Estimate[]}} Model
+ * @typedef {Model & {name: string, dialect: string, models: Model[]}} Backend
  */
 
 /** @returns {Promise<Backend[]>} empty where the app can't say: then everything is left to its defaults */
@@ -20,6 +23,12 @@ export async function readBackends() {
     if (error instanceof Refusal && error.status === 404) return [];
     throw error;
   }
+}
+
+/** A backend with what the chosen one of its models takes. @param {Backend} backend @param {string} model @returns {Backend} */
+export function withModel(backend, model) {
+  const found = model === backend.model ? undefined : backend.models.find((each) => each.model === model);
+  return found ? { ...backend, ...found } : backend;
 }
 
 /** @param {Backend|undefined} backend @param {string} size @param {number} seconds @returns {Estimate|undefined} */

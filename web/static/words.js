@@ -76,6 +76,9 @@ export function shapeOf(size) {
   return width > height ? "Landscape" : width < height ? "Portrait" : "Square";
 }
 
+/** @param {string} ratio like 16:9 */
+export const shapeWords = (ratio) => (ratio.includes(":") ? shapeOf(ratio.replace(":", "x")) : "Any shape");
+
 /** @param {number} count @param {string} one @param {string} [many] */
 export const counted = (count, one, many = `${one}s`) => `${count} ${count === 1 ? one : many}`;
 
