@@ -131,7 +131,7 @@ def _frames(part: str, value: Any) -> Iterator[tuple[str, SentImage]]:
         )
     for frame in value:
         kind = frame.get("frame_type")
-        if kind not in _FRAME_TYPES:
+        if not isinstance(kind, str) or kind not in _FRAME_TYPES:
             raise InvalidRequest.of(f"{_FRAMES}.frame_type", f"must be {' or '.join(_FRAME_TYPES)}")
         yield _FRAME_TYPES[kind], _image(_FRAMES, frame)
 

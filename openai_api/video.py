@@ -55,7 +55,7 @@ class Video(TypedDict):
     """When what is stored is deleted; null: never."""
     prompt: str
     size: str
-    """WIDTHxHEIGHT; empty where the video API did not tell it of an imported job."""
+    """WIDTHxHEIGHT; empty where the video API did not tell it of an imported job, or an aspect ratio was asked for."""
     seconds: str
     """Empty likewise."""
     remixed_from_video_id: None

@@ -164,6 +164,9 @@ def test_all_images_of_a_request_together_are_bounded(
     host.at["/last.png"] = LAST
     fetched = refused(openrouter, input_image=data_url(FIRST), last_image=f"{host.url}/last.png")
     assert "left of 20 MiB" in fetched["last_image"]
+    host.at["/first.png"] = FIRST
+    both = {"input_image": f"{host.url}/first.png", "last_image": f"{host.url}/last.png"}
+    assert "left of 20 MiB" in refused(openrouter, **both)["last_image"]
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from tests.pipeline import Pipeline
 from tests.providers.provider_app import ProviderApp
 from video_jobs.domain.errors import IdempotencyKeyReused, InvalidRequest
 from video_jobs.domain.job import InputImage, Job, Status
+from video_jobs.domain.provider_options import with_options
 from video_jobs.storage.job_rows import to_row
 from video_jobs.views.job_view import job_summary
 
@@ -219,6 +220,26 @@ def test_a_form_says_the_same_as_json_and_each_of_it_is_part_of_the_fingerprint(
     others = {"audio": False, "seed": 8, "options": {}, "aspect_ratio": "16:9"}
     prints += [read({**everything, name: value}).fingerprint for name, value in others.items()]
     assert len({plain.fingerprint, *prints}) == 1 + len(prints)
+
+
+def test_each_image_and_its_place_is_part_of_the_fingerprint() -> None:
+    one, two = "https://example.test/1.png", "https://example.test/2.png"
+    bodies: list[dict[str, Any]] = [
+        {},
+        {"input_image": one},
+        {"last_image": one},
+        {"reference_images": [one]},
+        {"reference_images": [one, two]},
+        {"reference_images": [two, one]},
+    ]
+    assert len({read({"prompt": "a boat", **body}).fingerprint for body in bodies}) == len(bodies)
+
+
+def test_what_the_app_says_holds_whatever_the_options_say_by_the_time_they_are_sent() -> None:
+    body = {"model": "ours", "input": {"prompt": "ours"}}
+    options = json.dumps({"model": "theirs", "input": {"prompt": "theirs", "more": 1}, "also": 2})
+    ours = {"model": "ours", "input": {"prompt": "ours", "more": 1}, "also": 2}
+    assert with_options(body, options) == ours
 
 
 def test_the_same_key_with_another_seed_is_refused(openrouter: ProviderApp) -> None:

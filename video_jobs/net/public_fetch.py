@@ -135,8 +135,6 @@ def _content(response: BaseHTTPResponse, most_bytes: int, deadline: Deadline) ->
         raise NotFetched(_TOO_LONG if deadline.expired else "the connection to its host broke") from None
     if deadline.expired:
         raise NotFetched(_TOO_LONG)
-    if announced.isdecimal() and len(content) < int(announced):
-        raise NotFetched("the connection to its host broke")
     return bytes(content)
 
 
