@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 import pytest
 from openrouter import OpenRouter
 from openrouter.errors import (
+    BadRequestResponseError,
     NotFoundResponseError,
     PaymentRequiredResponseError,
     UnauthorizedResponseError,
@@ -61,6 +62,28 @@ def test_the_package_creates_polls_and_downloads(package: OpenRouter, app: Provi
     assert done.usage.cost == pytest.approx(1.6)
     content = package.video_generation.get_video_content(job_id=made.id)
     assert content.read()[4:8] == b"ftyp"
+
+
+def test_the_package_asks_for_shape_sound_seed_frames_and_references(
+    package: OpenRouter, app: ProviderApp
+) -> None:
+    image = {"type": "image_url", "image_url": {"url": "https://example.test/a.png"}}
+    package.video_generation.generate(
+        model=MODEL,
+        prompt=PROMPT,
+        duration=SECONDS,
+        aspect_ratio="9:16",
+        resolution="1080p",
+        generate_audio=True,
+        seed=7,
+        frame_images=[{**image, "frame_type": "first_frame"}, {**image, "frame_type": "last_frame"}],  # type: ignore[typeddict-item]
+        input_references=[image],  # type: ignore[list-item]
+    )
+    [made] = app.simulator.world.everything()
+    assert (made.order.width, made.order.height) == (1080, 1920)
+    assert {"aspect_ratio", "resolution", "generate_audio", "seed"} < made.order.given.keys()
+    with pytest.raises(BadRequestResponseError):
+        package.video_generation.generate(model=OTHER, prompt=PROMPT, duration=4, generate_audio=True)
 
 
 def test_the_package_understands_the_refusals(package: OpenRouter, simulator: Simulator) -> None:

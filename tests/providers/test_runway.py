@@ -59,6 +59,33 @@ def test_the_package_creates_polls_and_downloads_and_a_poll_renews_the_address(
     assert requests.get(renewed.output[0], timeout=30).status_code == 200
 
 
+def test_the_package_sends_frames_references_sound_and_a_negative_prompt(
+    package: RunwayML, app: ProviderApp
+) -> None:
+    uri = "https://example.test/a.png"
+    package.image_to_video.create(
+        model="veo3.1",
+        prompt_text=PROMPT,
+        prompt_image=[{"uri": uri, "position": "first"}, {"uri": uri, "position": "last"}],
+        ratio="1080:1920",
+        duration=4,
+        audio=True,
+        negative_prompt="people",
+        seed=7,
+    )
+    package.text_to_video.create(
+        model="seedance2_5", prompt_text=PROMPT, ratio="854:480", duration=4, references=[{"uri": uri}]
+    )
+    frames, references = (made.order.given for made in app.simulator.world.everything())
+    assert frames["promptImage"] == [{"uri": uri, "position": "first"}, {"uri": uri, "position": "last"}]
+    assert (frames["audio"], frames["negativePrompt"], frames["seed"]) == (True, "people", 7)
+    assert references["references"] == [{"uri": uri}]
+    with pytest.raises(BadRequestError, match="audio"):
+        package.text_to_video.create(
+            model="gen4.5", prompt_text=PROMPT, ratio="1280:720", duration=4, extra_body={"audio": True}
+        )
+
+
 def test_the_package_understands_the_refusals(package: RunwayML, simulator: Simulator) -> None:
     with pytest.raises(NotFoundError):
         package.tasks.retrieve("00000000-0000-0000-0000-000000000000")
