@@ -69,7 +69,7 @@ def _tell(services: Services, message: NotifyMessage, stored: StoredJob, hook: W
         status = _send(services, job, target, now)
     except ReceiverBusy as busy:
         log.info("%s: %s It is told a little later.", job.id, busy)
-        services.messages.send_notify(message, busy_delay())
+        services.messages.send_notify(message, busy_delay(busy.retry_after))
         return stored
     except Undelivered as error:
         failed = Delivery(now, error.status, str(error), _seconds_since(began))
@@ -94,7 +94,7 @@ def _send(services: Services, job: Job, target: Hook | None, now: datetime) -> i
         raise Undelivered("The setting WEBHOOK_SECRETS is not set any more.")
     body = event_body(job)
     headers = signed_headers(services.webhooks.secrets, event_id(job), now, body)
-    return services.webhook_sender.send(target.url, headers, body)
+    return services.webhook_sender.send(target.url, headers, body, job.owner)
 
 
 def _try_again(

@@ -37,7 +37,7 @@ class Receiver:
         self.answers: list[int] = []
         self.received: list[Received] = []
 
-    def send(self, url: str, headers: Mapping[str, str], body: bytes) -> int:
+    def send(self, url: str, headers: Mapping[str, str], body: bytes, owner: str = "") -> int:
         self.received.append(Received(url, dict(headers), body))
         status = self.answers.pop(0) if self.answers else 204
         if not 200 <= status < 300:

@@ -140,7 +140,7 @@ class Machine:
             if not deleted:
                 self._come_again(message, tries, AFTER_FAILURE)
 
-    def hand_over(self, message: QueuedMessage, tries: int) -> None:
+    def hand_over(self, message: QueuedMessage, tries: int = 1) -> None:
         hand_over(self.services, message, tries)
 
     def _come_again(self, message: QueuedMessage, tries: int, after: timedelta) -> None:

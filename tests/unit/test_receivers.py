@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 
 import pytest
 
 from video_jobs.domain.errors import ReceiverBusy
 from video_jobs.webhooks import receivers
-from video_jobs.webhooks.receivers import MOST_SLOW, SHORT_DEADLINE, SHORT_TIMES, Receivers
+from video_jobs.webhooks.receivers import MOST_OF_AN_OWNER, MOST_SLOW, SHORT_DEADLINE, SHORT_TIMES, Receivers
 
 LONG = 20.0  # seconds
 
@@ -44,7 +45,7 @@ def test_one_delivery_at_a_time_goes_to_a_receiver(monkeypatch: pytest.MonkeyPat
     with known.telling("a:443"):
         with pytest.raises(ReceiverBusy), known.telling("a:443"):
             pass
-        with known.telling("a:8443"), known.telling("b:443"):
+        with known.telling("a:8443", "two"), known.telling("b:443", "three"):
             pass
     with known.telling("a:443"):
         pass
@@ -69,7 +70,7 @@ def test_few_of_those_that_never_answer_are_waited_for_at_once():
     inside.wait(10)
     with pytest.raises(ReceiverBusy), known.telling(names[-1]):
         pass
-    with known.telling("healthy:443") as seconds:
+    with known.telling("healthy:443", "another") as seconds:
         assert seconds == SHORT_DEADLINE
     leave.set()
     for thread in threads:
@@ -86,3 +87,46 @@ def test_what_is_known_of_receivers_is_bounded(monkeypatch: pytest.MonkeyPatch):
         known.answered(f"r{number}:443")
     with known.telling("first:443") as seconds:
         assert seconds == SHORT_DEADLINE
+
+
+def test_of_one_owners_receivers_that_have_not_answered_few_are_waited_for_and_others_are_told():
+    known = Receivers(LONG)
+    with contextlib.ExitStack() as stack:
+        for number in range(MOST_OF_AN_OWNER):
+            stack.enter_context(known.telling(f"dead{number}:443", "one"))
+        for number in range(5):
+            with pytest.raises(ReceiverBusy), known.telling(f"also-dead{number}:443", "one"):
+                pass
+        with known.telling("healthy:443", "another"):
+            pass
+    with known.telling("dead0:443", "one"):
+        pass
+
+
+def test_an_owners_receiver_that_answers_at_once_does_not_wait_for_the_others():
+    known = Receivers(LONG)
+    known.answered("healthy:443", 0.1)
+    known.answered("slow:443", 19.0)
+    with contextlib.ExitStack() as stack:
+        for number in range(MOST_OF_AN_OWNER):
+            stack.enter_context(known.telling(f"dead{number}:443", "one"))
+        with known.telling("healthy:443", "one") as seconds:
+            assert seconds == LONG
+        with pytest.raises(ReceiverBusy), known.telling("slow:443", "one"):
+            pass
+
+
+def test_who_is_turned_away_comes_back_at_a_time_of_its_own():
+    known = Receivers(LONG)
+    turns: list[float] = []
+    with contextlib.ExitStack() as stack:
+        for number in range(MOST_OF_AN_OWNER):
+            stack.enter_context(known.telling(f"dead{number}:443", "one"))
+        for number in range(20):
+            with pytest.raises(ReceiverBusy) as busy, known.telling(f"also-dead{number}:443", "one"):
+                pass
+            assert busy.value.retry_after is not None
+            turns.append(busy.value.retry_after)
+    assert turns == sorted(turns)
+    assert turns[-1] - turns[0] > 5
+    assert max(turns) <= 60

@@ -131,9 +131,9 @@ def notify_delay(attempts: int, hint: float | None) -> timedelta | None:
     return timedelta(seconds=max(pause, min(hint or 0, _LONGEST_NOTIFY_HINT)))
 
 
-def busy_delay() -> timedelta:
-    """Until a receiver has its turn while others are being told, or waited for."""
-    return _jittered(_BUSY)
+def busy_delay(turn: float | None) -> timedelta:
+    """Until a receiver has its turn while others are being told, or waited for; `turn`: seconds until it may come."""
+    return _jittered(max(_BUSY, turn or 0.0))
 
 
 def _no_sooner_than(hint: float | None, delay: timedelta) -> timedelta:

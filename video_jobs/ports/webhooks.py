@@ -28,8 +28,8 @@ class Hooks(Protocol):
 
 
 class WebhookSender(Protocol):
-    def send(self, url: str, headers: Mapping[str, str], body: bytes) -> int:
-        """One POST, to an address that is checked now; gives the HTTP status of a success.
+    def send(self, url: str, headers: Mapping[str, str], body: bytes, owner: str = "") -> int:
+        """One POST, to an address that is checked now; gives the HTTP status of a success. `owner`: whose job has ended.
 
         Raises Undelivered for everything else.
         """

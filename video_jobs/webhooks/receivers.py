@@ -2,14 +2,16 @@
 
 One that never answers takes a thread for as long as its delivery may last. So one delivery at a time goes to a receiver, and
 one that has never answered gets little time, until it has used that up often enough to be merely slow; few of those are
-waited for at once. All others are told meanwhile.
+waited for at once. Of one owner's receivers that are not known to answer at once, few are waited for, however many there
+are. All others are told meanwhile; who is turned away comes back at a time of its own.
 """
 
 from __future__ import annotations
 
 import contextlib
 import threading
-from collections import OrderedDict
+import time
+from collections import Counter, OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -18,7 +20,15 @@ from video_jobs.domain.errors import ReceiverBusy
 SHORT_DEADLINE = 3.0  # seconds, for a receiver that has not answered yet
 SHORT_TIMES = 2  # that it has so little time
 MOST_SLOW = 2  # deliveries at once to those that used it up
-_WAIT_FOR_TURN = 1.0  # seconds
+MOST_OF_AN_OWNER = 2
+"""Deliveries at once to receivers that have not answered, or took long; of six at once in a process."""
+
+_PROMPT = 1.0  # seconds in which a receiver answers that is waited for no further
+_WAIT_FOR_TURN = 1.0  # seconds, for one that answers promptly
+_APART, _LONGEST_AWAY = (
+    0.5,
+    60.0,
+)  # seconds between two of an owner's that were turned away, and at most until they come back
 _MOST_KNOWN = 2000  # receivers; the one that was told longest ago is forgotten first
 
 
@@ -26,6 +36,7 @@ _MOST_KNOWN = 2000  # receivers; the one that was told longest ago is forgotten 
 class _Receiver:
     turn: threading.Lock = field(default_factory=threading.Lock)
     has_answered: bool = False
+    is_prompt: bool = False
     timeouts: int = 0  #: since it answered last
 
 
@@ -37,33 +48,59 @@ class Receivers:
         self._lock = threading.Lock()
         self._known: OrderedDict[str, _Receiver] = OrderedDict()
         self._slow = threading.BoundedSemaphore(MOST_SLOW)
+        self._under_way: Counter[str] = Counter()  # by owner, without the prompt ones
+        self._away_until: OrderedDict[str, float] = OrderedDict()  # by owner
 
     @contextlib.contextmanager
-    def telling(self, netloc: str) -> Iterator[float]:
+    def telling(self, netloc: str, owner: str = "") -> Iterator[float]:
         """Gives the seconds that this delivery may take. Raises ReceiverBusy where its turn does not come."""
         receiver = self._of(netloc)
+        is_prompt = receiver.is_prompt
         is_slow = not receiver.has_answered and receiver.timeouts >= SHORT_TIMES
-        if not receiver.turn.acquire(timeout=_WAIT_FOR_TURN):
-            raise ReceiverBusy("Another delivery to this receiver is under way.")
-        try:
-            if is_slow and not self._slow.acquire(blocking=False):
-                raise ReceiverBusy("Other receivers that do not answer are being waited for.")
-            try:
-                is_known = receiver.has_answered or is_slow
-                yield self._deadline if is_known else min(SHORT_DEADLINE, self._deadline)
-            finally:
-                if is_slow:
-                    self._slow.release()
-        finally:
-            receiver.turn.release()
+        with contextlib.ExitStack() as stack:
+            if not is_prompt:
+                self._take_turn_of(owner, stack)
+            if not receiver.turn.acquire(timeout=_WAIT_FOR_TURN if is_prompt else 0):
+                raise self._busy(owner, "Another delivery to this receiver is under way.")
+            stack.callback(receiver.turn.release)
+            if is_slow:
+                if not self._slow.acquire(blocking=False):
+                    raise self._busy(owner, "Other receivers that do not answer are being waited for.")
+                stack.callback(self._slow.release)
+            is_known = receiver.has_answered or is_slow
+            yield self._deadline if is_known else min(SHORT_DEADLINE, self._deadline)
 
-    def answered(self, netloc: str) -> None:
+    def answered(self, netloc: str, after: float = 0.0) -> None:
+        """`after` so many seconds."""
         receiver = self._of(netloc)
-        receiver.has_answered, receiver.timeouts = True, 0
+        receiver.has_answered, receiver.is_prompt, receiver.timeouts = True, after < _PROMPT, 0
 
     def timed_out(self, netloc: str) -> None:
         receiver = self._of(netloc)
-        receiver.has_answered, receiver.timeouts = False, receiver.timeouts + 1
+        receiver.has_answered, receiver.is_prompt, receiver.timeouts = False, False, receiver.timeouts + 1
+
+    def _take_turn_of(self, owner: str, stack: contextlib.ExitStack) -> None:
+        with self._lock:
+            is_free = self._under_way[owner] < MOST_OF_AN_OWNER
+            self._under_way[owner] += is_free
+        if not is_free:
+            raise self._busy(owner, "Other receivers of this owner's are being waited for.")
+        stack.callback(self._give_turn_back, owner)
+
+    def _give_turn_back(self, owner: str) -> None:
+        with self._lock:
+            self._under_way[owner] -= 1
+            self._under_way += Counter()  # forgets who has none
+
+    def _busy(self, owner: str, why: str) -> ReceiverBusy:
+        """Each comes back at a time of its own, so that they are not all turned away again at once."""
+        now = time.monotonic()
+        with self._lock:
+            until = min(max(self._away_until.pop(owner, now), now) + _APART, now + _LONGEST_AWAY)
+            self._away_until[owner] = until
+            while len(self._away_until) > _MOST_KNOWN:
+                self._away_until.popitem(last=False)
+        return ReceiverBusy(why, retry_after=until - now)
 
     def _of(self, netloc: str) -> _Receiver:
         with self._lock:

@@ -55,21 +55,21 @@ class HttpWebhookSender:
         self._is_public = is_public
         self._ca_file = ca_file
 
-    def send(self, url: str, headers: Mapping[str, str], body: bytes) -> int:
+    def send(self, url: str, headers: Mapping[str, str], body: bytes, owner: str = "") -> int:
         try:
             hook = read_hook_url(url, allow_http_loopback=self._allow_http_loopback)
         except ValueError as error:
             raise Undelivered(f"The URL {error}.") from None
-        status, retry_after = self._answer(hook, headers, body)
+        status, retry_after = self._answer(hook, headers, body, owner)
         if 300 <= status < 400:
             raise Undelivered(f"It answered {status}: redirects are not followed.", status)
         if not 200 <= status < 300:
             raise Undelivered(f"It answered {status}.", status, retry_after)
         return status
 
-    def _answer(self, hook: HookUrl, headers: Mapping[str, str], body: bytes) -> Answer:
+    def _answer(self, hook: HookUrl, headers: Mapping[str, str], body: bytes, owner: str) -> Answer:
         """Raises Undelivered."""
-        with self._receivers.telling(hook.netloc) as seconds:
+        with self._receivers.telling(hook.netloc, owner) as seconds:
             deadline = Deadline(seconds)
             try:
                 answer = self._post(hook, self._addresses(hook, deadline), headers, body, deadline)
@@ -77,7 +77,7 @@ class HttpWebhookSender:
                 if deadline.expired:
                     self._receivers.timed_out(hook.netloc)
                 raise
-            self._receivers.answered(hook.netloc)
+            self._receivers.answered(hook.netloc, seconds - deadline.left)
             return answer
 
     def _addresses(self, hook: HookUrl, deadline: Deadline) -> list[Address]:
