@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
@@ -14,7 +15,7 @@ from video_jobs.domain.ids import new_job_id
 from video_jobs.domain.job import BackendRef, Job, VideoRequest
 from video_jobs.lifecycle.accept import accept, begin
 from video_jobs.lifecycle.idempotency import key_of
-from video_jobs.ports import Claim, IdempotencyEntry
+from video_jobs.ports import Backend, Claim, IdempotencyEntry
 from video_jobs.services import Services
 
 LARGEST_BODY = 64 << 10  # bytes
@@ -84,8 +85,7 @@ def import_job(services: Services, owner: str, request: ImportRequest) -> Job:
     backend = services.backends.default_ref(request.backend)
     if request.webhook_url is not None:
         services.webhooks.check(request.webhook_url)
-    found = _poll(services, backend, request)
-    claim = services.claims.find(backend.base_url, found.id)
+    found, claim = _poll(services, backend, request)
     if claim is not None:
         return _holders_job(services, owner, claim, request.named)
     key = key_of("import", backend.base_url, found.id)
@@ -110,12 +110,26 @@ def import_job(services: Services, owner: str, request: ImportRequest) -> Job:
     return _visible(services, owner, earlier.job_id, request.named)
 
 
-def _poll(services: Services, backend: BackendRef, request: ImportRequest) -> BackendJob:
+def _poll(services: Services, backend: BackendRef, request: ImportRequest) -> tuple[BackendJob, Claim | None]:
+    """What the video API has, and whose it is.
+
+    The same calls whether or not there is such a job: how long the answer takes must not tell what another owner has.
+    """
+    client, found = services.backends.client(backend), None
+    job_id = request.backend_job_id or _job_of(client, request.named)
+    with contextlib.suppress(NotFound, Gone, Rejected):
+        found = client.get(job_id or request.named)
+    claim = services.claims.find(backend.base_url, job_id or request.named)
+    if found is None or job_id is None:
+        raise BackendJobNotFound(request.named)
+    return found, claim
+
+
+def _job_of(client: Backend, generation_id: str) -> str | None:
     try:
-        client = services.backends.client(backend)
-        return client.get(request.backend_job_id or client.job_of(request.named))
+        return client.job_of(generation_id)
     except (NotFound, Gone, Rejected):
-        raise BackendJobNotFound(request.named) from None
+        return None
 
 
 def _holders_job(services: Services, owner: str, claim: Claim, named: str) -> Job:

@@ -236,6 +236,43 @@ def test_what_another_owner_has_is_404_and_says_the_same_as_what_is_not_there(pi
     assert pipeline.run(theirs).status is Status.SUCCEEDED
 
 
+class Recording:
+    """A port whose calls are noted by name."""
+
+    def __init__(self, name: str, real: Any, calls: list[str]) -> None:
+        self._name, self._real, self._calls = name, real, calls
+
+    def __getattr__(self, method: str) -> Any:
+        self._calls.append(f"{self._name}.{method}")
+        return getattr(self._real, method)
+
+
+def calls_of_an_import(pipeline: Pipeline, **body: Any) -> list[str]:
+    """To the storage and to the video API, of one that ends with 404."""
+    calls: list[str] = []
+    names = ("jobs", "live_jobs", "claims", "gates", "messages", "blobs")
+    ports = {name: Recording(name, getattr(pipeline.services, name), calls) for name in names}
+    before = len(pipeline.simulator.world.ledger.calls())
+    services = dataclasses.replace(pipeline.services, **ports)  # type: ignore[arg-type]
+    with pytest.raises(BackendJobNotFound):
+        import_job(services, OWNER, read_import(json.dumps(body).encode()))
+    asked = pipeline.simulator.world.ledger.calls()[before:]
+    return [*calls, *(f"the video API's {call['operation']}" for call in asked)]
+
+
+def test_an_import_of_what_another_owner_has_costs_the_calls_of_one_of_what_never_was(
+    pipeline: Pipeline,
+) -> None:
+    theirs = pipeline.run(pipeline.submit(owner=SOMEBODY_ELSE))
+    known = calls_of_an_import(pipeline, backend_job_id=theirs.backend_job_id)
+    unknown = calls_of_an_import(pipeline, backend_job_id=f"{theirs.backend_job_id}0")
+    assert known == unknown
+    assert known.count("claims.find") == 1
+    generation = theirs.outputs[0].generation_id
+    known = calls_of_an_import(pipeline, generation_id=generation)
+    assert known == calls_of_an_import(pipeline, generation_id=f"{generation}0")
+
+
 def test_what_another_owner_has_imported_is_404(pipeline: Pipeline) -> None:
     made = made_elsewhere(pipeline)
     theirs = take_up(pipeline, owner=SOMEBODY_ELSE, backend_job_id=made.id)
