@@ -34,6 +34,7 @@ from video_jobs.domain.gate import Gate
 from video_jobs.domain.job import Job, Status
 from video_jobs.domain.queue_messages import FETCH_QUEUE, NOTIFY_QUEUE, POLL_QUEUE, decode_poll
 from video_jobs.domain.quota import Quota
+from video_jobs.lifecycle.admission import call_next
 from video_jobs.ports import Claim, IdempotencyEntry, LiveJob, StoredJob
 from video_jobs.services import Services
 from video_jobs.storage.claims import CLAIMS_TABLE
@@ -249,6 +250,51 @@ def test_a_newer_versions_live_row_is_passed_over(
         assert len([each for each in log.records if live.key in each.getMessage()]) == 1
     assert rows_of(real_services, LIVE_TABLE, backend) == [row]
     services.live_jobs.remove(live)
+
+
+def test_newer_live_rows_at_the_head_of_the_line_keep_nobody_behind_them_out_of_it(
+    services: Services, real_services: StorageServices, owner: str
+) -> None:
+    backend = a_name("line")
+    table = real_services.tables.get_table_client(LIVE_TABLE)
+    first, *others = waiting_jobs(owner, backend, 8)
+    for job in others[:-1]:
+        services.live_jobs.add(LiveJob.of(job, waiting=True))
+        table.upsert_entity({**table.get_entity(backend, job.live_key), **NEWER}, mode=UpdateMode.REPLACE)
+    for job in (first, others[-1]):
+        services.live_jobs.add(LiveJob.of(job, waiting=True))
+    found = services.live_jobs.line(backend, 2)
+    assert [live.job_id for live in found] == [first.id, others[-1].id]
+
+
+def test_newer_jobs_at_the_head_of_the_line_do_not_keep_the_one_behind_them_from_being_called(
+    services: Services, real_services: StorageServices, owner: str
+) -> None:
+    """More of them than are read of the line at once."""
+    backend, _ = services.backends.choose(None)
+    table = real_services.tables.get_table_client(JOBS_TABLE)
+    *newer, ours = waiting_jobs(owner, backend.name, 60)
+    for job in (*newer, ours):
+        stored(services, job)
+        services.live_jobs.add(LiveJob.of(job, waiting=True))
+    rows = [{**table.get_entity(owner, job.id), **NEWER} for job in newer]
+    for row in rows:
+        table.upsert_entity(row, mode=UpdateMode.REPLACE)
+    try:
+        read = services.gates.get(backend.name)
+        services.gates.save(read, replace(read.gate, contended=True))
+        call_next(services, backend.name)
+        assert services.jobs.get(owner, ours.id).job.turn == ours.turn + 1
+        assert [dict(table.get_entity(owner, job.id)) for job in newer] == rows
+    finally:
+        for job in (*newer, ours):
+            services.live_jobs.remove(LiveJob.of(job))
+
+
+def waiting_jobs(owner: str, backend: str, count: int) -> list[Job]:
+    """In order of arrival."""
+    now = datetime.now(UTC)
+    return [a_job(owner, backend, created_at=now + timedelta(milliseconds=number)) for number in range(count)]
 
 
 def test_a_newer_versions_estimate_teaches_nothing_and_fails_nothing(

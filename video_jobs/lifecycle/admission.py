@@ -29,6 +29,7 @@ log = logging.getLogger("reelkeep.gate")
 
 _MOST_TRIES = 100  # each lost race is somebody else's progress
 _MOST_CALLED = 50  # at once
+_MOST_READ = 10_000  # of the line
 _AT_ONCE = timedelta()
 _NEEDS_A_SLOT = frozenset({Status.SUBMITTING, Status.QUEUED, Status.RUNNING})
 
@@ -218,21 +219,31 @@ def _line(services: Services, before: Gate, gate: Gate, now: datetime) -> Iterat
     called again at once, it would keep the slot from the others for ever.
     """
     absent = {slot.job_id for slot in gates.unclaimed(before, now)}
-    most = _MOST_CALLED + len(gate.slots) + len(absent) + 1
-    for live in services.live_jobs.line(gate.backend, most):
+    for live in _standing(services, gate.backend, _MOST_CALLED + len(gate.slots) + len(absent) + 1):
         if gate.slot(live.job_id) is not None:
             continue
         try:
             stored = services.jobs.get(live.owner, live.job_id)
         except JobNotFound:
             continue  # being accepted right now, or left by a crash: the sweeper's
-        except ValueError:
-            log.error("%s can't be read, and is passed over in the line", live.job_id)
+        except ValueError as error:
+            log.error("%s is passed over in the line: %s", live.job_id, str(error).partition("\n")[0])
             continue
         if stored.job.status is Status.WAITING and live.job_id not in absent:
             yield stored
         else:
             services.live_jobs.add(replace(live, waiting=False))
+
+
+def _standing(services: Services, backend: str, most: int) -> Iterator[LiveJob]:
+    """At first so many, and more only where those are not enough: a newer version's jobs may be passed over."""
+    last = ""
+    while True:
+        found = services.live_jobs.line(backend, most)
+        yield from (live for live in found if live.key > last)
+        if len(found) < most or most > _MOST_READ:
+            return
+        last, most = found[-1].key, 4 * most
 
 
 def _wake(services: Services, waiting: StoredJob, delay: timedelta) -> None:

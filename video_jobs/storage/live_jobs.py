@@ -56,7 +56,7 @@ class TableLiveJobs:
             rows = self._table.query_entities(
                 wanted, parameters={"backend": backend}, results_per_page=_page_of(most)
             )
-            return list(_readable(itertools.islice(rows, most)))
+            return list(itertools.islice(_readable(itertools.islice(rows, most + _LARGEST_PAGE)), most))
 
     def ahead_of(self, live: LiveJob, most: int) -> int:
         return min(self._lines.before(live.backend, live.key), most)
