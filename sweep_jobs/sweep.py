@@ -5,6 +5,7 @@ What it finds it hands to the code that would have done it: a message for the ch
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from dataclasses import replace
@@ -14,7 +15,7 @@ from functools import partial
 from sweep_jobs.minute import MOST_COUNTED, Minute, log_minute
 from sweep_jobs.poison import sweep_poison
 from video_jobs.domain import gate, transitions
-from video_jobs.domain.errors import JobNotFound, ReelkeepError, TransitionRefused
+from video_jobs.domain.errors import Conflict, JobNotFound, ReelkeepError, TransitionRefused
 from video_jobs.domain.gate import Gate, Slot
 from video_jobs.domain.job import Job, Status
 from video_jobs.domain.queue_messages import POLL_QUEUE
@@ -23,7 +24,7 @@ from video_jobs.lifecycle.finalize import finish
 from video_jobs.lifecycle.poll_chain import poll_now
 from video_jobs.lifecycle.repair import is_broken, is_long_broken, mark_deleted, repair
 from video_jobs.lifecycle.update import update
-from video_jobs.ports import LiveJob
+from video_jobs.ports import IdempotencyEntry, LiveJob
 from video_jobs.services import Services
 
 log = logging.getLogger("reelkeep.sweep")
@@ -99,7 +100,31 @@ def apply_retention(services: Services, seconds: float) -> int:
                 log.error("%s has been kept for long enough and could not be ended: %s", stored.job.id, error)
             if time.monotonic() - began >= seconds:
                 break
+    _forget_keys(services, services.clock() - services.retention, began + seconds)
     return len(ended)
+
+
+def _forget_keys(services: Services, moment: datetime, until: float) -> None:
+    """Idempotency keys outlive their job for as long as it would have been kept."""
+    try:
+        for entry in services.jobs.entries_before(moment):
+            if time.monotonic() >= until:
+                return
+            with contextlib.suppress(Conflict):
+                if not _is_there(services, entry):
+                    services.jobs.delete_entry(entry)
+    except ReelkeepError as error:
+        log.error("Old idempotency keys could not be deleted: %s", error)
+
+
+def _is_there(services: Services, entry: IdempotencyEntry) -> bool:
+    try:
+        services.jobs.get(entry.owner, entry.job_id)
+    except JobNotFound:
+        return False
+    except ValueError:  # what can't be read is there
+        pass
+    return True
 
 
 class _Overload:

@@ -16,7 +16,7 @@ from video_jobs.domain.errors import StorageUnavailable, Unavailable, Undelivere
 from video_jobs.services import Services
 
 STORAGE_EFFECTS = {
-    "jobs": ("insert", "save_entry", "save", "save_quota", "delete"),
+    "jobs": ("insert", "save_entry", "delete_entry", "save", "save_quota", "delete"),
     "live_jobs": ("add", "remove"),
     "claims": ("claim", "hand_over", "release"),
     "gates": ("save",),

@@ -364,3 +364,27 @@ def test_a_row_that_a_newer_version_wrote_is_left_out_of_lists(
     assert {job.id for job in page.jobs} == {job.id for job in oldest.jobs} == {job.id for job in kept}
     assert newer.id in caplog.text
     assert "a secret" not in caplog.text
+
+
+def test_idempotency_keys_are_found_by_the_age_of_their_job_and_deleted_unless_they_changed(
+    storage: Storage, owner: str
+) -> None:
+    now = datetime.now(UTC)
+    old, young = a_job(owner, created_at=now - timedelta(hours=2)), a_job(owner, created_at=now)
+    for job, key in ((old, "old"), (young, "young")):
+        storage.jobs.insert(job, IdempotencyEntry(owner, key, "request", job.id))
+
+    def found() -> list[IdempotencyEntry]:
+        before = now - timedelta(hours=1)
+        return [entry for entry in storage.jobs.entries_before(before) if entry.owner == owner]
+
+    [entry] = found()
+    assert (entry.key_hash, entry.job_id) == ("old", old.id)
+    storage.jobs.save_entry(entry)
+    with pytest.raises(Conflict):
+        storage.jobs.delete_entry(entry)
+    for entry in found():
+        storage.jobs.delete_entry(entry)
+        storage.jobs.delete_entry(entry)
+    assert found() == []
+    assert storage.jobs.find_entry(owner, "young") is not None

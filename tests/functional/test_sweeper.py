@@ -19,7 +19,7 @@ from job_api.act import delete_job
 from sweep_jobs.poison import note_poison
 from sweep_jobs.sweep import apply_retention, sweep_jobs
 from tests.pipeline import AT_ONCE, OWNER, Pipeline, UseServices
-from video_jobs.domain.errors import Conflict, JobNotFound, StorageUnavailable
+from video_jobs.domain.errors import Conflict, IdempotencyKeyReused, JobNotFound, StorageUnavailable
 from video_jobs.domain.gate import Gate, Slot
 from video_jobs.domain.ids import new_job_id
 from video_jobs.domain.job import Job, Status
@@ -644,6 +644,27 @@ def test_retention_has_a_time_and_serves_each_owner_by_turns(
     assert not pipeline.blobs.videos
     assert not pipeline.live_jobs.keys
     assert not pipeline.claims.claims
+
+
+def test_an_idempotency_key_goes_when_its_job_is_gone_and_would_be_by_its_age(kept_a_day: Pipeline) -> None:
+    pipeline = kept_a_day
+    old = pipeline.submit(key="old")
+    pipeline.run(old)
+    pipeline.advance(20 * 3600)
+    young = pipeline.submit(key="young")
+    pipeline.run(young)
+    pipeline.drain()
+    delete_job(pipeline.services, OWNER, young.id)
+    pipeline.drain()
+    pipeline.advance(6 * 3600)
+    apply_retention(pipeline.services, seconds=60)
+    with pytest.raises(IdempotencyKeyReused):
+        pipeline.submit(key="old")  # it is still being deleted
+    pipeline.drain()
+    apply_retention(pipeline.services, seconds=60)
+    assert pipeline.submit(key="old").id != old.id
+    with pytest.raises(IdempotencyKeyReused):
+        pipeline.submit(key="young")  # a client has deleted its job, a day has not passed
 
 
 def test_unless_told_otherwise_everything_is_kept_for_ever(pipeline: Pipeline) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -77,6 +78,12 @@ class JobStore(Protocol):
 
     def save_entry(self, entry: IdempotencyEntry) -> None:
         """Replace the entry that was read, without a job. Raises Conflict when it has changed since."""
+
+    def entries_before(self, moment: datetime) -> Iterator[IdempotencyEntry]:
+        """Every owner's whose job was made before then, whether or not that is still there."""
+
+    def delete_entry(self, entry: IdempotencyEntry) -> None:
+        """Raises Conflict when it has changed since it was read; no error where it is gone."""
 
     def quota(self, owner: str) -> StoredQuota:
         """An unused one where there is none yet."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -19,7 +20,7 @@ from azure.data.tables import (
     UpdateMode,
 )
 
-from video_jobs.domain.errors import Conflict, JobNotFound
+from video_jobs.domain.errors import Conflict, JobNotFound, NewerVersion
 from video_jobs.domain.ids import POSITIONS, id_at, lowest_id_at, position_of
 from video_jobs.domain.job import Job, Status
 from video_jobs.domain.quota import Quota
@@ -34,11 +35,13 @@ from video_jobs.storage.job_rows import from_row, to_row
 from video_jobs.storage.live_jobs import LIVE_TABLE
 from video_jobs.storage.oldest_first import last_rows
 from video_jobs.storage.quota_rows import QUOTA_KEY, from_quota_row, to_quota_row
+from video_jobs.storage.schema import refuse_newer
 
 log = logging.getLogger("reelkeep.storage")
 
 JOBS_TABLE = "videojobs"
 
+_KEY_END = "key`"
 _KEY_PREFIX = "key_"  # of idempotency rows, which share the partition with the owner's jobs
 _REFUSED_BY_WHAT_IS_THERE = (
     TableErrorCode.ENTITY_ALREADY_EXISTS.value,
@@ -102,10 +105,29 @@ class TableJobs:
         row = self._rows.get(owner, _KEY_PREFIX + key_hash, "looking an idempotency key up")
         if row is None:
             return None
-        return IdempotencyEntry(owner, key_hash, row.fields["request_hash"], row.fields["job_id"], row.etag)
+        return _entry_of(row.fields, row.etag)
 
     def save_entry(self, entry: IdempotencyEntry) -> None:
         self._rows.replace(_entry_row(entry), entry.etag or "", "saving an idempotency key")
+
+    def entries_before(self, moment: datetime) -> Iterator[IdempotencyEntry]:
+        wanted = "PartitionKey eq @owner and RowKey ge @first and RowKey lt @end and job_id ge @oldest"
+        with translated("looking for old idempotency keys"):
+            for owner in self._owners():
+                parameters = {
+                    "owner": owner,
+                    "first": _KEY_PREFIX,
+                    "end": _KEY_END,
+                    "oldest": lowest_id_at(moment),
+                }
+                for row in self._table.query_entities(wanted, parameters=parameters):
+                    with contextlib.suppress(NewerVersion):
+                        refuse_newer(row, "looking for old idempotency keys")
+                        yield _entry_of(row, str(row.metadata["etag"]))
+
+    def delete_entry(self, entry: IdempotencyEntry) -> None:
+        key, what = _KEY_PREFIX + entry.key_hash, "deleting an idempotency key"
+        self._rows.delete(entry.owner, key, entry.etag or "", what)
 
     def quota(self, owner: str) -> StoredQuota:
         row = self._rows.get(owner, QUOTA_KEY, "reading an owner's quota")
@@ -261,6 +283,11 @@ def _operation(fields: dict[str, Any], etag: str | None) -> Any:
         return ("create", row)
     unchanged = {"etag": etag, "match_condition": MatchConditions.IfNotModified}
     return ("update", row, {"mode": UpdateMode.REPLACE, **unchanged})
+
+
+def _entry_of(fields: Mapping[str, Any], etag: str) -> IdempotencyEntry:
+    key_hash = fields["RowKey"].removeprefix(_KEY_PREFIX)
+    return IdempotencyEntry(fields["PartitionKey"], key_hash, fields["request_hash"], fields["job_id"], etag)
 
 
 def _entry_row(entry: IdempotencyEntry) -> dict[str, Any]:

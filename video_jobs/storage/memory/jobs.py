@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 
 from video_jobs.domain.errors import Conflict, JobNotFound
+from video_jobs.domain.ids import lowest_id_at
 from video_jobs.domain.job import Job, Status
 from video_jobs.domain.quota import Quota
 from video_jobs.ports import Allowance, IdempotencyEntry, JobPage, StoredJob, StoredQuota
@@ -69,6 +71,18 @@ class MemoryJobs:
             if self._entries[entry.owner, entry.key_hash].etag != entry.etag:
                 raise Conflict("The idempotency entry was changed by somebody else")
             self._write_entry(entry)
+
+    def entries_before(self, moment: datetime) -> Iterator[IdempotencyEntry]:
+        with self._lock:
+            found = list(self._entries.values())
+        return iter([entry for entry in found if entry.job_id >= lowest_id_at(moment)])
+
+    def delete_entry(self, entry: IdempotencyEntry) -> None:
+        key = (entry.owner, entry.key_hash)
+        with self._lock:
+            if key in self._entries and self._entries[key].etag != entry.etag:
+                raise Conflict("The idempotency entry was changed by somebody else")
+            self._entries.pop(key, None)
 
     def quota(self, owner: str) -> StoredQuota:
         with self._lock:
