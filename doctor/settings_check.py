@@ -184,10 +184,6 @@ def _runtime(environment: Environment) -> Iterator[Finding]:
 
 
 def _on_flex(values: Mapping[str, str]) -> Iterator[Finding]:
-    queues = "AzureFunctionsJobHost__extensions__queues__"
-    if not values.get(f"{queues}batchSize", "").strip():
-        words = f"{queues}batchSize is not set: Azure asks for an instance for each six messages, delayed ones included."
-        yield warning("host", words, f"Set it to 16, and {queues}newBatchThreshold to 8.")
     if values.get("AzureWebJobsDisableHomepage", "").strip().lower() != "true":
         words = "AzureWebJobsDisableHomepage is not true: the host's own page answers at the app's address."
         yield warning("host", words, "Set it to true.")

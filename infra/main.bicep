@@ -56,8 +56,8 @@ param alwaysReadyPoll int = 0
 @description('Messages that an instance takes at once from a queue, and how few may be left before it takes more.')
 @minValue(1)
 @maxValue(32)
-param queueBatchSize int = 16
-param queueNewBatchThreshold int = 8
+param queueBatchSize int = 6
+param queueNewBatchThreshold int = 2
 @description('Name and group of a Key Vault of yours whose secrets `settings` refers to; empty: none.')
 param keyVaultName string = ''
 param keyVaultResourceGroup string = ''

@@ -30,8 +30,8 @@ OF_THE_DEPLOYMENT = {
     "AZURE_CLIENT_ID": CLIENT,
     "APPLICATIONINSIGHTS_CONNECTION_STRING": "InstrumentationKey=00000000-0000-0000-0000-000000000002",
     "APPLICATIONINSIGHTS_AUTHENTICATION_STRING": f"ClientId={CLIENT};Authorization=AAD",
-    "AzureFunctionsJobHost__extensions__queues__batchSize": "16",
-    "AzureFunctionsJobHost__extensions__queues__newBatchThreshold": "8",
+    "AzureFunctionsJobHost__extensions__queues__batchSize": "6",
+    "AzureFunctionsJobHost__extensions__queues__newBatchThreshold": "2",
 }
 OF_THE_PARAMETERS = {
     "AZURE_OPENAI_ENDPOINT": "https://example.openai.azure.com",

@@ -29,8 +29,8 @@ OWN = {
     "AZURE_CLIENT_ID": CLIENT,
     "APPLICATIONINSIGHTS_CONNECTION_STRING": "InstrumentationKey=0;IngestionEndpoint=https://example.com/",
     "APPLICATIONINSIGHTS_AUTHENTICATION_STRING": f"ClientId={CLIENT};Authorization=AAD",
-    "AzureFunctionsJobHost__extensions__queues__batchSize": "16",
-    "AzureFunctionsJobHost__extensions__queues__newBatchThreshold": "8",
+    "AzureFunctionsJobHost__extensions__queues__batchSize": "6",
+    "AzureFunctionsJobHost__extensions__queues__newBatchThreshold": "2",
 }
 
 AZ = """#!{python}

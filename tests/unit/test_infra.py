@@ -231,11 +231,17 @@ def test_the_doctor_wants_on_flex_what_infra_sets_there() -> None:
         there = {"WEBSITE_SITE_NAME": "app", "WEBSITE_SKU": "FlexConsumption", **values}
         return [finding.words for finding in _runtime(Environment(there, frozenset(), ()))]
 
-    fixed = {name: value or "16" for name, value in fixed_settings().items()}
+    fixed = {name: value or "6" for name, value in fixed_settings().items()}
     assert said(fixed) == []
-    for name in ("AzureFunctionsJobHost__extensions__queues__batchSize", "AzureWebJobsDisableHomepage"):
-        [words] = said({**fixed, name: ""})
-        assert words.startswith(name)
+    [words] = said({**fixed, "AzureWebJobsDisableHomepage": ""})
+    assert words.startswith("AzureWebJobsDisableHomepage")
+
+
+def test_infra_takes_as_many_messages_at_once_as_the_app_does_elsewhere() -> None:
+    queues = json.loads((ROOT / "host.json").read_text(encoding="utf-8"))["extensions"]["queues"]
+    main = (INFRA / "main.bicep").read_text(encoding="utf-8")
+    assert f"param queueBatchSize int = {queues['batchSize']}\n" in main
+    assert f"param queueNewBatchThreshold int = {queues['newBatchThreshold']}\n" in main
 
 
 # --- how it is deployed ------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ SHORT_DEADLINE = 3.0  # seconds, for a receiver that has not answered yet
 SHORT_TIMES = 2  # that it has so little time
 MOST_SLOW = 2  # deliveries at once to those that used it up
 MOST_OF_AN_OWNER = 2
-"""Deliveries at once to receivers that have not answered, or took long; of six at once in a process."""
+"""Deliveries at once to receivers that have not answered, or took long; of eight at once in a process."""
 
 _PROMPT = 1.0  # seconds in which a receiver answers that is waited for no further
 _WAIT_FOR_TURN = 1.0  # seconds, for one that answers promptly
