@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from job_api.act import delete_job
+from job_api.import_job import import_job, read_import
 from job_api.retry import retry_job
 from local.simulator.job import Job as MadeJob
 from local.simulator.server import Simulator
