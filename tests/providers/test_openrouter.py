@@ -30,6 +30,7 @@ from video_jobs.domain.gate import ClosureReason
 from video_jobs.domain.job import Status
 from video_jobs.settings.app import Settings
 from video_jobs.settings.backends import BackendSettings
+from video_jobs.views.job_view import job_summary
 
 MODEL, OTHER = "google/veo-3.1", "alibaba/wan-2.7"
 
@@ -114,6 +115,7 @@ def test_a_job_ends_with_its_video_stored(app: ProviderApp) -> None:
     assert app.backend_jobs() == 1
     assert job.backend_job_id is not None
     assert job.backend_job_id.startswith("gen-vid-")
+    assert job_summary(job)["cost"] == {"amount": 1.6, "currency": "USD"}
 
 
 def test_the_signed_address_gets_no_key_and_the_other_one_serves_where_it_ended(app: ProviderApp) -> None:

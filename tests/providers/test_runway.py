@@ -18,6 +18,7 @@ from job_api.act import cancel_job
 from local.simulator.server import Simulator
 from tests.pipeline import API_KEY
 from tests.providers.provider_app import PROMPT, SECONDS, ProviderApp
+from video_jobs.domain.cost import Cost
 from video_jobs.domain.gate import ClosureReason
 from video_jobs.domain.job import Status
 from video_jobs.settings.app import Settings
@@ -106,6 +107,7 @@ def test_a_job_ends_with_its_video_stored_and_no_two_polls_are_nearer_than_five_
     job = app.run(app.ask())
     assert job.status is Status.SUCCEEDED
     assert app.backend_jobs() == 1
+    assert job.cost == Cost(0.48, "USD")
     polls = [call["at"] for call in app.calls("get")]
     # The last one is the download's, which asks for the address anew.
     assert min(later - earlier for earlier, later in pairwise(polls[:-1])) >= 5

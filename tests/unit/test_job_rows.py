@@ -13,6 +13,7 @@ from http_edge.submissions import LONGEST_PROMPT
 from submit_job.request import read_submission
 from tests.unit.examples import moderately_many
 from tests.unit.jobs import DAY, LATER, NOW, REQUEST, VIDEO, a_job
+from video_jobs.domain.cost import Cost
 from video_jobs.domain.errors import InvalidRequest, NewerVersion
 from video_jobs.domain.estimate import Forecast
 from video_jobs.domain.job import (
@@ -88,6 +89,7 @@ jobs = st.builds(
     expires_at=st.none() | moments,
     told_expires_at=st.none() | moments,
     list_search=st.none() | st.builds(ListSearch, texts, st.integers(0, 10**6), st.none() | st.booleans()),
+    cost=st.none() | st.builds(Cost, st.floats(0, 1e6), st.just("USD")),
     progress=st.none() | st.integers(0, 100),
     forecast=st.none() | st.just(Forecast((50.0, 60.5, 71.0))),
     outputs=st.lists(outputs, max_size=4).map(tuple),
@@ -141,6 +143,7 @@ FULL = a_job(
     not_found_since=NOW,
     unknown_since=NOW,
     no_output_since=NOW,
+    cost=Cost(1.6, "USD"),
     progress=99,
     expected_at=LATER,
     forecast=Forecast((50.0, 60.5, 71.0)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 
+from video_jobs.backends.providers import TASK_APIS
 from video_jobs.domain.errors import NotSent
 from video_jobs.settings.backends import BackendSettings
 from video_jobs.settings.storage import client_id_in
@@ -16,6 +17,8 @@ def signer(settings: BackendSettings, api_key: str | None) -> Sign:
     """Gives the authenticating headers, new for each call. Raises NotSent."""
     if settings.auth == "none":
         return dict
+    if api_key and settings.dialect in TASK_APIS and settings.auth is None:
+        return lambda: TASK_APIS[settings.dialect].sign(api_key)
     if api_key:
         auth = settings.auth or ("api-key" if settings.dialect == "azure-sora" else "bearer")
         headers = {"api-key": api_key} if auth == "api-key" else {"Authorization": f"Bearer {api_key}"}

@@ -43,7 +43,7 @@ LARGEST_ANSWER = 1 << 20
 
 _LARGEST_ERROR = 64 << 10  # bytes that are read of an error, where it can't be a job
 _MOST_REDIRECTS = 5
-_SECRET_HEADERS = ("api-key", "authorization")
+_SECRET_HEADERS = ("api-key", "authorization", "x-goog-api-key")
 _POOL_SIZE = 32  # as many as there are worker threads
 _NO_LIMIT = 1 << 62  # bytes
 _LEAST_SHARE = 0.1  # of the paid call's deadline that must be left when it begins
@@ -74,6 +74,7 @@ class Answer:
 
     body: dict[str, Any]
     told: ToldHeaders = field(default_factory=ToldHeaders)
+    is_accepted: bool = False  #: under 202, which says of a task that it goes on
 
 
 class BackendHttp:
@@ -132,15 +133,17 @@ class BackendHttp:
                 redactor,
             )
 
-    def delete(self, path: str) -> dict[str, Any] | None:
-        """What a success says: empty where it says nothing, None where it is no JSON object.
+    def delete(self, path: str, method: str = "DELETE") -> dict[str, Any] | None:
+        """What a success says: empty where it says nothing, None where it is no JSON object. `method`: of APIs that have
+        another call for it.
 
         Raises Rejected where this can't be deleted, or nothing can.
         """
         deadline = Deadline(_CALL_DEADLINE)
         headers = self._headers()
         with deadline.watching(), _translated(deadline):
-            response = self._session.delete(
+            response = self._session.request(
+                method,
                 self._base_url + path,
                 params=self._params,
                 headers=headers,
@@ -383,10 +386,11 @@ def _answer(response: requests.Response, deadline: Deadline) -> Answer:
     if deadline.expired:
         raise Unavailable(_cut_off(deadline))
     body = _object(content) if len(content) <= LARGEST_ANSWER else None
-    if body is None:
+    is_accepted = response.status_code == 202
+    if body is None and not (is_accepted and not content.strip()):
         raise Unavailable("its body is no JSON object", status=response.status_code)
     redactor = _redactor_of(response)
-    return Answer(redactor.data(body), ToldHeaders.read(response.headers, redactor))
+    return Answer(redactor.data(body or {}), ToldHeaders.read(response.headers, redactor), is_accepted)
 
 
 def _believed(response: requests.Response, is_it: Believed) -> Answer:

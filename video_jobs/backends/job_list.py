@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ _MOST_ENTRIES = 1000  # of one page
 _MOST_VALUES = 3000  # in one entry; of one that has more, only what is not nested is read
 _MOST_EVENTS = 200_000  # of the parser
 _CHUNK = 64 << 10
+_MOST_SAID = 20  # texts and numbers beside the entries
 
 _T = TypeVar("_T")
 
@@ -25,11 +27,14 @@ class ListPage(Generic[_T]):
     entries: list[_T] = field(default_factory=list)
     has_more: bool | None = None  #: None where it is not said
     passed_over: int = 0  #: entries that were no jobs
+    said: dict[str, Any] = field(default_factory=dict)  #: texts and numbers that stand beside the entries
 
 
-def read_list(content: HttpContent, read: Callable[[dict[str, Any]], _T | None]) -> ListPage[_T]:
-    """Reads `{"data": [{…}, …], "has_more": …}` and passes over everything else in it, and over entries of which
-    `read` makes nothing.
+def read_list(
+    content: HttpContent, read: Callable[[dict[str, Any]], _T | None], entries: str = "data"
+) -> ListPage[_T]:
+    """Reads `{"data": [{…}, …], "has_more": …}`, with the entries under that name or another, and passes over everything
+    else in it, and over entries of which `read` makes nothing.
 
     Of a page that has more in it than any that was asked for, the beginning is read. Raises Unavailable where it is no
     such list, or is cut off.
@@ -37,7 +42,7 @@ def read_list(content: HttpContent, read: Callable[[dict[str, Any]], _T | None])
     from ijson import JSONError  # only here: most processes never read a list
 
     source = _Source(content)
-    reader = _Reader(read)
+    reader = _Reader(read, entries)
     try:
         reader.take(source)
     except (JSONError, ValueError):
@@ -46,7 +51,7 @@ def read_list(content: HttpContent, read: Callable[[dict[str, Any]], _T | None])
         if source.is_too_long:
             reader.page.has_more = True
         else:
-            reader = _reread(source, read)
+            reader = _reread(source, read, entries)
     page = reader.page
     if not reader.is_list or (page.has_more and not page.entries):
         raise Unavailable("The video API's list can't be read: it holds no list of jobs.")
@@ -56,8 +61,9 @@ def read_list(content: HttpContent, read: Callable[[dict[str, Any]], _T | None])
 class _Reader(Generic[_T]):
     """Builds the entries from the parser's events."""
 
-    def __init__(self, read: Callable[[dict[str, Any]], _T | None]) -> None:
+    def __init__(self, read: Callable[[dict[str, Any]], _T | None], entries: str) -> None:
         self.page: ListPage[_T] = ListPage()
+        self._entries = entries
         self.is_list = False
         self._read = read
 
@@ -75,9 +81,11 @@ class _Reader(Generic[_T]):
                 key = value
             elif depth == 1 and key == "has_more" and event == "boolean":
                 self.page.has_more = value
-            elif depth == 2 and key == "data" and event == "start_array":
+            elif depth == 1 and event in ("string", "number") and len(self.page.said) < _MOST_SAID:
+                self.page.said[key] = value
+            elif depth == 2 and key == self._entries and event == "start_array":
                 self.is_list = True
-            elif depth == 3 and key == "data" and self.is_list and event == "start_map":
+            elif depth == 3 and key == self._entries and self.is_list and event == "start_map":
                 entry = _Entry()
             depth -= event in ("end_map", "end_array")
             if entry is not None and depth == 2:
@@ -122,14 +130,17 @@ class _Entry:
         return whole
 
 
-def _reread(source: _Source, read: Callable[[dict[str, Any]], _T | None]) -> _Reader[_T]:
+def _reread(source: _Source, read: Callable[[dict[str, Any]], _T | None], name: str) -> _Reader[_T]:
     """With Python's own parser, which takes what some servers write and the other does not, such as NaN."""
-    reader = _Reader(read)
+    reader = _Reader(read, name)
     try:
         body = json.loads(source.all_of_it())
     except (ValueError, RecursionError):
         raise Unavailable("The video API's list can't be read: it is no JSON, or was cut off.") from None
-    entries = body.get("data") if isinstance(body, dict) else None
+    entries = body.get(name) if isinstance(body, dict) else None
+    if isinstance(body, dict):
+        flat = ((key, value) for key, value in body.items() if isinstance(value, str | int | float))
+        reader.page.said = dict(itertools.islice(flat, _MOST_SAID))
     reader.is_list = isinstance(entries, list)
     if isinstance(body, dict) and isinstance(body.get("has_more"), bool):
         reader.page.has_more = body["has_more"]

@@ -15,7 +15,7 @@ from video_jobs.backends.http import BackendHttp
 from video_jobs.backends.model_catalogue import ModelCatalogue
 from video_jobs.backends.openai_videos import OpenAIVideos
 from video_jobs.backends.providers import TASK_APIS
-from video_jobs.backends.task_api import TaskVideos
+from video_jobs.backends.task_videos import TaskVideos
 from video_jobs.domain.capabilities import Limits, ModelTakes
 from video_jobs.domain.errors import InvalidRequest, NotSent
 from video_jobs.domain.gate import GateLimits

@@ -1,38 +1,28 @@
-"""The client of every provider whose API is "create a task, poll the task, fetch an address".
+"""The description of a provider whose API is "create a task, poll the task, fetch an address".
 
-A provider is a description, `TaskApi`, in a file of `providers/`. What all of them share is here: the paid call, reading
-the task, and the download from the addresses that the task names, which are asked for anew each time.
+Each provider is one `TaskApi`, in a file of `providers/`. What all of them share is in `task_videos.py`.
 """
 
 from __future__ import annotations
 
-import base64
-import contextlib
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
-from urllib.parse import quote
 
-from video_jobs.backends.answers import BackendMessage, ToldHeaders, message_in, state_of, text
-from video_jobs.backends.bodies import created_job, delete_job, job_asked_for, read_job
-from video_jobs.backends.fallback import open_one_of
-from video_jobs.backends.http import BackendHttp
-from video_jobs.domain.backend_job import BackendJob, BackendState
+from video_jobs.backends.answers import BackendMessage, message_in, state_of, text
+from video_jobs.domain.backend_job import BackendState
 from video_jobs.domain.capabilities import Limits, ModelTakes
-from video_jobs.domain.errors import NotFound, Rejected, Unavailable
-from video_jobs.domain.job import InputImage, VideoRequest
-from video_jobs.domain.provider_options import with_options
-from video_jobs.net.told import moment, percent
-from video_jobs.ports import ContentStream, ListedJobs
+from video_jobs.domain.cost import Cost
+from video_jobs.domain.job import VideoRequest
+from video_jobs.net.told import number, percent
 from video_jobs.settings.backends import BackendSettings
 
 _ANY = "data:,"  # an image in a body of which only the names matter
-_OUTPUT = "#"  # between a task's id and the number of a further output
 _MOST_OUTPUTS = 20  # of one task that are believed
-_NO_SUCH_CALL = 501  # what a server that keeps no list would answer
-_LONGEST_LISTING = 8.0  # seconds for the models: a client waits for them
+_HIGHEST_COST = 1e6  # whatever is more is no cost of a video
+
+Body = Mapping[str, Any]
+"""What the API says of a task, without our key."""
 
 Addresses = list[list[str]]
 """For each output the addresses of its bytes, the likeliest first."""
@@ -43,7 +33,7 @@ class Call:
     """A create: the path below the base URL, and the JSON body."""
 
     path: str
-    body: Mapping[str, Any]
+    body: Body
 
 
 @dataclass(frozen=True)
@@ -60,32 +50,80 @@ class ModelList:
     """Where a provider tells its models, and how an answer is read: what each model takes, by its name."""
 
     path: str
-    read: Callable[[Mapping[str, Any]], Mapping[str, ModelTakes]]
+    read: Callable[[Body], Mapping[str, ModelTakes]]
 
 
-def _error_in(body: Mapping[str, Any]) -> BackendMessage:
+@dataclass(frozen=True)
+class Stop:
+    """The call that stops a task. `path`: with `{id}`."""
+
+    method: str
+    path: str
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a list tells of the request behind a task. None: it does not tell."""
+
+    prompt: str | None = None
+    width: int | None = None  #: pixels
+    height: int | None = None
+    seconds: int | None = None
+    from_image: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskList:
+    """How an API lists its tasks, the newest first."""
+
+    path: str
+    query: Callable[[str | None], Mapping[str, str]]  #: of the page's name; None: the first
+    entries: str  #: the name under which they stand
+    next_page: Callable[
+        [Body, str | None, int], str | None
+    ]  #: of an answer, its page's name, its entries' count
+    asked: Callable[[Body], Asked] = lambda entry: Asked()
+
+
+def _state_in(body: Body) -> BackendState:
+    return state_of(text(body.get("status")))
+
+
+def _error_in(body: Body) -> BackendMessage:
     return message_in({"error": body.get("error")})
+
+
+def _bearer(key: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {key}"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class TaskApi:
-    """What differs from one provider to the next."""
+    """What differs from one provider to the next. Paths are templates: `{id}` is the task's, `{app}` the first two parts
+    of the model's name."""
 
     #: Of model, request, and the request's images.
     create: Callable[[str, VideoRequest, Images], Call]
-    job_path: str  #: with `{id}`
-    outputs: Callable[[Mapping[str, Any]], Addresses]
+    job_path: str
+    result_path: str | None = None  #: where the outputs stand, if a task that is done does not name them
+    outputs: Callable[[Body], Addresses]
+    state: Callable[[Body], BackendState] = _state_in
+    failure: Callable[[Body], BackendMessage] = _error_in
+    progress: Callable[[Body], int | None] = lambda body: percent(body.get("progress"))
+    cost: Callable[[Body], Cost | None] = lambda body: None
+    id_name: str = "id"  #: of a create's answer
+    names_itself: bool = True  #: whether what is polled bears the id
+    stop: Stop | None = None
+    tasks: TaskList | None = None
     default_size: str
     default_seconds: int
-    takes: ModelTakes = field(
-        default_factory=ModelTakes
-    )  #: what a model takes of which nothing more is known
+    #: What a model takes of which nothing more is known.
+    takes: ModelTakes = field(default_factory=ModelTakes)
     models: Mapping[str, ModelTakes] = field(default_factory=dict)  #: of those that are known by name
     model_list: ModelList | None = None  #: where the provider tells its models itself
-    failure: Callable[[Mapping[str, Any]], BackendMessage] = _error_in
-    can_delete: bool = False
     shortest_poll: float = 0  #: seconds between two polls at least
     headers: Mapping[str, str] = field(default_factory=dict)  #: on every call
+    sign: Callable[[str], dict[str, str]] = _bearer  #: the header that bears the key
 
     def limits(self, settings: BackendSettings, model: str, takes: ModelTakes | None = None) -> Limits:
         """`takes`: what the provider tells of the model. The settings' sizes and seconds go before it. The first of a
@@ -115,12 +153,17 @@ def _placeholders(request: VideoRequest) -> Images:
     )
 
 
-def _data_url(kind: InputImage, content: bytes) -> str:
-    return f"data:{kind.content_type};base64,{base64.b64encode(content).decode()}"
+def inner(body: Any, *names: str) -> Any:
+    """What stands under these names, one within the other; None where it is not there."""
+    for name in names:
+        body = body.get(name) if isinstance(body, Mapping) else None
+    return body
 
 
 def addresses_by_output(*lists: Any) -> Addresses:
-    """Joins lists that name the same outputs in the same order, each with its own kind of address."""
+    """Joins lists that name the same outputs in the same order, each with its own kind of address. A text is a list of
+    one."""
+    lists = tuple([each] if isinstance(each, str) else each for each in lists)
     known = [each[:_MOST_OUTPUTS] for each in lists if isinstance(each, list)]
     count = max(map(len, known), default=0)
     named = [
@@ -130,108 +173,8 @@ def addresses_by_output(*lists: Any) -> Addresses:
     return [addresses for addresses in named if addresses]
 
 
-class TaskVideos:
-    """See `ports.Backend`. The first output has the task's id, a further one the id and a number."""
-
-    def __init__(self, http: BackendHttp, api: TaskApi, model: str) -> None:
-        self._http = http
-        self._api = api
-        self._model = model
-
-    def create(
-        self,
-        request: VideoRequest,
-        image: bytes | None,
-        deadline: float,
-        last_image: bytes | None = None,
-        reference_images: tuple[bytes, ...] = (),
-    ) -> BackendJob:
-        images = Images(
-            _data_url(request.input_image, image) if request.input_image and image else None,
-            _data_url(request.last_image, last_image) if request.last_image and last_image else None,
-            tuple(map(_data_url, request.reference_images, reference_images)),
-        )
-        call = self._api.create(self._model, request, images)
-        body = with_options(call.body, request.options)
-        return created_job(self._http.post_once(call.path, deadline, json=body), self._job)
-
-    def models(self) -> Mapping[str, ModelTakes]:
-        """As the provider tells them now. Raises BackendError, and NotFound where it tells none."""
-        told = self._api.model_list
-        if told is None:
-            raise NotFound("This video API does not tell its models.", status=_NO_SUCH_CALL)
-        return told.read(self._http.get(told.path, seconds=_LONGEST_LISTING).body)
-
-    def get(self, backend_job_id: str) -> BackendJob:
-        return read_job(self._get(backend_job_id), backend_job_id, self._job)
-
-    def list_jobs(self, after: str | None) -> ListedJobs:
-        raise NotFound("This video API keeps no list of jobs.", status=_NO_SUCH_CALL)
-
-    def recent(self) -> Iterator[BackendJob]:
-        raise NotFound("This video API keeps no list of jobs.", status=_NO_SUCH_CALL)
-
-    def delete(self, backend_job_id: str) -> None:
-        if not self._api.can_delete:
-            raise Rejected("This video API has no call that stops a job.")
-        delete_job(self._http, self._path(backend_job_id), backend_job_id)
-
-    def job_of(self, generation_id: str) -> str:
-        return generation_id.partition(_OUTPUT)[0]
-
-    def unnamed_outputs(self, backend_job_id: str) -> tuple[str, ...]:
-        return (backend_job_id,)
-
-    @contextlib.contextmanager
-    def open_video(
-        self, backend_job_id: str, generation_id: str, deadline: float, attempt: int = 0
-    ) -> Iterator[ContentStream]:
-        """From the addresses that the task names now: signed ones end, and a poll renews them at some providers. Every
-        second time in the other order, for an address whose bytes are never whole."""
-        began = time.monotonic()
-        outputs = self._api.outputs(self._get(backend_job_id).body)
-        number = generation_id.removeprefix(backend_job_id + _OUTPUT)
-        index = int(number) if number != generation_id and number.isdecimal() else 0
-        if index >= len(outputs):
-            raise Unavailable("The video API names no address of this video.")
-        addresses = outputs[index] if attempt % 2 == 0 else outputs[index][::-1]
-        left = max(deadline - (time.monotonic() - began), 0.001)
-        with contextlib.ExitStack() as stack:
-            yield open_one_of(self._http, stack, addresses, left)
-
-    def open_thumbnail(
-        self, backend_job_id: str, generation_id: str, deadline: float
-    ) -> AbstractContextManager[ContentStream]:
-        raise NotFound("This video API makes no thumbnails.")
-
-    def _path(self, task_id: str) -> str:
-        return self._api.job_path.format(id=quote(task_id, safe=""))
-
-    def _get(self, task_id: str) -> Any:
-        return job_asked_for(self._http, self._path(task_id), task_id)
-
-    def _wait(self, told: ToldHeaders) -> float | None:
-        return max(told.wait or 0, self._api.shortest_poll) or told.wait
-
-    def _job(self, body: dict[str, Any], told: ToldHeaders, task_id: str) -> BackendJob:
-        """No time of expiry: what is told is an address's, and the video may outlive it."""
-        status = text(body.get("status"))
-        state = state_of(status)
-        failure = self._api.failure(body)
-        outputs = self._api.outputs(body)
-        names = (task_id, *(f"{task_id}{_OUTPUT}{number}" for number in range(1, len(outputs))))
-        return BackendJob(
-            id=task_id,
-            state=state,
-            status=status,
-            progress=percent(body.get("progress")),
-            created_at=moment(body.get("created_at")) or moment(body.get("createdAt")),
-            generation_ids=names if state is BackendState.SUCCEEDED else (),
-            model=text(body.get("model")),
-            failure_code=failure.code,
-            failure_message=failure.text,
-            seems_done=state is BackendState.UNKNOWN and bool(outputs),
-            poll_after=None if state.is_final else self._wait(told),
-            request_id=told.request_id,
-            told_at=told.date,
-        )
+def dollars(amount: Any, each: float = 1) -> Cost | None:
+    """So many units of that many dollars each, if it is a number and may be the cost of a video."""
+    units = None if isinstance(amount, bool) else number(amount)
+    cost = None if units is None else round(units * each, 6)
+    return Cost(cost, "USD") if cost is not None and 0 <= cost < _HIGHEST_COST else None

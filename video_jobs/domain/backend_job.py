@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from video_jobs.domain.cost import Cost
+
 
 class BackendState(StrEnum):
     """What a backend's status word means to us."""
@@ -38,6 +40,7 @@ class BackendJob:
     finished_at: datetime | None = None
     expires_at: datetime | None = None
     generation_ids: tuple[str, ...] = ()
+    cost: Cost | None = None
     failure_code: str | None = None
     failure_message: str | None = None
     prompt: str | None = None

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Self
 
+from video_jobs.domain.cost import Cost
 from video_jobs.domain.estimate import Forecast
 from video_jobs.domain.video_request import InputImage as InputImage
 from video_jobs.domain.video_request import VideoRequest as VideoRequest
@@ -225,6 +226,7 @@ class Job:
     expected_at: datetime | None = None  #: when its videos are likely to be generated
     forecast: Forecast | None = None  #: what was known of its kind when it was submitted
     outputs: tuple[Output, ...] = ()
+    cost: Cost | None = None  #: as the backend told it; None where it does not
     reason: str | None = None  #: why it is not further yet, in words
     warning: str | None = None  #: what a client should know of a job that did succeed
     error: JobError | None = None

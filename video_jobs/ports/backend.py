@@ -19,7 +19,9 @@ class ListedJobs:
     """One page of a backend's list."""
 
     jobs: tuple[BackendJob, ...]
-    next_after: str | None  #: the id after which the next page begins; None: the list ends here
+    next_after: (
+        str | None
+    )  #: names the next page: the id after which it begins, or a cursor; None: the list ends here
     says_more: bool = False  #: that there is another page is said, and not only possible
     is_full: bool = False  #: it has just as many entries as were asked for
     passed_over: int = 0  #: entries that can't be read as jobs

@@ -16,6 +16,7 @@ _NESTED = {
     "metadata",
     "backend",
     "outputs",
+    "cost",
     "error",
     "history",
     "webhook",

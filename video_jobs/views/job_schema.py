@@ -46,6 +46,16 @@ class BackendView(TypedDict):
 
 
 @_documented
+class CostView(TypedDict):
+    """What the video API says that a job cost."""
+
+    amount: float
+    """In whole units of the currency."""
+    currency: str
+    """ISO 4217, like USD."""
+
+
+@_documented
 class JobErrorView(TypedDict):
     """Why a job ended without its videos."""
 
@@ -173,6 +183,8 @@ class JobView(TypedDict):
     """Why the video API goes on all the same."""
     backend_expires_at: Time | None
     """When the video API deletes the job and its bytes."""
+    cost: CostView | None
+    """Null where the video API does not tell, and until it does."""
     progress: int | None
     """Percent; it never falls."""
     expected_at: Time | None

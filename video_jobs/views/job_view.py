@@ -6,10 +6,12 @@ import json
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
+from video_jobs.domain.cost import Cost
 from video_jobs.domain.job import Event, InputImage, Job, JobError, Output
 from video_jobs.domain.webhook import Delivery, WebhookStatus
 from video_jobs.ports import Blobs, VideoKey
 from video_jobs.views.job_schema import (
+    CostView,
     DeliveryView,
     EventView,
     InputImageView,
@@ -53,6 +55,7 @@ def job_summary(job: Job) -> JobView:
         "cancel_requested_at": time_text(job.cancel_requested_at),
         "cancel_refused": job.cancel_refused,
         "backend_expires_at": time_text(job.expires_at),
+        "cost": _cost(job.cost),
         "progress": job.progress,
         "expected_at": time_text(job.expected_at),
         "queue_position": None,
@@ -112,6 +115,10 @@ def _known_image(image: InputImage) -> InputImageView:
         "width": image.width,
         "height": image.height,
     }
+
+
+def _cost(cost: Cost | None) -> CostView | None:
+    return None if cost is None else {"amount": cost.amount, "currency": cost.currency}
 
 
 def _error(error: JobError | None) -> JobErrorView | None:

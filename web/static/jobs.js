@@ -17,6 +17,7 @@ import { Refusal, call } from "./api.js";
  *     backend: {name: string, dialect: string, model: string}, backend_job_id: string|null,
  *     retry_of: string|null, retried_as: string|null, imported: boolean,
  *     cancel_requested_at: string|null, cancel_refused: string|null, backend_expires_at: string|null,
+ *     cost?: {amount: number, currency: string}|null,
  *     progress: number|null, expected_at?: string|null, queue_position: number|null, reason: string|null,
  *     warning: string|null, alarm: string|null, error: JobError|null, videos: Video[], history?: Entry[]}} Job
  */

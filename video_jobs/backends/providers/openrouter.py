@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from video_jobs.backends.task_api import Call, Images, ModelList, TaskApi, addresses_by_output
+from video_jobs.backends.task_api import Call, Images, ModelList, TaskApi, addresses_by_output, dollars, inner
 from video_jobs.domain.capabilities import MOST_REFERENCES, ModelTakes
 from video_jobs.domain.job import VideoRequest
 from video_jobs.net.told import numbers_in, words_in
@@ -69,6 +69,7 @@ API = TaskApi(
     create=_create,
     job_path="/videos/{id}",
     outputs=lambda body: addresses_by_output(body.get("urls"), body.get("unsigned_urls")),
+    cost=lambda body: dollars(inner(body, "usage", "cost")),
     default_size="1280x720",
     default_seconds=8,
     takes=_takes({}),

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from video_jobs.backends.answers import BackendMessage, text
-from video_jobs.backends.task_api import Call, Images, TaskApi, addresses_by_output
+from video_jobs.backends.task_api import Call, Images, Stop, TaskApi, addresses_by_output, dollars, inner
 from video_jobs.domain.capabilities import MOST_REFERENCES, ModelTakes, shapes_of
 from video_jobs.domain.job import VideoRequest
 
@@ -19,6 +19,7 @@ _SEEDANCE = (
     *("1280x720", "720x1280", "960x960", "1112x834", "834x1112", "1470x630"),
     *("1920x1080", "1080x1920", "1440x1440", "1664x1248", "1248x1664", "2206x946"),
 )
+_CREDIT = 0.01  # dollars
 _HD = ("1280x720", "720x1280")
 _FULL_HD = (*_HD, "1920x1080", "1080x1920")
 
@@ -87,6 +88,7 @@ API = TaskApi(
         ),
     },
     shortest_poll=5,
-    can_delete=True,
+    stop=Stop("DELETE", "/tasks/{id}"),
+    cost=lambda body: dollars(inner(body, "cost", "credits"), _CREDIT),
     headers={"X-Runway-Version": "2024-11-06"},
 )

@@ -40,6 +40,7 @@ def polled(job: Job, now: datetime, backend_job: BackendJob, retention: timedelt
         backend_status=backend_job.status,
         backend_request_id=backend_job.request_id or job.backend_request_id,
         last_polled_at=now,
+        cost=backend_job.cost or job.cost,
         not_found_since=None,
         unknown_since=(job.unknown_since or now) if unknown else None,
         no_output_since=None,

@@ -134,6 +134,7 @@ def submitted(
         backend_status=backend_job.status,
         backend_request_id=backend_job.request_id,
         submitted_at=now,
+        cost=backend_job.cost,
         expires_at=created_at + retention,
         told_expires_at=None,
         outcome_lost_at=None,

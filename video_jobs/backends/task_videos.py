@@ -1,0 +1,212 @@
+"""The client of every provider that `task_api` can describe: the paid call, reading the task, the list where there is one,
+and the download from the addresses that the task names, which are asked for anew each time."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from typing import Any
+from urllib.parse import quote
+
+from video_jobs.backends.answers import ToldHeaders, identifier, text
+from video_jobs.backends.bodies import created_job, every_job, job_asked_for, read_job
+from video_jobs.backends.fallback import open_one_of
+from video_jobs.backends.http import Answer, BackendHttp
+from video_jobs.backends.job_list import read_list
+from video_jobs.backends.task_api import Images, TaskApi
+from video_jobs.domain.backend_job import BackendJob, BackendState
+from video_jobs.domain.capabilities import ModelTakes
+from video_jobs.domain.errors import Gone, NotFound, Rejected, Unavailable
+from video_jobs.domain.job import InputImage, VideoRequest
+from video_jobs.domain.provider_options import with_options
+from video_jobs.net.told import moment
+from video_jobs.ports import ContentStream, ListedJobs
+
+_OUTPUT = "#"  # between a task's id and the number of a further output
+_NO_SUCH_CALL = 501  # what a server that keeps no list would answer
+_LONGEST_LISTING = 8.0  # seconds for the models: a client waits for them
+_NO_MORE = (BackendState.CANCELLED, BackendState.EXPIRED)
+
+
+class TaskVideos:
+    """See `ports.Backend`. The first output has the task's id, a further one the id and a number."""
+
+    def __init__(self, http: BackendHttp, api: TaskApi, model: str) -> None:
+        self._http = http
+        self._api = api
+        self._model = model
+
+    def create(
+        self,
+        request: VideoRequest,
+        image: bytes | None,
+        deadline: float,
+        last_image: bytes | None = None,
+        reference_images: tuple[bytes, ...] = (),
+    ) -> BackendJob:
+        images = Images(
+            _data_url(request.input_image, image) if request.input_image and image else None,
+            _data_url(request.last_image, last_image) if request.last_image and last_image else None,
+            tuple(map(_data_url, request.reference_images, reference_images)),
+        )
+        call = self._api.create(self._model, request, images)
+        answer = self._http.post_once(call.path, deadline, json=with_options(call.body, request.options))
+        named = identifier(answer.body.get(self._api.id_name))
+        return created_job(_naming(answer, named) if named else answer, self._job)
+
+    def models(self) -> Mapping[str, ModelTakes]:
+        """As the provider tells them now. Raises BackendError, and NotFound where it tells none."""
+        told = self._api.model_list
+        if told is None:
+            raise NotFound("This video API does not tell its models.", status=_NO_SUCH_CALL)
+        return told.read(self._http.get(told.path, seconds=_LONGEST_LISTING).body)
+
+    def get(self, backend_job_id: str) -> BackendJob:
+        answer = self._told(backend_job_id)
+        failure = self._api.failure(answer.body)
+        if "status" not in answer.body and (failure.code or failure.text):
+            seen = self._api.state(answer.body)
+            if seen is BackendState.UNKNOWN:
+                raise Unavailable(f"The video API answered an error in place of the task{failure.in_words}.")
+        return read_job(answer, backend_job_id, self._job)
+
+    def list_jobs(self, after: str | None) -> ListedJobs:
+        tasks = self._api.tasks
+        if tasks is None:
+            raise NotFound("This video API keeps no list of jobs.", status=_NO_SUCH_CALL)
+        with self._http.stream(tasks.path, **tasks.query(after)) as (content, told, redactor):
+
+            def listed(entry: dict[str, Any]) -> BackendJob | None:
+                entry = redactor.data(entry)
+                task_id = identifier(entry.get("id"))
+                if task_id is None:
+                    return None
+                asked = tasks.asked(entry)
+                return replace(
+                    self._job(entry, ToldHeaders(), task_id),
+                    prompt=asked.prompt,
+                    width=asked.width,
+                    height=asked.height,
+                    seconds=asked.seconds,
+                    from_image=asked.from_image,
+                )
+
+            page = read_list(content, listed, tasks.entries)
+        next_after = tasks.next_page(page.said, after, len(page.entries) + page.passed_over)
+        if page.has_more and next_after is None:
+            raise Unavailable("The video API's list can't be read: a page of it is too long.")
+        return ListedJobs(
+            jobs=tuple(page.entries),
+            next_after=next_after,
+            says_more=next_after is not None,
+            passed_over=page.passed_over,
+            told_at=told.date,
+        )
+
+    def recent(self) -> Iterator[BackendJob]:
+        return every_job(self.list_jobs)
+
+    def delete(self, backend_job_id: str) -> None:
+        """Stops the task. An answer that says nothing is believed; else the task itself tells whether it stopped."""
+        stop = self._api.stop
+        if stop is None:
+            raise Rejected("This video API has no call that stops a job.")
+        if self._http.delete(self._path(stop.path, backend_job_id), stop.method) == {}:
+            return
+        try:
+            stopped = self.get(backend_job_id).state in _NO_MORE
+        except (NotFound, Gone):
+            return
+        if not stopped:
+            raise Rejected(f"The video API took the order to stop {backend_job_id}, and it goes on.")
+
+    def job_of(self, generation_id: str) -> str:
+        return generation_id.partition(_OUTPUT)[0]
+
+    def unnamed_outputs(self, backend_job_id: str) -> tuple[str, ...]:
+        return (backend_job_id,)
+
+    @contextlib.contextmanager
+    def open_video(
+        self, backend_job_id: str, generation_id: str, deadline: float, attempt: int = 0
+    ) -> Iterator[ContentStream]:
+        """From the addresses that the task names now: signed ones end, and a poll renews them at some providers. Every
+        second time in the other order, for an address whose bytes are never whole."""
+        began = time.monotonic()
+        body = self._told(backend_job_id).body
+        if self._api.state(body) is BackendState.EXPIRED:
+            raise Gone("The video API keeps the video of this task no more.", status=410)
+        outputs = self._api.outputs(body)
+        number = generation_id.removeprefix(backend_job_id + _OUTPUT)
+        index = int(number) if number != generation_id and number.isdecimal() else 0
+        if index >= len(outputs):
+            raise Unavailable("The video API names no address of this video.")
+        addresses = outputs[index] if attempt % 2 == 0 else outputs[index][::-1]
+        left = max(deadline - (time.monotonic() - began), 0.001)
+        with contextlib.ExitStack() as stack:
+            yield open_one_of(self._http, stack, addresses, left)
+
+    def open_thumbnail(
+        self, backend_job_id: str, generation_id: str, deadline: float
+    ) -> AbstractContextManager[ContentStream]:
+        raise NotFound("This video API makes no thumbnails.")
+
+    def _path(self, template: str, task_id: str) -> str:
+        app = "/".join(quote(part, safe="") for part in self._model.split("/")[:2])
+        return template.format(id=quote(task_id, safe=""), app=app)
+
+    def _told(self, task_id: str) -> Answer:
+        """What the API says of the task now, with its result where that has an address of its own."""
+        answer = job_asked_for(self._http, self._path(self._api.job_path, task_id), task_id)
+        if not self._api.names_itself and answer.body.get(self._api.id_name) in (None, task_id):
+            answer = _naming(answer, task_id)
+        if answer.is_accepted and "status" not in answer.body:
+            answer = replace(answer, body={**answer.body, "status": "pending"})
+        if self._api.result_path is None or self._api.state(answer.body) is not BackendState.SUCCEEDED:
+            return answer
+        try:
+            result = self._http.get(self._path(self._api.result_path, task_id))
+        except Rejected as error:  # what it could not make
+            said = {"code": error.code, "message": error.detail or "it gave no reason"}
+            return replace(answer, body={**answer.body, "error": said})
+        return replace(answer, body={**result.body, **answer.body})
+
+    def _wait(self, told: ToldHeaders) -> float | None:
+        return max(told.wait or 0, self._api.shortest_poll) or told.wait
+
+    def _job(self, body: dict[str, Any], told: ToldHeaders, task_id: str) -> BackendJob:
+        """No time of expiry: what is told is an address's, and the video may outlive it."""
+        state = self._api.state(body)
+        failure = self._api.failure(body)
+        outputs = self._api.outputs(body)
+        names = (task_id, *(f"{task_id}{_OUTPUT}{number}" for number in range(1, len(outputs))))
+        return BackendJob(
+            id=task_id,
+            state=state,
+            status=text(body.get("status")),
+            progress=self._api.progress(body),
+            created_at=moment(body.get("created_at")) or moment(body.get("createdAt")),
+            finished_at=moment(body.get("completed_at")),
+            generation_ids=names if state is BackendState.SUCCEEDED else (),
+            model=text(body.get("model")),
+            cost=self._api.cost(body),
+            failure_code=failure.code,
+            failure_message=failure.text,
+            seems_done=state is BackendState.UNKNOWN and bool(outputs),
+            poll_after=None if state.is_final else self._wait(told),
+            request_id=told.request_id,
+            told_at=told.date,
+        )
+
+
+def _naming(answer: Answer, task_id: str) -> Answer:
+    """The answer with the id where every other provider has it."""
+    return replace(answer, body={**answer.body, "id": task_id})
+
+
+def _data_url(kind: InputImage, content: bytes) -> str:
+    return f"data:{kind.content_type};base64,{base64.b64encode(content).decode()}"
