@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlencode
 
 from doctor.findings import Finding, Mark, right, unknown, warning, wrong
 from doctor.network import check_way
@@ -16,6 +17,7 @@ from doctor.retirement import WHAT_NOW, check_known_end, check_retirement, is_az
 from doctor.wire import Response, Wire
 from video_jobs.backends.credentials import Sign, signer
 from video_jobs.backends.providers import TASK_APIS
+from video_jobs.backends.task_api import path_of
 from video_jobs.domain.errors import NotSent
 from video_jobs.settings.backends import BackendSettings
 
@@ -51,9 +53,12 @@ def check_backend(backend: BackendSettings, api_key: str | None, now: datetime) 
 
 def check_api(backend: BackendSettings, sign: Sign, now: datetime) -> Iterator[Finding]:
     api = TASK_APIS.get(backend.dialect)
-    wire = Wire(backend.base_url, sign if api is None else lambda: {**api.headers, **sign()})
-    response = wire.get(_job_url(backend, "", "limit=1"), _LONGEST_LIST)
-    findings = list(_judge_list(response, backend))
+    wire = Wire(backend.base_url, sign)
+    if api is None or api.tasks is not None:
+        response = wire.get(_job_url(backend, "", "limit=1"), _LONGEST_LIST)
+        findings = list(_judge_list(response, backend))
+    else:
+        response, findings = Response(), []
     if not findings:  # no list: an id that is not there tells whether there is an API at all
         findings = list(_judge_unknown_id(response, wire.get(_job_url(backend, f"/{_NOWHERE}")), backend))
     yield from findings
@@ -81,8 +86,11 @@ def _job_url(backend: BackendSettings, path: str, query: str = "") -> str:
     if backend.dialect == "azure-sora":
         return f"{backend.base_url}/jobs{path}?api-version=preview" + (f"&{query}" if query else "")
     api = TASK_APIS.get(backend.dialect)
-    root = "/videos" if api is None else api.job_path.removesuffix("/{id}")
-    return f"{backend.base_url}{root}{path}" + (f"?{query}" if query else "")
+    if api is None:
+        return f"{backend.base_url}/videos{path}" + (f"?{query}" if query else "")
+    if path or api.tasks is None:
+        return backend.base_url + path_of(api.job_path, backend.model, path.strip("/"))
+    return f"{backend.base_url}{api.tasks.path}?{urlencode(api.tasks.query(None))}"
 
 
 def _models_url(backend: BackendSettings) -> str:
@@ -128,9 +136,9 @@ def _judge_list(response: Response, backend: BackendSettings) -> Iterator[Findin
         )
     elif response.kind == "HTML":
         yield _web_page(response)
-    elif response.status == 200 and isinstance((body or {}).get("data"), list):
+    elif response.status == 200 and isinstance((body or {}).get(_entries(backend)), list):
         yield right("key" if _sends_key(backend) else "access", _accepted(backend))
-        yield _shows_prompts((body or {})["data"])
+        yield _shows_prompts(backend, (body or {})[_entries(backend)])
     elif response.status == 200:
         words = f"it answers 200 with {response.kind or 'nothing'} where a list of jobs was asked for: no video API of {backend.dialect}."
         yield wrong("API", words, "Is the address right, and the dialect?")
@@ -138,9 +146,21 @@ def _judge_list(response: Response, backend: BackendSettings) -> Iterator[Findin
         yield wrong("API", f"it answers {response.in_words}.", "Is the address right, and the dialect?")
 
 
-def _shows_prompts(entries: list[Any]) -> Finding:
+def _entries(backend: BackendSettings) -> str:
+    """The name under which a list of jobs has them."""
+    api = TASK_APIS.get(backend.dialect)
+    return "data" if api is None or api.tasks is None else api.tasks.entries
+
+
+def _shows_prompts(backend: BackendSettings, entries: list[Any]) -> Finding:
     """Only a list that shows prompts tells whether a job in it may be ours."""
-    shown = [entry.get("prompt") for entry in entries if isinstance(entry, dict)]
+    api = TASK_APIS.get(backend.dialect)
+    tasks = None if api is None else api.tasks
+    shown = [
+        entry.get("prompt") if tasks is None else tasks.asked(entry).prompt
+        for entry in entries
+        if isinstance(entry, dict)
+    ]
     if not shown:
         words = "its list of jobs can be read. It is empty, so whether it shows prompts can't be told."
         return right("list", words)
@@ -157,7 +177,8 @@ def _judge_unknown_id(listed: Response, response: Response, backend: BackendSett
         yield _refused(response, backend)
     elif response.status in _UNDERSTOOD and response.kind == "JSON" and not _is_no_path(response):
         yield right("key" if _sends_key(backend) else "access", _accepted(backend))
-        words = f"it keeps no list of jobs (it answers {listed.status}): a create whose answer is lost can't be found again."
+        answered = f" (it answers {listed.status})" if listed.status else ""
+        words = f"it keeps no list of jobs{answered}: a create whose answer is lost can't be found again."
         advice = "Such a job ends as submission_unconfirmed and names no candidates. Nothing to mend, if it is so made."
         yield warning("list", words, advice)
     elif response.kind == "HTML":

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
+from video_jobs.backends.providers import TASK_APIS
+from video_jobs.backends.task_api import path_of
 from video_jobs.settings.backends import BackendSettings
 
 VIDEO, THUMBNAIL = "the video", "the thumbnail"
@@ -30,6 +32,8 @@ def forms_of(
     """`named_urls` are those that the job's own record holds."""
     if backend.dialect == "azure-sora":
         yield from _sora_forms(backend, job_id, generation_id)
+    elif backend.dialect in TASK_APIS:
+        yield from _task_forms(backend, job_id or "", named_urls)
     else:
         yield from _videos_forms(backend, generation_id or job_id or "", named_urls)
 
@@ -76,6 +80,13 @@ def _sora_forms(backend: BackendSettings, job_id: str | None, generation_id: str
             f"{base}/jobs/{job}/content?{version}", "the job's id, and below /jobs there is no content"
         )
         yield Form(f"{root}/videos/{job}/content", "that is Sora 2's path, whose ids are other ones")
+
+
+def _task_forms(backend: BackendSettings, task_id: str, named_urls: Sequence[str]) -> Iterator[Form]:
+    for url in named_urls:
+        yield Form(url, VIDEO, documented=True, gives_video=True)
+    path = path_of(TASK_APIS[backend.dialect].job_path, backend.model, task_id.partition("#")[0])
+    yield Form(f"{backend.base_url}{path}", "the task's record: it says where the video is")
 
 
 def _videos_forms(backend: BackendSettings, video_id: str, named_urls: Sequence[str]) -> Iterator[Form]:

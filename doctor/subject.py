@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from urllib.parse import quote
 from doctor.wire import Wire
 from video_jobs.backends.credentials import signer
 from video_jobs.backends.registry import client_of
+from video_jobs.backends.task_videos import TaskVideos
 from video_jobs.backends.video_address import addresses_in
 from video_jobs.domain.backend_job import BackendJob
 from video_jobs.domain.errors import BackendError, Gone, JobNotFound, NotFound, Rejected
@@ -52,11 +54,12 @@ def find_subject(backends: Sequence[BackendSettings], api_keys: Mapping[str, str
         except BackendError as error:
             subject = Subject(backend, *_guess(backend, named), None, problem=str(error))
         if subject.found is not None:
-            urls = (
-                _named_urls(backend, api_keys.get(backend.name), named)
-                if backend.dialect != "azure-sora"
-                else ()
-            )
+            urls: tuple[str, ...] = ()
+            if isinstance(client, TaskVideos):
+                with contextlib.suppress(BackendError):
+                    urls = tuple(client.addresses(client.job_of(named)))
+            elif backend.dialect != "azure-sora":
+                urls = _named_urls(backend, api_keys.get(backend.name), named)
             return Subject(backend, subject.job_id, subject.generation_id, subject.found, urls)
         unknown.append(subject)
     return unknown[0]

@@ -11,6 +11,7 @@ from concurrent.futures import wait
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 from fetch_video.fetch import fetch_video
 from local.simulator.faults import Fault
@@ -27,6 +28,7 @@ from video_jobs.lifecycle.submit import submit_job
 from video_jobs.net.public_fetch import PublicFetch
 from video_jobs.services import Services, Timings
 from video_jobs.settings.app import Settings
+from video_jobs.settings.providers import PROVIDERS
 from video_jobs.storage.memory import (
     MemoryBlobs,
     MemoryClaims,
@@ -55,18 +57,20 @@ API_KEY = "sim-key"
 SMALL: dict[str, dict[str, Any]] = {
     "azure-sora": {"prompt": "a paper boat", "size": "480x480", "seconds": 1},
     "openai-videos": {"prompt": "a paper boat", "size": "720x1280", "seconds": 4},
-    "openrouter": {"prompt": "a paper boat", "size": "720x1280", "seconds": 4},
+    **{provider.name: {"prompt": "a paper boat", "size": "720x1280", "seconds": 4} for provider in PROVIDERS},
 }
 
 
 def environment_for(simulator: Simulator, dialect: str, **changes: str) -> dict[str, str]:
     """The app's settings for the simulator; storage is for the caller to name."""
-    if dialect == "openrouter":
-        entry = {"name": "default", "dialect": dialect, "base_url": f"{simulator.url}/api/v1"}
+    provider = next((each for each in PROVIDERS if each.name == dialect), None)
+    if provider is not None:
+        path = urlsplit(provider.base_url).path
+        entry = {"name": "default", "dialect": dialect, "base_url": simulator.url + path}
         origins = {"download_origins": [simulator.signed_origin]}
         changes = {
             "AZURE_OPENAI_ENDPOINT": "",
-            "OPENROUTER_API_KEY": API_KEY,
+            provider.key_setting: API_KEY,
             "VIDEO_BACKENDS": json.dumps([{**entry, **origins}]),
             **changes,
         }

@@ -13,6 +13,11 @@ AZURE_SORA = "azure-sora"
 OPENAI_VIDEOS = "openai-videos"
 OPENROUTER = "openrouter"
 RUNWAY = "runway"
+REPLICATE = "replicate"
+FAL = "fal"
+XAI = "xai"
+GEMINI = "gemini"
+BYTEPLUS = "byteplus"
 
 # Shares of the run at which one phase gives way to the next, and at which the failing endings strike.
 _PREPARED, _GENERATED = 0.1, 0.9
@@ -39,11 +44,13 @@ class Phase(Enum):
     SUCCEEDED = "succeeded"
     #: Ended without an output.
     FAILED = "failed"
+    #: Stopped by the client, and still shown.
+    CANCELLED = "cancelled"
 
     @property
     def over(self) -> bool:
         """Whether no other phase follows."""
-        return self in (Phase.SUCCEEDED, Phase.FAILED)
+        return self in (Phase.SUCCEEDED, Phase.FAILED, Phase.CANCELLED)
 
 
 @dataclass(frozen=True)
@@ -56,6 +63,7 @@ class Order:
     inpaint_items: as the client sent them, checked
     remixed_from: str | None, the id of the video that this one takes up
     given: the fields of a JSON body as they came, long texts cut
+    from_image: bool, whether a picture came with it
     """
 
     prompt: str
@@ -67,6 +75,7 @@ class Order:
     inpaint_items: tuple[dict[str, object], ...] = ()
     remixed_from: str | None = None
     given: Mapping[str, object] = field(default_factory=dict)
+    from_image: bool = False
 
     def shot(self, variant: int) -> Shot:
         """What the video of this variant, counted from 1, shows."""
@@ -126,9 +135,12 @@ class Job:
     pad_to_bytes: int | None
     outputs: list[RenderedOutput] = field(default_factory=list)
     deleted_at: float | None = None
+    cancelled_at: float | None = None
 
     def snapshot(self, now: float) -> Snapshot:
         """The job at `now`. Follows from times alone, but for the end: a success waits for its files."""
+        if self.cancelled_at is not None:
+            return Snapshot(Phase.CANCELLED, self._progress(self.cancelled_at), self.cancelled_at)
         if self.ending in _FAILS_AT:
             fails_at = self.created_at + self.queue_seconds + self.run_seconds * _FAILS_AT[self.ending]
             if now >= fails_at:

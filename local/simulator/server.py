@@ -21,6 +21,8 @@ from .control import Control
 from .delivery import deliver
 from .faults import Fault, Faults
 from .openrouter import OpenRouter
+from .provider import Provider
+from .providers import PROVIDERS
 from .runway import Runway
 from .settings import Settings
 from .signed import SignedLinks
@@ -68,6 +70,7 @@ class Simulator:
             self._videos,
             OpenRouter(self.world, self._links),
             Runway(self.world, self._links),
+            *(provider(self.world, self._links) for provider in PROVIDERS),
             Catalogue(self.world),
         )
         self._control = Control(self.world, self.faults)
@@ -181,7 +184,7 @@ class Simulator:
         self, service: Service | None, route: Route, request: Request, segments: list[str]
     ) -> Answer:
         if service is not self._links and not self._knows(request):
-            if isinstance(service, OpenRouter | Runway):
+            if isinstance(service, OpenRouter | Runway | Provider):
                 return service.wrong_key()
             return errors.gateway(401, errors.WRONG_KEY)
         if service is not None:
@@ -193,9 +196,9 @@ class Simulator:
         return errors.not_found()
 
     def _knows(self, request: Request) -> bool:
-        given = [request.headers.get("api-key", "")]
+        given = [request.headers.get(name, "") for name in ("api-key", "x-goog-api-key")]
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() == "bearer":
+        if scheme.lower() in ("bearer", "key"):
             given.append(token.strip())
         return any(secrets.compare_digest(key.encode(), self._api_key.encode()) for key in given)
 

@@ -66,6 +66,10 @@ class Settings:
     run_spread_seconds: float = _setting(0.0, _is_at_least_zero, "seconds, 0 or more")
     #: Simulated seconds from the create until the service deletes what it made.
     retention_seconds: float = _setting(86_400.0, _is_at_least_zero, "seconds, 0 or more")
+    #: Simulated seconds from a job's end for which a provider's address of its video works; null: as long as that.
+    address_seconds: float | None = _setting(
+        None, _optional(_is_at_least_zero), "seconds, 0 or more, or null"
+    )
 
     #: Unfinished jobs at once in azure-sora; null for no limit. Azure allows two a resource.
     running_limit: int | None = _setting(2, _optional(_is_count), "a count or null")
@@ -115,6 +119,11 @@ class Settings:
     #: Create takes only multipart, or only JSON.
     multipart_only: bool = _switch()
     json_only: bool = _switch()
+
+    @property
+    def address_lifetime(self) -> float:
+        """Seconds for which a provider's address works."""
+        return self.retention_seconds if self.address_seconds is None else self.address_seconds
 
     def evolve(self, changes: Mapping[str, object]) -> "Settings":
         """These settings with `changes`. Raises UnknownSettingError, and then nothing has changed."""

@@ -11,7 +11,22 @@ from collections.abc import Mapping
 from concurrent.futures import Future
 
 from .clock import Clock
-from .job import AZURE_SORA, OPENAI_VIDEOS, OPENROUTER, RUNWAY, Job, Order, Phase, RenderedOutput, Snapshot
+from .job import (
+    AZURE_SORA,
+    BYTEPLUS,
+    FAL,
+    GEMINI,
+    OPENAI_VIDEOS,
+    OPENROUTER,
+    REPLICATE,
+    RUNWAY,
+    XAI,
+    Job,
+    Order,
+    Phase,
+    RenderedOutput,
+    Snapshot,
+)
 from .ledger import Ledger
 from .prompts import Ending, ending_of
 from .render import GivenUpError, Renderer, Rendering
@@ -151,6 +166,15 @@ class World:
                 raise StillRunningError
             job.deleted_at = now
 
+    def cancel(self, job: Job) -> bool:
+        """Stop the job and go on showing it; False where it has ended already."""
+        with self._lock:
+            now = self.clock.now()
+            if job.snapshot(now).phase.over:
+                return False
+            job.cancelled_at = now
+            return True
+
     def expired(self, job: Job) -> bool:
         """Whether the retention is over."""
         return self.clock.now() >= job.expires_at
@@ -227,8 +251,14 @@ class World:
     def _new_job_id(self, dialect: str) -> str:
         if dialect == AZURE_SORA:
             return f"task_{secrets.token_hex(13)}"
-        if dialect == RUNWAY:
+        if dialect in (RUNWAY, FAL, XAI):
             return str(uuid.uuid4())
+        if dialect == REPLICATE:
+            return secrets.token_hex(13)
+        if dialect == GEMINI:
+            return f"v1_{secrets.token_urlsafe(30)}"
+        if dialect == BYTEPLUS:
+            return f"cgt-{int(self.clock.now())}-{secrets.token_hex(3)[:5]}"
         if dialect == OPENROUTER:
             return f"gen-vid-{int(self.clock.now())}-{secrets.token_hex(10)}"
         unique = secrets.token_hex(16)

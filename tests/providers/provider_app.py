@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from urllib.parse import urlsplit
 
 from backend_api.gates import list_backends
 from local.simulator.server import Simulator
@@ -17,16 +18,16 @@ SECONDS = 4
 
 
 class ProviderApp(Pipeline):
-    """`path`: what stands between the simulator's origin and the provider's paths. `key`: what the app is given."""
+    """`key`: what the app is given. `backend`: further settings of the backend."""
 
     def __init__(
-        self, simulator: Simulator, provider_name: str, path: str, /, key: str = API_KEY, **backend: Any
+        self, simulator: Simulator, provider_name: str, /, key: str = API_KEY, **backend: Any
     ) -> None:
         [provider] = [each for each in PROVIDERS if each.name == provider_name]
         entry = {
             "name": provider_name,
             "dialect": provider_name,
-            "base_url": simulator.url + path,
+            "base_url": simulator.url + urlsplit(provider.base_url).path,
             "model": provider.model,
             "api_key_setting": provider.key_setting,
             # Signed links lead to another origin, which here is no public one.

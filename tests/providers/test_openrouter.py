@@ -37,7 +37,7 @@ MODEL, OTHER = "google/veo-3.1", "alibaba/wan-2.7"
 
 @pytest.fixture
 def app(simulator: Simulator) -> ProviderApp:
-    return ProviderApp(simulator, "openrouter", "/api/v1")
+    return ProviderApp(simulator, "openrouter")
 
 
 @pytest.fixture
@@ -121,7 +121,7 @@ def test_a_job_ends_with_its_video_stored(app: ProviderApp) -> None:
 def test_the_signed_address_gets_no_key_and_the_other_one_serves_where_it_ended(app: ProviderApp) -> None:
     assert app.run(app.ask()).status is Status.SUCCEEDED
     assert not app.calls("video"), "the signed address had it"
-    apart = ProviderApp(app.simulator, "openrouter", "/api/v1", download_origins=[])
+    apart = ProviderApp(app.simulator, "openrouter", download_origins=[])
     assert apart.run(apart.ask()).status is Status.SUCCEEDED
     assert apart.calls("video"), "the other origin is not public, so the API's own address had it"
 
@@ -153,7 +153,7 @@ def test_a_failed_task_fails_the_job_with_its_words(app: ProviderApp, word: str)
 def test_what_stops_every_create_keeps_the_job_waiting_and_costs_nothing(
     simulator: Simulator, change: dict[str, object], key: str, why: ClosureReason
 ) -> None:
-    app = ProviderApp(simulator, "openrouter", "/api/v1", key=key)
+    app = ProviderApp(simulator, "openrouter", key=key)
     simulator.world.change(change)
     app.closes_for(why)
 
@@ -192,7 +192,7 @@ def test_the_key_alone_makes_the_backend() -> None:
 
 
 def test_a_key_that_another_backend_takes_makes_no_second_one(simulator: Simulator) -> None:
-    app = ProviderApp(simulator, "openrouter", "/api/v1", name="mine")
+    app = ProviderApp(simulator, "openrouter", name="mine")
     assert app.services.backends.names() == ["mine"]
 
 

@@ -29,7 +29,7 @@ MODEL = "gen4.5"
 
 @pytest.fixture
 def app(simulator: Simulator) -> ProviderApp:
-    return ProviderApp(simulator, "runway", "/v1")
+    return ProviderApp(simulator, "runway")
 
 
 @pytest.fixture
@@ -154,7 +154,7 @@ def test_a_cancel_stops_the_task(app: ProviderApp) -> None:
 def test_what_stops_every_create_keeps_the_job_waiting_and_costs_nothing(
     simulator: Simulator, change: dict[str, object], key: str, why: ClosureReason
 ) -> None:
-    app = ProviderApp(simulator, "runway", "/v1", key=key)
+    app = ProviderApp(simulator, "runway", key=key)
     simulator.world.change(change)
     app.closes_for(why)
 

@@ -14,16 +14,22 @@ Sign = Callable[[], Mapping[str, str]]
 
 
 def signer(settings: BackendSettings, api_key: str | None) -> Sign:
-    """Gives the authenticating headers, new for each call. Raises NotSent."""
+    """Gives the authenticating headers, new for each call, and those that the API wants on every one. Raises NotSent."""
+    api = TASK_APIS.get(settings.dialect)
+    always = {} if api is None else dict(api.headers)
     if settings.auth == "none":
-        return dict
-    if api_key and settings.dialect in TASK_APIS and settings.auth is None:
-        return lambda: TASK_APIS[settings.dialect].sign(api_key)
+        return lambda: always
     if api_key:
-        auth = settings.auth or ("api-key" if settings.dialect == "azure-sora" else "bearer")
-        headers = {"api-key": api_key} if auth == "api-key" else {"Authorization": f"Bearer {api_key}"}
-        return lambda: headers
+        return lambda: {**always, **_key(settings, api_key)}
     return _identity(settings, client_id_in(os.environ))
+
+
+def _key(settings: BackendSettings, api_key: str) -> Mapping[str, str]:
+    api = TASK_APIS.get(settings.dialect)
+    if api is not None and settings.auth is None:
+        return api.sign(api_key)
+    auth = settings.auth or ("api-key" if settings.dialect == "azure-sora" else "bearer")
+    return {"api-key": api_key} if auth == "api-key" else {"Authorization": f"Bearer {api_key}"}
 
 
 def _identity(settings: BackendSettings, client_id: str | None) -> Sign:

@@ -151,9 +151,8 @@ def client_of(
     if settings.dialect == "azure-sora":
         return AzureSora(BackendHttp(base_url, sign, azure_sora.QUERY, elsewhere, most_bytes), model)
     if settings.dialect in TASK_APIS:
-        api = TASK_APIS[settings.dialect]
-        http = BackendHttp(base_url, lambda: {**api.headers, **sign()}, {}, elsewhere, most_bytes)
-        return TaskVideos(http, api, model)
+        http = BackendHttp(base_url, sign, {}, elsewhere, most_bytes)
+        return TaskVideos(http, TASK_APIS[settings.dialect], model)
     return OpenAIVideos(BackendHttp(base_url, sign, {}, elsewhere, most_bytes), settings, model)
 
 

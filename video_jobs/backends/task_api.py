@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
+from urllib.parse import quote
 
 from video_jobs.backends.answers import BackendMessage, message_in, state_of, text
 from video_jobs.domain.backend_job import BackendState
@@ -151,6 +152,16 @@ def _placeholders(request: VideoRequest) -> Images:
         _ANY if request.last_image else None,
         (_ANY,) * len(request.reference_images),
     )
+
+
+def without_nulls(body: Body) -> dict[str, Any]:
+    """What is not asked for is left to the model."""
+    return {name: value for name, value in body.items() if value is not None}
+
+
+def path_of(template: str, model: str, task_id: str) -> str:
+    app = "/".join(quote(part, safe="") for part in model.split("/")[:2])
+    return template.format(id=quote(task_id, safe=""), app=app)
 
 
 def inner(body: Any, *names: str) -> Any:

@@ -10,14 +10,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
-from urllib.parse import quote
 
-from video_jobs.backends.answers import ToldHeaders, identifier, text
+from video_jobs.backends.answers import ToldHeaders, identifier, message_in, text
 from video_jobs.backends.bodies import created_job, every_job, job_asked_for, read_job
 from video_jobs.backends.fallback import open_one_of
 from video_jobs.backends.http import Answer, BackendHttp
 from video_jobs.backends.job_list import read_list
-from video_jobs.backends.task_api import Images, TaskApi
+from video_jobs.backends.task_api import Images, TaskApi, path_of
 from video_jobs.domain.backend_job import BackendJob, BackendState
 from video_jobs.domain.capabilities import ModelTakes
 from video_jobs.domain.errors import Gone, NotFound, Rejected, Unavailable
@@ -67,12 +66,17 @@ class TaskVideos:
 
     def get(self, backend_job_id: str) -> BackendJob:
         answer = self._told(backend_job_id)
-        failure = self._api.failure(answer.body)
-        if "status" not in answer.body and (failure.code or failure.text):
-            seen = self._api.state(answer.body)
-            if seen is BackendState.UNKNOWN:
-                raise Unavailable(f"The video API answered an error in place of the task{failure.in_words}.")
+        failure = message_in({"error": answer.body.get("error")})
+        nameless = "status" not in answer.body and self._api.state(answer.body) is BackendState.UNKNOWN
+        if nameless and (failure.code or failure.text):
+            raise Unavailable(f"The video API answered an error in place of the task{failure.in_words}.")
         return read_job(answer, backend_job_id, self._job)
+
+    def addresses(self, backend_job_id: str) -> list[str]:
+        """All that the task names now."""
+        return [
+            address for output in self._api.outputs(self._told(backend_job_id).body) for address in output
+        ]
 
     def list_jobs(self, after: str | None) -> ListedJobs:
         tasks = self._api.tasks
@@ -156,8 +160,7 @@ class TaskVideos:
         raise NotFound("This video API makes no thumbnails.")
 
     def _path(self, template: str, task_id: str) -> str:
-        app = "/".join(quote(part, safe="") for part in self._model.split("/")[:2])
-        return template.format(id=quote(task_id, safe=""), app=app)
+        return path_of(template, self._model, task_id)
 
     def _told(self, task_id: str) -> Answer:
         """What the API says of the task now, with its result where that has an address of its own."""

@@ -13,11 +13,11 @@ from video_jobs.domain.gate import GateLimits
 from video_jobs.net.web_address import read_address
 from video_jobs.settings.providers import PROVIDERS
 
-Dialect = Literal["azure-sora", "openai-videos", "openrouter", "runway"]
+Dialect = Literal["azure-sora", "openai-videos", "openrouter", "runway", "replicate"]
 
 DEFAULT_SCOPE = "https://cognitiveservices.azure.com/.default"
 # Azure runs two jobs at once for a resource; other servers have their own limits, and say 429.
-_AT_ONCE: dict[Dialect, int] = {"azure-sora": 2, "openai-videos": 0, "openrouter": 0, "runway": 0}
+_AT_ONCE: dict[Dialect, int] = {"azure-sora": 2}
 
 
 def _size(text: str) -> str:
@@ -112,6 +112,7 @@ class BackendSettings(BaseModel):
                     "base_url": provider.base_url,
                     "model": provider.model,
                     "models": provider.models,
+                    "retention_hours": provider.retention_hours,
                 }
                 if entry.get("auth") != "none":
                     known["api_key_setting"] = provider.key_setting
@@ -128,5 +129,5 @@ class BackendSettings(BaseModel):
 
     @property
     def gate_limits(self) -> GateLimits:
-        running = _AT_ONCE[self.dialect] if self.running_limit is None else self.running_limit
+        running = _AT_ONCE.get(self.dialect, 0) if self.running_limit is None else self.running_limit
         return GateLimits(running or None, self.creates_per_minute or None)

@@ -17,6 +17,8 @@ class ProviderDefaults:
     models: tuple[
         str, ...
     ] = ()  #: others that may be asked for; none where the provider tells its models itself
+    #: How long a video can be fetched after it is made: as long as its address works, or a poll gives a new one.
+    retention_hours: float = 24
 
 
 PROVIDERS = (
@@ -34,5 +36,13 @@ PROVIDERS = (
         base_url="https://api.dev.runwayml.com/v1",
         model="gen4.5",
         models=("gen4_turbo", "veo3.1", "veo3.1_fast", "seedance2_5"),
+    ),
+    ProviderDefaults(
+        name="replicate",
+        key_setting="REPLICATE_API_TOKEN",
+        model_setting="REPLICATE_VIDEO_MODEL",
+        base_url="https://api.replicate.com/v1",
+        model="google/veo-3.1-fast",
+        retention_hours=1,
     ),
 )

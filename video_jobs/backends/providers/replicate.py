@@ -1,0 +1,117 @@
+"""Replicate's API: models of many makers, each with its own names for what it takes. Source: the packages `replicate`
+1.0.7 (Python) and 1.4.0 (npm).
+
+A prediction's output is removed an hour after its end, and its input with it. Predictions are listed with their inputs,
+so that a lost answer can be settled.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from urllib.parse import parse_qs, urlsplit
+
+from video_jobs.backends.answers import state_of, text, words
+from video_jobs.backends.shapes import aspect_ratio, resolution, size_told
+from video_jobs.backends.task_api import (
+    Asked,
+    Body,
+    Call,
+    Images,
+    Stop,
+    TaskApi,
+    TaskList,
+    addresses_by_output,
+    inner,
+    without_nulls,
+)
+from video_jobs.domain.backend_job import BackendState
+from video_jobs.domain.capabilities import ModelTakes
+from video_jobs.domain.job import VideoRequest
+from video_jobs.net.told import percent, whole_number
+
+#: The first image's name, where it is another than `image`: by the beginning of the model's name.
+_IMAGE_NAMES = {"kwaivgi/": "start_image", "minimax/": "first_frame_image", "openai/": "input_reference"}
+_SHARE = re.compile(r"(\d{1,3}%) {0,4}\|")  # as progress bars write it into the logs
+_LAST = 2000  # characters of the logs
+
+
+def _create(model: str, request: VideoRequest, images: Images) -> Call:
+    given = {
+        "prompt": request.prompt,
+        "aspect_ratio": aspect_ratio(request),
+        "resolution": resolution(request),
+        "duration": request.seconds,
+        "seed": request.seed,
+        "generate_audio": request.audio,
+        "negative_prompt": request.negative_prompt,
+        _image_name(model): images.first,
+        "last_frame": images.last,
+        "reference_images": list(images.references) or None,
+    }
+    name, _, version = model.partition(":")
+    if version:
+        return Call("/predictions", {"version": version, "input": without_nulls(given)})
+    return Call(f"/models/{name}/predictions", {"input": without_nulls(given)})
+
+
+def _image_name(model: str) -> str:
+    return next((name for maker, name in _IMAGE_NAMES.items() if model.startswith(maker)), "image")
+
+
+def _state(body: Body) -> BackendState:
+    state = state_of(text(body.get("status")))
+    removed = body.get("data_removed") is True and not body.get("output")
+    return BackendState.EXPIRED if removed and state is BackendState.SUCCEEDED else state
+
+
+def _progress(body: Body) -> int | None:
+    logs = body.get("logs")
+    shares = _SHARE.findall(logs[-_LAST:]) if isinstance(logs, str) else []
+    return percent(shares[-1]) if shares else None
+
+
+def _asked(entry: Body) -> Asked:
+    given = entry.get("input")
+    width, height = size_told(inner(given, "aspect_ratio"), inner(given, "resolution"))
+    images = ("image", *_IMAGE_NAMES.values())
+    return Asked(
+        prompt=words(inner(given, "prompt")),
+        width=width,
+        height=height,
+        seconds=whole_number(inner(given, "duration")),
+        from_image=any(inner(given, name) for name in images),
+    )
+
+
+def _cursor(body: Body, page: str | None, count: int) -> str | None:
+    following = body.get("next")
+    if not isinstance(following, str):
+        return None
+    return next(iter(parse_qs(urlsplit(following).query).get("cursor", [])), None)
+
+
+#: Most models have these names; others are a model's own, for `options`.
+_SHAPED = ModelTakes(aspect_ratios=None, resolutions=None, seed=True)
+_VEO_FAST = replace(_SHAPED, last_image=True, audio=True, negative_prompt=True)
+_VEO = replace(_VEO_FAST, reference_images=3, references_alone=True)
+
+API = TaskApi(
+    create=_create,
+    job_path="/predictions/{id}",
+    state=_state,
+    outputs=lambda body: addresses_by_output(body.get("output")),
+    progress=_progress,
+    stop=Stop("POST", "/predictions/{id}/cancel"),
+    tasks=TaskList(
+        path="/predictions",
+        query=lambda page: {} if page is None else {"cursor": page},
+        entries="results",
+        next_page=_cursor,
+        asked=_asked,
+    ),
+    default_size="1280x720",
+    default_seconds=8,
+    takes=_SHAPED,
+    models={"google/veo-3.1": _VEO, "google/veo-3.1-fast": _VEO_FAST},
+)
