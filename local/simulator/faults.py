@@ -33,6 +33,7 @@ OPERATIONS = (
     "remix",
     "list",
     "get",
+    "result",
     "delete",
     "get_generation",
     "video",

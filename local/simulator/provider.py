@@ -40,10 +40,10 @@ class Provider:
         return json_answer({"error": message}, status)
 
     #: What it says to a key that it does not know, to an empty account, and to a prompt that it refuses at once.
-    wrong = (401, "Invalid API key", None)
-    empty = (402, "Insufficient credit", None)
-    flagged = (400, "The prompt was flagged by content moderation", None)
-    busy = (429, "Too many requests", None)
+    wrong: tuple[int, str, str | None] = (401, "Invalid API key", None)
+    empty: tuple[int, str, str | None] = (402, "Insufficient credit", None)
+    flagged: tuple[int, str, str | None] = (400, "The prompt was flagged by content moderation", None)
+    busy: tuple[int, str, str | None] = (429, "Too many requests", None)
 
     def answer(self, route: Route, request: Request) -> Answer:
         """Carry the operation out, and word what is refused."""

@@ -210,7 +210,7 @@ def test_a_lost_answer_is_never_sent_again(app: ProviderApp) -> None:
 
 def test_a_video_that_the_provider_deleted_ends_the_job_as_expired(app: ProviderApp) -> None:
     job = app.run_until(app.ask(), Status.QUEUED)
-    app.advance(90_000)
+    app.advance(app.services.backends.retention(job.backend).total_seconds() + 3600)
     app.fault("get", status=410, times=-1)
     assert app.run(job).status is Status.EXPIRED
 

@@ -45,4 +45,12 @@ PROVIDERS = (
         model="google/veo-3.1-fast",
         retention_hours=1,
     ),
+    ProviderDefaults(
+        name="fal",
+        key_setting="FAL_KEY",
+        model_setting="FAL_VIDEO_MODEL",
+        base_url="https://queue.fal.run",
+        model="fal-ai/veo3.1/fast",
+        retention_hours=168,
+    ),
 )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from video_jobs.backends.providers import openrouter, replicate, runway
+from video_jobs.backends.providers import fal, openrouter, replicate, runway
 from video_jobs.backends.task_api import TaskApi
 
 TASK_APIS: dict[str, TaskApi] = {
     "openrouter": openrouter.API,
     "runway": runway.API,
     "replicate": replicate.API,
+    "fal": fal.API,
 }

@@ -1,0 +1,104 @@
+"""fal: the package `fal-client` 1.0.3, unmodified, and the app, each against the imitation.
+
+The package knows one host, over TLS; the test sets its constant for that, and nothing else.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import fal_client
+import pytest
+import requests
+
+from job_api.act import cancel_job
+from local.simulator.server import Simulator
+from tests.pipeline import API_KEY
+from tests.providers.provider_app import PROMPT, SECONDS, ProviderApp
+from video_jobs.domain.job import Status
+
+MODEL = "fal-ai/veo3.1/fast"
+WANTED = {"prompt": PROMPT, "aspect_ratio": "16:9", "resolution": "720p", "duration": f"{SECONDS}s"}
+
+
+@pytest.fixture
+def app(simulator: Simulator) -> ProviderApp:
+    return ProviderApp(simulator, "fal")
+
+
+@pytest.fixture
+def package(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setattr("fal_client.client.QUEUE_URL_FORMAT", f"{simulator.url}/")
+    return fal_client.SyncClient(key=API_KEY)
+
+
+# --- the package, against the imitation ---
+
+
+def test_the_package_creates_polls_and_downloads(package: Any, app: ProviderApp) -> None:
+    made = package.submit(MODEL, WANTED)
+    assert isinstance(made.status(), fal_client.Queued)
+    app.advance(25)
+    assert isinstance(made.status(), fal_client.InProgress)
+    app.advance(600)
+    assert isinstance(package.status(MODEL, made.request_id), fal_client.Completed)
+    url = made.get()["video"]["url"]
+    assert requests.get(url, timeout=30).content[4:8] == b"ftyp"
+
+
+def test_the_package_sees_a_failure_as_completed_and_in_the_result(package: Any, app: ProviderApp) -> None:
+    made = package.submit(MODEL, {**WANTED, "prompt": "a paper boat blocked-output"})
+    app.advance(600)
+    done = made.status()
+    assert isinstance(done, fal_client.Completed)
+    assert done.error is None
+    with pytest.raises(fal_client.FalClientHTTPError) as caught:
+        made.get()
+    assert caught.value.status_code == 422
+    assert caught.value.error_type == "content_policy_violation"
+
+
+def test_the_package_cancels_and_sees_it(package: Any) -> None:
+    made = package.submit(MODEL, WANTED)
+    made.cancel()
+    assert made.status().error_type == "client_cancelled"
+
+
+def test_the_package_understands_the_refusals(package: Any, simulator: Simulator) -> None:
+    def refused(client: Any) -> int:
+        with pytest.raises(fal_client.FalClientHTTPError) as caught:
+            client.submit(MODEL, WANTED)
+        return int(caught.value.status_code)
+
+    assert refused(fal_client.SyncClient(key="wrong-key-1")) == 401
+    simulator.world.change({"out_of_credit": True})
+    assert refused(package) == 403
+
+
+# --- the app, against the same imitation ---
+
+
+def test_the_paid_call_forbids_fal_to_repeat_it(app: ProviderApp) -> None:
+    assert app.services.backends.client(app.ask().backend)._http._headers()["X-Fal-No-Retry"] == "1"
+
+
+def test_an_input_image_goes_to_the_models_other_path(simulator: Simulator) -> None:
+    from tests.providers.test_every_provider import picture
+
+    for model in (MODEL, "fal-ai/kling-video/v3/pro/text-to-video"):
+        app = ProviderApp(simulator, "fal", model=model)
+        assert app.run(app.ask(input_image=picture())).status is Status.SUCCEEDED
+    paths = [call["path"] for call in app.calls("create")]
+    assert paths == [f"/{MODEL}/image-to-video", "/fal-ai/kling-video/v3/pro/image-to-video"]
+
+
+def test_a_result_that_is_5xx_is_asked_for_again(app: ProviderApp) -> None:
+    job = app.ask()
+    app.fault("result", status=503, body={"detail": "try again"}, times=3)
+    assert app.run(job).status is Status.SUCCEEDED
+
+
+def test_a_cancel_stops_the_request(app: ProviderApp) -> None:
+    job = app.run_until(app.ask(), Status.QUEUED)
+    cancel_job(app.services, job.owner, job.id)
+    assert app.run(job).status is Status.CANCELLED

@@ -1,0 +1,96 @@
+"""fal's queue: models of many makers behind one key. Source: the package `fal-client` 1.0.3.
+
+A request that failed is COMPLETED too: the status tells the error, or the result does, under the status of an HTTP error.
+A result that is answered 5xx is asked for again. It has no list. fal itself repeats what a runner could not finish, which
+the header forbids.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from video_jobs.backends.answers import BackendMessage, message_in, state_of, text
+from video_jobs.backends.shapes import aspect_ratio, resolution
+from video_jobs.backends.task_api import (
+    Addresses,
+    Body,
+    Call,
+    Images,
+    Stop,
+    TaskApi,
+    addresses_by_output,
+    inner,
+    without_nulls,
+)
+from video_jobs.domain.backend_job import BackendState
+from video_jobs.domain.capabilities import ModelTakes
+from video_jobs.domain.job import VideoRequest
+
+_FROM_TEXT, _FROM_IMAGE = "/text-to-video", "/image-to-video"
+
+
+def _create(model: str, request: VideoRequest, images: Images) -> Call:
+    lines = resolution(request)
+    body = {
+        "prompt": request.prompt,
+        "aspect_ratio": aspect_ratio(request),
+        "resolution": "4k" if lines == "4K" else lines,
+        "duration": _duration(model, request.seconds),
+        "seed": request.seed,
+        "generate_audio": request.audio,
+        "negative_prompt": request.negative_prompt,
+        "image_url": images.first,
+    }
+    path = model
+    if images.first is not None and not model.endswith(_FROM_IMAGE):
+        path = model.removesuffix(_FROM_TEXT) + _FROM_IMAGE
+    return Call(f"/{path}", without_nulls(body))
+
+
+def _duration(model: str, seconds: int) -> str | int:
+    """Each maker writes it in another way."""
+    if "/veo" in model:
+        return f"{seconds}s"
+    return seconds if "/sora" in model or "/ltx" in model else str(seconds)
+
+
+def _state(body: Body) -> BackendState:
+    state = state_of(text(body.get("status")))
+    if state is not BackendState.SUCCEEDED or not body.get("error"):
+        return state
+    return BackendState.CANCELLED if body.get("error_type") == "client_cancelled" else BackendState.FAILED
+
+
+def _failure(body: Body) -> BackendMessage:
+    said = message_in({"error": body.get("error")})
+    return BackendMessage(text(body.get("error_type")) or said.code, said.text)
+
+
+def _outputs(body: Body) -> Addresses:
+    videos = body.get("videos")
+    if isinstance(videos, list):
+        return addresses_by_output([inner(video, "url") for video in videos])
+    return addresses_by_output(inner(body, "video", "url"))
+
+
+#: Most models have these names; others are a model's own, for `options`.
+_SHAPED = ModelTakes(aspect_ratios=None, resolutions=None, seed=True)
+_VEO = replace(_SHAPED, audio=True, negative_prompt=True)
+
+API = TaskApi(
+    create=_create,
+    job_path="/{app}/requests/{id}/status",
+    result_path="/{app}/requests/{id}",
+    id_name="request_id",
+    names_itself=False,
+    state=_state,
+    outputs=_outputs,
+    failure=_failure,
+    stop=Stop("PUT", "/{app}/requests/{id}/cancel"),
+    default_size="1280x720",
+    default_seconds=8,
+    takes=_SHAPED,
+    models={"fal-ai/veo3.1": _VEO, "fal-ai/veo3.1/fast": _VEO},
+    headers={"X-Fal-No-Retry": "1"},
+    sign=lambda key: {"Authorization": f"Key {key}"},
+)
