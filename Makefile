@@ -88,11 +88,11 @@ lock: $(VENV)/.dev-ready  ## renew constraints.txt and npm's lock files
 			tests/requirements.txt; } > constraints.new \
 		&& mv constraints.new constraints.txt && rm constraints.old \
 		|| { rm -f constraints.new; mv constraints.old constraints.txt; exit 1; }
-	@for lock in local/azurite examples/nextjs; do \
+	@for lock in local/azurite examples/nextjs tests/providers/xai; do \
 		PATH="$(abspath $(VENV))/bin:$$PATH" npm install --prefix $$lock --package-lock-only --silent || exit 1; done
 
 clean:  ## remove the virtual environment, Azurite and everything the stack wrote
-	rm -rf $(VENV) local/azurite/node_modules examples/nextjs/node_modules examples/nextjs/build .reelkeep build
+	rm -rf $(VENV) local/azurite/node_modules examples/nextjs/node_modules examples/nextjs/build tests/providers/xai/node_modules .reelkeep build
 
 setup: $(VENV)/.local-ready  ## only set up
 
@@ -112,11 +112,12 @@ $(VENV)/.local-ready: $(VENV)/bin/python requirements.txt constraints.txt local/
 	$(VENV)/bin/python -m pip install --quiet -r local/requirements.txt && wait $$npm
 	@touch $@
 
-$(VENV)/.dev-ready: $(VENV)/.local-ready tests/requirements.txt examples/nextjs/package-lock.json
+$(VENV)/.dev-ready: $(VENV)/.local-ready tests/requirements.txt examples/nextjs/package-lock.json tests/providers/xai/package-lock.json
 	@echo "==> installing what the tests need"
 	@export PATH="$(abspath $(VENV))/bin:$$PATH"; npm=; trap 'kill $$npm 2>/dev/null; exit 130' INT TERM HUP; \
-	if [ ! examples/nextjs/node_modules/.package-lock.json -nt examples/nextjs/package-lock.json ]; then \
-		npm ci --prefix examples/nextjs --loglevel=error --no-audit --no-fund >/dev/null & npm=$$!; fi; \
+	for lock in examples/nextjs tests/providers/xai; do \
+		[ $$lock/node_modules/.package-lock.json -nt $$lock/package-lock.json ] \
+			|| npm ci --prefix $$lock --loglevel=error --no-audit --no-fund >/dev/null || exit 1; done & npm=$$!; \
 	$(VENV)/bin/python -m pip install --quiet -r tests/requirements.txt && wait $$npm
 	@$(MAKE) --no-print-directory chromium
 	@touch $@

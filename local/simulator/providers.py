@@ -3,5 +3,6 @@
 from .fal import Fal
 from .provider import Provider
 from .replicate import Replicate
+from .xai import Xai
 
-PROVIDERS: tuple[type[Provider], ...] = (Replicate, Fal)
+PROVIDERS: tuple[type[Provider], ...] = (Xai, Replicate, Fal)

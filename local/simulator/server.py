@@ -66,11 +66,12 @@ class Simulator:
         self._links = SignedLinks()
         self._videos = Videos(self.world, self._links)
         self._services: tuple[Service, ...] = (
+            # Before the OpenAI protocol, which has any id: xAI's polls have the same path.
+            *(provider(self.world, self._links) for provider in PROVIDERS),
             SoraJobs(self.world),
             self._videos,
             OpenRouter(self.world, self._links),
             Runway(self.world, self._links),
-            *(provider(self.world, self._links) for provider in PROVIDERS),
             Catalogue(self.world),
         )
         self._control = Control(self.world, self.faults)

@@ -53,4 +53,11 @@ PROVIDERS = (
         model="fal-ai/veo3.1/fast",
         retention_hours=168,
     ),
+    ProviderDefaults(
+        name="xai",
+        key_setting="XAI_API_KEY",
+        model_setting="XAI_VIDEO_MODEL",
+        base_url="https://api.x.ai/v1",
+        model="grok-imagine-video-1.5",
+    ),
 )

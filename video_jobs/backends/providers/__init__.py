@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from video_jobs.backends.providers import fal, openrouter, replicate, runway
+from video_jobs.backends.providers import fal, openrouter, replicate, runway, xai
 from video_jobs.backends.task_api import TaskApi
 
 TASK_APIS: dict[str, TaskApi] = {
@@ -10,4 +10,5 @@ TASK_APIS: dict[str, TaskApi] = {
     "runway": runway.API,
     "replicate": replicate.API,
     "fal": fal.API,
+    "xai": xai.API,
 }

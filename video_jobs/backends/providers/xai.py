@@ -1,0 +1,90 @@
+"""xAI's video API. Source: the package `@ai-sdk/xai` 3.0.138 (npm).
+
+A task that goes on is answered under 202, sometimes without a body. What is done may have been blocked by moderation. It
+passes over fields that it does not know, so that sizes and seconds are checked here. It has no list, and nothing stops a
+task.
+"""
+
+from __future__ import annotations
+
+from video_jobs.backends.answers import BackendMessage, message_in, state_of, text
+from video_jobs.backends.shapes import aspect_ratio, resolution
+from video_jobs.backends.task_api import (
+    Body,
+    Call,
+    Images,
+    TaskApi,
+    addresses_by_output,
+    dollars,
+    inner,
+    without_nulls,
+)
+from video_jobs.domain.backend_job import BackendState
+from video_jobs.domain.capabilities import ModelTakes, shapes_of
+from video_jobs.domain.job import VideoRequest
+
+_TICK = 1e-10  # dollars
+_BLOCKED = "The video was blocked by content moderation."
+
+_SIZES = (
+    *("1280x720", "720x1280", "720x720", "960x720", "720x960", "1080x720", "720x1080"),
+    *("854x480", "480x854", "480x480", "640x480", "480x640", "720x480", "480x720"),
+    *("1920x1080", "1080x1920"),
+)
+_RATIOS, _RESOLUTIONS = shapes_of(_SIZES)
+_MOST_REFERENCES = 7
+
+
+def _create(model: str, request: VideoRequest, images: Images) -> Call:
+    body = {
+        "model": model,
+        "prompt": request.prompt,
+        "duration": request.seconds,
+        "aspect_ratio": aspect_ratio(request),
+        "resolution": resolution(request),
+        "image": {"url": images.first} if images.first is not None else None,
+        "reference_images": [{"url": url} for url in images.references] or None,
+    }
+    return Call("/videos/generations", without_nulls(body))
+
+
+def _is_blocked(body: Body) -> bool:
+    return inner(body, "video", "respect_moderation") is False
+
+
+def _state(body: Body) -> BackendState:
+    if _is_blocked(body):
+        return BackendState.FAILED
+    if body.get("status") is None and inner(body, "video", "url"):
+        return BackendState.SUCCEEDED
+    return state_of(text(body.get("status")))
+
+
+def _failure(body: Body) -> BackendMessage:
+    if _is_blocked(body):
+        return BackendMessage("respect_moderation", _BLOCKED)
+    return message_in({"error": body.get("error")})
+
+
+API = TaskApi(
+    create=_create,
+    job_path="/videos/{id}",
+    id_name="request_id",
+    names_itself=False,
+    state=_state,
+    outputs=lambda body: addresses_by_output(inner(body, "video", "url")),
+    failure=_failure,
+    cost=lambda body: dollars(inner(body, "usage", "cost_in_usd_ticks"), _TICK),
+    default_size="1280x720",
+    default_seconds=6,
+    takes=ModelTakes(
+        sizes=_SIZES,
+        seconds=tuple(range(1, 16)),
+        aspect_ratios=_RATIOS,
+        resolutions=_RESOLUTIONS,
+        only_sizes=True,
+        reference_images=_MOST_REFERENCES,
+        references_alone=True,
+    ),
+    shortest_poll=5,
+)
