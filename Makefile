@@ -17,9 +17,9 @@ run := $(VENV)/bin/python
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
-demo: $(VENV)/.local-ready  ## one prompt to one playable MP4, with no account (PROMPT, SIZE, SECONDS, VARIANTS, DIALECT)
+demo: $(VENV)/.local-ready  ## one prompt to one playable MP4, with no account (PROMPT, SIZE, SECONDS, VARIANTS, DIALECT or PROVIDER)
 	@PROMPT='$(subst ','\'',$(value PROMPT))' $(run) -m local.demo $(if $(SIZE),--size $(SIZE)) $(if $(SECONDS),--seconds $(SECONDS)) \
-		$(if $(VARIANTS),--variants $(VARIANTS)) $(if $(DIALECT),--dialect $(DIALECT))
+		$(if $(VARIANTS),--variants $(VARIANTS)) $(if $(DIALECT),--dialect $(DIALECT)) $(if $(PROVIDER),--provider $(PROVIDER))
 
 up: $(VENV)/.local-ready  ## keep the whole stack running on PORT (7071); AZURE_OPENAI_ENDPOINT makes it the real backend
 	@$(run) -m local.up --port $(PORT) $(if $(LEASE),--lease-seconds $(LEASE)) \

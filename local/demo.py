@@ -15,7 +15,7 @@ import requests
 from local.azurite_process import AzuriteError
 from local.processes import stop_on_signals
 from local.progress import ProgressLine
-from local.stack import Stack, StackError
+from local.stack import MODELS, SIMULATED, Stack, StackError
 from video_jobs.media.mp4 import InvalidMp4, Mp4Check
 
 DEFAULT_PROMPT = "A paper boat sails down a rainy street at dusk, past glowing shop windows"
@@ -107,8 +107,12 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--size", default="1280x720", help="WIDTHxHEIGHT")
     parser.add_argument("--seconds", help="length of the video")
     parser.add_argument("--variants", help="how many videos")
-    parser.add_argument("--dialect", default="azure-sora", choices=["azure-sora", "openai-videos"])
-    return parser.parse_args()
+    spoken = parser.add_mutually_exclusive_group()
+    spoken.add_argument("--dialect", default="azure-sora", choices=list(MODELS))
+    spoken.add_argument("--provider", choices=[name for name in SIMULATED if name not in MODELS])
+    options = parser.parse_args()
+    options.dialect = options.provider or options.dialect
+    return options
 
 
 if __name__ == "__main__":

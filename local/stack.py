@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import json
 import os
 import re
 import secrets
@@ -16,6 +17,7 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Self
+from urllib.parse import urlsplit
 
 from local.azurite_process import Azurite
 from local.processes import end, uninterrupted
@@ -26,6 +28,9 @@ ROOT = Path(__file__).resolve().parent.parent
 _START_SECONDS = 60.0
 _STOP_SECONDS = 50.0  # the function host waits 30 s for requests and 10 for what else runs
 MODELS = {"azure-sora": "sora", "openai-videos": "sora-2"}
+SIMULATED = (*MODELS, *(provider.name for provider in PROVIDERS))
+"""What the app can speak to the simulated video API."""
+
 WEBHOOK_SETTINGS = {
     "WEBHOOK_SECRETS": "whsec_cmVlbGtlZXAgb24gb25lIG1hY2hpbmU6IG5vdCBhIHNlY3JldA==",  # known to all: on one machine there is nobody to fool
     "WEBHOOK_ALLOW_HTTP_LOOPBACK": "true",
@@ -85,6 +90,13 @@ class Service:
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
 
+    def told(self, pattern: str) -> str:
+        """The first group of what it has printed. Raises StackError."""
+        found = re.search(pattern, self._said())
+        if found is None:
+            raise StackError(f"The {self.name} did not say what was expected. Its log: {self.log}")
+        return found[1]
+
     def exit_code(self) -> int | None:
         return self._process.poll() if self._process else None
 
@@ -115,7 +127,7 @@ class Stack:
     """Starts the parts one after another, saying so, and stops them in the opposite order.
 
     Args:
-        dialect: which of the simulator's two the app speaks; None: the environment names a real backend.
+        dialect: which of `SIMULATED` the app speaks; None: the environment names a real backend.
         port: of the app; 0 for a free one.
         simulator_port: of the simulated video API; 0 for a free one.
         speed: simulated seconds in a real one.
@@ -222,7 +234,17 @@ class Stack:
         self._parts.callback(self.simulator.stop)
         self.simulator.start()
         _say(f"the simulated video API ({dialect})", started, self.simulator.url)
-        return dict.fromkeys(BACKEND_SETTINGS, "") | {
+        nothing = dict.fromkeys(BACKEND_SETTINGS, "")
+        provider = next((each for each in PROVIDERS if each.name == dialect), None)
+        if provider is not None:
+            entry = {
+                "name": provider.name,
+                "dialect": provider.name,
+                "base_url": self.simulator.url + urlsplit(provider.base_url).path,
+                "download_origins": [self.simulator.told(r"signed links at (http://\S+)")],
+            }
+            return nothing | {"VIDEO_BACKENDS": json.dumps([entry]), provider.key_setting: key}
+        return nothing | {
             "AZURE_OPENAI_ENDPOINT": self.simulator.url,
             "AZURE_OPENAI_API_KEY": key,
             "AZURE_OPENAI_DEPLOYMENT": MODELS[dialect],

@@ -10,7 +10,7 @@ import requests
 
 from local.azurite_process import AzuriteError
 from local.processes import stop_on_signals
-from local.stack import MODELS, ROOT, WEBHOOK_SETTINGS, Stack, StackError
+from local.stack import ROOT, SIMULATED, WEBHOOK_SETTINGS, Stack, StackError
 from video_jobs.settings.providers import PROVIDERS
 
 SPEED = 4.0  # simulated seconds in a real one: a job of 40 s takes ten
@@ -28,8 +28,8 @@ def main() -> int:
     naming = ("AZURE_OPENAI_ENDPOINT", "VIDEO_BACKENDS", *(provider.key_setting for provider in PROVIDERS))
     real = any(os.environ.get(name, "").strip() for name in naming)
     dialect = None if real else os.environ.get("VIDEO_DIALECT", "").strip() or "azure-sora"
-    if dialect is not None and dialect not in MODELS:
-        print(f"VIDEO_DIALECT is '{dialect}': it must be {' or '.join(MODELS)}.", file=sys.stderr)
+    if dialect is not None and dialect not in SIMULATED:
+        print(f"VIDEO_DIALECT is '{dialect}': it must be {' or '.join(SIMULATED)}.", file=sys.stderr)
         return 1
     try:
         print("==> starting everything", flush=True)

@@ -26,7 +26,10 @@ def main() -> int:
         signal.signal(number, lambda *_: stop.set())
     try:
         with Simulator(api_key=chosen.api_key, speed=chosen.speed, port=chosen.port) as simulator:
-            print(f"Simulated video API at {simulator.url}", flush=True)
+            print(
+                f"Simulated video API at {simulator.url} with signed links at {simulator.signed_origin}",
+                flush=True,
+            )
             stop.wait()
     except UnknownSettingError as error:
         print(error, file=sys.stderr)

@@ -72,6 +72,17 @@ def test_the_demo_leaves_the_video_that_it_names(dialect: str) -> None:
     assert set(seen[:-1]) & {"queued", "running", "fetching"}
 
 
+@pytest.mark.parametrize("provider", ["runway", "fal"])
+def test_the_demo_shows_a_providers_video_without_an_account(provider: str) -> None:
+    process = demo("--provider", provider, "--seconds", "4")
+    output, _ = process.communicate(timeout=110)
+    assert process.returncode == 0, output
+    [path] = [Path(path) for path in re.findall(r"your video: (.+)", output)]
+    with av.open(str(path)) as video:
+        assert video.streams.video[0].codec_context.name == "h264"
+    path.unlink()
+
+
 def test_a_demo_that_can_not_succeed_says_why_and_fails() -> None:
     process = demo("--size", "3x3")
     output, _ = process.communicate(timeout=60)
