@@ -19,6 +19,7 @@ from video_jobs.backends.credentials import Sign, signer
 from video_jobs.backends.providers import TASK_APIS
 from video_jobs.backends.task_api import path_of
 from video_jobs.domain.errors import NotSent
+from video_jobs.domain.refusal_kinds import is_wrong_key
 from video_jobs.settings.backends import BackendSettings
 
 _NOWHERE = "doctor0000000000000000000000"  # an id that no job has
@@ -173,9 +174,9 @@ def _shows_prompts(backend: BackendSettings, entries: list[Any]) -> Finding:
 
 def _judge_unknown_id(listed: Response, response: Response, backend: BackendSettings) -> Iterator[Finding]:
     """What it says of a job that does not exist, after it had no list."""
-    if response.status in (401, 403):
+    if response.status in (401, 403) or is_wrong_key(response.status, response.said):
         yield _refused(response, backend)
-    elif response.status in _UNDERSTOOD and response.kind == "JSON" and not _is_no_path(response):
+    elif response.status in _UNDERSTOOD and response.kind == "JSON" and not _is_no_path(response, backend):
         yield right("key" if _sends_key(backend) else "access", _accepted(backend))
         answered = f" (it answers {listed.status})" if listed.status else ""
         words = f"it keeps no list of jobs{answered}: a create whose answer is lost can't be found again."
@@ -192,11 +193,11 @@ def _judge_unknown_id(listed: Response, response: Response, backend: BackendSett
         yield wrong("API", words, advice)
 
 
-def _is_no_path(response: Response) -> bool:
+def _is_no_path(response: Response, backend: BackendSettings) -> bool:
     """A gateway's or framework's 404, from before anything that knows videos has seen the request."""
     said = response.said.lower()
-    if "job not found" in said:  # OpenRouter's error has the status as its code
-        return False
+    if backend.dialect in TASK_APIS:  # some have the status as the code of each error
+        said = said.replace("404: ", "")
     return response.status == 404 and (
         not said
         or any(
@@ -219,7 +220,7 @@ def _refused(response: Response, backend: BackendSettings) -> Finding:
             f"{said}: it wants a key, and auth is 'none'.",
             "Name the key's setting in api_key_setting.",
         )
-    elif response.status == 401 and backend.api_key_setting:
+    elif response.status in (400, 401) and backend.api_key_setting:
         words = f"{said}: it does not take the key."
         advice = (
             f"Copy the key anew into {backend.api_key_setting}; it must be of this very resource, "

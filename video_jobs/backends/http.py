@@ -31,6 +31,7 @@ from video_jobs.domain.errors import (
     Unavailable,
     UnknownOutcome,
 )
+from video_jobs.domain.refusal_kinds import is_wrong_key
 from video_jobs.net.deadline import Deadline, DeadlineAdapter
 from video_jobs.net.pinned import CONNECT_TIMEOUT
 from video_jobs.net.web_address import WebAddress, read_address
@@ -446,6 +447,8 @@ def _refusal_with(
     kind = {**_REFUSALS, **besides}.get(status, Unavailable)
     if kind is Unavailable and message.code == "429":
         kind = Busy  # seen for real: a 429 inside a 502
+    if is_wrong_key(status, message.text):
+        kind = Unauthorised
     told = ToldHeaders.read(response.headers, _redactor_of(response))
     return kind(
         f"The video API answered {status}{message.in_words}.",

@@ -31,6 +31,7 @@ _MODERATION = re.compile(
     r"|nsfw|prohibited[\s_-]?content|unsafe[\s_-]?(?:content|prompt|image)|harmful[\s_-]?content"
     r"|copyright|intellectual property|public figure|real people|likeness"
 )
+_WRONG_KEY = re.compile(r"\bapi[\s_-]?key (?:is )?(?:not valid|invalid|expired|not found)")
 _ABOUT_ACCOUNT = re.compile(
     r"\b(?:account|organi[sz]ation|project|api[\s_-]?key)\b.{0,30}"
     r"\b(?:deactivat|suspend|disabl|terminat|banned|restrict|revoked|closed)"
@@ -51,6 +52,11 @@ _ACCOUNT = re.compile(
     r"|(?:not (?:have )?enough|out of|no|lack(?:s|ing)?)\s{1,2}(?:\w{1,20}\s{1,2}){0,3}(?:credits?|balance|funds?|money)\b"
     r"|payment[\s_-]?required|top[\s-]?up|recharge|overdue"
 )
+
+
+def is_wrong_key(status: int | None, message: str | None) -> bool:
+    """Whether a 400 is about our key, as Google answers a wrong or expired one."""
+    return status == 400 and _WRONG_KEY.search((message or "")[:_LONGEST].lower()) is not None
 
 
 def is_moderation(code: str | None, message: str | None, prompt: str = "", status: int | None = None) -> bool:

@@ -60,4 +60,12 @@ PROVIDERS = (
         base_url="https://api.x.ai/v1",
         model="grok-imagine-video-1.5",
     ),
+    ProviderDefaults(
+        name="gemini",
+        key_setting="GEMINI_API_KEY",
+        model_setting="GEMINI_VIDEO_MODEL",
+        base_url="https://generativelanguage.googleapis.com/v1",
+        model="gemini-omni-1.2-flash",
+        retention_hours=48,
+    ),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from video_jobs.backends.providers import fal, openrouter, replicate, runway, xai
+from video_jobs.backends.providers import fal, gemini, openrouter, replicate, runway, xai
 from video_jobs.backends.task_api import TaskApi
 
 TASK_APIS: dict[str, TaskApi] = {
@@ -11,4 +11,5 @@ TASK_APIS: dict[str, TaskApi] = {
     "replicate": replicate.API,
     "fal": fal.API,
     "xai": xai.API,
+    "gemini": gemini.API,
 }

@@ -1,0 +1,112 @@
+"""Google's Interactions API with the Gemini Omni models. Source: the package `google-genai` 3.6.1.
+
+A video is asked for as a file, since inline it would be base64 within the JSON. The file is fetched with the key. An
+interaction that is completed without a video says in words why. It has no list.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from video_jobs.backends.answers import BackendMessage, message_in, state_of, text
+from video_jobs.backends.shapes import aspect_ratio, resolution
+from video_jobs.backends.task_api import Addresses, Body, Call, Images, Stop, TaskApi, inner, without_nulls
+from video_jobs.domain.backend_job import BackendState
+from video_jobs.domain.capabilities import ModelTakes, shapes_of
+from video_jobs.domain.job import VideoRequest
+
+_MOST_STEPS = 50  # of an interaction that are read
+_ENDED_WITHOUT = ("incomplete", "budget_exceeded")
+_FILE = re.compile(r"(https?://[^?#\s]{1,300}/|)(files/[\w-]{1,100})")  # the file itself, and not its bytes
+_SIZES = (
+    *("1280x720", "720x1280", "1920x1080", "1080x1920"),
+    *("640x360", "360x640", "3840x2160", "2160x3840"),
+)
+_RATIOS, _RESOLUTIONS = shapes_of(_SIZES)
+
+
+def _create(model: str, request: VideoRequest, images: Images) -> Call:
+    wanted: Any = request.prompt
+    if images.first is not None:
+        kind, _, data = images.first.removeprefix("data:").partition(";base64,")
+        picture = {"type": "image", "mime_type": kind, "data": data}
+        wanted = [picture, {"type": "text", "text": request.prompt}]
+    lines = resolution(request)
+    body = {
+        "model": model,
+        "input": wanted,
+        "background": True,
+        "store": True,
+        "response_format": without_nulls(
+            {
+                "type": "video",
+                "aspect_ratio": aspect_ratio(request),
+                "resolution": "4k" if lines in ("2160p", "4K") else lines,
+                "duration": f"{request.seconds}s",
+                "delivery": "uri",
+            }
+        ),
+    }
+    return Call("/interactions", body)
+
+
+def _contents(body: Body, kind: str) -> Iterator[Any]:
+    """What the model put out of that kind."""
+    steps = body.get("steps")
+    for step in steps[:_MOST_STEPS] if isinstance(steps, list) else ():
+        content = inner(step, "content") if inner(step, "type") == "model_output" else None
+        yield from (
+            each
+            for each in (content[:_MOST_STEPS] if isinstance(content, list) else ())
+            if inner(each, "type") == kind
+        )
+
+
+def _outputs(body: Body) -> Addresses:
+    uris = [inner(video, "uri") for video in _contents(body, "video")] or [inner(body, "output_video", "uri")]
+    return [[_bytes_of(uri)] for uri in uris if isinstance(uri, str) and uri]
+
+
+def _bytes_of(uri: str) -> str:
+    file = _FILE.fullmatch(uri)
+    return f"{file[1] or '/v1/'}{file[2]}:download?alt=media" if file else uri
+
+
+def _state(body: Body) -> BackendState:
+    status = text(body.get("status"))
+    state = state_of(status)
+    if status in _ENDED_WITHOUT:
+        return BackendState.FAILED
+    if state is BackendState.SUCCEEDED and body.get("steps") and not _outputs(body):
+        return BackendState.FAILED
+    return state
+
+
+def _failure(body: Body) -> BackendMessage:
+    told = message_in({"error": body.get("error"), "errors": body.get("errors")})
+    if told.text or told.code or _state(body) is not BackendState.FAILED:
+        return told
+    said = " ".join(filter(None, (text(inner(each, "text")) for each in _contents(body, "text"))))
+    return BackendMessage(text(body.get("status")), said or None)
+
+
+API = TaskApi(
+    create=_create,
+    job_path="/interactions/{id}",
+    state=_state,
+    outputs=_outputs,
+    failure=_failure,
+    stop=Stop("POST", "/interactions/{id}/cancel"),
+    default_size="1280x720",
+    default_seconds=8,
+    takes=ModelTakes(
+        sizes=_SIZES,
+        seconds=tuple(range(3, 16)),
+        aspect_ratios=_RATIOS,
+        resolutions=_RESOLUTIONS,
+        only_sizes=True,
+    ),
+    sign=lambda key: {"x-goog-api-key": key},
+)
