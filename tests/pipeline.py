@@ -49,6 +49,7 @@ UseServices = Callable[[Services | None], None]
 
 DIALECTS = ("azure-sora", "openai-videos")
 KEEP_NO_LIST = ("openrouter", "fal", "xai", "gemini")
+LIST_NO_PROMPTS = ("byteplus",)
 OWNER = "default"
 # The key of the simulated API; it must never be seen again: tests/leaks.py looks for it.
 API_KEY = "sim-key"

@@ -1,9 +1,10 @@
 """The providers whose imitations share `provider.Provider`."""
 
+from .byteplus import BytePlus
 from .fal import Fal
 from .gemini import Gemini
 from .provider import Provider
 from .replicate import Replicate
 from .xai import Xai
 
-PROVIDERS: tuple[type[Provider], ...] = (Xai, Replicate, Gemini, Fal)
+PROVIDERS: tuple[type[Provider], ...] = (Xai, Replicate, Gemini, BytePlus, Fal)

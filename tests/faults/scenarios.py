@@ -24,7 +24,7 @@ from openai_api.create import create_video
 from openai_api.request import read_create
 from submit_job.request import read_submission
 from tests.faults.machine import Machine
-from tests.pipeline import DIALECTS, KEEP_NO_LIST, OWNER, SMALL
+from tests.pipeline import DIALECTS, KEEP_NO_LIST, LIST_NO_PROMPTS, OWNER, SMALL
 from tests.receiver import HOOK
 from video_jobs.domain.errors import JobNotFound, NotRetriable, TooManyJobs
 from video_jobs.domain.job import Job, Status
@@ -90,8 +90,9 @@ def fault(machine: Machine, operation: str, **effects: Any) -> None:
 
 
 def one_video(machine: Machine) -> Story:
-    """Where the video API keeps no list, nothing can tell what came of a paid call whose answer was lost."""
-    story = Story(doubt=machine.pipeline.dialect in KEEP_NO_LIST)
+    """Where the video API keeps no list, or one without prompts, nothing can tell what came of a paid call whose answer
+    was lost."""
+    story = Story(doubt=machine.pipeline.dialect in (*KEEP_NO_LIST, *LIST_NO_PROMPTS))
     story.expect(submit(machine, "one"), Status.SUCCEEDED)
     machine.run_to_the_end()
     return story
@@ -413,7 +414,7 @@ LIVES = [
     *((play, "azure-sora", 2) for play in SCENARIOS if play is not several_videos),
     *((play, "azure-sora", 1) for play in HOOKED),
     *((play, "openrouter", 1) for play in (one_video, generation_fails)),
-    *((one_video, dialect, 1) for dialect in ("replicate", "fal", "xai", "gemini")),
+    *((one_video, dialect, 1) for dialect in ("replicate", "fal", "xai", "gemini", "byteplus")),
 ]
 """Each scenario in each dialect, and with two videos a job where the dialect has that; webhooks once."""
 

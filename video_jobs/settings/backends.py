@@ -13,7 +13,9 @@ from video_jobs.domain.gate import GateLimits
 from video_jobs.net.web_address import read_address
 from video_jobs.settings.providers import PROVIDERS
 
-Dialect = Literal["azure-sora", "openai-videos", "openrouter", "runway", "replicate", "fal", "xai", "gemini"]
+Dialect = Literal[
+    "azure-sora", "openai-videos", "openrouter", "runway", "replicate", "fal", "xai", "gemini", "byteplus"
+]
 
 DEFAULT_SCOPE = "https://cognitiveservices.azure.com/.default"
 # Azure runs two jobs at once for a resource; other servers have their own limits, and say 429.

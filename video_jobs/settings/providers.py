@@ -68,4 +68,11 @@ PROVIDERS = (
         model="gemini-omni-1.2-flash",
         retention_hours=48,
     ),
+    ProviderDefaults(
+        name="byteplus",
+        key_setting="ARK_API_KEY",
+        model_setting="ARK_VIDEO_MODEL",
+        base_url="https://ark.ap-southeast.bytepluses.com/api/v3",
+        model="dreamina-seedance-2-5-260628",
+    ),
 )

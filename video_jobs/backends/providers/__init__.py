@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from video_jobs.backends.providers import fal, gemini, openrouter, replicate, runway, xai
+from video_jobs.backends.providers import byteplus, fal, gemini, openrouter, replicate, runway, xai
 from video_jobs.backends.task_api import TaskApi
 
 TASK_APIS: dict[str, TaskApi] = {
@@ -12,4 +12,5 @@ TASK_APIS: dict[str, TaskApi] = {
     "fal": fal.API,
     "xai": xai.API,
     "gemini": gemini.API,
+    "byteplus": byteplus.API,
 }
