@@ -77,6 +77,9 @@ def check_api(backend: BackendSettings, sign: Sign, now: datetime) -> Iterator[F
         finding, model = _judge_deployments(deployments, backend)
         yield finding
         models = _body(wire.get(f"{root}/openai/models?api-version=2024-10-21", _LONGEST_LIST))
+    elif api is not None and backend.dialect != "openrouter":
+        words = f"it lists no video models, so whether it has '{backend.model}', only a job can tell."
+        yield unknown("model", words)
     else:
         yield _judge_models(_body(wire.get(_models_url(backend), _LONGEST_LIST)), backend)
     yield from check_retirement(backend, models, model, now)

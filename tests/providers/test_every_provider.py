@@ -134,7 +134,9 @@ def test_a_key_that_ends_while_a_job_runs_does_not_end_the_job(app: ProviderApp)
 def test_polls_that_are_202_with_nothing_mean_that_it_goes_on(app: ProviderApp) -> None:
     job = app.ask()
     app.fault("get", status=202, body="", times=3)
-    assert app.run(job).status is Status.SUCCEEDED
+    job = app.run(job)
+    assert job.status is Status.SUCCEEDED
+    assert "poll_failed" not in {event.what for event in job.history}
 
 
 @pytest.mark.parametrize(
@@ -206,6 +208,17 @@ def test_a_lost_answer_is_never_sent_again(app: ProviderApp) -> None:
     else:
         assert asked is not None, "only a list can tell"
         assert job.status is Status.SUCCEEDED
+
+
+def test_an_address_that_ended_before_the_video_did_loses_nothing(app: ProviderApp) -> None:
+    """A poll renews it, or the download is tried until the provider has deleted the video."""
+    app.simulator.world.change({"address_seconds": 60.0})
+    job = app.run_until(app.ask(), Status.FETCHING)
+    app.advance(600)
+    job = app.run(job, lambda seen: seen.status is not Status.FETCHING)
+    assert job.status in (Status.SUCCEEDED, Status.PENDING_DOWNLOAD)
+    app.simulator.world.change({"address_seconds": None})
+    assert app.run(job).status is Status.SUCCEEDED
 
 
 def test_a_video_that_the_provider_deleted_ends_the_job_as_expired(app: ProviderApp) -> None:

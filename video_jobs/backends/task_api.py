@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from video_jobs.backends.answers import BackendMessage, message_in, state_of, text
+from video_jobs.backends.video_address import addresses_in
 from video_jobs.domain.backend_job import BackendState
 from video_jobs.domain.capabilities import Limits, ModelTakes
 from video_jobs.domain.cost import Cost
@@ -182,6 +183,12 @@ def addresses_by_output(*lists: Any) -> Addresses:
         for index in range(count)
     ]
     return [addresses for addresses in named if addresses]
+
+
+def addresses_anywhere(body: Any) -> Addresses:
+    """Those of one output, where a model names it in a way of its own."""
+    found = addresses_in(body)
+    return [found] if found else []
 
 
 def dollars(amount: Any, each: float = 1) -> Cost | None:

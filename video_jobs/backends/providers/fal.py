@@ -18,6 +18,7 @@ from video_jobs.backends.task_api import (
     Images,
     Stop,
     TaskApi,
+    addresses_anywhere,
     addresses_by_output,
     inner,
     without_nulls,
@@ -70,7 +71,7 @@ def _outputs(body: Body) -> Addresses:
     videos = body.get("videos")
     if isinstance(videos, list):
         return addresses_by_output([inner(video, "url") for video in videos])
-    return addresses_by_output(inner(body, "video", "url"))
+    return addresses_by_output(inner(body, "video", "url")) or addresses_anywhere(body)
 
 
 #: Most models have these names; others are a model's own, for `options`.

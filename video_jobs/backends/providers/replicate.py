@@ -14,6 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 from video_jobs.backends.answers import state_of, text, words
 from video_jobs.backends.shapes import aspect_ratio, resolution, size_told
 from video_jobs.backends.task_api import (
+    Addresses,
     Asked,
     Body,
     Call,
@@ -21,6 +22,7 @@ from video_jobs.backends.task_api import (
     Stop,
     TaskApi,
     TaskList,
+    addresses_anywhere,
     addresses_by_output,
     inner,
     without_nulls,
@@ -65,6 +67,11 @@ def _state(body: Body) -> BackendState:
     return BackendState.EXPIRED if removed and state is BackendState.SUCCEEDED else state
 
 
+def _outputs(body: Body) -> Addresses:
+    output = body.get("output")
+    return addresses_by_output(output) or addresses_anywhere(output)
+
+
 def _progress(body: Body) -> int | None:
     logs = body.get("logs")
     shares = _SHARE.findall(logs[-_LAST:]) if isinstance(logs, str) else []
@@ -100,7 +107,7 @@ API = TaskApi(
     create=_create,
     job_path="/predictions/{id}",
     state=_state,
-    outputs=lambda body: addresses_by_output(body.get("output")),
+    outputs=_outputs,
     progress=_progress,
     stop=Stop("POST", "/predictions/{id}/cancel"),
     tasks=TaskList(
