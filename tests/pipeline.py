@@ -48,7 +48,7 @@ UseServices = Callable[[Services | None], None]
 """What the fixture `use_services` gives."""
 
 DIALECTS = ("azure-sora", "openai-videos")
-KEEP_NO_LIST = ("openrouter", "fal", "xai", "gemini")
+KEEP_NO_LIST = ("openrouter", "runway", "fal", "xai", "gemini")
 LIST_NO_PROMPTS = ("byteplus",)
 OWNER = "default"
 # The key of the simulated API; it must never be seen again: tests/leaks.py looks for it.

@@ -414,7 +414,7 @@ LIVES = [
     *((play, "azure-sora", 2) for play in SCENARIOS if play is not several_videos),
     *((play, "azure-sora", 1) for play in HOOKED),
     *((play, "openrouter", 1) for play in (one_video, generation_fails)),
-    *((one_video, dialect, 1) for dialect in ("replicate", "fal", "xai", "gemini", "byteplus")),
+    *((one_video, dialect, 1) for dialect in ("runway", "replicate", "fal", "xai", "gemini", "byteplus")),
 ]
 """Each scenario in each dialect, and with two videos a job where the dialect has that; webhooks once."""
 

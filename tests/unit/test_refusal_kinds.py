@@ -9,7 +9,7 @@ import pytest
 
 from video_jobs.backends.answers import error_message, state_of
 from video_jobs.domain.backend_job import BackendState
-from video_jobs.domain.refusal_kinds import is_account, is_moderation
+from video_jobs.domain.refusal_kinds import is_account, is_moderation, is_wrong_key
 
 ACCOUNT: list[tuple[int, Any]] = [
     (402, {}),
@@ -90,3 +90,19 @@ def test_an_errors_words_are_found_under_any_usual_name(body: Any) -> None:
 )
 def test_a_status_word_in_camel_case_is_read(word: str, state: BackendState) -> None:
     assert state_of(word) is state
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "wrong"),
+    [
+        (400, "API key not valid. Please pass a valid API key.", True),
+        (400, "API key expired. Please renew the API key.", True),
+        (400, "Invalid API key provided", True),
+        (400, "The prompt is too long for this API key's tier", False),
+        (404, "API key not found", False),
+        (500, "Invalid API key", False),
+        (400, None, False),
+    ],
+)
+def test_a_400_may_be_about_our_key(status: int, message: str | None, wrong: bool) -> None:
+    assert is_wrong_key(status, message) is wrong

@@ -31,7 +31,9 @@ _MODERATION = re.compile(
     r"|nsfw|prohibited[\s_-]?content|unsafe[\s_-]?(?:content|prompt|image)|harmful[\s_-]?content"
     r"|copyright|intellectual property|public figure|real people|likeness"
 )
-_WRONG_KEY = re.compile(r"\bapi[\s_-]?key (?:is )?(?:not valid|invalid|expired|not found)")
+_WRONG_KEY = re.compile(
+    r"\bapi[\s_-]?key (?:is )?(?:not valid|invalid|expired|not found)|\b(?:invalid|expired) api[\s_-]?key"
+)
 _ABOUT_ACCOUNT = re.compile(
     r"\b(?:account|organi[sz]ation|project|api[\s_-]?key)\b.{0,30}"
     r"\b(?:deactivat|suspend|disabl|terminat|banned|restrict|revoked|closed)"
