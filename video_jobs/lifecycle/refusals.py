@@ -54,7 +54,7 @@ def misconfiguration(job: Job, error: BackendError, signs_in_with: SignsInWith) 
             }[signs_in_with]
         case _:
             words = (
-                f"{backend} knows no '{job.backend.model}' at {job.backend.base_url}: check the model's name (at Azure the deployment's), the "
+                f"{backend} knows no '{job.backend.model}' at {job.backend.base_url}: check the deployment's name (elsewhere the model's), the "
                 f"endpoint and the dialect. A new deployment takes minutes to answer"
             )
     return f"{words}. It says: {error.detail or 'nothing more'}"
