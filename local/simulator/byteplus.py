@@ -127,4 +127,12 @@ def _order(given: intake.Intake) -> Order:
         refuse_image(picture.get("url") if isinstance(picture, dict) else None, "image_url")
     if not texts or not isinstance(texts[0], str) or not 2 <= seconds <= 15:
         raise intake.invalid("content or duration", "a text, and from 2 to 15 seconds")
-    return Order(texts[0], given.text("model"), width, height, seconds, from_image=bool(pictures))
+    return Order(
+        texts[0],
+        given.text("model"),
+        width,
+        height,
+        seconds,
+        from_image=bool(pictures),
+        given=given.shortened(),
+    )

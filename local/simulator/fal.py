@@ -127,4 +127,12 @@ def _order(path: str, given: intake.Intake) -> Order:
     from_image = path.endswith("/image-to-video")
     if from_image:
         refuse_image(given.fields.get("image_url"), "image_url")
-    return Order(given.text("prompt"), model, width, height, int(duration), from_image=from_image)
+    return Order(
+        given.text("prompt"),
+        model,
+        width,
+        height,
+        int(duration),
+        from_image=from_image,
+        given=given.shortened(),
+    )

@@ -115,7 +115,15 @@ def _order(given: intake.Intake) -> Order:
     if not duration.endswith("s") or not duration[:-1].isdecimal() or not 3 <= int(duration[:-1]) <= 15:
         raise intake.invalid("duration", "3s to 15s")
     prompt, from_image = _input(given.fields.get("input"))
-    return Order(prompt, given.text("model"), width, height, int(duration[:-1]), from_image=from_image)
+    return Order(
+        prompt,
+        given.text("model"),
+        width,
+        height,
+        int(duration[:-1]),
+        from_image=from_image,
+        given=given.shortened(),
+    )
 
 
 def _input(given: object) -> tuple[str, bool]:

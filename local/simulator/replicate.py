@@ -143,7 +143,15 @@ def _order(given: intake.Intake, model: str | None) -> Order:
         raise ApiError(422, f"- input: {error}\n") from error
     if not 1 <= seconds <= 60:
         raise ApiError(422, "- input.duration: Must be between 1 and 60\n")
-    return Order(prompt, model or given.text("version"), width, height, seconds, from_image=bool(images))
+    return Order(
+        prompt,
+        model or given.text("version"),
+        width,
+        height,
+        seconds,
+        from_image=bool(images),
+        given=given.shortened(),
+    )
 
 
 def _time(seconds: float) -> str:

@@ -91,5 +91,11 @@ def _order(given: intake.Intake) -> Order:
     if image is not None:
         refuse_image(image.get("url") if isinstance(image, dict) else None, "image")
     return Order(
-        given.text("prompt"), given.text("model"), width, height, seconds, from_image=image is not None
+        given.text("prompt"),
+        given.text("model"),
+        width,
+        height,
+        seconds,
+        from_image=image is not None,
+        given=given.shortened(),
     )

@@ -44,12 +44,12 @@ def with_pictures(app: ProviderApp, host: PictureHost) -> ProviderApp:
 
 @pytest.fixture
 def openrouter(simulator: Simulator, host: PictureHost) -> ProviderApp:
-    return with_pictures(ProviderApp(simulator, "openrouter", "/api/v1"), host)
+    return with_pictures(ProviderApp(simulator, "openrouter"), host)
 
 
 @pytest.fixture
 def runway(simulator: Simulator, host: PictureHost) -> ProviderApp:
-    return with_pictures(ProviderApp(simulator, "runway", "/v1"), host)
+    return with_pictures(ProviderApp(simulator, "runway"), host)
 
 
 def data_url(content: bytes) -> str:

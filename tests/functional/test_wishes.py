@@ -34,12 +34,12 @@ IMAGE = InputImage("image/jpeg", 20 << 20, "f" * 64, 10_000, 10_000)
 
 @pytest.fixture
 def openrouter(simulator: Simulator) -> ProviderApp:
-    return ProviderApp(simulator, "openrouter", "/api/v1")
+    return ProviderApp(simulator, "openrouter")
 
 
 @pytest.fixture
 def runway(simulator: Simulator) -> ProviderApp:
-    return ProviderApp(simulator, "runway", "/v1")
+    return ProviderApp(simulator, "runway")
 
 
 def asked(app: Pipeline, **body: Any) -> Job:

@@ -102,3 +102,13 @@ def test_a_cancel_stops_the_request(app: ProviderApp) -> None:
     job = app.run_until(app.ask(), Status.QUEUED)
     cancel_job(app.services, job.owner, job.id)
     assert app.run(job).status is Status.CANCELLED
+
+
+def test_a_job_is_asked_for_below_the_model_that_it_chose(simulator: Simulator) -> None:
+    other = "fal-ai/kling-video/v3/pro/text-to-video"
+    app = ProviderApp(simulator, "fal", models=[other])
+    job = app.run(app.ask(model=other))
+    assert job.status is Status.SUCCEEDED
+    assert job.backend.model == other
+    polls = {call["path"].partition("/requests/")[0] for call in app.calls("get")}
+    assert polls == {"/fal-ai/kling-video"}
