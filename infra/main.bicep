@@ -22,6 +22,16 @@ param azureOpenAiKey string = ''
 param openRouterKey string = ''
 @secure()
 param runwaySecret string = ''
+@secure()
+param replicateToken string = ''
+@secure()
+param falKey string = ''
+@secure()
+param xaiKey string = ''
+@secure()
+param geminiKey string = ''
+@secure()
+param arkKey string = ''
 @description('Entries of VIDEO_BACKENDS (docs/operations.md).')
 param videoBackends array = []
 
@@ -86,7 +96,7 @@ var tags = { 'azd-env-name': environmentName }
 // An empty setting is one that nobody gave: it must not stand in the way of a derived one.
 var given = toObject(filter(items(settings), each => !empty(each.value)), each => each.key, each => each.value)
 var withVideoResource = !empty(videoResourceName) && !empty(videoResourceGroup)
-var withVault = !empty('${azureOpenAiKey}${openRouterKey}${runwaySecret}${compatibleApiKeys}${webhookSecrets}${webhookUrl}')
+var withVault = !empty('${azureOpenAiKey}${openRouterKey}${runwaySecret}${replicateToken}${falKey}${xaiKey}${geminiKey}${arkKey}${compatibleApiKeys}${webhookSecrets}${webhookUrl}')
 var withSignIn = !empty(signInClientId)
 var withBudget = budgetAmount > 0 && !empty(budgetStart) && !empty(alertEmail)
 
@@ -139,6 +149,11 @@ module vault 'vault.bicep' = if (withVault) {
     azureOpenAiKey: azureOpenAiKey
     openRouterKey: openRouterKey
     runwaySecret: runwaySecret
+    replicateToken: replicateToken
+    falKey: falKey
+    xaiKey: xaiKey
+    geminiKey: geminiKey
+    arkKey: arkKey
     compatibleApiKeys: compatibleApiKeys
     webhookSecrets: webhookSecrets
     webhookUrl: webhookUrl
@@ -160,6 +175,11 @@ var references = union(
   empty(azureOpenAiKey) ? {} : { AZURE_OPENAI_API_KEY: '@Microsoft.KeyVault(SecretUri=${vaultUri}secrets/azure-openai-api-key)' },
   empty(openRouterKey) ? {} : { OPENROUTER_API_KEY: '@Microsoft.KeyVault(SecretUri=${vaultUri}secrets/openrouter-api-key)' },
   empty(runwaySecret) ? {} : { RUNWAYML_API_SECRET: '@Microsoft.KeyVault(SecretUri=${vaultUri}secrets/runwayml-api-secret)' },
+  empty(replicateToken) ? {} : { REPLICATE_API_TOKEN: '@Microsoft.KeyVault(SecretUri=${vaultUri}secrets/replicate-api-token)' },
+  empty(falKey) ? {} : { FAL_KEY: '@Microsoft.KeyVault(SecretUri=${vaultUri}secrets/fal-key)' },
+  empty(xaiKey) ? {} : { XAI_API_KEY: '@Microsoft.KeyVault(SecretUri=${vaultUri}secrets/xai-api-key)' },
+  empty(geminiKey) ? {} : { GEMINI_API_KEY: '@Microsoft.KeyVault(SecretUri=${vaultUri}secrets/gemini-api-key)' },
+  empty(arkKey) ? {} : { ARK_API_KEY: '@Microsoft.KeyVault(SecretUri=${vaultUri}secrets/ark-api-key)' },
   empty(compatibleApiKeys) ? {} : { OPENAI_COMPAT_API_KEYS: '@Microsoft.KeyVault(SecretUri=${vaultUri}secrets/openai-compatible-api-keys)' },
   empty(webhookSecrets) ? {} : { WEBHOOK_SECRETS: '@Microsoft.KeyVault(SecretUri=${vaultUri}secrets/webhook-secrets)' },
   empty(webhookUrl) ? {} : { WEBHOOK_URL: '@Microsoft.KeyVault(SecretUri=${vaultUri}secrets/webhook-url)' }

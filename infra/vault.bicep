@@ -8,6 +8,16 @@ param openRouterKey string
 @secure()
 param runwaySecret string
 @secure()
+param replicateToken string
+@secure()
+param falKey string
+@secure()
+param xaiKey string
+@secure()
+param geminiKey string
+@secure()
+param arkKey string
+@secure()
 param compatibleApiKeys string
 @secure()
 param webhookSecrets string
@@ -38,6 +48,26 @@ module openRouter 'vault-secret.bicep' = if (!empty(openRouterKey)) {
 
 module runway 'vault-secret.bicep' = if (!empty(runwaySecret)) {
   params: { vaultName: vault.name, secretName: 'runwayml-api-secret', secretValue: runwaySecret }
+}
+
+module replicate 'vault-secret.bicep' = if (!empty(replicateToken)) {
+  params: { vaultName: vault.name, secretName: 'replicate-api-token', secretValue: replicateToken }
+}
+
+module fal 'vault-secret.bicep' = if (!empty(falKey)) {
+  params: { vaultName: vault.name, secretName: 'fal-key', secretValue: falKey }
+}
+
+module xai 'vault-secret.bicep' = if (!empty(xaiKey)) {
+  params: { vaultName: vault.name, secretName: 'xai-api-key', secretValue: xaiKey }
+}
+
+module gemini 'vault-secret.bicep' = if (!empty(geminiKey)) {
+  params: { vaultName: vault.name, secretName: 'gemini-api-key', secretValue: geminiKey }
+}
+
+module ark 'vault-secret.bicep' = if (!empty(arkKey)) {
+  params: { vaultName: vault.name, secretName: 'ark-api-key', secretValue: arkKey }
 }
 
 module compatibleApi 'vault-secret.bicep' = if (!empty(compatibleApiKeys)) {

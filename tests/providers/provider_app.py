@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 from typing import Any
 from urllib.parse import urlsplit
+
+from PIL import Image
 
 from backend_api.gates import list_backends
 from local.simulator.server import Simulator
@@ -15,6 +19,12 @@ from video_jobs.settings.providers import PROVIDERS
 
 PROMPT = "a paper boat"
 SECONDS = 4
+
+
+def picture() -> str:
+    buffer = io.BytesIO()
+    Image.new("RGB", (1280, 720), "navy").save(buffer, "PNG")
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
 class ProviderApp(Pipeline):

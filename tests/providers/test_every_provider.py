@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 import io
 import itertools
 import json
 from datetime import UTC, datetime
 
 import pytest
-from PIL import Image
 
 from doctor.backend_check import check_backend
 from doctor.downloads import show_downloads
@@ -19,7 +17,7 @@ from doctor.subject import find_subject
 from job_api.import_job import import_job, read_import
 from local.simulator.server import Simulator
 from tests.pipeline import API_KEY, OWNER
-from tests.providers.provider_app import ProviderApp
+from tests.providers.provider_app import ProviderApp, picture
 from video_jobs.backends.providers import TASK_APIS
 from video_jobs.domain.gate import ClosureReason
 from video_jobs.domain.job import Status
@@ -40,12 +38,6 @@ def name(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def app(simulator: Simulator, name: str) -> ProviderApp:
     return ProviderApp(simulator, name)
-
-
-def picture() -> str:
-    buffer = io.BytesIO()
-    Image.new("RGB", (1280, 720), "navy").save(buffer, "PNG")
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
 # --- the video is kept ---

@@ -14,7 +14,7 @@ import requests
 from job_api.act import cancel_job
 from local.simulator.server import Simulator
 from tests.pipeline import API_KEY
-from tests.providers.provider_app import PROMPT, SECONDS, ProviderApp
+from tests.providers.provider_app import PROMPT, SECONDS, ProviderApp, picture
 from video_jobs.domain.job import Status
 
 MODEL = "fal-ai/veo3.1/fast"
@@ -83,8 +83,6 @@ def test_the_paid_call_forbids_fal_to_repeat_it(app: ProviderApp) -> None:
 
 
 def test_an_input_image_goes_to_the_models_other_path(simulator: Simulator) -> None:
-    from tests.providers.test_every_provider import picture
-
     for model in (MODEL, "fal-ai/kling-video/v3/pro/text-to-video"):
         app = ProviderApp(simulator, "fal", model=model)
         assert app.run(app.ask(input_image=picture())).status is Status.SUCCEEDED

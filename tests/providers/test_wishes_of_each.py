@@ -3,26 +3,17 @@ none is refused before anything is paid."""
 
 from __future__ import annotations
 
-import base64
-import io
 from typing import Any
 
 import pytest
-from PIL import Image
 
 from local.simulator.server import Simulator
-from tests.providers.provider_app import ProviderApp
+from tests.providers.provider_app import ProviderApp, picture
 from video_jobs.domain.errors import InvalidRequest
 from video_jobs.domain.job import Job, Status
 
 SHAPE = {"aspect_ratio": "9:16", "resolution": "720p"}
 SOUND = {"audio": False, "seed": 7, "negative_prompt": "people"}
-
-
-def picture(colour: str) -> str:
-    buffer = io.BytesIO()
-    Image.new("RGB", (64, 64), colour).save(buffer, "PNG")
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
 def made(simulator: Simulator, name: str, **wishes: Any) -> tuple[ProviderApp, Job, dict[str, Any]]:
@@ -147,9 +138,9 @@ def test_an_aspect_ratio_stands_for_one_of_the_sizes_that_are_known(simulator: S
         ("xai", {"options": {"duration": 15}}, {"options"}),
         ("gemini", {"options": {"response_format": {"delivery": "inline"}}}, {"options"}),
         ("byteplus", {"options": {"content": []}}, {"options"}),
-        ("fal", {"last_image": picture("red")}, {"last_image"}),
-        ("fal", {"reference_images": [picture("red")]}, {"reference_images"}),
-        ("replicate", {"reference_images": [picture("red")]}, {"reference_images"}),
+        ("fal", {"last_image": picture()}, {"last_image"}),
+        ("fal", {"reference_images": [picture()]}, {"reference_images"}),
+        ("replicate", {"reference_images": [picture()]}, {"reference_images"}),
     ],
 )
 def test_what_a_provider_has_no_name_for_is_refused_before_it_is_paid(
@@ -159,13 +150,13 @@ def test_what_a_provider_has_no_name_for_is_refused_before_it_is_paid(
 
 
 def test_a_last_image_is_sent_beside_the_first_one(simulator: Simulator) -> None:
-    frames = {"input_image": picture("red"), "last_image": picture("navy")}
+    frames = {"input_image": picture(), "last_image": picture()}
     sent = made(simulator, "byteplus", **frames)[2]["content"]
     assert [each.get("role") for each in sent] == [None, "first_frame", "last_frame"]
 
 
 def test_replicates_veo_takes_a_last_image(simulator: Simulator) -> None:
-    frames = {"input_image": picture("red"), "last_image": picture("navy")}
+    frames = {"input_image": picture(), "last_image": picture()}
     sent = made(simulator, "replicate", **frames)[2]["input"]
     assert sent["image"].startswith("data:image/png")
     assert sent["last_frame"].startswith("data:image/png")
@@ -173,7 +164,7 @@ def test_replicates_veo_takes_a_last_image(simulator: Simulator) -> None:
 
 @pytest.mark.parametrize("name", ["xai", "byteplus"])
 def test_reference_images_are_sent_without_a_first_image(simulator: Simulator, name: str) -> None:
-    references = {"reference_images": [picture("red"), picture("navy")]}
+    references = {"reference_images": [picture(), picture()]}
     body = made(simulator, name, **references)[2]
     if name == "xai":
         assert [list(each) for each in body["reference_images"]] == [["url"], ["url"]]
