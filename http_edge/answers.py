@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import azure.functions as func
 
@@ -20,10 +20,12 @@ from video_jobs.domain.retry_after import ask_again_in
 from video_jobs.lifecycle.admission import why_closed
 from video_jobs.ports import LiveJob
 from video_jobs.services import Services
-from video_jobs.views.job_schema import JobWithHistory
-from video_jobs.views.job_view import history_view, job_view
+from video_jobs.views.job_schema import JobView, JobWithHistory
+from video_jobs.views.job_view import history_view, job_summary, job_view
 
 _MOST_COUNTED = 1000  # jobs ahead of one in line
+
+J = TypeVar("J", bound=JobView)
 
 
 @dataclass(frozen=True)
@@ -39,16 +41,41 @@ class SeenJob:
 
         A URL's signature is left out: each instance may sign with a key of its own.
         """
-        unsigned = deepcopy(self.body)
-        for video in unsigned["videos"]:
-            video["url"] = video["url"] and video["url"].partition("?")[0]
-            video["download_url"] = video["download_url"] and video["download_url"].partition("?")[0]
-            video["thumbnail_url"] = video["thumbnail_url"] and video["thumbnail_url"].partition("?")[0]
-        return etag_of(dump(unsigned))
+        return etag_of(dump(without_signatures(self.body)))
 
     @property
     def headers(self) -> dict[str, str]:
         return {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
+
+
+def without_signatures(body: J) -> J:
+    """A copy of a job whose URLs end before their `?`."""
+    unsigned = deepcopy(body)
+    for video in unsigned["videos"]:
+        video["url"] = video["url"] and video["url"].partition("?")[0]
+        video["download_url"] = video["download_url"] and video["download_url"].partition("?")[0]
+        video["thumbnail_url"] = video["thumbnail_url"] and video["thumbnail_url"].partition("?")[0]
+    return unsigned
+
+
+def see_jobs(services: Services, jobs: Sequence[Job], *, with_urls: bool = True) -> list[JobView]:
+    """A page of jobs, with the places in line of those that wait: two reads for each backend before which one waits."""
+    bodies = [job_view(job, services.blobs) if with_urls else job_summary(job) for job in jobs]
+    waiting = {
+        body["id"]: (job, body)
+        for job, body in zip(jobs, bodies, strict=True)
+        if job.status is Status.WAITING
+    }
+    for backend in dict.fromkeys(job.backend.name for job, _ in waiting.values()):
+        # Nice to know, as below.
+        with contextlib.suppress(ReelkeepError, ValueError):
+            gate = services.gates.get(backend).gate
+            for place, live in enumerate(services.live_jobs.line(backend, _MOST_COUNTED), start=1):
+                if (seen := waiting.get(live.job_id)) is not None:
+                    job, body = seen
+                    body["queue_position"] = place
+                    body["reason"] = why_closed(services, gate, job) or body["reason"]
+    return bodies
 
 
 def see_job(services: Services, job: Job) -> SeenJob:

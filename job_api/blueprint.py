@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import azure.functions as func
 
-from http_edge.answers import job_answer, json_answer, retry_after
+from http_edge.answers import job_answer, json_answer, retry_after, see_jobs, without_signatures
+from http_edge.etags import etag_of
 from http_edge.fields import refuse_chunked
 from http_edge.operations import (
     ETAG,
@@ -20,20 +21,30 @@ from http_edge.operations import (
     Parameter,
 )
 from http_edge.owner import owner_of
+from http_edge.packing import PACKED, VARY, packed_answer
 from http_edge.pages import Limit
-from http_edge.problems import HttpProblem, answers_problems, problem
+from http_edge.problems import HttpProblem, answers_problems, dump, problem
 from http_edge.tracing import on_thread, with_threads
 from job_api.act import Deleted, cancel_job, delete_job, repair_job, send_webhook
 from job_api.health import Health, check_health
 from job_api.import_job import ImportRequest, import_job, read_import
 from job_api.options import OptionsView, list_options
-from job_api.read import Cursor, Index, JobPageView, list_jobs, read_output
+from job_api.read import (
+    Cursor,
+    Index,
+    JobPageView,
+    WithUrls,
+    list_jobs,
+    read_input_image,
+    read_output,
+    read_with_urls,
+)
 from job_api.retry import retry_job
 from job_api.wait import Wait, follow_job, read_wait
+from video_jobs.domain.errors import InputMissing
 from video_jobs.domain.job import Status
 from video_jobs.ports import VideoKey
 from video_jobs.views.job_schema import JobWithHistory, Url
-from video_jobs.views.job_view import job_view
 from video_jobs.wiring import get_services
 
 blueprint = func.Blueprint()
@@ -95,16 +106,23 @@ async def get_job_function(req: func.HttpRequest) -> func.HttpResponse:
         Parameter("limit", "query", "How many at most.", Limit),
         Parameter("status", "query", "Only these.", list[Status]),
         Parameter("cursor", "query", "The `next_cursor` of the page before, with the same `status`.", Cursor),
+        Parameter("urls", "query", "`false` leaves the signed URLs out.", WithUrls),
+        IF_NONE_MATCH,
     ],
-    answers={200: Answer("A page", JobPageView)},
+    answers={
+        200: Answer("A page", JobPageView, headers=[ETAG, *PACKED]),
+        304: Answer("It is as you have it", headers=[ETAG, VARY]),
+    },
     problems={400: ["invalid_request", "invalid_cursor", "invalid_sign_in"]},
 )
 @answers_problems
 def list_jobs_function(req: func.HttpRequest) -> func.HttpResponse:
     services = get_services()
+    with_urls = read_with_urls(req.params.get("urls", ""))
     jobs, cursor = list_jobs(services, owner_of(req), req.params)
-    page: JobPageView = {"jobs": [job_view(job, services.blobs) for job in jobs], "next_cursor": cursor}
-    return json_answer(page)
+    page: JobPageView = {"jobs": see_jobs(services, jobs, with_urls=with_urls), "next_cursor": cursor}
+    unsigned = {"jobs": [without_signatures(job) for job in page["jobs"]], "next_cursor": cursor}
+    return packed_answer(req, page, etag_of(dump(unsigned)))
 
 
 @blueprint.function_name("get_video")
@@ -147,6 +165,24 @@ def get_thumbnail_function(req: func.HttpRequest) -> func.HttpResponse:
         raise HttpProblem(404, "no_thumbnail", f"Video {output.index} of {job.id} has no thumbnail.")
     key = VideoKey(job.owner, job.id, output.index)
     return _redirect(services.blobs.sign_thumbnail(key, output.thumbnail).url)
+
+
+@blueprint.function_name("get_input_image")
+@blueprint.route("jobs/{id}/image", methods=["GET"], auth_level=func.AuthLevel.FUNCTION)
+@Operation(
+    "The image that a job began with",
+    tag="Jobs",
+    parameters=[JOB_ID],
+    answers={200: Answer("Its bytes, of the type that they are", media_type="*/*")},
+    problems={**JOB_PROBLEMS, 404: ["job_not_found", "no_image"]},
+)
+@answers_problems
+def get_input_image_function(req: func.HttpRequest) -> func.HttpResponse:
+    try:
+        kind, content = read_input_image(get_services(), owner_of(req), req.route_params["id"])
+    except InputMissing as missing:
+        raise HttpProblem(404, "no_image", str(missing)) from missing
+    return func.HttpResponse(content, mimetype=kind, headers={"Cache-Control": "no-store"})
 
 
 @blueprint.function_name("cancel_job")
@@ -261,10 +297,11 @@ def import_job_function(req: func.HttpRequest) -> func.HttpResponse:
     "What may be asked for",
     tag="Jobs",
     answers={200: Answer("Each backend, the default one first", OptionsView)},
+    problems={400: ["invalid_sign_in"]},
 )
 @answers_problems
 def list_options_function(req: func.HttpRequest) -> func.HttpResponse:
-    options: OptionsView = {"backends": list_options(get_services())}
+    options: OptionsView = {"backends": list_options(get_services(), owner_of(req))}
     return json_answer(options)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import with_config
 from typing_extensions import TypedDict
 
+from job_api.states import StateView, backend_state
 from video_jobs.domain.capabilities import Limits
 from video_jobs.domain.estimate import Estimate
 from video_jobs.services import Services
@@ -81,6 +82,7 @@ class BackendOptions(ModelOptions):
     dialect: str
     models: list[ModelOptions]
     """Its own first."""
+    now: StateView
 
 
 class OptionsView(TypedDict):
@@ -89,16 +91,22 @@ class OptionsView(TypedDict):
     backends: list[BackendOptions]
 
 
-def list_options(services: Services) -> list[BackendOptions]:
+def list_options(services: Services, owner: str) -> list[BackendOptions]:
     """One for each backend, the default one first."""
-    return [_options(services, name) for name in services.backends.names()]
+    return [_options(services, owner, name) for name in services.backends.names()]
 
 
-def _options(services: Services, name: str) -> BackendOptions:
+def _options(services: Services, owner: str, name: str) -> BackendOptions:
     backend = services.backends.default_ref(name)
     estimates = services.estimates.of_backend(name, _MOST_ESTIMATES)
     models = [_model(services, name, model, estimates) for model in services.backends.models(name)]
-    return {**models[0], "name": name, "dialect": backend.dialect, "models": models}
+    return {
+        **models[0],
+        "name": name,
+        "dialect": backend.dialect,
+        "models": models,
+        "now": backend_state(services, owner, name),
+    }
 
 
 def _model(services: Services, name: str, model: str, estimates: list[Estimate]) -> ModelOptions:

@@ -6,13 +6,13 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, with_config
 from typing_extensions import TypedDict
 
 from http_edge.pages import read_limit
-from video_jobs.domain.errors import InvalidRequest, JobNotFound
+from video_jobs.domain.errors import InputMissing, InvalidRequest, JobNotFound
 from video_jobs.domain.ids import is_job_id
 from video_jobs.domain.job import Job, Output, Status
 from video_jobs.lifecycle.find import find_job
@@ -21,6 +21,7 @@ from video_jobs.views.job_schema import JobView
 
 Index = Annotated[int, Field(ge=0, le=999)]
 Cursor = Annotated[str, Field(pattern="^[A-Za-z0-9_-]*$")]
+WithUrls = Annotated[Literal["true", "false"], Field(json_schema_extra={"default": "true"})]
 
 
 @with_config(use_attribute_docstrings=True)
@@ -47,6 +48,14 @@ def read_output(services: Services, owner: str, job_id: str, index: str) -> tupl
     raise JobNotFound(f"{job_id} with a video {int(index)}")
 
 
+def read_input_image(services: Services, owner: str, job_id: str) -> tuple[str, bytes]:
+    """Its content type and its bytes. Raises InvalidRequest, JobNotFound and InputMissing."""
+    image = find_job(services, owner, job_id).job.request.input_image
+    if image is None:
+        raise InputMissing(f"{job_id} began without an image.")
+    return image.content_type, services.blobs.get_input(owner, job_id)
+
+
 def list_jobs(services: Services, owner: str, query: Mapping[str, str]) -> tuple[list[Job], str | None]:
     """A page of the owner's jobs, newest first, and the cursor of the next one.
 
@@ -58,6 +67,13 @@ def list_jobs(services: Services, owner: str, query: Mapping[str, str]) -> tuple
     after = _decode_cursor(query["cursor"], list_id) if query.get("cursor") else None
     page = services.jobs.page(owner, limit=limit, after=after, statuses=statuses)
     return page.jobs, _encode_cursor(page.after, list_id) if page.after else None
+
+
+def read_with_urls(text: str) -> bool:
+    """Raises InvalidRequest."""
+    if text not in ("", "true", "false"):
+        raise InvalidRequest.of("urls", "must be true or false")
+    return text != "false"
 
 
 def _statuses(text: str) -> frozenset[Status]:

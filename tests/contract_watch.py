@@ -6,6 +6,7 @@ later fields is closed here: a field that it does not name is a mistake now.
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
@@ -85,8 +86,9 @@ class Contract:
         if kind not in content:
             yield f"the content type {kind}; the contract has {', '.join(content)}"
         elif "schema" in content[kind]:
+            packed = headers.get("content-encoding") == "gzip"
             try:
-                value = json.loads(body)
+                value = json.loads(gzip.decompress(body) if packed else body)
             except ValueError:
                 yield f"a body that is not JSON: {body[:200]!r}"
                 return

@@ -8,7 +8,12 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from local.azurite_process import Azurite
+from tests.browser.studio import Studio, running_studio
+
+expect.set_options(timeout=20_000)  # milliseconds: only a failure lasts so long
 
 CHROMIUM = shutil.which("chromium")
 
@@ -22,6 +27,19 @@ def browser() -> Iterator[Browser]:
         running = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield running
         running.close()
+
+
+@pytest.fixture(scope="module")
+def app(azurite: Azurite, browser: Browser) -> Iterator[Studio]:
+    with running_studio(azurite, browser) as running:
+        yield running
+
+
+@pytest.fixture
+def studio(app: Studio) -> Iterator[Studio]:
+    app.begin()
+    yield app
+    app.end()
 
 
 @dataclass

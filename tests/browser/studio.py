@@ -27,6 +27,7 @@ from local.simulator.server import Simulator
 from tests.pipeline import API_KEY
 from tests.whole_app import fresh_app, running_app
 from video_jobs import wiring
+from video_jobs.domain.gate import ClosureReason, close
 from video_jobs.domain.ids import new_job_id
 from video_jobs.domain.job import BackendRef, Job, JobError, Status, VideoRequest
 
@@ -43,6 +44,8 @@ ANYTHING = {
     "seconds": "any",
     "auth": "none",
 }
+# Off unless asked for: a name that differs from the words that are to be seen can't be spoken.
+_AXE = {"rules": {"label-content-name-mismatch": {"enabled": True}}}
 # What the browser itself writes of an answer that the page then puts into words.
 _REPORTED_BY_THE_BROWSER = "Failed to load resource"
 
@@ -122,6 +125,13 @@ class Studio:
         """Nothing is submitted any more: new jobs wait."""
         requests.post(f"{self.api}/backends/default/{word}", timeout=30).raise_for_status()
 
+    def close_gate(self, why: ClosureReason, reason: str) -> None:
+        """As a refusal of the video API does it; `resume` opens it again."""
+        gates = wiring.get_services().gates
+        stored = gates.get("default")
+        closed = close(stored.gate, wiring.utc_now(), why, reason, retry_after=3600)
+        gates.save(stored, closed)
+
     def jobs(self) -> list[dict[str, Any]]:
         answer = requests.get(f"{self.api}/jobs", params={"limit": 100}, timeout=30)
         return list(answer.json()["jobs"])
@@ -180,11 +190,10 @@ def shot(page: Page, name: str) -> None:
 
 
 def refuse_barriers(page: Page) -> None:
-    """axe-core finds nothing serious, in the light and in the dark."""
+    """axe-core finds nothing, in the light and in the dark."""
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-        found = Axe().run(page).response["violations"]
-        serious = [each for each in found if each["impact"] in ("serious", "critical")]
-        assert not serious, json.dumps(
-            [[each["id"], [node["html"] for node in each["nodes"]]] for each in serious], indent=1
+        found = Axe().run(page, options=_AXE).response["violations"]
+        assert not found, json.dumps(
+            [[each["id"], [node["html"] for node in each["nodes"]]] for each in found], indent=1
         )

@@ -3,58 +3,21 @@
 from __future__ import annotations
 
 import base64
-import io
 import itertools
 import re
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
-from PIL import Image
-from playwright.sync_api import Browser, Locator, Page, Route, expect
+from playwright.sync_api import Route, expect
 
-from local.azurite_process import Azurite
-from tests.browser.studio import KEYS, PHONE, Studio, refuse_barriers, running_studio, shot
+from tests.browser.steps import a_picture, card, prompt_of, submit
+from tests.browser.studio import KEYS, PHONE, Studio, refuse_barriers, shot
 from video_jobs import wiring
 from video_jobs.domain.job import Status
 from video_jobs.storage import signing
 from video_jobs.views.job_view import time_text
 
-expect.set_options(timeout=20_000)  # milliseconds: only a failure lasts so long
-
 HOSTILE = "<img src=x onerror=\"alert(1)\"><script>alert(2)</script> ${7*7} 'quoted' \u202eright to left"
-
-
-@pytest.fixture(scope="module")
-def app(azurite: Azurite, browser: Browser) -> Iterator[Studio]:
-    with running_studio(azurite, browser) as running:
-        yield running
-
-
-@pytest.fixture
-def studio(app: Studio) -> Iterator[Studio]:
-    app.begin()
-    yield app
-    app.end()
-
-
-def card(page: Page, prompt: str) -> Locator:
-    return page.get_by_role("article", name=prompt)
-
-
-def prompt_of(page: Page) -> Locator:
-    return page.get_by_role("textbox", name="Prompt")
-
-
-def submit(page: Page, prompt: str) -> None:
-    prompt_of(page).fill(prompt)
-    page.get_by_role("button", name="Generate").click()
-
-
-def a_picture() -> bytes:
-    written = io.BytesIO()
-    Image.new("RGB", (48, 32), "teal").save(written, "PNG")
-    return written.getvalue()
 
 
 # --- the way of a video --------------------------------------------------------------------------
@@ -78,8 +41,8 @@ def test_a_prompt_becomes_videos_that_play_in_place(studio: Studio, monkeypatch:
     page.get_by_role("radio", name="2").check()
     page.get_by_role("button", name="Generate").click()
     made = card(page, "a paper boat")
-    expect(made).to_contain_text(re.compile("Handing over|At the video API|Generating"))
-    expect(prompt_of(page)).to_have_value("")
+    expect(made).to_contain_text(re.compile("Sending|Waiting at the video service|Generating"))
+    expect(page.get_by_role("button", name="Generate another")).to_be_visible()
     shot(page, "busy-desktop-light")
     expect(made.get_by_text("Ready")).to_be_visible()
     expect(page.locator("#live-region")).to_have_text("“a paper boat”: Ready")
@@ -118,8 +81,8 @@ def test_a_job_in_line_says_so_and_is_cancelled(studio: Studio) -> None:
     page = studio.visit()
     submit(page, "a fox in the snow")
     waiting = card(page, "a fox in the snow")
-    expect(waiting).to_contain_text("Next in line")
-    expect(waiting).to_contain_text("paused")
+    expect(waiting).to_contain_text("Paused")
+    expect(waiting).to_contain_text("nothing is billed yet")
     waiting.get_by_role("button", name="Cancel").click()
     expect(waiting).to_contain_text("Cancelled")
     expect(waiting.get_by_role("button", name="Retry")).to_be_visible()
@@ -204,7 +167,7 @@ def test_a_refused_prompt_is_told_in_words(studio: Studio) -> None:
     page = studio.visit()
     submit(page, "rejected-prompt of a boat")
     expect(page.locator("#banner")).to_contain_text("refused by the content filter")
-    expect(card(page, "rejected-prompt of a boat")).to_contain_text("Try other words.")
+    expect(card(page, "rejected-prompt of a boat")).to_contain_text("The same words would be refused again.")
     expect(prompt_of(page)).to_have_value("rejected-prompt of a boat")
 
 
@@ -250,7 +213,7 @@ def test_a_submit_whose_answer_is_lost_is_paid_for_once(studio: Studio) -> None:
     prompt_of(page).fill("a paper boat")
     page.get_by_role("button", name="Generate").dblclick()
     expect(card(page, "a paper boat")).to_be_visible()
-    expect(prompt_of(page)).to_have_value("")
+    expect(page.get_by_role("button", name="Generate another")).to_be_visible()
     assert len(keys) == 2
     assert len(set(keys)) == 1
     assert len(studio.jobs()) == 1
@@ -283,7 +246,7 @@ def test_what_a_busy_host_answers_after_a_lost_answer_is_not_taken_for_the_apps(
     expect(page.get_by_label("Size")).to_be_visible()
     page.get_by_role("button", name="Generate").click()
     expect(card(page, "a paper boat")).to_be_visible()
-    expect(prompt_of(page)).to_have_value("")
+    expect(page.get_by_role("button", name="Generate another")).to_be_visible()
     assert len(keys) >= 2
     assert len(set(keys)) == 1
     assert len(studio.jobs()) == 1
@@ -346,7 +309,7 @@ def test_without_a_connection_it_says_so_and_goes_on_when_there_is_one(studio: S
 
 def test_the_key_is_asked_for_once_and_kept_for_the_tab_only(studio: Studio) -> None:
     page = studio.visit(studio.url_with_keys)
-    expect(page.get_by_role("heading", name="This studio wants a key")).to_be_visible()
+    expect(page.get_by_role("heading", name="Enter your access key")).to_be_visible()
     refuse_barriers(page)
     shot(page, "key-desktop-dark")
     field = page.get_by_label("Function key")
@@ -400,8 +363,8 @@ def test_an_image_is_picked_dropped_and_pasted(studio: Studio) -> None:
     shot(page, "image-desktop-dark")
     page.locator("#image-input").set_input_files([{**picture, "name": "a.gif", "mimeType": "image/gif"}])
     expect(page.locator("#input_image-error")).to_contain_text("no PNG, JPEG or WebP")
-    page.keyboard.press("Control+Enter")
     prompt_of(page).press("Control+Enter")
+    page.keyboard.press("Control+Enter")
     expect(card(page, "the boat comes to life")).to_contain_text("with an image")
     assert studio.jobs()[0]["input_image"]["width"] == 48
 
@@ -413,7 +376,7 @@ def test_everything_can_be_done_by_keyboard(studio: Studio) -> None:
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to your videos")).to_be_focused()
     reached = []
-    for _ in range(9):
+    for _ in range(10):
         page.keyboard.press("Tab")
         reached.append(page.evaluate("document.activeElement.name || document.activeElement.id"))
         if reached[-1] == "prompt":
@@ -424,6 +387,7 @@ def test_everything_can_be_done_by_keyboard(studio: Studio) -> None:
         "prompt",
         "image-pick",
         "backend",
+        "shape",
         "size",
         "seconds",
         "variants",
@@ -435,6 +399,7 @@ def test_everything_can_be_done_by_keyboard(studio: Studio) -> None:
 
 def test_a_draft_outlives_a_reload(studio: Studio) -> None:
     page = studio.visit()
+    page.get_by_role("radio", name="Landscape").check()
     page.get_by_label("Size").select_option("1280x720")
     prompt_of(page).fill("half a thought")
     page.reload()
@@ -446,8 +411,9 @@ def test_a_job_is_copied_as_a_command_without_the_key(studio: Studio) -> None:
     studio.store()
     page = studio.visit()
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    page.get_by_role("button", name="Copy as curl").click()
-    expect(page.get_by_text("The curl command was copied.")).to_be_visible()
+    page.get_by_role("button", name="Code").click()
+    page.get_by_role("button", name="Copy", exact=True).click()
+    expect(page.get_by_text("The code was copied.")).to_be_visible()
     copied = page.evaluate("navigator.clipboard.readText()")
     assert '"prompt":"Scene 0"' in copied
     assert '-H "x-functions-key: $REELKEEP_KEY"' in copied
@@ -481,7 +447,7 @@ def test_a_filter_shows_what_is_asked_for_and_is_kept(studio: Studio) -> None:
     expect(page.get_by_text("No videos of this kind.")).to_be_visible()
     page.reload()
     expect(page.get_by_text("No videos of this kind.")).to_be_visible()
-    page.get_by_role("button", name="Not made").click()
+    page.get_by_role("button", name="Failed or stopped").click()
     expect(page.get_by_role("article")).to_have_count(2)
 
 

@@ -39,6 +39,7 @@ BINDINGS = {
         "httpTrigger",
         {"route": "jobs/{id}/videos/{index}/thumbnail", "authLevel": "FUNCTION"},
     ),
+    "get_input_image": ("httpTrigger", {"route": "jobs/{id}/image", "authLevel": "FUNCTION"}),
     "cancel_job": (
         "httpTrigger",
         {"route": "jobs/{id}/cancel", "methods": ["POST"], "authLevel": "FUNCTION"},

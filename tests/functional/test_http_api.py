@@ -240,6 +240,42 @@ def test_the_list_is_newest_first_and_goes_on_by_cursor(client: Client, done: di
     assert all(video["url"] for job in succeeded for video in job["videos"])
 
 
+def test_a_list_without_urls_is_packed_and_sent_only_where_it_has_changed(
+    client: Client, done: dict[str, Any]
+) -> None:
+    query = {"limit": 100, "urls": "false"}
+    first = client.get("jobs", params=query)
+    assert first.headers["content-encoding"] == "gzip"
+    videos = [video for job in first.json()["jobs"] for video in job["videos"]]
+    assert videos
+    assert all(video["url"] is None and video["download_url"] is None for video in videos)
+    again = client.get("jobs", params=query, headers={"If-None-Match": first.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    client.post({**SMALL, "prompt": "another boat"})
+    changed = client.get("jobs", params=query, headers={"If-None-Match": first.headers["etag"]})
+    assert changed.status_code == 200
+    assert client.get("jobs", params={"urls": "perhaps"}).json()["code"] == "invalid_request"
+
+
+def test_a_video_is_saved_under_the_words_of_its_prompt(client: Client, done: dict[str, Any]) -> None:
+    saved = requests.get(done["videos"][0]["download_url"], timeout=10)
+    named = saved.headers["content-disposition"]
+    assert named == f'attachment; filename="a-paper-boat-{done["id"][-6:]}-1.mp4"'
+
+
+def test_a_jobs_image_can_be_had_again(client: Client) -> None:
+    content = io.BytesIO()
+    Image.new("RGB", (480, 480), "teal").save(content, "PNG")
+    image = content.getvalue()
+    job = client.post(
+        data={"prompt": "it comes to life"}, files={"input_image": ("boat.png", image, "image/png")}
+    ).json()
+    answer = client.get(f"jobs/{job['id']}/image")
+    assert (answer.status_code, answer.headers["content-type"], answer.content) == (200, "image/png", image)
+    without = client.post(SMALL).json()
+    assert client.get(f"jobs/{without['id']}/image").json()["code"] == "no_image"
+
+
 def test_the_options_name_each_backend_and_what_its_model_makes(client: Client) -> None:
     answer = client.get("options")
     assert answer.status_code == 200

@@ -10,7 +10,7 @@ import pytest
 
 from job_api.options import list_options
 from sweep_jobs.sweep import sweep_jobs
-from tests.pipeline import Pipeline
+from tests.pipeline import OWNER, Pipeline
 from tests.unit.jobs import LATER, NOW, a_job_in, a_poll
 from video_jobs.domain.backend_job import BackendState
 from video_jobs.domain.errors import Conflict, StorageUnavailable
@@ -130,9 +130,9 @@ def test_a_job_that_is_foreseen_takes_half_the_polls_of_the_first_of_its_kind(so
 
 
 def test_options_tell_how_long_jobs_take(pipeline: Pipeline) -> None:
-    assert list_options(pipeline.services)[0]["estimates"] == []
+    assert list_options(pipeline.services, OWNER)[0]["estimates"] == []
     job = taught(pipeline)
-    [estimate] = list_options(pipeline.services)[0]["estimates"]
+    [estimate] = list_options(pipeline.services, OWNER)[0]["estimates"]
     assert (estimate["size"], estimate["seconds"]) == (job.request.size, job.request.seconds)
     assert estimate["jobs"] == FEWEST
     assert abs(estimate["typical_seconds"] - RUN_SECONDS) <= 1
@@ -143,7 +143,7 @@ def test_options_tell_nothing_of_a_model_that_the_backend_has_no_more(sora: Pipe
     kind = replace(kind_of(taught(sora)), model="sora-1")
     stored = sora.estimates.get(kind)
     sora.estimates.save(stored, Estimate(kind, (1.0, 2.0, 3.0), 3))
-    assert [estimate["jobs"] for estimate in list_options(sora.services)[0]["estimates"]] == [FEWEST]
+    assert [estimate["jobs"] for estimate in list_options(sora.services, OWNER)[0]["estimates"]] == [FEWEST]
 
 
 @pytest.mark.parametrize("call", ["get", "save"])

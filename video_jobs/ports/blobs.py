@@ -65,8 +65,9 @@ class Blobs(Protocol):
 
     def sign_video(self, key: VideoKey) -> SignedUrl: ...
 
-    def sign_download(self, key: VideoKey) -> SignedUrl:
-        """The video again; a browser saves what lies at this URL, and shows what lies at the other one."""
+    def sign_download(self, key: VideoKey, file_name: str) -> SignedUrl:
+        """The video again; a browser saves what lies at this URL, under this name of plain letters, and shows what lies
+        at the other one."""
 
     def sign_thumbnail(self, key: VideoKey, ending: str) -> SignedUrl: ...
 

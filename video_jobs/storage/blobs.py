@@ -126,8 +126,8 @@ class StorageBlobs:
     def sign_video(self, key: VideoKey) -> SignedUrl:
         return self._signer.sign(VIDEOS, video_name(key), _disposition("inline", key, "mp4"))
 
-    def sign_download(self, key: VideoKey) -> SignedUrl:
-        return self._signer.sign(VIDEOS, video_name(key), _disposition("attachment", key, "mp4"))
+    def sign_download(self, key: VideoKey, file_name: str) -> SignedUrl:
+        return self._signer.sign(VIDEOS, video_name(key), f'attachment; filename="{file_name}"')
 
     def sign_thumbnail(self, key: VideoKey, ending: str) -> SignedUrl:
         return self._signer.sign(VIDEOS, thumbnail_name(key, ending), _disposition("inline", key, ending))

@@ -90,6 +90,8 @@ class VideoView(TypedDict):
     """False for bytes that came again and again the same, and are no well-formed MP4."""
     problem: str | None
     """Why the last download failed."""
+    next_try_at: Time | None
+    """When it is downloaded next; null once it is stored, or gone."""
     url: Url | None
     """Reads this one blob; ask for the job again to have a new one."""
     download_url: Url | None

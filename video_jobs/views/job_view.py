@@ -10,6 +10,7 @@ from video_jobs.domain.cost import Cost
 from video_jobs.domain.job import Event, InputImage, Job, JobError, Output
 from video_jobs.domain.webhook import Delivery, WebhookStatus
 from video_jobs.ports import Blobs, VideoKey
+from video_jobs.views.file_names import file_name
 from video_jobs.views.job_schema import (
     CostView,
     DeliveryView,
@@ -82,7 +83,7 @@ def job_view(job: Job, blobs: Blobs) -> JobView:
         key = VideoKey(job.owner, job.id, output.index)
         signed = blobs.sign_video(key)
         video["url"] = signed.url
-        video["download_url"] = blobs.sign_download(key).url
+        video["download_url"] = blobs.sign_download(key, file_name(job, output.index)).url
         video["url_expires_at"] = _time(signed.expires_at)
         if output.thumbnail:
             video["thumbnail_url"] = blobs.sign_thumbnail(key, output.thumbnail).url
@@ -187,6 +188,7 @@ def _video(output: Output) -> VideoView:
         "duration_seconds": stored.duration_ms / 1000 if stored and stored.duration_ms is not None else None,
         "verified": stored.verified if stored else None,
         "problem": output.problem,
+        "next_try_at": None if output.is_settled else time_text(output.due_at),
         "url": None,
         "download_url": None,
         "url_expires_at": None,

@@ -54,7 +54,7 @@ export const now = () => Date.now() + clockOffset;
  * @param {string} method
  * @param {string} path below `/api/`
  * @param {{query?: Record<string, string|number|null|undefined>, headers?: Record<string, string>, json?: any,
- *     form?: FormData, signal?: AbortSignal}} [options]
+ *     form?: FormData, signal?: AbortSignal, bytes?: boolean}} [options] `bytes`: the answer's data is a Blob
  * @returns {Promise<Answer>} with 2xx or 304
  * @throws {Refusal|Unreachable|DOMException} the last is an AbortError: the caller's own `signal`
  */
@@ -66,7 +66,7 @@ export async function call(method, path, options = {}) {
       continue;
     }
     if (response.status !== 429) keyring.accepted();
-    return read(response);
+    return read(response, options.bytes ?? false);
   }
 }
 
@@ -107,8 +107,8 @@ async function send(method, path, { query = {}, headers = {}, json, form, signal
   }
 }
 
-/** @param {Response} response */
-async function read(response) {
+/** @param {Response} response @param {boolean} bytes */
+async function read(response, bytes) {
   const date = Date.parse(response.headers.get("date") ?? "");
   if (date) clockOffset = Math.abs(date - Date.now()) > 2000 ? date - Date.now() : 0;
   const after = Number(response.headers.get("retry-after") ?? NaN);
@@ -117,7 +117,7 @@ async function read(response) {
   const isProblem = response.headers.get("content-type")?.startsWith("application/problem+json");
   if (response.ok || isProblem) {
     try {
-      data = await response.json();
+      data = bytes && response.ok ? await response.blob() : await response.json();
     } catch {
       if (response.ok) throw new Unreachable(); // it broke off
     }

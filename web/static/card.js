@@ -4,15 +4,18 @@
  */
 
 import { now } from "./api.js";
-import { el, icon, iconButton, setText } from "./dom.js";
+import { detailsOf } from "./details.js";
+import { el, icon, setText } from "./dom.js";
 import { Media } from "./media.js";
-import { adviceFor, ago, bytesWords, clockTime, counted, isLive, sentence, sizeWords, statusWords, tone } from "./words.js";
+import { notesOf } from "./notes.js";
+import { ago, bytesWords, counted, isLive, isRefused, sizeWords, statusWords, tone } from "./words.js";
 
 /** @typedef {import("./jobs.js").Job} Job */
 /**
  * @typedef {{cancel: (job: Job) => Promise<void>, retry: (job: Job) => Promise<void>,
- *     remove: (job: Job) => Promise<void>, copyCurl: (job: Job) => void, copyId: (job: Job) => void,
- *     reuse: (job: Job) => void, reread: (id: string) => Promise<unknown>}} Deeds
+ *     remove: (job: Job) => Promise<void>, showCode: (job: Job) => void, copyId: (job: Job) => void,
+ *     edit: (job: Job) => void, view: (job: Job, index: number) => void, save: (job: Job) => void,
+ *     reread: (id: string) => Promise<unknown>, backend: (name: string) => import("./options.js").Backend|undefined}} Deeds
  */
 
 const LONG_PROMPT = 150;
@@ -31,7 +34,7 @@ export class Card {
   constructor(job, deeds) {
     this.job = job;
     this.#deeds = deeds;
-    this.#media = new Media(job, now(), () => deeds.reread(job.id));
+    this.#media = new Media(job, now(), deeds);
     const title = `title-${job.id}`;
     const parts = (this.#parts = {
       status: el("span", { class: "badge" }),
@@ -73,19 +76,27 @@ export class Card {
     this.job = job;
     const { status, prompt, more, facts, notes } = this.#parts;
     this.element.dataset.status = job.status;
-    status.className = `badge ${tone(job)}`;
+    const { state } = this;
+    status.className = `badge ${tone(job, state)}`;
+    this.element.classList.toggle("compact", !isLive(job) && !job.videos.some((video) => video.url));
+    this.element.classList.toggle("held", tone(job, state) === "warn");
     setText(prompt, job.prompt || "Imported video");
     more.hidden = job.prompt.length <= LONG_PROMPT && job.prompt.split("\n").length <= 3;
     setText(facts, factsOf(job).join(" · "));
-    const said = notesOf(job);
+    const said = notesOf(job, state, now());
     // What is the same stays: somebody may be reading it, or copying from it.
     if (said.map((note) => note.textContent).join("\n") !== [...notes.children].map((note) => note.textContent).join("\n")) notes.replaceChildren(...said);
     this.#media.update(job, now());
-    status.hidden = !this.#media.hasVideo;
-    setText(status, statusWords(job));
+    status.hidden = isLive(job); // then the stage says it, larger
+    setText(status, statusWords(job, state));
     this.#showDeeds();
     this.#showDetails();
     this.tick();
+  }
+
+  /** How its backend stands, in one word. */
+  get state() {
+    return this.#deeds.backend(this.job.backend.name)?.now?.state ?? "";
   }
 
   tick() {
@@ -101,36 +112,42 @@ export class Card {
     const video = job.videos.find((each) => each.url);
     const retriable = ["failed", "cancelled", "expired"].includes(job.status) && !job.retried_as;
     const stoppable = isLive(job) && !job.cancel_requested_at && !["fetching", "pending_download"].includes(job.status);
-    const shown = [job.videos.map((each) => each.url).join(), retriable, stoppable, job.status === "pending_download", this.#busy].join("|");
+    const late = job.status === "pending_download";
+    const shown = [job.videos.map((each) => each.url).join(), retriable, isRefused(job), stoppable, late, this.#busy].join("|");
     if (shown === this.#shownDeeds) return;
     this.#shownDeeds = shown;
     const focused = document.activeElement instanceof HTMLElement && this.#parts.deeds.contains(document.activeElement) ? document.activeElement.dataset.deed : null;
+    const stored = job.videos.filter((each) => each.url);
+    const refused = isRefused(job);
+    const edit = job.imported ? null : this.#button("edit", "reuse", refused ? "Edit and resend" : "Edit", () => this.#deeds.edit(this.job), !refused);
     const buttons = [
-      ...job.videos.filter((each) => each.url).map((each) => download(each, job)),
+      ...stored.map((each) => download(each, job)),
+      stored.length > 1 && this.#button("save", "download", "All", () => this.#deeds.save(this.job)),
       stoppable && this.#button("cancel", "stop", "Cancel", () => this.#do(this.#deeds.cancel)),
-      retriable && this.#button("retry", "retry", "Retry", () => this.#do(this.#deeds.retry)),
-      job.status === "pending_download" && this.#button("retry", "retry", "Download now", () => this.#do(this.#deeds.retry)),
+      refused && edit,
+      retriable && !refused && this.#button("retry", "retry", "Retry", () => this.#do(this.#deeds.retry)),
+      late && this.#button("retry", "retry", this.#busy ? "Trying…" : "Download now", () => this.#do(this.#deeds.retry)),
     ].filter(Boolean);
     this.#parts.deeds.replaceChildren(
       el("div", { class: "deeds-main" }, ...buttons),
       el(
         "div",
         { class: "deeds-more" },
-        job.imported ? null : iconButton("reuse", "Use this prompt again", () => this.#deeds.reuse(this.job)),
-        job.imported ? null : iconButton("terminal", "Copy as curl", () => this.#deeds.copyCurl(this.job)),
-        iconButton("copy", "Copy the job’s id", () => this.#deeds.copyId(this.job)),
-        iconButton("trash", "Delete", () => this.#ask()),
+        refused ? null : edit,
+        retriable && refused && this.#button("retry", "retry", "Retry", () => this.#do(this.#deeds.retry), true),
+        job.imported ? null : this.#button("code", "terminal", "Code", () => this.#deeds.showCode(this.job), true),
+        this.#button("delete", "trash", "Delete", () => this.#ask(), true),
       ),
     );
     if (video && focused === "download") this.#focus("download");
     else if (focused) (this.#parts.deeds.querySelector("button, a") ?? this.element).focus();
   }
 
-  /** @param {string} deed @param {string} symbol @param {string} label @param {() => void} act */
-  #button(deed, symbol, label, act) {
+  /** @param {string} deed @param {string} symbol @param {string} label @param {() => void} act @param {boolean} [quiet] */
+  #button(deed, symbol, label, act, quiet = false) {
     return el(
       "button",
-      { type: "button", class: "button small", "data-deed": deed, disabled: this.#busy, on: { click: act } },
+      { type: "button", class: `button small ${quiet ? "quiet-button" : ""}`, "data-deed": deed, disabled: this.#busy, on: { click: act } },
       icon(symbol),
       label,
     );
@@ -173,7 +190,7 @@ export class Card {
     this.#confirming = false;
     this.#shownDeeds = "";
     this.#showDeeds();
-    this.#parts.deeds.querySelector("button[aria-label=Delete]")?.focus();
+    this.#parts.deeds.querySelector("[data-deed=delete]")?.focus();
   }
 
   /** @param {HTMLButtonElement} button */
@@ -210,17 +227,8 @@ export class Card {
     const known = `${job.updated_at} ${job.history.length}`;
     if (details.dataset.known === known) return;
     details.dataset.known = known;
-    const rows = detailsOf(job).flatMap(([name, value]) => [el("dt", { text: name }), el("dd", { text: value })]);
-    const steps = job.history.map((entry) =>
-      el(
-        "li",
-        {},
-        el("span", { text: `${sentence(entry.event.replaceAll("_", " ")).slice(0, -1)}${entry.times > 1 ? ` (${entry.times} times)` : ""}` }),
-        el("time", { class: "quiet", datetime: entry.at, text: new Date(entry.at).toLocaleTimeString() }),
-        entry.detail ? el("span", { class: "quiet detail", text: entry.detail }) : null,
-      ),
-    );
-    details.replaceChildren(details.firstChild, el("dl", {}, ...rows), el("ol", { class: "history", "aria-label": "History" }, ...steps));
+    const copyId = el("button", { type: "button", class: "link", text: "Copy the job’s id", on: { click: () => this.#deeds.copyId(this.job) } });
+    details.replaceChildren(details.firstChild, ...detailsOf(job, now()), copyId);
   }
 }
 
@@ -235,7 +243,7 @@ function download(video, job) {
       "data-deed": "download",
       href: video.download_url,
       rel: "noreferrer",
-      download: `${job.id}-${video.index}.mp4`,
+      download: "", // the storage names the file, after the prompt
       "aria-label": label,
     },
     icon("download"),
@@ -259,34 +267,4 @@ function factsOf(job) {
     imagesOf(job),
     length ? bytesWords(length) : "",
   ].filter(Boolean);
-}
-
-/** What there is to know of it beyond its status. @param {Job} job */
-function notesOf(job) {
-  const notes = [];
-  const note = (/** @type {string} */ kind, /** @type {string} */ symbol, /** @type {string|null|undefined} */ words, /** @type {string} */ advice = "") => {
-    if (words) notes.push(el("p", { class: `note ${kind}` }, icon(symbol), el("span", { text: `${sentence(words)}${advice ? ` ${advice}` : ""}` })));
-  };
-  if (job.error) note("bad", "alert", job.error.message, adviceFor(job.error.code));
-  note("warn", "alert", job.alarm);
-  if (!job.error) note("calm", "info", job.reason);
-  note("calm", "info", job.warning);
-  if (isLive(job)) note("calm", "info", job.cancel_refused);
-  if (job.retried_as) note("calm", "retry", "It was tried again: the new job has its own card");
-  else if (job.retry_of) note("calm", "retry", "Another try of an earlier job");
-  for (const video of job.videos) if (video.problem && !job.error) note("calm", "info", video.problem);
-  return notes;
-}
-
-/** @param {Job} job @returns {[string, string][]} */
-function detailsOf(job) {
-  /** @type {[string, string][]} */
-  const rows = [
-    ["Job", job.id],
-    ["Backend", `${job.backend.name} · ${job.backend.model}`],
-    ["Created", new Date(job.created_at).toLocaleString()],
-  ];
-  if (job.finished_at) rows.push(["Took", clockTime((Date.parse(job.finished_at) - Date.parse(job.created_at)) / 1000)]);
-  for (const video of job.videos) if (video.sha256) rows.push([job.videos.length > 1 ? `SHA-256 of video ${video.index + 1}` : "SHA-256", video.sha256]);
-  return rows;
 }

@@ -5,34 +5,44 @@
 
 import { Refusal, Unreachable, call } from "./api.js";
 import { announce } from "./announcer.js";
-import { attemptAnswered, attemptKey, keepDraft, readDraft } from "./draft.js";
+import { attemptAnswered, attemptKey, keepDraft, lostImages, readDraft } from "./draft.js";
 import { byId, el, icon, setText } from "./dom.js";
+import { explainRefusal } from "./explain.js";
 import { EXTRA_FIELDS, EXTRA_FILES, Extras, choosesByShape, sizeOfShape } from "./extras.js";
-import { estimateOf, readBackends, withModel } from "./options.js";
+import { showHold } from "./hold.js";
+import { aheadWords } from "./line.js";
+import { offerNumbers } from "./numbers.js";
+import { estimateOf, withModel } from "./options.js";
 import { Picture } from "./picture.js";
-import { counted, roughly, sentence, shapeOf, sizeWords, span } from "./words.js";
+import { offerNoSizes, offerSizes, variantsNote } from "./sizes.js";
+import { counted, isHeld, roughly, sentence, span } from "./words.js";
 
 /** @typedef {import("./options.js").Backend} Backend */
 /** @typedef {import("./jobs.js").Job} Job */
 
 const FIELDS = ["prompt", "backend", "model", "size", "seconds", "variants", ...EXTRA_FIELDS];
-const SHAPING = ["backend", "model", "size"]; // what else may be chosen depends on these
+const SHAPING = ["backend", "model", "shape", "size"]; // what else may be chosen depends on these
 const PATIENCE = [1, 2, 4, 8, 15]; // seconds between tries that reach nobody
 const PASSES = [408, 429, 500, 502, 503, 504]; // what hosts and gateways answer while they can't reach the app
-const SHORT_LIST = 5; // seconds to choose from that are shown side by side
+const CLICKS = 1000; // milliseconds after a submit in which another click is the same one
 
 export class Composer {
-  /** @type {Backend[]} */
-  #backends = [];
+  #store;
   #form = byId("composer");
   #sending = false;
+  #sentAt = -CLICKS;
+  #sent = ""; // what was submitted last
+  #offered = ""; // what the fields were made of
+  #lost = lostImages();
   #picture;
   #extras = new Extras(byId("extras"));
   #submitted;
 
-  /** @param {(job: Job) => void} submitted */
-  constructor(submitted) {
+  /** @param {(job: Job) => void} submitted @param {import("./backends.js").Backends} backends */
+  constructor(submitted, backends) {
     this.#submitted = submitted;
+    this.#store = backends;
+    backends.addEventListener("change", () => this.#refresh());
     this.#picture = new Picture((words) => this.#complain("input_image", words), this.#form);
     this.#form.addEventListener("submit", (/** @type {Event} */ event) => {
       event.preventDefault();
@@ -48,37 +58,77 @@ export class Composer {
       if (SHAPING.includes(/** @type {any} */ (event.target).name)) this.#offer();
       this.#noteChange();
     });
+    const fold = byId("fold");
+    fold.addEventListener("click", () => fold.setAttribute("aria-expanded", String(fold.getAttribute("aria-expanded") !== "true")));
     byId("prompt").value = readDraft().prompt ?? "";
+    this.#sayLost("Add it again, and the same request is sent");
     this.#noteChange();
     this.load();
   }
 
   /** Whether it knows what may be asked for. */
   get ready() {
-    return this.#backends.length > 0;
+    return this.#store.loaded;
+  }
+
+  get #backends() {
+    return this.#store.list;
   }
 
   /** What may be asked for, from the app. */
   async load() {
     try {
-      this.#backends = await readBackends();
-      this.#offer(readDraft());
+      await this.#store.load();
       this.#banner(null);
     } catch (error) {
-      this.#banner(/** @type {Error} */ (error));
+      this.#banner(/** @type {Error} */ (error), "read");
     }
     this.#noteChange();
   }
 
-  /** Fill in what a job was asked for. @param {Partial<Job> & {prompt: string}} job */
+  /** The app has said, perhaps once more, what there is and how it stands: the fields change only where they must. */
+  #refresh() {
+    const what = JSON.stringify(this.#backends.map(({ now, estimates, models, ...rest }) => [rest, models.map(({ estimates: learned, ...model }) => model)]));
+    if (what !== this.#offered) this.#offer(this.#offered ? {} : readDraft());
+    if (!this.#offered) this.#sayLost("Add it again, and the same request is sent");
+    this.#offered = what;
+    this.#noteChange();
+  }
+
+  /** Beside each field whose image went with a reload, and is not picked again. @param {string} todo @returns {boolean} whether there is one */
+  #sayLost(todo) {
+    const here = this.#files().map(([field]) => field);
+    const lost = this.#lost.filter(([field]) => !here.includes(field));
+    for (const [field, name] of lost) this.#complain(field, `Before the reload there was an image, ${name}. ${todo}`);
+    return lost.length > 0;
+  }
+
+  /** Fill in what a job was asked for, its image too. @param {Partial<Job> & {prompt: string}} job */
   use(job) {
+    this.#picture.clear();
+    this.#extras.clear();
+    if (job.input_image) this.#fetchImage(job);
     byId("prompt").value = job.prompt;
     /** @type {Record<string, string>} */
     const wanted = { backend: job.backend?.name ?? "", model: job.backend?.model ?? "" };
     for (const name of FIELDS.slice(3)) wanted[name] = String(/** @type {any} */ (job)[name] ?? "");
     this.#offer(wanted);
+    this.#complain("last_image", job.last_image ? "The job had an image here. Add it again" : "");
+    const count = job.reference_images?.length ?? 0;
+    this.#complain("reference_images", count ? `The job had ${counted(count, "image")} here. Add ${count > 1 ? "them" : "it"} again` : "");
     this.#noteChange();
     byId("prompt").focus();
+  }
+
+  /** @param {Partial<Job>} job */
+  async #fetchImage(job) {
+    try {
+      const { data } = await call("GET", `jobs/${job.id}/image`, { bytes: true });
+      this.#picture.take(new File([data], `image-of-${job.id?.slice(-6)}`, { type: data.type, lastModified: 0 }));
+    } catch (error) {
+      if (!(error instanceof Refusal) && !(error instanceof Unreachable)) throw error;
+      this.#complain("input_image", "The job began with an image that is gone. Add it again");
+    }
   }
 
   // --- what may be chosen ---
@@ -94,7 +144,7 @@ export class Composer {
 
   /** Show what the chosen backend makes at the chosen size; keep what is chosen where it can be. @param {Record<string, string>} [wanted] */
   #offer(wanted = {}) {
-    const kept = { ...this.#values(), ...Object.fromEntries(Object.entries(wanted).filter(([, value]) => value)) };
+    const kept = { ...this.#values(), ...Object.fromEntries(Object.entries(wanted).filter(([name, value]) => value || EXTRA_FIELDS.includes(name))) };
     const backends = byId("backend");
     backends.replaceChildren(...this.#backends.map((each) => el("option", { value: each.name, text: each.models.length > 1 ? each.name : `${each.name} · ${each.model}` })));
     if (this.#backends.some((each) => each.name === kept.backend)) backends.value = kept.backend;
@@ -102,17 +152,19 @@ export class Composer {
     offerModels(this.#named?.models ?? [], kept.model || this.#named?.model);
     const backend = this.#backend;
     byId("choices").hidden = !backend;
+    byId("choices-wait").hidden = true;
     if (!backend) return;
     byId("image-field").hidden = !backend.image;
     if (!backend.image) this.#picture.clear();
     this.#extras.offer(backend, kept);
     byId("size-field").hidden = choosesByShape(backend);
-    if (choosesByShape(backend)) byId("size-holder").replaceChildren();
+    if (choosesByShape(backend)) offerNoSizes();
     else offerSizes(backend, kept.size);
     const size = backend.sizes?.find((each) => each.size === this.#values().size);
     offerNumbers("seconds", "Seconds", size?.seconds ?? backend.seconds, Number(kept.seconds) || backend.default_seconds, (value) => `${value} s`);
     const most = backend.sizes ? size?.variants ?? 1 : 1;
     byId("variants-field").hidden = most < 2;
+    setText(byId("size-note"), variantsNote(backend, this.#values().size));
     offerNumbers("variants", "Variants", Array.from({ length: most }, (_, at) => at + 1), Number(kept.variants) || 1, String);
   }
 
@@ -129,22 +181,52 @@ export class Composer {
     setText(byId("prompt-length"), length > 1000 ? `${length.toLocaleString()} of 32,000 characters` : "");
     for (const output of this.#form.querySelectorAll("output[for]")) setText(output, `${this.#form.elements[output.htmlFor.value]?.value} s`);
     setText(byId("estimate-words"), this.#estimate(values));
+    showHold(this.#backend);
+    if (!this.#sending) setText(byId("send-words"), this.#isSent(values) ? "Generate another" : "Generate");
+  }
+
+  /** Whether this very request was just submitted. @param {Record<string, string>} values */
+  #isSent(values) {
+    return this.#sent === this.#request(values);
+  }
+
+  /** The images that were picked, by the names of their fields. */
+  #files() {
+    const first = this.#picture.file;
+    return [...(first ? [/** @type {[string, File]} */ (["input_image", first])] : []), ...this.#extras.files()];
+  }
+
+  /** What is about to be sent, so that two equal requests are the same text. @param {Record<string, string>} values */
+  #request(values) {
+    return JSON.stringify([values, this.#files().map(([name, file]) => [name, file.name, file.size, file.lastModified])]);
   }
 
   /** @param {Record<string, string>} values */
   #estimate(values) {
     const backend = this.#backend;
-    if (!backend) return "";
+    if (!backend || isHeld(backend.now?.state ?? "")) return "";
+    const ahead = aheadWords(backend);
     const size = choosesByShape(backend) ? sizeOfShape(backend, values) : values.size;
     const estimate = estimateOf(backend, size, Number(values.seconds));
-    if (!estimate) return "No estimate yet for videos like this.";
-    return `Usually ${roughly(estimate.typical_seconds)}, seldom more than ${span(estimate.late_seconds)} (${counted(estimate.jobs, "earlier job")}).`;
+    if (!estimate) return ahead || "No estimate yet for videos like this.";
+    const usual = `Usually ${roughly(estimate.typical_seconds)}, seldom more than ${span(estimate.late_seconds)} (${counted(estimate.jobs, "earlier job")}).`;
+    return [ahead, usual].filter(Boolean).join(" ");
   }
 
   // --- sending ---
 
   async #send() {
-    if (this.#sending) return;
+    if (this.#sending || performance.now() - this.#sentAt < CLICKS) return;
+    if (!this.ready) {
+      // A request without the fields that are still to come would be another one than before a reload.
+      this.#busy(true, "Loading…");
+      await this.load();
+      this.#busy(false);
+      if (!this.ready) return;
+    }
+    const isLost = this.#sayLost("Add it again, or press Generate once more to go on without it");
+    this.#lost = []; // said once: who sends again means it
+    if (isLost) return this.#refuse([]);
     const values = this.#values();
     for (const name of [...FIELDS, "input_image", ...EXTRA_FILES]) this.#complain(name, "");
     this.#banner(null);
@@ -152,9 +234,8 @@ export class Composer {
     this.#busy(true);
     try {
       const { data } = await this.#post(values);
-      byId("prompt").value = "";
-      this.#picture.clear();
-      this.#extras.clear();
+      this.#sent = this.#request(values);
+      this.#sentAt = performance.now();
       this.#noteChange();
       announce("Submitted. The new job is the first in the list.");
       this.#submitted(data);
@@ -168,12 +249,10 @@ export class Composer {
 
   /** Sends until there is an answer; every time under the same key, so that it is paid for once. @param {Record<string, string>} values */
   async #post(values) {
-    /** @type {[string, File][]} */
-    const files = [...(this.#picture.file ? [/** @type {[string, File]} */ (["input_image", this.#picture.file])] : []), ...this.#extras.files()];
+    const files = this.#files();
     const chosen = Object.fromEntries(Object.entries(values).filter(([name, value]) => value && !(name === "variants" && byId("variants-field").hidden)));
     const numbers = Object.fromEntries(["seconds", "variants"].filter((name) => chosen[name]).map((name) => [name, Number(chosen[name])]));
-    const request = JSON.stringify([chosen, files.map(([name, file]) => [name, file.name, file.size, file.lastModified])]);
-    const headers = { "Idempotency-Key": attemptKey(request) };
+    const headers = { "Idempotency-Key": attemptKey(this.#request(chosen)) };
     const body = files.length ? { form: formOf(chosen, files) } : { json: { ...chosen, ...numbers } };
     for (let attempt = 0; ; attempt += 1) {
       try {
@@ -190,13 +269,13 @@ export class Composer {
     }
   }
 
-  /** @param {boolean} is */
-  #busy(is) {
+  /** @param {boolean} is @param {string} [words] */
+  #busy(is, words = "Submitting…") {
     this.#sending = is;
     const button = byId("send");
     button.setAttribute("aria-disabled", String(is));
     button.classList.toggle("busy", is);
-    setText(byId("send-words"), is ? "Submitting…" : "Generate");
+    setText(byId("send-words"), is ? words : this.#isSent(this.#values()) ? "Generate another" : "Generate");
   }
 
   // --- what the app says ---
@@ -208,7 +287,7 @@ export class Composer {
       return;
     }
     if (error instanceof Refusal && error.job) this.#submitted(error.job);
-    this.#banner(error);
+    this.#banner(error, "submit");
     byId("banner").focus();
   }
 
@@ -233,18 +312,16 @@ export class Composer {
     return true;
   }
 
-  /** @param {Error|null} error */
-  #banner(error) {
+  /** @param {Error|null} error @param {"submit"|"read"} [kind] */
+  #banner(error, kind = "submit") {
     const banner = byId("banner");
     banner.hidden = !error;
     if (!error) return;
     const reasons = error instanceof Refusal ? error.reasons : [];
-    const unknown = error instanceof Unreachable || (error instanceof Refusal && !error.code);
-    const hint = unknown ? " Nothing is lost: send it again in a while, it is paid for once." : "";
-    banner.replaceChildren(
-      icon("alert"),
-      el("div", {}, el("p", { text: `${sentence(error.message)}${hint}` }), reasons.length ? el("ul", {}, ...reasons.map((text) => el("li", { text }))) : null),
-    );
+    const isOurs = error instanceof Refusal || error instanceof Unreachable;
+    const { what, means, todo } = isOurs ? explainRefusal(error, kind) : { what: sentence(error.message), means: "", todo: "" };
+    const listed = reasons.length ? el("ul", {}, ...reasons.map((text) => el("li", { text }))) : null;
+    banner.replaceChildren(icon("alert"), el("div", {}, el("p", { text: what }), listed, el("p", { text: [means, todo].filter(Boolean).join(" ") })));
   }
 }
 
@@ -263,44 +340,4 @@ function offerModels(models, chosen) {
   if (models.some((each) => each.model === chosen)) select.value = chosen;
   byId("model-field").hidden = models.length < 2;
   select.disabled = models.length < 2; // then the form leaves it out
-}
-
-/** @param {Backend} backend @param {string} chosen */
-function offerSizes(backend, chosen) {
-  const holder = byId("size-holder");
-  if (!backend.sizes) {
-    const input = el("input", { id: "size", name: "size", class: "control", pattern: "[1-9][0-9]{1,4}x[1-9][0-9]{1,4}", value: chosen || backend.default_size, spellcheck: "false", "aria-describedby": "size-error" });
-    return holder.replaceChildren(input);
-  }
-  const groups = ["Landscape", "Square", "Portrait"].map((shape) => {
-    const sizes = (backend.sizes ?? []).filter((each) => shapeOf(each.size) === shape);
-    return sizes.length ? el("optgroup", { label: shape }, ...sizes.map(({ size }) => el("option", { value: size, text: sizeWords(size) }))) : null;
-  });
-  const select = el("select", { id: "size", name: "size", class: "control", "aria-describedby": "size-error" }, ...groups);
-  select.value = backend.sizes.some((each) => each.size === chosen) ? chosen : backend.default_size;
-  return holder.replaceChildren(select, icon("chevron"));
-}
-
-/**
- * Few numbers side by side, many on a slider, any in a box.
- * @param {string} name @param {string} label @param {number[]|null} numbers @param {number} chosen
- * @param {(value: number) => string} words
- */
-function offerNumbers(name, label, numbers, chosen, words) {
-  const holder = byId(`${name}-holder`);
-  const describedBy = `${name}-error`;
-  if (!numbers) {
-    holder.replaceChildren(el("input", { type: "number", name, class: "control", min: 1, max: 3600, step: 1, value: chosen, "aria-label": label, "aria-describedby": describedBy }));
-    return;
-  }
-  const value = numbers.includes(chosen) ? chosen : numbers.reduce((best, each) => (Math.abs(each - chosen) < Math.abs(best - chosen) ? each : best));
-  const gapless = numbers.every((each, at) => each === numbers[0] + at);
-  if (numbers.length > SHORT_LIST && gapless) {
-    const slider = el("input", { type: "range", id: `${name}-slider`, name, min: numbers[0], max: numbers.at(-1), step: 1, value, "aria-label": label, "aria-describedby": describedBy });
-    holder.replaceChildren(el("div", { class: "slider" }, slider, el("output", { for: name })));
-    return;
-  }
-  const choice = (/** @type {number} */ each) =>
-    el("label", { class: "choice-label" }, el("input", { type: "radio", name, value: each, checked: each === value, "aria-describedby": describedBy }), el("span", { text: words(each) }));
-  holder.replaceChildren(el("div", { class: "segments", role: "radiogroup", "aria-label": label }, ...numbers.map(choice)));
 }

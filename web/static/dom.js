@@ -46,9 +46,10 @@ export function icon(name) {
  * @param {string} name of the icon
  * @param {string} label what it does, for everybody: as its name and as its tooltip
  * @param {(event: Event) => void} act
+ * @param {string} [also] another class
  */
-export function iconButton(name, label, act) {
-  return el("button", { type: "button", class: "icon-button", "aria-label": label, title: label, on: { click: act } }, icon(name));
+export function iconButton(name, label, act, also = "") {
+  return el("button", { type: "button", class: `icon-button ${also}`, "aria-label": label, title: label, on: { click: act } }, icon(name));
 }
 
 /** Sets a text only where it is another one, so that nothing is painted or announced for nothing. */

@@ -33,6 +33,19 @@ export function attemptKey(request) {
   return fresh;
 }
 
+/**
+ * The images of a request that is under way still, or was when the page was left, by their fields; they themselves are gone.
+ * @returns {[string, string][]}
+ */
+export function lostImages() {
+  try {
+    const [sent] = JSON.parse(sessionStorage.getItem(ATTEMPT) ?? "[]");
+    return JSON.parse(sent ?? "[]")[1]?.map((/** @type {string[]} */ [field, name]) => [field, name]) ?? [];
+  } catch {
+    return [];
+  }
+}
+
 /** The request was answered: the next one is another one, even if it is equal. */
 export function attemptAnswered() {
   sessionStorage.removeItem(ATTEMPT);

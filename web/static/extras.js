@@ -107,7 +107,7 @@ function fileInput(name, label, multiple) {
 }
 
 /** A frame of that shape. @param {string} ratio */
-function glyph(ratio) {
+export function glyph(ratio) {
   const frame = el("i", { class: "shape", "aria-hidden": "true" });
   const [width, height] = ratio.split(":").map(Number);
   if (width > 0 && height > 0) {

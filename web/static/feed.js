@@ -6,13 +6,16 @@
 
 import { byId, el, setText } from "./dom.js";
 import { Card } from "./card.js";
-import { isLive, nameOf, statusWords } from "./words.js";
+import { explainRefusal, inOne } from "./explain.js";
 import { announce } from "./announcer.js";
+import { Newcomers } from "./newcomers.js";
+import { isLive, nameOf, statusWords } from "./words.js";
 
 /** @typedef {import("./jobs.js").Job} Job */
 
 const NEAR = "1200px 0px"; // of the window: what lies there has contents
 const FURTHER = "1600px 0px"; // the end of the list is read on from there
+const AT_ONCE = 12; // cards that are made before anybody knows which are near
 const TICK = 1000; // milliseconds
 
 export class Feed {
@@ -27,6 +30,7 @@ export class Feed {
   #order = [];
   #near;
   #list = byId("list");
+  #newcomers = new Newcomers((jobs) => this.#letIn(jobs));
 
   /**
    * @param {import("./jobs.js").Jobs} jobs
@@ -39,7 +43,7 @@ export class Feed {
     this.#deeds = deeds;
     this.#near = new IntersectionObserver((seen) => seen.forEach((each) => this.#seen(each)), { rootMargin: NEAR });
     new IntersectionObserver((seen) => seen.some((each) => each.isIntersecting) && this.#atEnd(), { rootMargin: FURTHER }).observe(byId("list-end"));
-    jobs.addEventListener("add", (/** @type {any} */ event) => this.#add(event.job));
+    jobs.addEventListener("add", (/** @type {any} */ event) => this.#arrive(event.job, event.unasked));
     jobs.addEventListener("change", (/** @type {any} */ event) => this.#change(event.job, event.before));
     jobs.addEventListener("remove", (/** @type {any} */ event) => this.#remove(event.id));
     jobs.addEventListener("reset", () => this.#reset());
@@ -53,14 +57,46 @@ export class Feed {
     this.#slots.get(id)?.scrollIntoView({ block: "nearest", behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth" });
   }
 
+  /** What is shown was read anew, such as how the backends stand. */
+  refresh() {
+    for (const card of this.#cards.values()) card.update(card.job);
+  }
+
+  /** The job before or after another one on the page, or undefined. @param {string} id @param {number} step */
+  neighbour(id, step) {
+    return this.#jobs.get(this.#order[this.#order.indexOf(id) + step] ?? "");
+  }
+
+  /** @param {Job} job @param {boolean} unasked */
+  #arrive(job, unasked) {
+    const isNewest = this.#order.length > 0 && job.id < this.#order[0];
+    if (unasked && isNewest && this.#someoneReads()) this.#newcomers.add(job);
+    else this.#add(job);
+  }
+
+  /** Whether a card that came in at the top would push away what somebody looks at. */
+  #someoneReads() {
+    return this.#list.getBoundingClientRect().top < 0 || [...this.#cards.values()].some((card) => card.busy);
+  }
+
+  /** @param {Job[]} jobs */
+  #letIn(jobs) {
+    for (const job of jobs) this.#add(this.#jobs.get(job.id) ?? job);
+    byId("list-heading").scrollIntoView({ block: "start" });
+    byId("list-heading").focus({ preventScroll: true });
+  }
+
   /** @param {Job} job */
   #add(job) {
+    if (this.#slots.has(job.id)) return;
     const slot = el("li", { class: "slot", "data-id": job.id });
     const at = this.#placeOf(job.id);
     const after = this.#slots.get(this.#order[at]);
     this.#order.splice(at, 0, job.id);
     this.#slots.set(job.id, slot);
     this.#list.insertBefore(slot, after ?? null);
+    // At once, so that nothing moves when its box gets its height; what is not near goes again.
+    if (this.#cards.size < AT_ONCE) this.#mount(job.id, slot);
     this.#near.observe(slot);
   }
 
@@ -78,12 +114,13 @@ export class Feed {
   /** @param {Job} job @param {Job} before */
   #change(job, before) {
     this.#cards.get(job.id)?.update(job);
-    if (job.status !== before.status) announce(`${nameOf(job)}: ${statusWords(job)}`);
+    if (job.status !== before.status) announce(`${nameOf(job)}: ${statusWords(job, this.#deeds.backend(job.backend.name)?.now?.state)}`);
     if (isLive(before) && !isLive(job)) this.#watcher.pollNow(job.id);
   }
 
   /** @param {string} id */
   #remove(id) {
+    this.#newcomers.forget(id);
     const slot = this.#slots.get(id);
     if (!slot) return;
     const hadFocus = slot.contains(document.activeElement);
@@ -105,6 +142,7 @@ export class Feed {
     this.#near.disconnect();
     this.#slots.clear();
     this.#order = [];
+    this.#newcomers.clear();
     this.#list.replaceChildren();
     this.#showState();
   }
@@ -160,7 +198,8 @@ export class Feed {
     byId("empty").hidden = !(complete && size === 0 && this.#jobs.filter === "all");
     byId("nothing-here").hidden = !(complete && size === 0 && this.#jobs.filter !== "all");
     byId("list-error").hidden = !error;
-    setText(byId("list-error-words"), error ? [error.message, ...(/** @type {any} */ (error).reasons ?? [])].join(" ") : "");
+    const reasons = /** @type {any} */ (error)?.reasons ?? [];
+    setText(byId("list-error-words"), error ? [...reasons, inOne(explainRefusal(error, "read"))].join(" ") : "");
     byId("list-more").hidden = complete || (!began && !error);
     setText(byId("list-more"), error ? "Try again" : loading ? "Loading more…" : "Show more");
     setText(byId("list-count"), began && size ? (complete ? `${size}` : `${size}+`) : "");

@@ -4,13 +4,16 @@
  */
 
 import { Refusal, call } from "./api.js";
+import { isLive } from "./words.js";
 
 /**
  * @typedef {{index: number, status: string, problem: string|null, length: number|null, sha256: string|null,
  *     verified: boolean|null, width: number|null, height: number|null, duration_seconds: number|null,
- *     url: string|null, url_expires_at: string|null, download_url: string|null, thumbnail_url: string|null}} Video
+ *     next_try_at?: string|null, url: string|null, url_expires_at: string|null, download_url: string|null, thumbnail_url: string|null}} Video
  * @typedef {{at: string, event: string, detail: string|null, times: number}} Entry
- * @typedef {{code: string, message: string, backend_message: string|null}} JobError
+ * @typedef {{code: string, message: string, backend_code: string|null, backend_message: string|null,
+ *     backend_request_id: string|null, candidates: string[]}} JobError
+ * @typedef {{url: string|null, status: string, next_try_at: string|null, deliveries: any[]}} Webhook
  * @typedef {{id: string, status: string, created_at: string, updated_at: string, finished_at: string|null,
  *     prompt: string, size: string|null, seconds: number|null, variants: number, input_image: any,
  *     last_image: any, reference_images: any[], aspect_ratio: string|null, resolution: string|null,
@@ -19,7 +22,8 @@ import { Refusal, call } from "./api.js";
  *     cancel_requested_at: string|null, cancel_refused: string|null, backend_expires_at: string|null,
  *     cost?: {amount: number, currency: string}|null,
  *     progress: number|null, expected_at?: string|null, queue_position: number|null, reason: string|null,
- *     warning: string|null, alarm: string|null, error: JobError|null, videos: Video[], history?: Entry[]}} Job
+ *     warning: string|null, alarm: string|null, error: JobError|null, webhook?: Webhook|null, videos: Video[],
+ *     history?: Entry[]}} Job
  */
 
 export const FILTERS = {
@@ -44,6 +48,8 @@ export class Jobs extends EventTarget {
   #cursor = null;
   #began = false;
   #run = 0;
+  /** @type {string|null} of the top of the list, as it was read last */
+  #etag = null;
   filter = "all";
   loading = false;
   /** @type {Error|null} */
@@ -72,7 +78,7 @@ export class Jobs extends EventTarget {
     this.filter = filter;
     this.#run += 1;
     this.#byId.clear();
-    this.#cursor = null;
+    this.#cursor = this.#etag = null;
     this.#began = this.loading = false;
     this.error = null;
     this.dispatchEvent(new Event("reset"));
@@ -87,7 +93,7 @@ export class Jobs extends EventTarget {
     this.error = null;
     this.#tell();
     try {
-      const page = await this.#page(this.#cursor);
+      const { data: page } = await this.#page(this.#cursor);
       if (run !== this.#run) return;
       this.#cursor = page.next_cursor;
       this.#began = true;
@@ -102,7 +108,17 @@ export class Jobs extends EventTarget {
     this.#tell();
   }
 
-  /** What is new, and what is gone, at the top of the list. */
+  /** Whether one of those that are known goes on. */
+  get someLive() {
+    return [...this.#byId.values()].some(isLive);
+  }
+
+  /** All that are known, newest first. @returns {Job[]} */
+  get all() {
+    return [...this.#byId.values()].sort((one, other) => (one.id < other.id ? -1 : 1));
+  }
+
+  /** What is new, and what is gone, at the top of the list; without URLs, and nothing where nothing has changed. */
   async refresh() {
     if (!this.#began || this.loading) return;
     const run = this.#run;
@@ -111,11 +127,13 @@ export class Jobs extends EventTarget {
     let cursor = null;
     const seen = new Set();
     for (let page = 0; page < MOST_PAGES_BACK; page += 1) {
-      const { jobs, next_cursor } = await this.#page(cursor);
-      if (run !== this.#run) return;
+      const answer = await this.#page(cursor, page === 0 ? (this.#etag ?? "none") : "");
+      if (run !== this.#run || answer.status === 304) return;
+      if (page === 0) this.#etag = answer.etag;
+      const { jobs, next_cursor } = answer.data;
       for (const job of jobs) {
         seen.add(job.id);
-        this.put(job);
+        this.put(job, true);
       }
       cursor = next_cursor;
       if (cursor === null || before.size === 0 || jobs.some((/** @type {Job} */ job) => before.has(job.id))) break;
@@ -139,17 +157,19 @@ export class Jobs extends EventTarget {
     }
   }
 
-  /** Takes over what an answer says of a job, unless something newer is known. @param {Job} job */
-  put(job) {
+  /**
+   * Takes over what an answer says of a job, unless something newer is known.
+   * @param {Job} job
+   * @param {boolean} [unasked] whether it may be a job that nobody here has asked for
+   */
+  put(job, unasked = false) {
     const before = this.#byId.get(job.id);
     if (this.#gone.has(job.id) || (before && job.updated_at < before.updated_at)) return;
-    // The list leaves out what costs a read of its own.
-    const fuller = before && !job.history && before.status === job.status;
-    const merged = fuller
-      ? { ...job, history: before.history, queue_position: before.queue_position, reason: job.reason ?? before.reason }
-      : job;
+    const merged = before ? withKnownUrls(job, before) : job;
+    // The list leaves the history out.
+    if (before && !job.history && before.status === job.status) merged.history = before.history;
     this.#byId.set(job.id, merged);
-    this.dispatchEvent(Object.assign(new Event(before ? "change" : "add"), { job: merged, before }));
+    this.dispatchEvent(Object.assign(new Event(before ? "change" : "add"), { job: merged, before, unasked }));
     if (!before) this.#tell();
   }
 
@@ -160,13 +180,25 @@ export class Jobs extends EventTarget {
     this.#tell();
   }
 
-  /** @param {string|null} cursor */
-  async #page(cursor) {
+  /** @param {string|null} cursor @param {string} [known] the tag of a page that needs no URLs; empty: with URLs */
+  #page(cursor, known = "") {
     const status = FILTERS[/** @type {keyof typeof FILTERS} */ (this.filter)];
-    return (await call("GET", "jobs", { query: { limit: PAGE, status, cursor } })).data;
+    const headers = /** @type {Record<string, string>} */ (known.includes('"') ? { "If-None-Match": known } : {});
+    return call("GET", "jobs", { query: { limit: PAGE, status, cursor, urls: known ? "false" : null }, headers });
   }
 
   #tell() {
     this.dispatchEvent(new Event("state"));
   }
+}
+
+/** The job with the URLs that are known of its videos, where the answer came without. @param {Job} job @param {Job} before @returns {Job} */
+function withKnownUrls(job, before) {
+  const videos = job.videos.map((video) => {
+    const known = video.url === null && video.sha256 ? before.videos.find((each) => each.index === video.index && each.sha256 === video.sha256) : undefined;
+    if (!known) return video;
+    const { url, url_expires_at, download_url, thumbnail_url } = known;
+    return { ...video, url, url_expires_at, download_url, thumbnail_url };
+  });
+  return { ...job, videos };
 }

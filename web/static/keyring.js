@@ -50,7 +50,7 @@ export function start() {
     event.preventDefault();
     const entered = byId("key-input").value.trim();
     if (!/^[\x21-\x7e]+$/.test(entered)) {
-      complain(entered ? "A key has no such characters. Copy it anew." : "Enter the key.");
+      complain(entered ? "That contains characters a key can’t have. Nothing was sent. Copy it again." : "Enter the key.");
       return;
     }
     key = entered;
@@ -86,7 +86,7 @@ function show(wrong) {
     byId("key-input").focus();
   }
   if (wrong) {
-    complain("The app did not take this key. Look whether it is whole, and of this app.");
+    complain("The app did not take this key. Nothing was changed. Check that it is whole, and this app’s.");
     byId("key-input").select();
   }
 }

@@ -3,18 +3,18 @@
  * @module
  */
 
-import { el, icon, setText } from "./dom.js";
+import { el, icon, iconButton, setText } from "./dom.js";
 import { firstFrame, renewFrame } from "./frame.js";
+import { lineWords } from "./line.js";
 import { Progress } from "./progress.js";
-import { clockTime, isLive, statusWords, tone } from "./words.js";
+import { clockTime, isHeld, isLive, span, statusWords } from "./words.js";
 
 /** @typedef {import("./jobs.js").Job} Job */
 /** @typedef {import("./jobs.js").Video} Video */
 
-const ICONS = { failed: "alert", expired: "clock", cancelled: "stop", waiting: "queue" };
-
 export class Media {
   #index = 0;
+  #isPicked = false; // by somebody; else it is the first that is here
   #progress = new Progress();
   /** @type {Job} */
   #job;
@@ -22,7 +22,7 @@ export class Media {
   #player = null;
   #playing = -1;
   #goesOn = false; // whether somebody wants it to play; a failed source pauses by itself
-  #renew;
+  #deeds;
   #stage;
   #strip;
   #shown = "";
@@ -32,12 +32,12 @@ export class Media {
   /**
    * @param {Job} job
    * @param {number} now
-   * @param {() => Promise<unknown>} renew reads the job again, for URLs that still hold
+   * @param {import("./card.js").Deeds} deeds
    */
-  constructor(job, now, renew) {
+  constructor(job, now, deeds) {
     this.#job = job;
-    this.#renew = renew;
-    this.#stage = el("div", { class: "stage" });
+    this.#deeds = deeds;
+    this.#stage = /** @type {HTMLElement} */ (el("div", { class: "stage" }));
     this.#strip = el("div", { class: "strip", role: "group", "aria-label": "Variants" });
     this.element = el("div", { class: "media" }, this.#stage, this.#strip);
     this.update(job, now);
@@ -76,25 +76,36 @@ export class Media {
       live.bar.removeAttribute("aria-valuenow");
     }
     setText(live.percent, percent === null || this.#job.status === "waiting" ? "" : `${Math.floor(percent)}%`);
-    setText(live.left, this.#progress.left(now));
-    setText(live.words, statusWords(this.#job));
+    const backend = this.#deeds.backend(this.#job.backend.name);
+    const state = backend?.now?.state ?? "";
+    setText(live.left, lineWords(this.#job, backend) || untilGone(this.#job, now) || this.#progress.left(now));
+    setText(live.words, statusWords(this.#job, state));
+    this.#stage.classList.toggle("held", this.#job.status === "pending_download" || (this.#job.status === "waiting" && isHeld(state)));
+  }
+
+  /** Reads the job again, for URLs that still hold. */
+  #renew() {
+    return this.#deeds.reread(this.#job.id);
   }
 
   // --- the stage ---
 
   #showStage() {
     const job = this.#job;
-    const video = job.videos.find((each) => each.index === this.#index && each.url) ?? job.videos.find((each) => each.url);
+    const first = job.videos.find((each) => each.url);
+    const picked = this.#isPicked || this.#playing >= 0 ? job.videos.find((each) => each.index === this.#index && each.url) : undefined;
+    const video = picked ?? first;
     if (video) this.#index = video.index;
+    this.#stage.hidden = !video && !isLive(job); // what has no video needs no stage
+    this.#stage.style.aspectRatio = shapeOfStage(job, video);
     const kind = video ? `video ${video.index}` : isLive(job) ? "live" : `ended ${job.status}`;
     if (kind === this.#shown) return;
     this.#shown = kind;
     this.#live = null;
     this.#player = null;
     this.#playing = -1;
-    if (video) this.#stage.replaceChildren(this.#poster(video));
-    else if (isLive(job)) this.#stage.replaceChildren(this.#wayThere());
-    else this.#stage.replaceChildren(ending(job));
+    if (video) this.#stage.replaceChildren(this.#poster(video), this.#enlarge());
+    else this.#stage.replaceChildren(this.#wayThere());
   }
 
   #wayThere() {
@@ -116,14 +127,20 @@ export class Media {
   /** @param {Video} video */
   #poster(video) {
     const many = this.#job.videos.length > 1;
-    const label = many ? `Play video ${video.index + 1} of ${this.#job.videos.length}` : "Play the video";
+    const length = video.duration_seconds ? clockTime(video.duration_seconds) : "";
+    const label = [many ? `Play video ${video.index + 1} of ${this.#job.videos.length}` : "Play the video", length].filter(Boolean).join(", ");
     return el(
       "button",
       { type: "button", class: "poster", "aria-label": label, on: { click: () => this.#play(true) } },
-      video.thumbnail_url ? this.#thumbnail(video) : firstFrame(String(video.url), this.#renew),
+      video.thumbnail_url ? this.#thumbnail(video) : firstFrame(String(video.url), () => this.#renew()),
       el("span", { class: "play" }, icon("play")),
-      video.duration_seconds ? el("span", { class: "length", text: clockTime(video.duration_seconds) }) : null,
+      length ? el("span", { class: "length", text: length }) : null,
     );
+  }
+
+  #enlarge() {
+    const open = () => this.#deeds.view(this.#job, this.#index);
+    return iconButton("expand", "View large", open, "enlarge");
   }
 
   /** @param {Video} video */
@@ -150,7 +167,7 @@ export class Media {
     this.#player = player;
     this.#playing = video.index;
     this.#goesOn = true;
-    this.#stage.replaceChildren(player);
+    this.#stage.replaceChildren(player, this.#enlarge());
     if (focus) player.focus({ preventScroll: true });
     player.play().catch(() => {}); // the browser may want a click more; the controls are there
   }
@@ -200,6 +217,7 @@ export class Media {
   #choice(place) {
     const choose = () => {
       this.#index = this.#job.videos[place].index;
+      this.#isPicked = true;
       const plays = this.#playing >= 0;
       if (plays) {
         this.#shown = `video ${this.#index}`;
@@ -211,10 +229,17 @@ export class Media {
   }
 }
 
-/** @param {Job} job */
-function ending(job) {
-  const name = ICONS[/** @type {keyof typeof ICONS} */ (job.status)] ?? "film";
-  return el("div", { class: `ending ${tone(job)}` }, icon(name), el("span", { text: statusWords(job) }));
+/** The stage has the shape of what it shows, or will. @param {Job} job @param {Video|undefined} video */
+function shapeOfStage(job, video) {
+  if (video?.width && video.height) return `${video.width} / ${video.height}`;
+  return job.size ? job.size.replace("x", " / ") : "";
+}
+
+/** How long the video API keeps what it does not hand over. @param {Job} job @param {number} now */
+function untilGone(job, now) {
+  if (job.status !== "pending_download" || !job.backend_expires_at) return "";
+  const seconds = (Date.parse(job.backend_expires_at) - now) / 1000;
+  return seconds > 0 ? `deleted there in ${span(seconds)}` : "deleted there any moment now";
 }
 
 /** @param {HTMLVideoElement} player @param {string} url @param {boolean} goOn */

@@ -52,11 +52,16 @@ export class Picture {
     this.#complain("");
   }
 
+  /** @param {File} file */
+  take(file) {
+    this.#take([file]);
+  }
+
   /** @param {File[]} files */
   #take(files) {
     const file = files.find((each) => KINDS.includes(each.type));
-    if (!file) return this.#complain(files.length ? "This is no PNG, JPEG or WebP image." : "");
-    if (file.size > LARGEST) return this.#complain(`This image has ${bytesWords(file.size)}; at most 20 MB are taken.`);
+    if (!file) return this.#complain(files.length ? "This is no PNG, JPEG or WebP image. Nothing was sent. Pick another file." : "");
+    if (file.size > LARGEST) return this.#complain(`This image has ${bytesWords(file.size)}; at most 20 MB are taken. Save it smaller, and pick it again.`);
     this.clear();
     this.file = file;
     this.#address = URL.createObjectURL(file);

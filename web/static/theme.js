@@ -9,7 +9,7 @@
     // No storage, no memory: the system's colours do.
   }
   addEventListener("DOMContentLoaded", () => {
-    const button = document.getElementById("theme");
+    const button = /** @type {HTMLElement} */ (document.getElementById("theme"));
     const dark = () => (root.dataset.theme ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
     const label = () => {
       const words = dark() ? "Switch to light colours" : "Switch to dark colours";

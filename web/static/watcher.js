@@ -1,6 +1,6 @@
 /**
- * Keeps what is in sight up to date: live jobs by reloading, URLs by asking for new ones before they end, the list
- * by reading its top. Nothing is asked for while nobody looks.
+ * Keeps what is in sight up to date: live jobs by polling, URLs by asking for new ones before they end, the list by
+ * reading its top. While the tab is hidden only the list is read, seldom, and only as long as a job goes on.
  * @module
  */
 
@@ -15,7 +15,9 @@ const WAIT = 20; // seconds that such a poll waits
 const SOONEST = 1000; // milliseconds, all of these
 const USUAL = 5000;
 const SLOWEST = 30_000;
-const LIST = 8000;
+const LIST = 8000; // while a job goes on
+const QUIET_LIST = 30_000; // while none does
+const HIDDEN_LIST = 45_000; // while nobody looks
 const BEFORE_END = 5 * 60_000; // URLs are renewed so long before they end
 const LONGEST_TIMER = 2 ** 31 - 1;
 
@@ -120,11 +122,18 @@ export class Watcher {
     } catch {
       // The line at the top says that the app is out of reach; the next time may be better.
     }
-    if (!document.hidden) this.#listTimer = setTimeout(() => this.#readList(), LIST);
+    this.#planList();
+  }
+
+  #planList() {
+    clearTimeout(this.#listTimer);
+    const live = this.#jobs.someLive;
+    if (document.hidden && !live) return;
+    this.#listTimer = setTimeout(() => this.#readList(), document.hidden ? HIDDEN_LIST : live ? LIST : QUIET_LIST);
   }
 
   #pause() {
-    clearTimeout(this.#listTimer);
+    this.#planList();
     for (const watch of this.#watches.values()) stop(watch);
   }
 
@@ -145,6 +154,7 @@ function stop(watch) {
 
 /** Milliseconds until the URLs of a job should be asked for anew. @param {Job} job */
 function untilRenewal(job) {
+  if (job.videos.some((video) => video.status === "stored" && !video.url)) return SOONEST / 4;
   const ends = job.videos.flatMap((video) => (video.url_expires_at ? [Date.parse(video.url_expires_at)] : []));
   return ends.length ? Math.max(Math.min(...ends) - BEFORE_END - now(), SOONEST) : Infinity;
 }

@@ -13,18 +13,21 @@ export const isLive = (job) => !TERMINAL.has(job.status);
 /**
  * What a job is doing, for people.
  * @param {Job} job
+ * @param {string} [state] of its backend: `open`, `busy`, `on_hold` or `paused`
  */
-export function statusWords(job) {
+export function statusWords(job, state = "") {
   if (job.cancel_requested_at && isLive(job) && !job.cancel_refused) return "Stopping";
   switch (job.status) {
     case "waiting":
+      if (state === "on_hold") return "On hold";
+      if (state === "paused") return "Paused";
       if (job.queue_position === 1) return "Next in line";
-      return job.queue_position ? `Number ${job.queue_position} in line` : "Waiting in line";
+      return job.queue_position ? `${job.queue_position - 1} ahead of you` : "Waiting in line";
     case "submitting":
-      return "Handing over";
+      return "Sending";
     case "queued":
       // Polled seldom, so it may be generating by now.
-      return "At the video API";
+      return "Waiting at the video service";
     case "running":
       return "Generating";
     case "fetching":
@@ -44,28 +47,24 @@ export function statusWords(job) {
   }
 }
 
-/** How a status is coloured: `live`, `good`, `bad`, `calm` or `warn`. */
-export function tone(/** @type {Job} */ job) {
+/**
+ * How a status is coloured: `live`, `good`, `bad`, `calm` or `warn`.
+ * @param {Job} job
+ * @param {string} [state] of its backend
+ */
+export function tone(job, state = "") {
   if (job.alarm || job.status === "pending_download") return "warn";
+  if (job.status === "waiting" && isHeld(state)) return "warn";
   if (job.status === "succeeded") return "good";
   if (job.status === "failed" || job.status === "expired") return "bad";
   return job.status === "cancelled" || job.status === "waiting" ? "calm" : "live";
 }
 
-const ADVICE = {
-  model_retired: "Choose another backend.",
-  moderation_blocked: "Try other words.",
-  submission_unconfirmed: "It may have been billed and was not sent again. A retry looks for it once more before it pays.",
-  generation_failed: "A retry often works.",
-  no_output: "A retry often works.",
-  backend_lost_job: "A retry takes the video up if it is back.",
-  expired: "A retry makes a new attempt.",
-  input_image_missing: "Submit it again, with the image.",
-  unverified_video: "It is stored all the same: look whether it plays.",
-};
+/** Whether a backend in this state lets nobody in until somebody acts. */
+export const isHeld = (/** @type {string} */ state) => state === "on_hold" || state === "paused";
 
-/** What to do about an error, if there is something. */
-export const adviceFor = (/** @type {string} */ code) => ADVICE[/** @type {keyof typeof ADVICE} */ (code)] ?? "";
+/** Whether the content filter said no: other words help, and trying again does not. */
+export const isRefused = (/** @type {Job} */ job) => job.error?.code === "moderation_blocked";
 
 /** @param {string|null} size like 1280x720 */
 export const sizeWords = (size) => (size ? size.replace("x", " × ") : "");
@@ -111,6 +110,15 @@ export function ago(time, now) {
   if (seconds < 5400) return "an hour ago";
   if (seconds < 79_200) return `${Math.round(seconds / 3600)} hours ago`;
   return new Date(time).toLocaleDateString(undefined, { day: "numeric", month: "short", year: "numeric" });
+}
+
+/** A moment to come: the time, and the day where it is another one. @param {string} time RFC 3339 @param {number} now */
+export function whenWords(time, now) {
+  const [then, today] = [new Date(time), new Date(now)];
+  const days = Math.round((new Date(then).setHours(0, 0, 0, 0) - new Date(today).setHours(0, 0, 0, 0)) / 86_400_000);
+  const hour = then.toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit" });
+  if (days === 0) return hour;
+  return `${days === 1 ? "tomorrow" : then.toLocaleDateString(undefined, { day: "numeric", month: "short" })} ${hour}`;
 }
 
 /** @param {number} seconds */

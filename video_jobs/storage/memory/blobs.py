@@ -69,7 +69,7 @@ class MemoryBlobs:
     def sign_video(self, key: VideoKey) -> SignedUrl:
         return SignedUrl(f"memory:{video_name(key)}", good_until(self._clock()))
 
-    def sign_download(self, key: VideoKey) -> SignedUrl:
+    def sign_download(self, key: VideoKey, file_name: str) -> SignedUrl:
         return SignedUrl(f"memory:{video_name(key)}?download", good_until(self._clock()))
 
     def sign_thumbnail(self, key: VideoKey, ending: str) -> SignedUrl:

@@ -1,0 +1,41 @@
+"""Who holds the slots of a gate, and until when: one read of a row for each, of so many at most."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+
+from video_jobs.domain.errors import JobNotFound
+from video_jobs.domain.gate import Gate, Slot
+from video_jobs.domain.job import Job, Status
+from video_jobs.lifecycle.paid_call import outcome_known_after
+from video_jobs.services import Services
+
+
+@dataclass(frozen=True)
+class Holder:
+    """One slot. `status` is None where its job can't be read."""
+
+    slot: Slot
+    status: Status | None
+    free_at: datetime | None  #: when it is likely to be given back; None where nobody knows
+    is_unconfirmed: bool  #: the paid call got no answer, and its outcome is being found out
+
+
+def holders(services: Services, gate: Gate, owner: str | None, most: int) -> list[Holder]:
+    """The first `most` of one owner, or of all, those first that have held theirs for longest."""
+    slots = [slot for slot in gate.slots if owner is None or slot.owner == owner]
+    return [_holder(services, slot) for slot in sorted(slots, key=lambda slot: slot.taken_at)[:most]]
+
+
+def _holder(services: Services, slot: Slot) -> Holder:
+    job: Job | None = None
+    with suppress(JobNotFound, ValueError):  # gone, or a newer version's
+        job = services.jobs.get(slot.owner, slot.job_id).job
+    if job is None:
+        return Holder(slot, None, None, False)
+    if job.status is not Status.SUBMITTING:
+        return Holder(slot, job.status, job.expected_at, False)
+    known_at = (job.submitting_since or slot.taken_at) + outcome_known_after(services)
+    return Holder(slot, job.status, known_at, job.outcome_lost_at is not None)

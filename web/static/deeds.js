@@ -1,0 +1,77 @@
+/**
+ * What can be done with a job from its card.
+ * @module
+ */
+
+import { announce, toast } from "./announcer.js";
+import { Refusal, Unreachable, call } from "./api.js";
+import { copy } from "./clipboard.js";
+import { showCode } from "./code_dialog.js";
+import { el } from "./dom.js";
+import { explainRefusal, inOne } from "./explain.js";
+import { nameOf } from "./words.js";
+
+/** @typedef {import("./jobs.js").Job} Job */
+
+const BETWEEN_DOWNLOADS = 600; // milliseconds: a browser drops those that come at once
+
+/**
+ * @param {{jobs: import("./jobs.js").Jobs, watcher: import("./watcher.js").Watcher,
+ *     backends: import("./backends.js").Backends, show: (job: Job) => void, edit: (job: Job) => void,
+ *     view: (job: Job, index: number) => void}} page
+ * @returns {import("./card.js").Deeds}
+ */
+export function deedsOf({ jobs, watcher, backends, show, edit, view }) {
+  return {
+    cancel: (job) =>
+      trying(async () => {
+        const { data } = await call("POST", `jobs/${job.id}/cancel`);
+        jobs.put(data);
+        watcher.pollNow(job.id);
+        backends.refresh();
+        if (data.status !== "cancelled") toast("Stopping. If the video finishes first, you keep it.");
+      }).catch(() => {}),
+    retry: (job) =>
+      trying(async () => {
+        const { data } = await call("POST", `jobs/${job.id}/retry`);
+        if (data.id !== job.id) jobs.put({ ...job, retried_as: data.id });
+        show(data);
+        watcher.pollNow(data.id);
+        if (data.id === job.id) toast("The download is tried now.");
+      }).catch(() => {}),
+    remove: (job) =>
+      trying(async () => {
+        await call("DELETE", `jobs/${job.id}`);
+        jobs.remove(job.id);
+        announce(`${nameOf(job)} was deleted.`);
+      }),
+    save: saveAll,
+    showCode: (job) => showCode(job, backends.list.find((each) => each.name === job.backend.name)),
+    copyId: (job) => copy(job.id, "The id was"),
+    edit,
+    view,
+    reread: (id) => jobs.reread(id),
+    backend: (name) => backends.list.find((each) => each.name === name),
+  };
+}
+
+/** Does something with a job, and says in words why not. @param {() => Promise<void>} deed */
+async function trying(deed) {
+  try {
+    await deed();
+  } catch (error) {
+    if (!(error instanceof Refusal) && !(error instanceof Unreachable)) throw error;
+    toast(inOne(explainRefusal(error, "change")), "bad");
+    throw error;
+  }
+}
+
+/** @param {Job} job */
+async function saveAll(job) {
+  for (const video of job.videos) {
+    if (!video.download_url) continue;
+    const link = el("a", { href: video.download_url, rel: "noreferrer", download: "" });
+    link.click();
+    await new Promise((resolve) => setTimeout(resolve, BETWEEN_DOWNLOADS));
+  }
+}
