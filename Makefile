@@ -66,7 +66,7 @@ contract: $(VENV)/.dev-ready  ## schemathesis against the whole app, some minute
 soak: $(VENV)/.dev-ready  ## the promise under random kills of real processes, some minutes (SHORT=1 for two, TRUE=1 with the real host's times, JOBS, KILLS, SEED)
 	@$(run) -m tests.faults.soak $(if $(SHORT),--short) $(if $(JOBS),--jobs $(JOBS)) $(if $(KILLS),--kills $(KILLS)) $(if $(TRUE),--true-times) $(if $(SEED),--seed $(SEED))
 
-lint: $(VENV)/.dev-ready  ## ruff (lint and format), mypy, and which layer imports which
+lint: $(VENV)/.dev-ready tests/page_types/node_modules/.package-lock.json  ## ruff (lint and format), mypy, which layer imports which, and the types of the page's scripts
 	@echo "==> ruff"
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
@@ -74,6 +74,13 @@ lint: $(VENV)/.dev-ready  ## ruff (lint and format), mypy, and which layer impor
 	@$(VENV)/bin/mypy
 	@echo "==> import-linter"
 	@$(VENV)/bin/lint-imports --no-cache
+	@echo "==> tsc over web/static"
+	@PATH="$(abspath $(VENV))/bin:$$PATH" node tests/page_types/node_modules/typescript/bin/tsc -p tests/page_types
+
+tests/page_types/node_modules/.package-lock.json: tests/page_types/package-lock.json | $(VENV)/.dev-ready
+	@echo "==> installing what checks the types of the page's scripts"
+	@PATH="$(abspath $(VENV))/bin:$$PATH" npm ci --prefix tests/page_types --loglevel=error --no-audit --no-fund >/dev/null
+	@touch $@
 
 format: $(VENV)/.dev-ready  ## rewrite the code as ruff wants it
 	@$(VENV)/bin/ruff check --fix .
@@ -88,11 +95,11 @@ lock: $(VENV)/.dev-ready  ## renew constraints.txt and npm's lock files
 			tests/requirements.txt; } > constraints.new \
 		&& mv constraints.new constraints.txt && rm constraints.old \
 		|| { rm -f constraints.new; mv constraints.old constraints.txt; exit 1; }
-	@for lock in local/azurite examples/nextjs tests/providers/xai; do \
+	@for lock in local/azurite examples/nextjs tests/page_types tests/providers/xai; do \
 		PATH="$(abspath $(VENV))/bin:$$PATH" npm install --prefix $$lock --package-lock-only --silent || exit 1; done
 
 clean:  ## remove the virtual environment, Azurite and everything the stack wrote
-	rm -rf $(VENV) local/azurite/node_modules examples/nextjs/node_modules examples/nextjs/build tests/providers/xai/node_modules .reelkeep build
+	rm -rf $(VENV) local/azurite/node_modules tests/page_types/node_modules examples/nextjs/node_modules examples/nextjs/build tests/providers/xai/node_modules .reelkeep build
 
 setup: $(VENV)/.local-ready  ## only set up
 

@@ -1,1 +1,1 @@
-"""HTTP, for operators: how the gates stand; pause a backend and resume it."""
+"""HTTP, for operators: gates, queues, jobs that need somebody, webhooks; pause, resume, repair and resend."""

@@ -10,13 +10,17 @@ from typing_extensions import TypedDict
 from video_jobs.domain import gate
 from video_jobs.domain.errors import BackendNotFound
 from video_jobs.domain.gate import Closure, ClosureReason, Gate
+from video_jobs.domain.gate_state import GateState, state_of
+from video_jobs.domain.job import Status
 from video_jobs.lifecycle import admission
+from video_jobs.lifecycle.slot_holders import Holder, holders
 from video_jobs.ports import LiveJob
 from video_jobs.services import Services
 from video_jobs.views.job_schema import Time
 from video_jobs.views.job_view import time_text
 
 _MOST_COUNTED = 1000
+_MOST_SLOTS = 20  # each costs the read of a row
 _END_OF_LINE = "~"  # a key after every live row's
 
 
@@ -34,6 +38,21 @@ class ClosureView(TypedDict):
 
 
 @_documented
+class SlotView(TypedDict):
+    """A slot that is taken."""
+
+    job_id: str
+    owner: str
+    status: Status | None
+    """Null where the job can't be read."""
+    since: Time
+    free_at: Time | None
+    """When it is likely to be free."""
+    unconfirmed: bool
+    """The paid call got no answer, and its outcome is being found out."""
+
+
+@_documented
 class GateView(TypedDict):
     """What stands before a backend."""
 
@@ -47,6 +66,10 @@ class GateView(TypedDict):
     paused_since: Time | None
     """The operator paused it: nothing new is submitted."""
     closed: ClosureView | None
+    state: GateState
+    """In one word, as in `GET /options`."""
+    slots: list[SlotView]
+    """Who holds one, those first that have held it for longest; twenty at most."""
 
 
 @_documented
@@ -89,6 +112,19 @@ def _view(services: Services, found: Gate) -> GateView:
         "waiting": services.live_jobs.ahead_of(last, _MOST_COUNTED),
         "paused_since": time_text(found.paused_since),
         "closed": _closure(found.closure),
+        "state": state_of(found, limits, services.clock()),
+        "slots": [_slot(each) for each in holders(services, found, None, _MOST_SLOTS)],
+    }
+
+
+def _slot(holder: Holder) -> SlotView:
+    return {
+        "job_id": holder.slot.job_id,
+        "owner": holder.slot.owner,
+        "status": holder.status,
+        "since": time_text(holder.slot.taken_at) or "",
+        "free_at": time_text(holder.free_at),
+        "unconfirmed": holder.is_unconfirmed,
     }
 
 

@@ -8,7 +8,7 @@ from http_edge.operations import IF_NONE_MATCH, Operation, Parameter
 from http_edge.problems import answers_problems
 from http_edge.static_files import FILE_ANSWERS, PAGE_ANSWERS
 from video_jobs.wiring import storage_origin
-from web.files import FILES, SHELL
+from web.files import FILES, HELP, OPERATIONS, SHELL
 from web.policy import security_headers
 
 blueprint = func.Blueprint()
@@ -25,6 +25,33 @@ blueprint = func.Blueprint()
 @answers_problems
 def get_studio_function(req: func.HttpRequest) -> func.HttpResponse:
     return _file(req, SHELL)
+
+
+@blueprint.function_name("get_operations_page")
+@blueprint.route("studio/operations", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
+@Operation(
+    "The page for operators",
+    tag="Page",
+    description="It holds nothing; what it shows is behind the master key.",
+    parameters=[IF_NONE_MATCH],
+    answers=PAGE_ANSWERS,
+)
+@answers_problems
+def get_operations_page_function(req: func.HttpRequest) -> func.HttpResponse:
+    return _file(req, OPERATIONS)
+
+
+@blueprint.function_name("get_help_page")
+@blueprint.route("studio/help", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
+@Operation(
+    "Help for people who use the page",
+    tag="Page",
+    parameters=[IF_NONE_MATCH],
+    answers=PAGE_ANSWERS,
+)
+@answers_problems
+def get_help_page_function(req: func.HttpRequest) -> func.HttpResponse:
+    return _file(req, HELP)
 
 
 @blueprint.function_name("get_studio_file")

@@ -376,12 +376,13 @@ def test_everything_can_be_done_by_keyboard(studio: Studio) -> None:
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to your videos")).to_be_focused()
     reached = []
-    for _ in range(10):
+    for _ in range(11):
         page.keyboard.press("Tab")
         reached.append(page.evaluate("document.activeElement.name || document.activeElement.id"))
         if reached[-1] == "prompt":
             page.keyboard.type("by keyboard")
     assert reached == [
+        "help",
         "reference",
         "theme",
         "prompt",

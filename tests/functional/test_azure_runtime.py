@@ -66,6 +66,19 @@ BINDINGS = {
         "httpTrigger",
         {"route": "backends/{name}/resume", "methods": ["POST"], "authLevel": "ADMIN"},
     ),
+    "list_queues": ("httpTrigger", {"route": "operations/queues", "authLevel": "ADMIN"}),
+    "list_live_jobs": ("httpTrigger", {"route": "operations/jobs", "authLevel": "ADMIN"}),
+    "list_deliveries": ("httpTrigger", {"route": "operations/webhooks", "authLevel": "ADMIN"}),
+    "repair_any_job": (
+        "httpTrigger",
+        {"route": "operations/jobs/{owner}/{job}/repair", "authLevel": "ADMIN"},
+    ),
+    "resend_any_webhook": (
+        "httpTrigger",
+        {"route": "operations/jobs/{owner}/{job}/webhook", "authLevel": "ADMIN"},
+    ),
+    "get_operations_page": ("httpTrigger", {"route": "studio/operations", "authLevel": "ANONYMOUS"}),
+    "get_help_page": ("httpTrigger", {"route": "studio/help", "authLevel": "ANONYMOUS"}),
     "get_studio": ("httpTrigger", {"route": "studio", "methods": ["GET"], "authLevel": "ANONYMOUS"}),
     "get_studio_file": (
         "httpTrigger",

@@ -18,7 +18,17 @@ from web.bundle import script_of
 from web.policy import security_headers
 
 STATIC = Path(__file__).resolve().parents[2] / "web" / "static"
-SERVED = {"index.html", "studio.js", "studio.css", "theme.js", "icons.svg", "logo.svg"}
+PAGES = {"index.html": "studio", "operations.html": "operations", "help.html": "help"}
+SERVED = {
+    *PAGES,
+    "studio.js",
+    "studio.css",
+    "operations.js",
+    "plain.css",
+    "theme.js",
+    "icons.svg",
+    "logo.svg",
+}
 SOURCES = {path.name: path.read_text() for path in STATIC.iterdir()}
 
 
@@ -42,7 +52,7 @@ def test_each_file_is_served_as_what_it_is_and_only_once(studio: str, name: str)
     kind = {"": "text/html", ".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
     assert answer.headers["content-type"].startswith(kind.get(Path(name).suffix, "image/svg+xml"))
     assert answer.headers["content-encoding"] == "gzip"
-    if name.strip("/") in SOURCES:
+    if name.strip("/") in SOURCES and name not in ("/operations.js", "/plain.css"):  # joined of several
         assert answer.text == SOURCES[name.strip("/")]
     again = requests.get(studio + name, headers={"If-None-Match": answer.headers["etag"]}, timeout=10)
     assert (again.status_code, again.content) == (304, b"")
@@ -103,9 +113,10 @@ def test_without_storage_nothing_but_the_app_is_named() -> None:
 
 
 def test_nothing_stands_inline_and_no_text_becomes_markup() -> None:
-    shell = SOURCES["index.html"]
-    assert not re.search(r"\sstyle=|\son\w+=|<style|javascript:|https?://", shell)
-    assert not re.search(r"<script(?![^>]* src=)", shell)
+    for name in PAGES:
+        shell = SOURCES[name]
+        assert not re.search(r"\sstyle=|\son\w+=|<style|javascript:|https?://", shell)
+        assert not re.search(r"<script(?![^>]* src=)", shell)
     for name, source in SOURCES.items():
         if name.endswith(".js"):
             markup = r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|srcdoc"
@@ -113,14 +124,15 @@ def test_nothing_stands_inline_and_no_text_becomes_markup() -> None:
 
 
 def test_the_page_takes_few_requests() -> None:
-    named = set(re.findall(r'(?:src|href)="/api/studio/([\w.-]+)', SOURCES["index.html"]))
-    assert named == SERVED - {"index.html"}
-    assert len(named) <= 6
+    for name in PAGES:
+        named = set(re.findall(r'(?:src|href)="/api/studio/([\w-]+\.\w+)', SOURCES[name]))
+        assert named <= SERVED - {*PAGES}
+        assert len(named) <= 6
 
 
 def test_every_module_and_sheet_is_in_the_files_that_are_served(studio: str) -> None:
-    for ending in (".js", ".css"):
-        joined = requests.get(f"{studio}/studio{ending}", timeout=10).text
+    for ending, files in ((".js", ("studio.js", "operations.js")), (".css", ("studio.css", "plain.css"))):
+        joined = "".join(requests.get(f"{studio}/{file}", timeout=10).text for file in files)
         for name, source in SOURCES.items():
             last = source.rstrip().splitlines()[-1].removeprefix("export ")
             assert not name.endswith(ending) or name == "theme.js" or last in joined, name

@@ -44,6 +44,9 @@ class Messages(Protocol):
     def state(self, queue: str) -> QueueState:
         """One call for an empty queue, else two."""
 
+    def count_poison(self, queue: str) -> int:
+        """About how many messages of the queue the host has given up on, those that are taken out for now included."""
+
     def take_poison(self, most: int) -> Sequence[PoisonMessage]:
         """Up to so many of each poison queue, hidden from others for two minutes."""
 

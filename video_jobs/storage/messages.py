@@ -58,6 +58,14 @@ class StorageMessages:
             depth = client.get_queue_properties().approximate_message_count or 0
         return QueueState(depth, max(self._waits(client), default=timedelta()) if depth else timedelta())
 
+    def count_poison(self, queue: str) -> int:
+        client = self._poison[_QUEUES.index(queue)]
+        with translated(f"reading the queue {client.queue_name}"):
+            try:
+                return client.get_queue_properties().approximate_message_count or 0
+            except ResourceNotFoundError:
+                return 0  # the host creates it with the first message
+
     def _queue(self, name: str) -> QueueClient:
         return next(each for each in self._queues if each.queue_name == name)
 

@@ -5,7 +5,7 @@
 
 import { byId, setText } from "./dom.js";
 
-const PLACE = "reelkeep.key";
+const PLACE = document.body.dataset.keyPlace ?? "reelkeep.key"; // the operator’s page has another key
 
 /** @type {string|null} */
 let key = sessionStorage.getItem(PLACE);

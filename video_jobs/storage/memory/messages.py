@@ -68,6 +68,9 @@ class MemoryMessages:
         depth = sum(each.queue == queue for each in self.queued)
         return QueueState(depth, max(self._waits(queue), default=timedelta()))
 
+    def count_poison(self, queue: str) -> int:
+        return sum(each.queue == queue for each in self.poisoned)
+
     def _waits(self, queue: str) -> list[timedelta]:
         now = self._clock()
         return [

@@ -1,0 +1,168 @@
+"""The jobs that an operator looks at: those that wait for longest, those that something is wrong with, and webhooks.
+
+Every answer reads so many rows at most, however many jobs there are: the line of a backend and the live jobs are ranges
+of keys, an owner's jobs too. What lies beyond has a cursor.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
+from typing import Annotated, Literal
+
+from pydantic import Field, with_config
+from typing_extensions import TypedDict
+
+from video_jobs.domain.errors import InvalidRequest, JobNotFound
+from video_jobs.domain.ids import is_job_id
+from video_jobs.domain.job import DEFAULT_OWNER, Job, Status
+from video_jobs.ports import LiveJob
+from video_jobs.services import Services
+from video_jobs.views.job_schema import Time, WebhookView
+from video_jobs.views.job_view import job_summary, time_text
+
+_MOST_READ = 100  # rows of jobs in one answer
+_MOST_IN_LINE = 20  # of each backend
+_MOST_JOBS = 50  # of an owner in one answer
+
+Show = Annotated[Literal["waiting", "attention"], Field(json_schema_extra={"default": "attention"})]
+Owner = Annotated[str, Field(min_length=1, max_length=200, json_schema_extra={"default": DEFAULT_OWNER})]
+Cursor = Annotated[str, Field(pattern="^[A-Za-z0-9_-]*$", max_length=2000)]
+
+_documented = with_config(use_attribute_docstrings=True)
+
+
+@_documented
+class OperatorJobView(TypedDict):
+    """A job as its operator needs to see it: without what it is about."""
+
+    id: str
+    owner: str
+    backend: str
+    status: Status
+    created_at: Time
+    status_since: Time | None
+    next_poll_at: Time | None
+    """Null where it stands in line, or has ended."""
+    reason: str | None
+    alarm: str | None
+    last_error: str | None
+    """Why the last poll or download broke down."""
+    poisoned_at: Time | None
+    """When a message of it failed too often, last."""
+    webhook: WebhookView | None
+
+
+@_documented
+class OperatorJobsView(TypedDict):
+    """Some jobs."""
+
+    jobs: list[OperatorJobView]
+    read: int
+    """Rows that were read for this answer."""
+    next_cursor: str | None
+    """To read on; null where that was all."""
+
+
+def list_live(services: Services, query: Mapping[str, str]) -> OperatorJobsView:
+    """Raises InvalidRequest for an unusable `show` or `cursor`."""
+    show = query.get("show") or "attention"
+    if show == "waiting":
+        lines = (services.live_jobs.line(name, _MOST_IN_LINE) for name in services.backends.names())
+        rows = sorted((live for line in lines for live in line), key=lambda live: live.key)[:_MOST_READ]
+        jobs = list(_read(services, rows))
+        return {"jobs": [operator_view(job) for job in jobs], "read": len(rows), "next_cursor": None}
+    if show != "attention":
+        raise InvalidRequest.of("show", "must be waiting or attention")
+    rows = list(islice(services.live_jobs.all(_after(query.get("cursor", ""))), _MOST_READ + 1))
+    more, rows = len(rows) > _MOST_READ, rows[:_MOST_READ]
+    jobs = [job for job in _read(services, rows) if _needs_attention(job)]
+    cursor = _cursor(rows[-1].backend, rows[-1].key) if more else None
+    return {"jobs": [operator_view(job) for job in jobs], "read": len(rows), "next_cursor": cursor}
+
+
+def list_deliveries(services: Services, query: Mapping[str, str]) -> OperatorJobsView:
+    """The newest jobs of an owner that have a webhook. Raises InvalidRequest for an unusable `owner` or `cursor`."""
+    owner = query.get("owner") or DEFAULT_OWNER
+    if not is_owner(owner):
+        raise InvalidRequest.of("owner", "must be an owner, as jobs have it: at most 200 characters")
+    after = _parts(query["cursor"])[-1] if query.get("cursor") else None
+    if after is not None and not is_job_id(after):
+        raise _unknown_cursor()
+    page = services.jobs.page(owner, limit=_MOST_JOBS, after=after, statuses=frozenset())
+    jobs = [operator_view(job) for job in page.jobs if job.webhook is not None]
+    cursor = _cursor(owner, page.after) if page.after else None
+    return {"jobs": jobs, "read": len(page.jobs), "next_cursor": cursor}
+
+
+def is_owner(text: str) -> bool:
+    """Whether anybody can be called that: an owner is a key of a table."""
+    return 0 < len(text) <= 200 and text.isprintable() and not set(text) & set("/\\#?")
+
+
+def _read(services: Services, rows: Iterable[LiveJob]) -> Iterator[Job]:
+    for live in rows:
+        try:
+            job = services.jobs.get(live.owner, live.job_id).job
+        except (JobNotFound, ValueError):
+            continue  # just accepted, just gone, or a newer version's
+        if job.deleted_at is None:
+            yield job
+
+
+def _needs_attention(job: Job) -> bool:
+    """Whether something is wrong that may not mend itself, or its webhook is still not told."""
+    late = job.status in (Status.PENDING_DOWNLOAD, Status.SUBMITTING)
+    return bool(late or job.alarm or job.trouble or _poisoned_at(job) or job.is_terminal)
+
+
+def _poisoned_at(job: Job) -> Time | None:
+    return next((time_text(event.at) for event in reversed(job.history) if event.what == "poisoned"), None)
+
+
+def operator_view(job: Job) -> OperatorJobView:
+    return {
+        "id": job.id,
+        "owner": job.owner,
+        "backend": job.backend.name,
+        "status": job.status,
+        "created_at": time_text(job.created_at) or "",
+        "status_since": time_text(job.status_since),
+        "next_poll_at": None if job.is_terminal else time_text(job.due_at),
+        "reason": job.reason,
+        "alarm": job.alarm,
+        "last_error": job.trouble,
+        "poisoned_at": _poisoned_at(job),
+        "webhook": job_summary(job)["webhook"],
+    }
+
+
+def _cursor(*parts: str) -> str:
+    return base64.urlsafe_b64encode("\n".join(parts).encode()).decode("ascii").rstrip("=")
+
+
+def _parts(cursor: str) -> list[str]:
+    try:
+        text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
+    except ValueError:
+        raise _unknown_cursor() from None
+    parts = text.split("\n")
+    if len(parts) != 2 or not all(part.isprintable() for part in parts):
+        raise _unknown_cursor()
+    return parts
+
+
+def _after(cursor: str) -> LiveJob | None:
+    if not cursor:
+        return None
+    backend, key = _parts(cursor)
+    return LiveJob(backend, key, "", "")
+
+
+def _unknown_cursor() -> InvalidRequest:
+    return InvalidRequest.of(
+        "cursor",
+        "is none that this list gave; use next_cursor as it came, or leave it out",
+        code="invalid_cursor",
+    )
