@@ -43,6 +43,8 @@ def run(
     if options.app is not None:
         return _visit_deployed(options.app, options.resource_group, environment, out)
     read = read_environment(environment, folder)
+    if options.generation and not environment.get("AZURE_OPENAI_DEPLOYMENT", "").strip():
+        environment["AZURE_OPENAI_DEPLOYMENT"] = "any"  # a video is found without the name of a model
     configuration = read_configuration(environment)
     printer = Printer(out, environment, [*read.secrets(), *filter(None, configuration.api_keys.values())])
     backends = list(configuration.backends)
@@ -54,7 +56,7 @@ def run(
             return USAGE
     doctor = Doctor(printer, configuration, clock)
     if (options.generation or options.orphans) and not backends:
-        printer.line("No backend is configured. Without arguments, the doctor says what is missing.")
+        printer.line("Set AZURE_OPENAI_ENDPOINT and AZURE_OPENAI_API_KEY first, or VIDEO_BACKENDS.")
         return SOMETHING_WRONG
     try:
         if options.generation:

@@ -16,6 +16,7 @@ _PLAIN_SIGNS = {**_SIGNS, Mark.RIGHT: "+", Mark.WRONG: "x"}  # for a terminal th
 _COLOURS = {Mark.RIGHT: "32", Mark.WARNING: "33", Mark.WRONG: "31", Mark.UNKNOWN: "36"}
 _SUBJECT = 13  # columns
 _WIDTH = 110  # columns, where nobody says
+_SHORTEST_SECRET = 8  # characters: a shorter one is part of many a word, which would be torn
 _SIGNATURE = re.compile(r"\b(sig|signature|token|code|key)=[^&\s\"']+", re.IGNORECASE)
 
 
@@ -118,7 +119,8 @@ class Printer:
 def hidden(text: str, secrets: Iterable[str]) -> str:
     """The text without these secrets, nor what looks like a signature."""
     for secret in secrets:
-        text = text.replace(secret, "[removed]")
+        if len(secret) >= _SHORTEST_SECRET:
+            text = text.replace(secret, "[removed]")
     return _SIGNATURE.sub(r"\1=[removed]", text)
 
 

@@ -42,10 +42,14 @@ job=$(api "$API/jobs" -H 'Content-Type: application/json' -H "Idempotency-Key: $
 id=$(field id <<< "$job")
 echo "$id"
 
-etag='""'
+etag='""' said=None
 while :; do
     status=$(field status <<< "$job")
     echo "  $status"
+    # Why it is not further, when that changes: a long wait without it is a riddle.
+    reason=$(field reason <<< "$job")
+    [ "$reason" = None ] || [ "$reason" = "$said" ] || echo "  $reason" >&2
+    said=$reason
     case $status in succeeded | failed | cancelled | expired) break ;; esac
     # The answer comes when something has changed; after 25 seconds it is 304, with no body.
     answer=$(api "$API/jobs/$id?wait=25" -H "If-None-Match: $etag" -D "$folder/headers")

@@ -8,6 +8,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError
 
+from http_edge.words import plain_words_for, unknown_field
 from video_jobs.domain.errors import FieldProblem, InvalidRequest, LengthRequired, RequestTooLarge
 from video_jobs.net.webhook_url import LONGEST_URL
 
@@ -141,9 +142,9 @@ def _field_problem(model: type[BaseModel], error: Any) -> FieldProblem:
         case "missing":
             message = "is missing"
         case "extra_forbidden":
-            message = f"is not known; known are {', '.join(model.model_fields)}"
+            message = unknown_field(str(error["loc"][-1]), model.model_fields)
         case _:
-            message = str(error["msg"]).removeprefix("Value error, ")
+            message = plain_words_for(error)
     return FieldProblem(shown_name(field), message)
 
 

@@ -108,7 +108,8 @@ def read_fields(
         if None in fields or None in files:
             raise InvalidRequest.of("body", "has a part without a name; let your client write the form")
         return fields, files
-    message = f"is '{kind or 'missing'}'; send application/json, or multipart/form-data with an image"
+    found = f"is '{shown_name(kind)}'" if kind else "is missing"
+    message = f"{found}; send application/json, or multipart/form-data with an image"
     raise UnsupportedContentType.of("Content-Type", message, code="unsupported_media_type")
 
 

@@ -45,7 +45,7 @@ def main() -> int:
             master_key=options.master_key,
         ) as stack:
             _refuse_unhealthy(stack, options.function_key or options.master_key)
-            _explain(stack, real=dialect is None)
+            _explain(stack, real=dialect is None, key=options.function_key or options.master_key)
             stack.wait()
     except (StackError, AzuriteError) as error:
         print(f"\n{error}", file=sys.stderr)
@@ -64,21 +64,27 @@ def _refuse_unhealthy(stack: Stack, key: str | None) -> None:
         raise StackError("The app can't work like this:\n  " + "\n  ".join(answer.json()["reasons"]))
 
 
-def _explain(stack: Stack, *, real: bool) -> None:
+def _explain(stack: Stack, *, real: bool, key: str | None) -> None:
     assert stack.host is not None
     if real:
         print("\n    The backend is the one that your environment names: what you submit is billed.")
+    # Named, and not shown: what a terminal prints is often kept.
+    header = ' -H "x-functions-key: $KEY"' if key else ""
+    simulator = (
+        "" if stack.simulator is None else f"\n    The simulated video API is at {stack.simulator.url}."
+    )
     print(
         f"""
 ==> ready: {stack.api}/studio
-
-    submit    curl -s {stack.api}/jobs -H 'Content-Type: application/json' \\
+           {stack.api}/reference (the API), {stack.api}/studio/operations (for the operator)
+{"    KEY is the key that you gave: KEY=…" if key else ""}
+    submit    curl -s {stack.api}/jobs{header} -H 'Content-Type: application/json' \\
                    -d '{{"prompt": "A paper boat sails down a rainy street"}}'
-    status    curl -s {stack.api}/jobs/JOB_ID
+    status    curl -s {stack.api}/jobs/JOB_ID{header}
     be told   -d '{{"prompt": "…", "webhook_url": "http://localhost:9000/hooks"}}', signed with
               {os.environ.get("WEBHOOK_SECRETS") or WEBHOOK_SETTINGS["WEBHOOK_SECRETS"]}
-    download  curl -sL {stack.api}/jobs/JOB_ID/videos/0 -o video.mp4
-
+    download  curl -sL {stack.api}/jobs/JOB_ID/videos/0{header} -o video.mp4
+{simulator}
     Its log is {stack.host.log}. Ctrl-C stops everything.
 """,
         flush=True,

@@ -162,9 +162,15 @@ def main() -> int:
     try:
         job = reelkeep.submit(request, key_for(request, kept))
         print(job["id"])
+        said = None
         for seen in reelkeep.follow(job["id"]):
             job = seen
             show(how_far(job), job["status"])
+            if (
+                job["reason"] and job["reason"] != said
+            ):  # why it is not further: a long wait without it is a riddle
+                print(f"\n{job['reason']}", file=sys.stderr)
+            said = job["reason"]
         if job["status"] != "succeeded":
             error = job["error"] or {"message": f"It is {job['status']}."}
             print(f"\n{error['message']}", file=sys.stderr)

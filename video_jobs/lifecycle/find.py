@@ -7,14 +7,27 @@ from video_jobs.domain.ids import is_job_id
 from video_jobs.ports import StoredJob
 from video_jobs.services import Services
 
+_LONGEST_SHOWN = 100  # characters of an id that is none of ours
+_AT_THE_BACKEND = {"gen_": "generation_id", "task_": "backend_job_id", "video_": "backend_job_id"}
+
 
 def find_job(services: Services, owner: str, job_id: str, *, deleted_too: bool = False) -> StoredJob:
     """Raises InvalidRequest for what is no job id, JobNotFound for one that is not the owner's, or deleted."""
     if not is_job_id(job_id):
-        raise InvalidRequest.of(
-            "id", "a job id is 'job_' and 26 lower-case characters", code="invalid_job_id"
-        )
+        raise InvalidRequest.of("id", _wrong_id(job_id), code="invalid_job_id")
     stored = services.jobs.get(owner, job_id)
     if stored.job.deleted_at is not None and not deleted_too:
         raise JobNotFound(job_id)
     return stored
+
+
+def _wrong_id(job_id: str) -> str:
+    """The video service's own ids are the ones that people have at hand."""
+    for prefix, field in _AT_THE_BACKEND.items():
+        if job_id.startswith(prefix) and job_id.isascii() and job_id.isprintable():
+            shown = job_id[:_LONGEST_SHOWN]
+            return (
+                f"{shown} is the video service's id, not a job's. To keep that video: POST /api/jobs/import "
+                f'{{"{field}": "{shown}"}}'
+            )
+    return "a job id is 'job_' and 26 lower-case characters, as the answer to POST /api/jobs has it"
