@@ -31,8 +31,10 @@ from job_api.import_job import ImportRequest, import_job, read_import
 from job_api.options import OptionsView, list_options
 from job_api.read import (
     Cursor,
+    Day,
     Index,
     JobPageView,
+    Name,
     WithUrls,
     list_jobs,
     read_input_image,
@@ -105,7 +107,14 @@ async def get_job_function(req: func.HttpRequest) -> func.HttpResponse:
     parameters=[
         Parameter("limit", "query", "How many at most.", Limit),
         Parameter("status", "query", "Only these.", list[Status]),
-        Parameter("cursor", "query", "The `next_cursor` of the page before, with the same `status`.", Cursor),
+        Parameter("backend", "query", "Only those of one backend.", Name),
+        Parameter("day", "query", "Only those made on one day, in UTC.", Day),
+        Parameter(
+            "cursor",
+            "query",
+            "The `next_cursor` of the page before, with the same `status`, `backend` and `day`.",
+            Cursor,
+        ),
         Parameter("urls", "query", "`false` leaves the signed URLs out.", WithUrls),
         IF_NONE_MATCH,
     ],

@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
 
 from pydantic import Field, with_config
@@ -21,6 +23,9 @@ from video_jobs.views.job_schema import JobView
 
 Index = Annotated[int, Field(ge=0, le=999)]
 Cursor = Annotated[str, Field(pattern="^[A-Za-z0-9_-]*$")]
+Day = Annotated[str, Field(pattern="^[0-9]{4}-[0-9]{2}-[0-9]{2}$", json_schema_extra={"format": "date"})]
+Name = Annotated[str, Field(min_length=1, max_length=40)]
+_LONGEST_NAME = 40  # characters
 WithUrls = Annotated[Literal["true", "false"], Field(json_schema_extra={"default": "true"})]
 
 
@@ -59,13 +64,18 @@ def read_input_image(services: Services, owner: str, job_id: str) -> tuple[str, 
 def list_jobs(services: Services, owner: str, query: Mapping[str, str]) -> tuple[list[Job], str | None]:
     """A page of the owner's jobs, newest first, and the cursor of the next one.
 
-    Raises InvalidRequest for an unusable `status`, `limit` or `cursor`.
+    Raises InvalidRequest for an unusable `status`, `backend`, `day`, `limit` or `cursor`.
     """
     statuses = _statuses(query.get("status", ""))
+    backend, day = query.get("backend") or None, _day(query.get("day", ""))
+    if backend is not None and len(backend) > _LONGEST_NAME:
+        raise InvalidRequest.of("backend", "must be a backend's name")
     limit = read_limit(query.get("limit", ""))
-    list_id = hashlib.sha256(json.dumps([owner, sorted(statuses)]).encode()).hexdigest()[:16]
+    which = [owner, sorted(statuses), *([backend, str(day)] if backend or day else [])]
+    list_id = hashlib.sha256(json.dumps(which).encode()).hexdigest()[:16]
     after = _decode_cursor(query["cursor"], list_id) if query.get("cursor") else None
-    page = services.jobs.page(owner, limit=limit, after=after, statuses=statuses)
+    made = (day, day + timedelta(days=1)) if day else None
+    page = services.jobs.page(owner, limit=limit, after=after, statuses=statuses, backend=backend, made=made)
     return page.jobs, _encode_cursor(page.after, list_id) if page.after else None
 
 
@@ -85,6 +95,20 @@ def _statuses(text: str) -> frozenset[Status]:
         ) from error
 
 
+def _day(text: str) -> datetime | None:
+    """When it begins, in UTC."""
+    if not text:
+        return None
+    try:
+        if not re.fullmatch("[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
+            raise ValueError(text)
+        begin = datetime.fromisoformat(text).replace(tzinfo=UTC)
+        begin + timedelta(days=1)
+    except (ValueError, OverflowError):
+        raise InvalidRequest.of("day", "must be a day, like 2026-11-28") from None
+    return begin
+
+
 def _encode_cursor(after: str, list_id: str) -> str:
     return base64.urlsafe_b64encode(f"{list_id}:{after}".encode()).decode("ascii").rstrip("=")
 
@@ -101,7 +125,7 @@ def _decode_cursor(text: str, list_id: str) -> str:
     if whose != list_id or not is_job_id(after):
         raise InvalidRequest.of(
             "cursor",
-            "is none that this list gave; use next_cursor as it came, with the same status, or leave it out",
+            "is none that this list gave; use next_cursor as it came, with the same status, backend and day, or leave it out",
             code="invalid_cursor",
         )
     return after

@@ -213,6 +213,57 @@ def test_a_page_can_be_of_some_statuses_only(storage: Storage, owner: str) -> No
     assert sorted(job.status for job in page.jobs) == ["failed", "queued", "queued"]
 
 
+def test_a_page_can_be_of_one_backend_and_one_day(storage: Storage, owner: str) -> None:
+    day = datetime(2026, 11, 28, tzinfo=UTC)
+    moments = (
+        day - timedelta(milliseconds=1),
+        day,
+        day + timedelta(days=1, milliseconds=-1),
+        day + timedelta(days=1),
+    )
+    jobs = [inserted(storage, a_job(owner, created_at=moment)).job for moment in moments]
+    inserted(storage, a_job(owner, created_at=day + timedelta(hours=1), backend="default2"))
+    query: dict[str, Any] = {"limit": 9, "after": None, "statuses": frozenset()}
+    made = (day, day + timedelta(days=1))
+    of_both = storage.jobs.page(owner, **query, backend=jobs[1].backend.name, made=made)
+    assert [job.id for job in of_both.jobs] == [jobs[2].id, jobs[1].id]
+    assert [job.backend.name for job in storage.jobs.page(owner, **query, backend="default2").jobs] == [
+        "default2"
+    ]
+    first = storage.jobs.page(owner, limit=1, after=None, statuses=frozenset(), made=made)
+    rest = storage.jobs.page(owner, limit=9, after=first.after, statuses=frozenset(), made=made)
+    assert len(first.jobs) + len(rest.jobs) == 3
+
+
+def test_a_filter_that_lets_nothing_through_reads_so_many_rows_and_says_where_it_goes_on(
+    storage: Storage, owner: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("video_jobs.storage.jobs", "video_jobs.storage.memory.jobs"):
+        monkeypatch.setattr(f"{module}.MOST_PASSED", 4)
+    monkeypatch.setattr("video_jobs.storage.jobs._WINDOW", 2)
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    oldest, *_ = [
+        inserted(
+            storage,
+            a_job(
+                owner,
+                created_at=start + timedelta(seconds=n),
+                status=Status.FAILED if n == 0 else Status.QUEUED,
+            ),
+        ).job
+        for n in range(10)
+    ]
+    sought, after, pages = [], None, 0
+    while True:
+        page = storage.jobs.page(owner, limit=3, after=after, statuses=frozenset({Status.FAILED}))
+        sought += page.jobs
+        after, pages = page.after, pages + 1
+        if after is None:
+            break
+    assert [job.id for job in sought] == [oldest.id]
+    assert pages == 3, "four rows at a time"
+
+
 def test_a_page_that_ends_with_the_list_has_no_next(storage: Storage, owner: str) -> None:
     for _ in range(2):
         inserted(storage, a_job(owner))

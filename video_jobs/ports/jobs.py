@@ -31,10 +31,14 @@ class IdempotencyEntry:
     """Of the row as it was read, which the next write is conditional on; None where there is no row yet."""
 
 
+MOST_PASSED = 3000
+"""Rows that one page reads to find what a filter lets through."""
+
+
 @dataclass(frozen=True)
 class JobPage:
     jobs: list[Job]
-    after: str | None  #: the job id to go on after; None on the last page
+    after: str | None  #: the job id to go on after, which need not be among them; None on the last page
 
 
 @dataclass(frozen=True)
@@ -91,8 +95,21 @@ class JobStore(Protocol):
     def save_quota(self, stored: StoredQuota, quota: Quota) -> None:
         """Raises Conflict when the row has changed since `stored` was read."""
 
-    def page(self, owner: str, *, limit: int, after: str | None, statuses: frozenset[Status]) -> JobPage:
-        """The owner's jobs, newest first, without those being deleted; an empty `statuses` means all."""
+    def page(
+        self,
+        owner: str,
+        *,
+        limit: int,
+        after: str | None,
+        statuses: frozenset[Status],
+        backend: str | None = None,
+        made: tuple[datetime, datetime] | None = None,
+    ) -> JobPage:
+        """The owner's jobs, newest first, without those being deleted; an empty `statuses` means all.
+
+        `made`: from then until before then. Where `statuses` or `backend` leave jobs out, `MOST_PASSED` rows are passed
+        over at most: the page may be short, even empty, and still go on.
+        """
 
     def page_oldest_first(self, owner: str, *, limit: int, after: str | None) -> JobPage:
         """The same from the other end; `after` names a job, and newer ones follow."""

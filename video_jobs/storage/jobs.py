@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import json
 import logging
-from collections.abc import Iterator, Mapping
-from datetime import datetime
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -25,6 +26,7 @@ from video_jobs.domain.ids import POSITIONS, id_at, lowest_id_at, position_of
 from video_jobs.domain.job import Job, Status
 from video_jobs.domain.quota import Quota
 from video_jobs.ports import Allowance, IdempotencyEntry, JobPage, StoredJob, StoredQuota
+from video_jobs.ports.jobs import MOST_PASSED
 from video_jobs.storage.claims import CLAIMS_TABLE
 from video_jobs.storage.connection import ONCE, REPEATED, error_code, translated
 from video_jobs.storage.disabled_webhooks import HOOKS_TABLE
@@ -48,6 +50,9 @@ _REFUSED_BY_WHAT_IS_THERE = (
     TableErrorCode.UPDATE_CONDITION_NOT_SATISFIED.value,
 )
 _TERMINAL = frozenset(status for status in Status if status.is_terminal)
+_WINDOW = 1000  # rows; the service gives no more at once
+_MILLISECOND = timedelta(milliseconds=1)
+_OF_BACKEND = "backend ge @named and backend lt @beyond"
 _JOB_PREFIX, _JOB_END = "job_", "job`"  # '`' comes after '_': the end of the range of job ids
 
 
@@ -144,24 +149,79 @@ class TableJobs:
         else:
             self._rows.replace(row, stored.etag, what)
 
-    def page(self, owner: str, *, limit: int, after: str | None, statuses: frozenset[Status]) -> JobPage:
-        wanted = ["PartitionKey eq @owner", "RowKey gt @after", "RowKey lt @end"]
-        if statuses:
-            wanted.append(_any_of(statuses))
-        parameters = {"owner": owner, "after": after or _JOB_PREFIX, "end": _JOB_END}
+    def page(
+        self,
+        owner: str,
+        *,
+        limit: int,
+        after: str | None,
+        statuses: frozenset[Status],
+        backend: str | None = None,
+        made: tuple[datetime, datetime] | None = None,
+    ) -> JobPage:
+        first, end = _JOB_PREFIX, _JOB_END
+        if made is not None:
+            first, end = (lowest_id_at(moment - _MILLISECOND) for moment in reversed(made))
+        begin = (
+            f"{after}!" if after and after >= first else first
+        )  # '!' comes before whatever an id may go on with
+        wanted = [_any_of(statuses)] if statuses else []
+        if backend is not None:
+            wanted.append(_OF_BACKEND)
         jobs: list[Job] = []
         with translated("listing jobs"):
-            rows = self._table.query_entities(
-                " and ".join(wanted), parameters=parameters, results_per_page=limit + 1
-            )
-            for row in rows:
-                if "deleted_at" in row:  # the service can't ask for rows without a property
-                    continue
-                if len(jobs) == limit:
-                    return JobPage(jobs, jobs[-1].id)
-                if (job := _readable(row)) is not None:
-                    jobs.append(job)
+            for start, stop, is_last in self._windows(owner, begin, end, whole=not wanted):
+                for row in self._range(owner, start, stop, wanted, backend, limit + 1):
+                    if "deleted_at" in row:  # the service can't ask for rows without a property
+                        continue
+                    if len(jobs) == limit:
+                        return JobPage(jobs, jobs[-1].id)
+                    if (job := _readable(row)) is not None:
+                        jobs.append(job)
+                if is_last and stop != end:
+                    return JobPage(jobs, stop.removesuffix("!"))
         return JobPage(jobs, None)
+
+    def _windows(self, owner: str, begin: str, end: str, *, whole: bool) -> Iterator[tuple[str, str, bool]]:
+        """Ranges of keys to look through, each of a thousand rows at most, and whether it is the last.
+
+        A filter that lets little through would else read all the jobs that ever were.
+        """
+        passed, start = 0, begin
+        while not whole:
+            keys = self._table.query_entities(
+                "PartitionKey eq @owner and RowKey ge @start and RowKey lt @end",
+                parameters={"owner": owner, "start": start, "end": end},
+                select=["RowKey"],
+                results_per_page=_WINDOW,
+            )
+            found = [row["RowKey"] for row in itertools.islice(keys, _WINDOW)]
+            passed += len(found)
+            if len(found) < _WINDOW:
+                break
+            stop = f"{found[-1]}!"
+            yield start, stop, passed >= MOST_PASSED
+            if passed >= MOST_PASSED:
+                return
+            start = stop
+        yield start, end, True
+
+    def _range(
+        self, owner: str, start: str, stop: str, wanted: list[str], backend: str | None, per_page: int
+    ) -> Iterable[dict[str, Any]]:
+        # A backend stands in its column as JSON that begins with its name.
+        name = json.dumps(backend, ensure_ascii=False)
+        return self._table.query_entities(
+            " and ".join(["PartitionKey eq @owner", "RowKey ge @start", "RowKey lt @stop", *wanted]),
+            parameters={
+                "owner": owner,
+                "start": start,
+                "stop": stop,
+                "named": f'{{"name":{name},',
+                "beyond": f'{{"name":{name}-',
+            },
+            results_per_page=per_page,
+        )
 
     def page_oldest_first(self, owner: str, *, limit: int, after: str | None) -> JobPage:
         jobs: list[Job] = []

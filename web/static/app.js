@@ -11,9 +11,11 @@ import { Composer } from "./composer.js";
 import { deedsOf } from "./deeds.js";
 import { byId } from "./dom.js";
 import { Feed } from "./feed.js";
-import { chosen, mark, startFilters } from "./filters.js";
+import { chosen, mark, startFilters, takeFromAddress } from "./filters.js";
+import { startImporting } from "./importing.js";
 import { Jobs } from "./jobs.js";
 import * as keyring from "./keyring.js";
+import { chosenWhere, offerWhere, startSearch } from "./search.js";
 import { onlyOnePlays } from "./solo.js";
 import { Tab } from "./tab.js";
 import { Viewer } from "./viewer.js";
@@ -55,10 +57,12 @@ function show(job) {
 /** @param {string} filter */
 function choose(filter) {
   mark(filter);
-  return jobs.show(filter);
+  return jobs.show(filter, chosenWhere());
 }
 
 startFilters(choose);
+startSearch((words) => feed.search(words), () => choose(jobs.filter));
+startImporting(backends, show);
 byId("examples").addEventListener("click", (/** @type {Event} */ event) => {
   const button = /** @type {HTMLElement} */ (event.target).closest("button");
   if (button) composer.use({ prompt: button.textContent ?? "" });
@@ -72,7 +76,11 @@ connection.addEventListener("reachable", () => {
 jobs.addEventListener("state", () => jobs.began && !composer.ready && composer.load());
 // How the backends stand changes when a job ends, and what the cards say with it.
 jobs.addEventListener("change", (/** @type {any} */ event) => isLive(event.before) && !isLive(event.job) && backends.refresh());
-backends.addEventListener("change", () => feed.refresh());
+backends.addEventListener("change", () => {
+  feed.refresh();
+  offerWhere(backends.list);
+});
 setInterval(() => !document.hidden && jobs.all.some((job) => job.status === "waiting") && backends.refresh(), STATES);
+takeFromAddress();
 choose(chosen());
 if (getComputedStyle(document.documentElement).getPropertyValue("--is-styled")) byId("not-loaded").remove();

@@ -8,6 +8,7 @@ import { byId, el, setText } from "./dom.js";
 import { Card } from "./card.js";
 import { explainRefusal, inOne } from "./explain.js";
 import { announce } from "./announcer.js";
+import { hasWords } from "./search.js";
 import { Newcomers } from "./newcomers.js";
 import { isLive, nameOf, statusWords } from "./words.js";
 
@@ -28,6 +29,7 @@ export class Feed {
   #cards = new Map();
   /** @type {string[]} ids, newest first: a job's id says when it was made */
   #order = [];
+  #words = ""; // that prompts are searched for
   #near;
   #list = byId("list");
   #newcomers = new Newcomers((jobs) => this.#letIn(jobs));
@@ -55,6 +57,19 @@ export class Feed {
   /** @param {string} id */
   reveal(id) {
     this.#slots.get(id)?.scrollIntoView({ block: "nearest", behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth" });
+  }
+
+  /** Only those whose prompts have the words; nothing more is loaded for it. @param {string} words */
+  search(words) {
+    this.#words = words;
+    for (const [id, slot] of this.#slots) this.#sift(id, slot);
+    this.#showState();
+  }
+
+  /** @param {string} id @param {HTMLElement} slot */
+  #sift(id, slot) {
+    const job = this.#jobs.get(id);
+    slot.hidden = this.#words !== "" && job !== undefined && !hasWords(job, this.#words);
   }
 
   /** What is shown was read anew, such as how the backends stand. */
@@ -94,6 +109,7 @@ export class Feed {
     const after = this.#slots.get(this.#order[at]);
     this.#order.splice(at, 0, job.id);
     this.#slots.set(job.id, slot);
+    this.#sift(job.id, slot);
     this.#list.insertBefore(slot, after ?? null);
     // At once, so that nothing moves when its box gets its height; what is not near goes again.
     if (this.#cards.size < AT_ONCE) this.#mount(job.id, slot);
@@ -181,7 +197,7 @@ export class Feed {
   // --- the list as a whole ---
 
   #atEnd() {
-    if (this.#jobs.began && !this.#jobs.complete && !this.#jobs.error) this.#more();
+    if (this.#jobs.began && !this.#jobs.complete && !this.#jobs.error && !this.#words) this.#more();
   }
 
   async #more() {
@@ -195,8 +211,10 @@ export class Feed {
   #showState() {
     const { began, complete, error, loading, size } = this.#jobs;
     byId("skeletons").hidden = began || Boolean(error);
-    byId("empty").hidden = !(complete && size === 0 && this.#jobs.filter === "all");
-    byId("nothing-here").hidden = !(complete && size === 0 && this.#jobs.filter !== "all");
+    const isNarrowed = this.#jobs.filter !== "all" || Boolean(this.#jobs.where.backend || this.#jobs.where.day);
+    byId("empty").hidden = !(complete && size === 0 && !isNarrowed);
+    byId("nothing-here").hidden = !(complete && size === 0 && isNarrowed);
+    this.#showFound(complete);
     byId("list-error").hidden = !error;
     const reasons = /** @type {any} */ (error)?.reasons ?? [];
     setText(byId("list-error-words"), error ? [...reasons, inOne(explainRefusal(error, "read"))].join(" ") : "");
@@ -204,5 +222,12 @@ export class Feed {
     setText(byId("list-more"), error ? "Try again" : loading ? "Loading more…" : "Show more");
     setText(byId("list-count"), began && size ? (complete ? `${size}` : `${size}+`) : "");
     this.#list.setAttribute("aria-busy", String(loading));
+  }
+
+  /** @param {boolean} complete */
+  #showFound(complete) {
+    const found = [...this.#slots.values()].filter((slot) => !slot.hidden).length;
+    const rest = complete ? "" : " “Show more” loads older ones.";
+    setText(byId("search-note"), this.#words ? `${found} of the ${this.#slots.size} that are loaded.${rest}` : "");
   }
 }

@@ -5,6 +5,7 @@
 
 import { byId } from "./dom.js";
 import { FILTERS } from "./jobs.js";
+import { chosenWhere } from "./search.js";
 
 const PARAMETER = "show";
 
@@ -14,12 +15,26 @@ export function chosen() {
   return named in FILTERS ? named : "all";
 }
 
+/** Fills in what the address says of backend and day. */
+export function takeFromAddress() {
+  const said = new URLSearchParams(location.search);
+  const backend = said.get("backend") ?? "";
+  const select = byId("where-backend");
+  // The backends may not be known yet; what the address says counts all the same.
+  if (backend && ![...select.options].some((each) => each.value === backend)) select.append(new Option(backend, backend));
+  select.value = backend;
+  byId("where-day").value = said.get("day") ?? "";
+}
+
 /** @param {string} filter */
 export function mark(filter) {
   for (const button of byId("filters").querySelectorAll("button")) button.setAttribute("aria-pressed", String(button.value === filter));
   const url = new URL(location.href);
-  if (filter === "all") url.searchParams.delete(PARAMETER);
-  else url.searchParams.set(PARAMETER, filter);
+  const wanted = { [PARAMETER]: filter === "all" ? "" : filter, ...chosenWhere() };
+  for (const [name, value] of Object.entries(wanted)) {
+    if (value) url.searchParams.set(name, value);
+    else url.searchParams.delete(name);
+  }
   if (url.href !== location.href) history.pushState(null, "", url);
 }
 
@@ -29,5 +44,8 @@ export function startFilters(choose) {
     const button = /** @type {HTMLElement} */ (event.target).closest("button");
     if (button) choose(button.value);
   });
-  addEventListener("popstate", () => choose(chosen()));
+  addEventListener("popstate", () => {
+    takeFromAddress();
+    choose(chosen());
+  });
 }

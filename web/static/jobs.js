@@ -51,6 +51,8 @@ export class Jobs extends EventTarget {
   /** @type {string|null} of the top of the list, as it was read last */
   #etag = null;
   filter = "all";
+  /** What the list is narrowed to besides. */
+  where = { backend: "", day: "" };
   loading = false;
   /** @type {Error|null} */
   error = null;
@@ -73,9 +75,10 @@ export class Jobs extends EventTarget {
     return this.#byId.get(id);
   }
 
-  /** @param {string} filter a key of FILTERS */
-  show(filter) {
+  /** @param {string} filter a key of FILTERS @param {{backend: string, day: string}} [where] */
+  show(filter, where = this.where) {
     this.filter = filter;
+    this.where = where;
     this.#run += 1;
     this.#byId.clear();
     this.#cursor = this.#etag = null;
@@ -184,7 +187,7 @@ export class Jobs extends EventTarget {
   #page(cursor, known = "") {
     const status = FILTERS[/** @type {keyof typeof FILTERS} */ (this.filter)];
     const headers = /** @type {Record<string, string>} */ (known.includes('"') ? { "If-None-Match": known } : {});
-    return call("GET", "jobs", { query: { limit: PAGE, status, cursor, urls: known ? "false" : null }, headers });
+    return call("GET", "jobs", { query: { limit: PAGE, status, ...this.where, cursor, urls: known ? "false" : null }, headers });
   }
 
   #tell() {

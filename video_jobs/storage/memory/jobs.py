@@ -12,6 +12,7 @@ from video_jobs.domain.ids import lowest_id_at
 from video_jobs.domain.job import Job, Status
 from video_jobs.domain.quota import Quota
 from video_jobs.ports import Allowance, IdempotencyEntry, JobPage, StoredJob, StoredQuota
+from video_jobs.ports.jobs import MOST_PASSED
 
 
 class MemoryJobs:
@@ -92,17 +93,36 @@ class MemoryJobs:
         with self._lock:
             self._write_quota(stored, quota)
 
-    def page(self, owner: str, *, limit: int, after: str | None, statuses: frozenset[Status]) -> JobPage:
+    def page(
+        self,
+        owner: str,
+        *,
+        limit: int,
+        after: str | None,
+        statuses: frozenset[Status],
+        backend: str | None = None,
+        made: tuple[datetime, datetime] | None = None,
+    ) -> JobPage:
         with self._lock:
-            found = [
+            rest = [
                 stored.job
                 for (whose, job_id), stored in sorted(self._jobs.items())
                 if whose == owner
                 and job_id > (after or "")
-                and (not statuses or stored.job.status in statuses)
-                and stored.job.deleted_at is None
+                and (made is None or made[0] <= stored.job.created_at < made[1])
             ]
-        return JobPage(found[:limit], found[limit - 1].id if len(found) > limit else None)
+        is_cut = bool(statuses or backend) and len(rest) > MOST_PASSED
+        read = rest[:MOST_PASSED] if is_cut else rest
+        found = [
+            job
+            for job in read
+            if (not statuses or job.status in statuses)
+            and (backend is None or job.backend.name == backend)
+            and job.deleted_at is None
+        ]
+        if len(found) > limit:
+            return JobPage(found[:limit], found[limit - 1].id)
+        return JobPage(found, read[-1].id if is_cut else None)
 
     def page_oldest_first(self, owner: str, *, limit: int, after: str | None) -> JobPage:
         with self._lock:
