@@ -14,6 +14,7 @@ from local.azurite_process import Azurite
 from local.function_host.host import FunctionHost
 from local.simulator.server import Simulator
 from tests.browser.conftest import Watched
+from tests.browser.studio import refuse_barriers
 from tests.whole_app import running_app
 
 
@@ -89,3 +90,15 @@ def test_its_files_have_exact_types_a_strict_policy_and_are_kept(
 def test_what_is_no_file_of_the_page_is_404(host: FunctionHost, name: str) -> None:
     answer = requests.get(f"{host.url}/api/reference/{name}", timeout=10)
     assert (answer.status_code, answer.json()["code"]) == (404, "page_not_found")
+
+
+def test_it_has_no_barriers_and_leads_back_to_the_studio(host: FunctionHost, watched: Watched) -> None:
+    page = watched.page
+    page.goto(f"{host.url}/api/reference")
+    expect(page.locator(".opblock").first).to_be_visible()
+    refuse_barriers(page)
+    page.locator("#operations-Operation-health .opblock-summary-control").click()
+    expect(page.locator("#operations-Operation-health .opblock-body")).to_be_visible()
+    refuse_barriers(page)
+    page.get_by_role("link", name="Back to the studio").click()
+    expect(page.get_by_role("button", name="Generate")).to_be_visible()

@@ -135,6 +135,7 @@ def test_progress_goes_on_between_two_looks(studio: Studio) -> None:
     running = page.get_by_role("article")
     expect(running).to_contain_text("Generating")
     expect(running).to_contain_text(re.compile("about .* left"))
+    refuse_barriers(page)
     expect(running.get_by_role("progressbar")).to_have_attribute(
         "aria-valuenow", re.compile("^1[2-9]$|^[2-9].$")
     )
@@ -189,6 +190,7 @@ def test_settings_that_are_not_usable_are_told_with_every_reason(
         page = studio.visit()
         expect(page.locator("#banner")).to_contain_text("VIDEO_RUNNING_LIMIT")
         expect(page.locator("#list-error")).to_contain_text("VIDEO_RUNNING_LIMIT")
+        refuse_barriers(page)
     monkeypatch.undo()
     page.get_by_role("button", name="Try again").click()
     expect(page.get_by_role("heading", name="Nothing here yet")).to_be_visible()

@@ -101,6 +101,7 @@ def test_a_job_that_comes_from_elsewhere_moves_nothing_that_somebody_reads(studi
     page.clock.fast_forward(31_000)
     pill = page.get_by_role("button", name="1 new")
     expect(pill).to_be_visible()
+    refuse_barriers(page)
     assert page.locator(".slot").nth(8).bounding_box() == before
     pill.click()
     expect(page.locator("#list > li")).to_have_count(13)

@@ -203,6 +203,46 @@ def test_a_video_is_submitted_and_its_end_received_and_verified(server: Server, 
     assert server.said.count(answer.json()["id"]) == 1, "what came twice was taken twice"
 
 
+def test_a_browser_follows_a_video_and_is_led_to_a_fresh_url_each_time(server: Server) -> None:
+    job_id = server.post("videos", json={"prompt": "a paper boat"}).json()["id"]
+    status = f"{server.url}/api/videos/{job_id}"
+    deadline = time.monotonic() + 60
+    while (told := requests.get(status, timeout=10).json())["status"] != "succeeded":
+        assert told["video"] is None
+        assert time.monotonic() < deadline, told
+        time.sleep(0.2)  # as a browser polls
+    assert told["video"] == f"/api/videos/{job_id}/video"
+    led = requests.get(f"{status}/video", timeout=10, allow_redirects=False)
+    assert led.status_code == 302
+    assert led.headers["cache-control"] == "no-store"
+    assert requests.get(led.headers["location"], timeout=10).content[4:8] == b"ftyp"
+    assert "x-functions-key" not in str(told)
+
+
+def test_a_video_that_there_is_not_is_404_in_words(server: Server) -> None:
+    for path in ("videos/job_nobody", "videos/job_nobody/video"):
+        answer = requests.get(f"{server.url}/api/{path}", timeout=10)
+        assert (answer.status_code, answer.json()["error"]) == (404, "There is no such video.")
+
+
+@pytest.mark.timeout(500)  # a compiler and a bundler, on whatever machine
+def test_next_builds_the_page_and_its_routes() -> None:
+    command = NEXTJS / "node_modules" / "next" / "dist" / "bin" / "next"
+    assert command.exists(), "make .venv/.dev-ready, or: npm ci --prefix examples/nextjs"
+    environment = {**os.environ, "NEXT_TELEMETRY_DISABLED": "1", "CI": "1"}
+    built = subprocess.run(
+        [find_node(), command, "build"],
+        cwd=NEXTJS,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=480,
+    )
+    assert built.returncode == 0, built.stdout + built.stderr
+    for route in ("/", "/api/videos", "/api/videos/[id]", "/api/videos/[id]/video", "/api/webhooks/reelkeep"):
+        assert f" {route} " in built.stdout, built.stdout
+
+
 def hook_of(api: str, job_id: str) -> Any:
     return requests.get(f"{api}/jobs/{job_id}", timeout=10).json()["webhook"]
 

@@ -20,6 +20,12 @@ export interface Video {
 export interface Job {
   id: string;
   status: string;
+  /** Percent, or null where nobody knows. */
+  progress: number | null;
+  expected_at: string | null;
+  queue_position: number | null;
+  /** Why it is not further, in words. */
+  reason: string | null;
   metadata: Record<string, string>;
   error: { code: string; message: string } | null;
   videos: Video[];

@@ -28,6 +28,6 @@ export async function POST(request: Request): Promise<Response> {
 }
 
 function refusal(status: number, error: string, retryAfter: number | null = null): Response {
-  const headers = retryAfter === null ? {} : { "Retry-After": String(retryAfter) };
+  const headers: Record<string, string> = retryAfter === null ? {} : { "Retry-After": String(retryAfter) };
   return Response.json({ error }, { status, headers });
 }
