@@ -5,15 +5,18 @@ from __future__ import annotations
 import base64
 import hashlib
 import itertools
+import json
 import os
 import re
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +106,49 @@ def test_it_leaves_the_video_that_was_stored(api: str, runs: Runs, program: str)
     assert (file.name, content[4:8]) == ("boat.mp4", b"ftyp")
     assert hashlib.sha256(content).hexdigest() == job["videos"][0]["sha256"] == out.split()[-1]
     assert "queued" in out + err
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_why_a_job_waits_is_said_once_and_not_kept_to_itself(program: str, tmp_path: Path) -> None:
+    """Against an app that answers as one whose key is refused, and then as one that has been mended."""
+    waiting = {
+        "id": "job_x",
+        "status": "waiting",
+        "reason": "The key is refused.",
+        "progress": None,
+        "expected_at": None,
+    }
+    ended = {**waiting, "status": "failed", "reason": None, "error": {"message": "Gone."}, "videos": []}
+    answers = [waiting, waiting, {**waiting, "updated_at": "later"}, ended]
+
+    class App(BaseHTTPRequestHandler):
+        def answer(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            body = json.dumps(answers.pop(0) if len(answers) > 1 else answers[0]).encode()
+            self.send_response(200)
+            for name, value in (("ETag", f'"{len(answers)}"'), ("Content-Length", str(len(body)))):
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_GET = do_POST = answer  # noqa: N815 - as http.server calls them
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), App) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        said = subprocess.run(
+            [*PROGRAMS[program], "a paper boat", str(tmp_path / "boat.mp4")],
+            cwd=EXAMPLES,
+            env={**os.environ, "REELKEEP_API": f"http://127.0.0.1:{server.server_port}/api"},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        server.shutdown()
+    assert said.returncode == 1, said
+    assert said.stderr.count("The key is refused.") == 1
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
