@@ -10,6 +10,7 @@ from backend_api.live import (
     OperatorJobsView,
     OperatorJobView,
     Owner,
+    OwnerOrDefault,
     Show,
     list_deliveries,
     list_live,
@@ -113,7 +114,7 @@ def list_live_jobs_function(req: func.HttpRequest) -> func.HttpResponse:
     "How the webhooks of an owner's newest jobs stand",
     tag="Operation",
     description="Of the owner's next fifty jobs, newest first, those that have a webhook.",
-    parameters=[Parameter("owner", "query", "Whose jobs.", Owner), _CURSOR],
+    parameters=[Parameter("owner", "query", "Whose jobs.", OwnerOrDefault), _CURSOR],
     answers={200: Answer("Some jobs, without what they are about", OperatorJobsView)},
     problems={400: ["invalid_request", "invalid_cursor"]},
 )

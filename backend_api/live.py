@@ -27,7 +27,8 @@ _MOST_IN_LINE = 20  # of each backend
 _MOST_JOBS = 50  # of an owner in one answer
 
 Show = Annotated[Literal["waiting", "attention"], Field(json_schema_extra={"default": "attention"})]
-Owner = Annotated[str, Field(min_length=1, max_length=200, json_schema_extra={"default": DEFAULT_OWNER})]
+Owner = Annotated[str, Field(min_length=1, max_length=200)]
+OwnerOrDefault = Annotated[str, Field(max_length=200, json_schema_extra={"default": DEFAULT_OWNER})]
 Cursor = Annotated[str, Field(pattern="^[A-Za-z0-9_-]*$", max_length=2000)]
 
 _documented = with_config(use_attribute_docstrings=True)

@@ -23,8 +23,9 @@ from video_jobs.views.job_schema import JobView
 
 Index = Annotated[int, Field(ge=0, le=999)]
 Cursor = Annotated[str, Field(pattern="^[A-Za-z0-9_-]*$")]
-Day = Annotated[str, Field(pattern="^[0-9]{4}-[0-9]{2}-[0-9]{2}$", json_schema_extra={"format": "date"})]
-Name = Annotated[str, Field(min_length=1, max_length=40)]
+# Empty is left out, as it is of the others.
+Day = Annotated[str, Field(pattern="^([0-9]{4}-[0-9]{2}-[0-9]{2})?$")]
+Name = Annotated[str, Field(max_length=40)]
 _LONGEST_NAME = 40  # characters
 WithUrls = Annotated[Literal["true", "false"], Field(json_schema_extra={"default": "true"})]
 

@@ -174,7 +174,7 @@ def test_a_refused_prompt_is_told_in_words(studio: Studio) -> None:
 
 def test_a_refused_size_is_told_beside_its_field(studio: Studio) -> None:
     page = studio.visit()
-    page.get_by_label("Backend").select_option("anything")
+    page.get_by_label("Backend", exact=True).select_option("anything")
     page.get_by_label("Size").fill("wide")
     submit(page, "a paper boat")
     expect(page.get_by_label("Size")).to_be_focused()

@@ -44,7 +44,7 @@ def test_a_backend_that_lets_nobody_in_looks_like_that_and_not_like_a_queue(stud
 
 def test_generate_is_in_sight_on_a_small_laptop_and_on_a_phone(studio: Studio) -> None:
     page = studio.visit()
-    expect(page.get_by_label("Backend")).to_be_attached()
+    expect(page.get_by_label("Backend", exact=True)).to_be_attached()
     for size in (LAPTOP, PHONE):
         page.set_viewport_size(size)  # type: ignore[arg-type]
         button = page.get_by_role("button", name="Generate").bounding_box()
