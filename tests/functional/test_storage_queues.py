@@ -34,7 +34,7 @@ from video_jobs.wiring import build, utc_now
 def test_a_queue_has_a_backlog_while_a_message_waits_to_be_taken(
     azurite: Azurite, real_services: StorageServices, owner: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    on_azurite = build(settings_for(azurite)).messages
+    on_azurite = build(settings_for(azurite)).messages  # which makes the queues
     for name in (FETCH_QUEUE, NOTIFY_QUEUE):
         real_services.queues.get_queue_client(name).clear_messages()
     later = timedelta(minutes=1)
@@ -101,6 +101,7 @@ def test_what_the_host_gave_up_is_taken_as_it_is_and_stays_until_it_is_dropped(
             with contextlib.suppress(ResourceNotFoundError):
                 real_services.queues.delete_queue(f"{name}-poison")
     assert messages.take_poison(32) == []
+    assert [messages.count_poison(name) for name in sent] == [0, 0, 0]
     for name, text in sent.items():
         if where == "memory":
             memory.poison(name, bodies[name])
@@ -111,6 +112,7 @@ def test_what_the_host_gave_up_is_taken_as_it_is_and_stays_until_it_is_dropped(
     taken = messages.take_poison(32)
     assert {each.queue: each.body for each in taken} == bodies
     assert {each.tries for each in taken} == {1}
+    assert [messages.count_poison(name) for name in sent] == [1, 1, 1]
     while not (again := messages.take_poison(32)):
         time.sleep(0.1)
     for each in again:
