@@ -115,7 +115,7 @@ def _read(services: Services, rows: Iterable[LiveJob]) -> Iterator[Job]:
 def _needs_attention(job: Job) -> bool:
     """Whether something is wrong that may not mend itself, or its webhook is still not told."""
     late = job.status in (Status.PENDING_DOWNLOAD, Status.SUBMITTING)
-    return bool(late or job.alarm or job.trouble or _poisoned_at(job) or job.is_terminal)
+    return bool(late or job.alarm or job.last_error or _poisoned_at(job) or job.is_terminal)
 
 
 def _poisoned_at(job: Job) -> Time | None:
@@ -133,7 +133,7 @@ def operator_view(job: Job) -> OperatorJobView:
         "next_poll_at": None if job.is_terminal else time_text(job.due_at),
         "reason": job.reason,
         "alarm": job.alarm,
-        "last_error": job.trouble,
+        "last_error": job.last_error,
         "poisoned_at": _poisoned_at(job),
         "webhook": job_summary(job)["webhook"],
     }

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from http_edge.fields import json_object, plain_words, refuse_beyond, refuse_chunked, utf16_units
+from http_edge.fields import json_object, plain_words, refuse_beyond, refuse_chunked, shown_name, utf16_units
 from video_jobs.domain.errors import InvalidRequest, UnsupportedContentType
 from video_jobs.media.images import LARGEST_BODY
 

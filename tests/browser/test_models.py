@@ -38,18 +38,19 @@ def picture(name: str) -> dict[str, object]:
 
 def rented(page: Page) -> Locator:
     """The form with the models that take much."""
-    page.get_by_label("Backend").select_option("rented")
+    page.get_by_label("Backend", exact=True).select_option("rented")
     return page.locator("#composer")
 
 
 def test_only_what_the_model_takes_is_shown(studio: Studio) -> None:
     page = studio.visit()
-    expect(page.get_by_label("Size")).to_be_visible()
-    for label in ("Model", "Shape", "Sound", "Seed", "Last image", "Reference images", "Not in the video"):
+    expect(page.get_by_label("Size", exact=True)).to_be_visible()
+    for label in ("Model", "Sound", "Seed", "Last image", "Reference images", "Not in the video"):
         expect(page.get_by_label(label, exact=True)).to_have_count(0 if label != "Model" else 1)
     expect(page.locator("#model-field")).to_be_hidden()
     form = rented(page)
-    expect(form.get_by_label("Size")).to_have_count(0)
+    expect(form.get_by_label("Size", exact=True)).to_have_count(0)
+    expect(form.get_by_role("radiogroup", name="Shape")).to_have_count(1)
     expect(form.get_by_role("radio", name="Portrait, 9:16")).to_be_visible()
     expect(form.get_by_role("radio", name="Landscape, 16:9")).to_be_checked()
     expect(form.get_by_role("radio", name="720p")).to_be_checked()
@@ -63,8 +64,8 @@ def test_only_what_the_model_takes_is_shown(studio: Studio) -> None:
     expect(form.get_by_label("Last image", exact=True)).to_have_count(0)
     expect(form.get_by_role("radiogroup", name="Sound")).to_have_count(0)
     expect(form.get_by_role("radio", name="Square, 1:1")).to_be_visible()
-    page.get_by_label("Backend").select_option("default")
-    expect(page.get_by_label("Size")).to_be_visible()
+    page.get_by_label("Backend", exact=True).select_option("default")
+    expect(page.get_by_label("Size", exact=True)).to_be_visible()
     expect(page.locator("#extras")).to_be_hidden()
 
 
@@ -107,7 +108,7 @@ def test_a_refusal_stands_beside_its_field(studio: Studio) -> None:
     page.get_by_role("textbox", name="Prompt").fill("a paper boat")
     page.get_by_role("button", name="Generate").click()
     expect(form.get_by_label("Seed", exact=True)).to_be_focused()
-    expect(form.get_by_label("Seed", exact=True)).to_have_accessible_description(re.compile("integer"))
+    expect(form.get_by_label("Seed", exact=True)).to_have_accessible_description(re.compile("whole number"))
     assert studio.jobs() == []
 
 
