@@ -59,6 +59,9 @@ def test_only_what_the_model_takes_is_shown(studio: Studio) -> None:
     refuse_barriers(page)
     shot(page, "models-desktop-dark")
     page.set_viewport_size(PHONE)
+    expect(page.locator("#extras")).to_be_hidden()
+    page.get_by_role("button", name="Size, length and more").click()
+    expect(page.locator("#extras")).to_be_visible()
     shot(page, "models-phone-dark")
     page.get_by_label("Model", exact=True).select_option(WAN)
     expect(form.get_by_label("Last image", exact=True)).to_have_count(0)
@@ -98,7 +101,19 @@ def test_what_is_chosen_is_asked_for_and_kept_over_a_reload(studio: Studio) -> N
     }
     assert job["backend"]["model"] == VEO
     assert (job["last_image"]["width"], len(job["reference_images"])) == (48, 2)
+    expect(page.get_by_role("button", name="Generate another")).to_be_visible()  # of the same images
+    expect(form.get_by_label("Last image", exact=True)).to_have_value(re.compile(r"last\.png$"))
+    page.reload()
     expect(form.get_by_label("Last image", exact=True)).to_have_value("")
+    made.get_by_role("button", name="Edit").click()
+    for label, words in {"Last image": "Add it again", "Reference images": "Add them again"}.items():
+        expect(form.get_by_label(label, exact=True)).to_have_accessible_description(re.compile(words))
+    made.get_by_role("button", name="Code").click()
+    code = page.locator("#code-text")
+    for words in ("seed=7", "audio=false", "aspect_ratio=9:16", "-F last_image=@YOUR_IMAGE"):
+        expect(code).to_contain_text(words)
+    page.locator("#code-language").select_option("openai")
+    expect(code).to_contain_text('"generate_audio": False')
 
 
 def test_a_refusal_stands_beside_its_field(studio: Studio) -> None:

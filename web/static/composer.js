@@ -295,7 +295,9 @@ export class Composer {
   #refuse(errors) {
     const elsewhere = errors.filter(({ field, message }) => !this.#complain(field, message));
     if (elsewhere.length) this.#banner(new Error(elsewhere.map(({ field, message }) => `${field}: ${sentence(message)}`).join(" ")));
-    (this.#form.querySelector("[aria-invalid=true]") ?? byId("banner")).focus();
+    const wrong = this.#form.querySelector("[aria-invalid=true]");
+    if (wrong?.closest("#choices, #extras")) byId("fold").setAttribute("aria-expanded", "true");
+    (wrong ?? byId("banner")).focus();
   }
 
   /** Words beside a field; none take them away. False where there is no such field. @param {string} field @param {string} words */
