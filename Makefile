@@ -51,7 +51,7 @@ azure: $(VENV)/.dev-ready  ## what can be tried of the deployment without Azure:
 faults: $(VENV)/.dev-ready  ## a crash at every effect of every scenario, slots in use, storage transactions: the figures
 	@$(run) -m tests.faults
 
-bench: $(VENV)/.dev-ready  ## speed, memory, import time, storage transactions, polls of a job, a long line of waiting jobs
+bench: $(VENV)/.dev-ready  ## speed, memory, images, import time, storage transactions, polls of a job, a long line of waiting jobs
 	@$(run) -m tests.bench
 
 .PHONY: load

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import base64
+import binascii
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from pydantic import Field
 
 from http_edge.fields import shown_name
+from http_edge.large_json import TakenOut
 from video_jobs.domain.capabilities import MOST_REFERENCES
 from video_jobs.domain.errors import InvalidRequest
 from video_jobs.domain.video_request import FIRST, LAST
@@ -36,7 +37,7 @@ ImageTexts = Annotated[
 ]
 
 
-def read_image(field: str, text: str) -> SentImage:
+def read_image(field: str, text: str, taken_out: TakenOut) -> SentImage:
     """A data URL, or an https address. Raises InvalidRequest, which names the field."""
     if text.startswith("https://"):
         if len(text) > LONGEST_ADDRESS:
@@ -47,7 +48,7 @@ def read_image(field: str, text: str) -> SentImage:
     if not text.startswith("data:"):
         words = f"must be a base64 data URL ({_EXAMPLE}), an https address, or in multipart a file part with a file name"
         raise InvalidRequest.of(field, words)
-    return SentImage(field).with_content(from_data_url(field, text))
+    return SentImage(field).with_content(from_data_url(field, text, taken_out))
 
 
 def image_files(files: Mapping[str, Sequence[Any]], names: Mapping[str, str]) -> dict[str, list[SentImage]]:
@@ -86,13 +87,13 @@ def numbered(first: list[SentImage], last: list[SentImage], references: list[Sen
     return images
 
 
-def from_data_url(field: str, text: str) -> bytes:
+def from_data_url(field: str, text: str, taken_out: TakenOut) -> bytes:
     """Raises InvalidRequest, which names the field."""
     # By hand: a regular expression keeps what it may go back to, gigabytes of it for a text of semicolons.
     head, _, data = text.partition(",")
     if not (head.startswith("data:") and head.endswith(";base64")):
         raise InvalidRequest.of(field, f"must be a base64 data URL, like {_EXAMPLE}")
     try:
-        return base64.b64decode(data, validate=True)
+        return binascii.a2b_base64(taken_out.put_back(data), strict_mode=True)
     except ValueError as error:
         raise InvalidRequest.of(field, f"is not valid base64: {error}") from error

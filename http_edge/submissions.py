@@ -7,11 +7,13 @@ import contextlib
 import re
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from http_edge.fields import json_object, plain_words, refuse_beyond, refuse_chunked, shown_name, utf16_units
+from http_edge.large_json import TakenOut, take_out_images
 from video_jobs.domain.errors import InvalidRequest, UnsupportedContentType
 from video_jobs.media.images import LARGEST_BODY
 
@@ -84,18 +86,28 @@ def idempotency_key(headers: Mapping[str, str]) -> str | None:
     return key
 
 
+@dataclass(frozen=True)
+class Fields:
+    """What a body of JSON or of a form holds."""
+
+    values: dict[str, Any]
+    files: dict[str, list[Any]] | None = None  #: of a form, by name
+    taken_out: TakenOut = field(default_factory=TakenOut)  #: of JSON
+
+
 def read_fields(
     headers: Mapping[str, str], body: bytes, read_form: FormReader, several: Collection[str] = ()
-) -> tuple[dict[str, Any], dict[str, list[Any]] | None]:
-    """The fields of a body of JSON or of a form, and the form's files by name; None for those of JSON.
+) -> Fields:
+    """A field of a form is its first part of that name, and where it is one of `several`, the list of them all.
 
-    A field of a form is its first part of that name, and where it is one of `several`, the list of them all. Raises InvalidRequest or a kind of it.
+    Raises InvalidRequest or a kind of it. Whoever has read the images calls `taken_out.refuse_elsewhere()`.
     """
     refuse_chunked(headers, body)
     refuse_beyond(body, LARGEST_BODY)
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "application/json":
-        return json_object(body, _EXAMPLE), None
+        body, taken_out = take_out_images(body)
+        return Fields(json_object(body, _EXAMPLE), taken_out=taken_out)
     if kind == "multipart/form-data" and "boundary=" not in headers.get("content-type", ""):
         raise InvalidRequest.of("Content-Type", "is multipart without a boundary; let your client write it")
     if kind == "multipart/form-data":
@@ -107,7 +119,7 @@ def read_fields(
         files = {name: _all(parts, name) for name in parts}
         if None in fields or None in files:
             raise InvalidRequest.of("body", "has a part without a name; let your client write the form")
-        return fields, files
+        return Fields(fields, files)
     found = f"is '{shown_name(kind)}'" if kind else "is missing"
     message = f"{found}; send application/json, or multipart/form-data with an image"
     raise UnsupportedContentType.of("Content-Type", message, code="unsupported_media_type")

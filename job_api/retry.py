@@ -66,6 +66,7 @@ def _images_of(services: Services, old: Job) -> dict[int, bytes]:
     """
     images: dict[int, bytes] = {}
     for number in old.request.images:
-        with contextlib.suppress(InputMissing):
-            images[number] = services.blobs.get_input(old.owner, old.id, number)
+        missing = contextlib.suppress(InputMissing)
+        with missing, services.blobs.get_input(old.owner, old.id, number) as file:
+            images[number] = file.read()
     return images

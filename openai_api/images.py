@@ -9,6 +9,8 @@ from typing import Annotated, Any
 from pydantic import WithJsonSchema
 
 from http_edge.images import image_files, numbered, read_image
+from http_edge.large_json import TakenOut
+from http_edge.submissions import Fields
 from video_jobs.domain.errors import InvalidRequest
 from video_jobs.lifecycle.images import Images, SentImage
 
@@ -63,12 +65,13 @@ FrameImages = Annotated[
 ]
 
 
-def read_images(fields: Mapping[str, Any], files: Mapping[str, list[Any]] | None) -> Images:
+def read_images(sent: Fields) -> Images:
     """Raises InvalidRequest. A field that is null or empty asks for nothing."""
-    parts = {part: _base(part) for part in files or {}}
+    files, taken_out = sent.files or {}, sent.taken_out
+    parts = {part: _base(part) for part in files}
     known = {part: base for part, base in parts.items() if base in _NAMES and base != _FRAMES}
-    found: dict[str, list[SentImage]] = image_files(files or {}, {**{name: name for name in FILES}, **known})
-    for part, value in fields.items():
+    found: dict[str, list[SentImage]] = image_files(files, {**{name: name for name in FILES}, **known})
+    for part, value in sent.values.items():
         base = _base(part)
         if value in (None, "", []):
             continue
@@ -77,10 +80,10 @@ def read_images(fields: Mapping[str, Any], files: Mapping[str, list[Any]] | None
         if base not in _NAMES:
             continue
         if base == _FRAMES:
-            for kind, image in _frames(part, value):
+            for kind, image in _frames(part, value, taken_out):
                 found.setdefault(kind, []).append(image)
             continue
-        found.setdefault(base, []).extend(_images(part, base, value))
+        found.setdefault(base, []).extend(_images(part, base, value, taken_out))
     return numbered(*(_all(found, names) for names in (_FIRST, _LAST, _REFERENCES)))
 
 
@@ -97,7 +100,7 @@ def _all(found: Mapping[str, list[SentImage]], names: tuple[str, ...]) -> list[S
     return [image for name in names for image in found.get(name, [])]
 
 
-def _images(part: str, base: str, value: Any) -> Iterator[SentImage]:
+def _images(part: str, base: str, value: Any, taken_out: TakenOut) -> Iterator[SentImage]:
     word = part.rpartition("[")[2].removesuffix("]") if "[" in part else ""
     if word == _FILE_ID:
         raise _no_files(f"{base}.{_FILE_ID}")
@@ -105,10 +108,10 @@ def _images(part: str, base: str, value: Any) -> Iterator[SentImage]:
         return  # what else a client says of it, such as its type
     several = base in _REFERENCES and isinstance(value, list)
     for each in value if several else [value]:
-        yield _image(f"{base}.{word}" if word else base, each)
+        yield _image(f"{base}.{word}" if word else base, each, taken_out)
 
 
-def _image(field: str, value: Any) -> SentImage:
+def _image(field: str, value: Any, taken_out: TakenOut) -> SentImage:
     """A text, `{"image_url": text}`, `{"image_url": {"url": text}}` or `{"url": text}`."""
     if isinstance(value, dict):
         if value.get(_FILE_ID) is not None:
@@ -121,10 +124,10 @@ def _image(field: str, value: Any) -> SentImage:
             value, field = value.get(_URL), f"{field}.{_URL}"
     if not isinstance(value, str):
         raise InvalidRequest.of(field, f"must be a file part, or {_EXAMPLE}")
-    return read_image(field, value)
+    return read_image(field, value, taken_out)
 
 
-def _frames(part: str, value: Any) -> Iterator[tuple[str, SentImage]]:
+def _frames(part: str, value: Any, taken_out: TakenOut) -> Iterator[tuple[str, SentImage]]:
     if part != _FRAMES or not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
         raise InvalidRequest.of(
             _FRAMES, "must be a list of objects, in JSON; in a form send image and last_frame"
@@ -133,7 +136,7 @@ def _frames(part: str, value: Any) -> Iterator[tuple[str, SentImage]]:
         kind = frame.get("frame_type")
         if not isinstance(kind, str) or kind not in _FRAME_TYPES:
             raise InvalidRequest.of(f"{_FRAMES}.frame_type", f"must be {' or '.join(_FRAME_TYPES)}")
-        yield _FRAME_TYPES[kind], _image(_FRAMES, frame)
+        yield _FRAME_TYPES[kind], _image(_FRAMES, frame, taken_out)
 
 
 def _no_files(field: str) -> InvalidRequest:

@@ -65,9 +65,10 @@ def read_create(
 ) -> Submission:
     """Raises InvalidRequest or a kind of it; nothing was written then."""
     key = idempotency_key(headers)
-    fields, files = read_fields(headers, body, read_form, several=SEVERAL)
-    images = read_images(fields, files)
-    sent = without_images(fields)
+    fields = read_fields(headers, body, read_form, several=SEVERAL)
+    images = read_images(fields)
+    fields.taken_out.refuse_elsewhere()
+    sent = without_images(fields.values)
     request = validated(CreateVideo, sent)
     backend, model = chosen_by(backends, request.model)
     return Submission(

@@ -113,8 +113,10 @@ def _step(services: Services, message: PollMessage, stored: StoredJob) -> None:
             _poll_backend(services, message, stored)
         case Status.FETCHING | Status.PENDING_DOWNLOAD:
             _guard_fetches(services, message, stored)
-        case _:
+        case _ if stored.job.outputs:
             log.info("%s is over; dropped", message.job_id)  # what a crash kept from its end is the sweeper's
+        case _:
+            finish(services, stored.job)  # again: its message may be what the next in line waits for
 
 
 def _await_outcome(services: Services, message: PollMessage, stored: StoredJob) -> None:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from http_edge.fields import BackendName, Metadata, ModelName, WebhookUrl, validated
 from http_edge.images import ImageText, ImageTexts, image_files, numbered, read_image
-from http_edge.submissions import FormReader, Prompt, Size, WholeNumber, idempotency_key, read_fields
+from http_edge.submissions import Fields, FormReader, Prompt, Size, WholeNumber, idempotency_key, read_fields
 from http_edge.wishes import (
     AspectRatio,
     Audio,
@@ -57,12 +57,13 @@ class SubmitRequest(BaseModel):
 def read_submission(headers: Mapping[str, str], body: bytes, read_form: FormReader) -> Submission:
     """Raises InvalidRequest or a kind of it; nothing was written then."""
     key = idempotency_key(headers)
-    fields, files = read_fields(headers, body, read_form, several=(REFERENCES,))
-    if files is not None:
+    fields = read_fields(headers, body, read_form, several=(REFERENCES,))
+    if fields.files is not None:
         for name in ("metadata", "options"):
-            object_in_form(fields, name)
-    request = validated(SubmitRequest, fields)
-    images = _images(request, files or {})
+            object_in_form(fields.values, name)
+    request = validated(SubmitRequest, fields.values)
+    images = _images(request, fields)
+    fields.taken_out.refuse_elsewhere()
     sent = request.model_dump(exclude_unset=True, exclude=set(IMAGES))
     return Submission(
         **request.model_dump(exclude={*IMAGES, "options", *_WISHES}),
@@ -76,12 +77,13 @@ def read_submission(headers: Mapping[str, str], body: bytes, read_form: FormRead
     )
 
 
-def _images(request: SubmitRequest, files: Mapping[str, list[Any]]) -> Images:
+def _images(request: SubmitRequest, fields: Fields) -> Images:
     """In a form each is a file or a text, as it comes."""
-    in_files = image_files(files, {name: name for name in IMAGES})
+    in_files = image_files(fields.files or {}, {name: name for name in IMAGES})
 
     def sent(name: str, *texts: str | None) -> list[SentImage]:
-        return [*in_files.get(name, []), *(read_image(name, text) for text in texts if text is not None)]
+        in_texts = (read_image(name, text, fields.taken_out) for text in texts if text is not None)
+        return [*in_files.get(name, []), *in_texts]
 
     return numbered(
         sent(FIRST, request.input_image),

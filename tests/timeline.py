@@ -31,7 +31,7 @@ from video_jobs.domain.backend_job import BackendJob
 from video_jobs.domain.gate import Gate
 from video_jobs.domain.job import Job, VideoRequest
 from video_jobs.domain.queue_messages import FetchMessage, PollMessage
-from video_jobs.ports import Gates, StoredGate
+from video_jobs.ports import Gates, Image, StoredGate
 from video_jobs.ports.messages import QueueState
 from video_jobs.services import Services
 
@@ -312,7 +312,7 @@ class _Client(_Slow):
         super().__init__(real, pace)
         self._about_to_create = about_to_create
 
-    def create(self, request: VideoRequest, image: bytes | None, deadline: float, *images: Any) -> BackendJob:
+    def create(self, request: VideoRequest, image: Image | None, deadline: float, *images: Any) -> BackendJob:
         def create() -> BackendJob:
             self._about_to_create(request)
             made: BackendJob = self._real.create(request, image, deadline, *images)

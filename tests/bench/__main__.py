@@ -7,6 +7,7 @@ import argparse
 from tests.bench import (
     fetch_speed,
     idle,
+    images,
     import_time,
     memory,
     polling,
@@ -19,6 +20,7 @@ from tests.bench.report import say
 MEASUREMENTS = {
     "fetch_speed": fetch_speed.run,
     "memory": memory.run,
+    "images": images.run,
     "import_time": import_time.run,
     "transactions": transactions.run,
     "polling": polling.run,

@@ -57,12 +57,12 @@ def measure(warm_up: str, video_id: str) -> tuple[float, float]:
     transfer(services, warm_up)
     # 5 sets the peak back to what is in use now: proc_pid_clear_refs(5).
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-    idle = _megabytes("VmRSS")
+    idle = megabytes("VmRSS")
     transfer(services, video_id)
-    return idle, _megabytes("VmHWM")
+    return idle, megabytes("VmHWM")
 
 
-def _megabytes(field: str) -> float:
+def megabytes(field: str) -> float:
     lines = _STATUS.read_text(encoding="ascii").splitlines()
     line = next(line for line in lines if line.startswith(f"{field}:"))
     return int(line.split()[1]) * 1024 / 1e6

@@ -81,15 +81,28 @@ def test_of_two_transfers_at_once_one_is_stored_and_the_other_knows(storage: Sto
 def test_an_input_image_comes_back_and_goes(storage: Storage, owner: str) -> None:
     image = InputImage("image/png", 3, "aa", 1, 1)
     storage.blobs.put_input(owner, "job_x", image, b"png")
-    assert storage.blobs.get_input(owner, "job_x") == b"png"
+    assert content_of(storage, owner, "job_x") == b"png"
     storage.blobs.put_input(owner, "job_x", image, b"last", 1)
     storage.blobs.put_input(owner, "job_xy", image, b"another's", 1)
-    assert storage.blobs.get_input(owner, "job_x", 1) == b"last"
+    assert content_of(storage, owner, "job_x", 1) == b"last"
     storage.blobs.delete_input(owner, "job_x")
     storage.blobs.delete_input(owner, "job_x")
-    assert storage.blobs.get_input(owner, "job_xy", 1) == b"another's"
+    assert content_of(storage, owner, "job_xy", 1) == b"another's"
     with pytest.raises(InputMissing):
         storage.blobs.get_input(owner, "job_x", 1)
+
+
+@pytest.mark.parametrize("size", [(4 << 20) - 1, 4 << 20, (4 << 20) + 1, 8 << 20])
+def test_an_image_of_any_size_comes_back_whole(storage: Storage, owner: str, size: int) -> None:
+    content = bytes(range(251)) * (size // 251) + bytes(size % 251)
+    image = InputImage("image/png", size, "", 1, 1)
+    storage.blobs.put_input(owner, "job_large", image, content, 2)
+    assert content_of(storage, owner, "job_large", 2) == content
+
+
+def content_of(storage: Storage, owner: str, job_id: str, number: int = 0) -> bytes:
+    with storage.blobs.get_input(owner, job_id, number) as file:
+        return file.read()
 
 
 def store_everything(storage: Storage, owner: str, job_id: str) -> None:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from http_edge.fields import validated
 from http_edge.images import from_data_url
+from http_edge.large_json import TakenOut
 from http_edge.submissions import LONGEST_PROMPT
 from openai_api.request import read_create
 from submit_job.request import SubmitRequest, read_submission
@@ -575,7 +576,7 @@ def test_a_data_url_that_is_none_takes_no_memory_to_refuse(text: str):
     tracemalloc.start()
     try:
         with pytest.raises(InvalidRequest):
-            from_data_url("input_image", text)
+            from_data_url("input_image", text, TakenOut())
         assert tracemalloc.get_traced_memory()[1] < 4 * len(text)
     finally:
         tracemalloc.stop()

@@ -22,12 +22,13 @@ from video_jobs.backends.bodies import (
     read_job,
 )
 from video_jobs.backends.http import BackendHttp
+from video_jobs.backends.upload import form_with
 from video_jobs.domain.backend_job import BackendJob, BackendState
 from video_jobs.domain.capabilities import Limits
 from video_jobs.domain.errors import NotFound
 from video_jobs.domain.job import VideoRequest
 from video_jobs.net.told import moment, whole_number
-from video_jobs.ports import ContentStream, ListedJobs
+from video_jobs.ports import ContentStream, Image, ListedJobs
 
 # Exactly this, on every call: left out it means `v1`, which lacks these paths, and a dated one is wrong.
 QUERY = {"api-version": "preview"}
@@ -58,10 +59,10 @@ class AzureSora:
     def create(
         self,
         request: VideoRequest,
-        image: bytes | None,
+        image: Image | None,
         deadline: float,
-        last_image: bytes | None = None,
-        reference_images: tuple[bytes, ...] = (),
+        last_image: Image | None = None,
+        reference_images: tuple[Image, ...] = (),
     ) -> BackendJob:
         fields: dict[str, Any] = {
             "model": self._model,
@@ -74,17 +75,11 @@ class AzureSora:
         if image is None or request.input_image is None:
             answer = self._http.post_once("/jobs", deadline, json=fields)
         else:
-            name = f"image.{request.input_image.content_type.removeprefix('image/')}"
-            item = {"frame_index": 0, "type": "image", "file_name": name}
-            answer = self._http.post_once(
-                "/jobs",
-                deadline,
-                data={
-                    **{key: str(value) for key, value in fields.items()},
-                    "inpaint_items": json.dumps([item]),
-                },
-                files=[("files", (name, image, request.input_image.content_type))],
-            )
+            kind = request.input_image.content_type
+            item = {"frame_index": 0, "type": "image", "file_name": f"image.{kind.removeprefix('image/')}"}
+            sent = [(key, str(value)) for key, value in fields.items()]
+            sent.append(("inpaint_items", json.dumps([item])))
+            answer = self._http.post_once("/jobs", deadline, upload=form_with(sent, "files", image, kind))
         return created_job(answer, _job)
 
     def get(self, backend_job_id: str) -> BackendJob:

@@ -19,6 +19,7 @@ from video_jobs.backends.answers import BackendMessage, ToldHeaders, error_messa
 from video_jobs.backends.content import HttpContent
 from video_jobs.backends.elsewhere import REDIRECTS, Elsewhere, Refused
 from video_jobs.backends.redaction import Redactor
+from video_jobs.backends.upload import Upload
 from video_jobs.domain.errors import (
     BackendError,
     Busy,
@@ -176,7 +177,9 @@ class BackendHttp:
         """The same for an address that the backend names, which may be relative to its own."""
         return self.open(str(_address(address, self._base_url)), deadline)
 
-    def post_once(self, path: str, deadline: float, **content: Any) -> Answer:
+    def post_once(
+        self, path: str, deadline: float, *, upload: Upload | None = None, **content: Any
+    ) -> Answer:
         """The paid call: its own connection, no redirect, no retry, a deadline for the whole.
 
         Raises NotSent, or one of the refusals, only where that proves that nothing was created, and
@@ -186,6 +189,8 @@ class BackendHttp:
         headers = self._headers()
         if watch.left < deadline * _LEAST_SHARE:
             raise NotSent("To sign the call took so long that it was not made.")
+        if upload is not None:
+            headers["Content-Type"], content = upload.content_type, {"data": upload}
         status: int | None = None
         with new_session(pool_size=1) as session, watch.watching():
             try:

@@ -24,6 +24,7 @@ from video_jobs.backends.bodies import (
 )
 from video_jobs.backends.fallback import open_one_of
 from video_jobs.backends.http import LARGEST_ANSWER, Answer, BackendHttp
+from video_jobs.backends.upload import form_with
 from video_jobs.backends.video_address import addresses_in
 from video_jobs.domain.backend_job import BackendJob, BackendState
 from video_jobs.domain.capabilities import Limits
@@ -31,7 +32,7 @@ from video_jobs.domain.errors import BackendError, NotAVideo
 from video_jobs.domain.job import VideoRequest
 from video_jobs.media.body_kind import is_no_video
 from video_jobs.net.told import moment, percent, whole_number
-from video_jobs.ports import ContentStream, ListedJobs
+from video_jobs.ports import ContentStream, Image, ListedJobs
 from video_jobs.settings.backends import BackendSettings
 
 _PAGE = "50"
@@ -71,10 +72,10 @@ class OpenAIVideos:
     def create(
         self,
         request: VideoRequest,
-        image: bytes | None,
+        image: Image | None,
         deadline: float,
-        last_image: bytes | None = None,
-        reference_images: tuple[bytes, ...] = (),
+        last_image: Image | None = None,
+        reference_images: tuple[Image, ...] = (),
     ) -> BackendJob:
         # Seconds are a string on this wire: an integer was refused.
         fields = {
@@ -83,16 +84,17 @@ class OpenAIVideos:
             "seconds": str(request.seconds),
             "size": request.size,
         }
-        if self._json and image is None:
+        if image is not None and request.input_image is not None:
+            # Always multipart, as OpenAI's own SDK sends it: how an image stands in JSON, no two servers agree on, and
+            # one that passes over it would make, and bill, another video.
+            kind = request.input_image.content_type
+            upload = form_with([*fields.items()], "input_reference", image, kind)
+            answer = self._http.post_once("/videos", deadline, upload=upload)
+        elif self._json:
             answer = self._http.post_once("/videos", deadline, json=fields)
         else:
-            # With an image always multipart, as OpenAI's own SDK sends it: how an image stands in JSON, no two
-            # servers agree on, and one that passes over it would make, and bill, another video.
             # Fields without a file name make it multipart even without an image.
-            parts: list[tuple[str, Any]] = [(name, (None, value)) for name, value in fields.items()]
-            if image is not None and request.input_image is not None:
-                kind = request.input_image.content_type
-                parts.append(("input_reference", (f"image.{kind.removeprefix('image/')}", image, kind)))
+            parts = [(name, (None, value)) for name, value in fields.items()]
             answer = self._http.post_once("/videos", deadline, files=parts)
         return created_job(answer, _video)
 

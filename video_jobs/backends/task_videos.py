@@ -3,7 +3,6 @@ and the download from the addresses that the task names, which are asked for ane
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import time
 from collections.abc import Iterator, Mapping
@@ -17,13 +16,14 @@ from video_jobs.backends.fallback import open_one_of
 from video_jobs.backends.http import Answer, BackendHttp
 from video_jobs.backends.job_list import read_list
 from video_jobs.backends.task_api import Images, TaskApi, path_of
+from video_jobs.backends.upload import JsonUpload
 from video_jobs.domain.backend_job import BackendJob, BackendState
 from video_jobs.domain.capabilities import ModelTakes
 from video_jobs.domain.errors import Gone, NotFound, Rejected, Unavailable
-from video_jobs.domain.job import InputImage, VideoRequest
+from video_jobs.domain.job import VideoRequest
 from video_jobs.domain.provider_options import with_options
 from video_jobs.net.told import moment
-from video_jobs.ports import ContentStream, ListedJobs
+from video_jobs.ports import ContentStream, Image, ListedJobs
 
 _OUTPUT = "#"  # between a task's id and the number of a further output
 _NO_SUCH_CALL = 501  # what a server that keeps no list would answer
@@ -42,18 +42,21 @@ class TaskVideos:
     def create(
         self,
         request: VideoRequest,
-        image: bytes | None,
+        image: Image | None,
         deadline: float,
-        last_image: bytes | None = None,
-        reference_images: tuple[bytes, ...] = (),
+        last_image: Image | None = None,
+        reference_images: tuple[Image, ...] = (),
     ) -> BackendJob:
-        images = Images(
-            _data_url(request.input_image, image) if request.input_image and image else None,
-            _data_url(request.last_image, last_image) if request.last_image and last_image else None,
-            tuple(map(_data_url, request.reference_images, reference_images)),
+        upload = JsonUpload()
+        first, last = (
+            upload.data_url(file, kind.content_type) if kind is not None and file is not None else None
+            for kind, file in ((request.input_image, image), (request.last_image, last_image))
         )
+        kinds = (kind.content_type for kind in request.reference_images)
+        images = Images(first, last, tuple(map(upload.data_url, reference_images, kinds)))
         call = self._api.create(self._model, request, images)
-        answer = self._http.post_once(call.path, deadline, json=with_options(call.body, request.options))
+        body = with_options(call.body, request.options)
+        answer = self._http.post_once(call.path, deadline, upload=upload.of(body))
         named = identifier(answer.body.get(self._api.id_name))
         return created_job(_naming(answer, named) if named else answer, self._job)
 
@@ -209,7 +212,3 @@ class TaskVideos:
 def _naming(answer: Answer, task_id: str) -> Answer:
     """The answer with the id where every other provider has it."""
     return replace(answer, body={**answer.body, "id": task_id})
-
-
-def _data_url(kind: InputImage, content: bytes) -> str:
-    return f"data:{kind.content_type};base64,{base64.b64encode(content).decode()}"

@@ -21,7 +21,7 @@ from video_jobs.lifecycle.paid_call import make_paid_call, new_attempt, save_att
 from video_jobs.lifecycle.poll_chain import SendNext
 from video_jobs.lifecycle.reuse import Existing, NothingToAdopt, Undecided, reuse_existing
 from video_jobs.lifecycle.update import update
-from video_jobs.ports import Claim, StoredJob
+from video_jobs.ports import Claim, Image, StoredJob
 from video_jobs.services import Services
 
 _IN_LINE = "It waits for a free place at the video API."
@@ -29,7 +29,7 @@ _AFTER_OTHERS = "It is submitted after others that bring an image, which are sub
 _IMAGES_AGAIN = timedelta(seconds=3)
 
 MOST_IMAGES = 2
-"""Jobs with an image that one process submits at once: each holds the image and the request that is made of it."""
+"""Jobs with images that one process submits at once: each has them on its disk meanwhile."""
 
 _images = threading.BoundedSemaphore(MOST_IMAGES)
 
@@ -64,15 +64,22 @@ def start(services: Services, stored: StoredJob, send_next: SendNext) -> Job:
 
 
 def _go_ahead(services: Services, stored: StoredJob, send_next: SendNext) -> Job:
-    job, now = stored.job, services.clock()
+    job = stored.job
     # Read before anything is taken or saved: an image that can't be read must neither hold a slot nor look
     # like a call that was made.
-    try:
-        images = {
-            number: services.blobs.get_input(job.owner, job.id, number) for number in job.request.images
-        }
-    except InputMissing as missing:
-        return _refuse(services, stored, "input_image_missing", str(missing))
+    with contextlib.ExitStack() as files:
+        try:
+            images = {
+                number: files.enter_context(services.blobs.get_input(job.owner, job.id, number))
+                for number in job.request.images
+            }
+        except InputMissing as missing:
+            return _refuse(services, stored, "input_image_missing", str(missing))
+        return _enter(services, stored, images, send_next)
+
+
+def _enter(services: Services, stored: StoredJob, images: Mapping[int, Image], send_next: SendNext) -> Job:
+    job, now = stored.job, services.clock()
     if (gate := admission.enter(services, job)) is not None:
         reason = admission.why_closed(services, gate, job) or _IN_LINE
         stands = partial(transitions.stands_in_line, now=now, reason=reason, turn=job.turn)
@@ -82,7 +89,7 @@ def _go_ahead(services: Services, stored: StoredJob, send_next: SendNext) -> Job
     return _submit(services, stored, images, send_next)
 
 
-def _submit(services: Services, stored: StoredJob, images: Mapping[int, bytes], send_next: SendNext) -> Job:
+def _submit(services: Services, stored: StoredJob, images: Mapping[int, Image], send_next: SendNext) -> Job:
     job, now, attempt = stored.job, services.clock(), new_attempt()
     backend = services.backends.current(job.backend, job.request.model)
     known = forecast(services, replace(job, backend=backend))

@@ -34,7 +34,7 @@ from video_jobs.lifecycle.logs import log_event
 from video_jobs.lifecycle.poll_chain import keep_row
 from video_jobs.lifecycle.refusals import misconfiguration, out_of_money, refusal
 from video_jobs.lifecycle.update import update
-from video_jobs.ports import Claim, StoredJob
+from video_jobs.ports import Claim, Image, StoredJob
 from video_jobs.services import Services
 
 log = logging.getLogger("reelkeep.submit")
@@ -58,7 +58,7 @@ def new_attempt() -> str:
     return secrets.token_hex(8)
 
 
-def make_paid_call(services: Services, stored: StoredJob, images: Mapping[int, bytes]) -> Job:
+def make_paid_call(services: Services, stored: StoredJob, images: Mapping[int, Image]) -> Job:
     """Call the backend for a job that is stored as `submitting`, and store what came of it.
 
     To be called only by whoever stored `submitting` under its own attempt: that is the right to make the
@@ -69,7 +69,11 @@ def make_paid_call(services: Services, stored: StoredJob, images: Mapping[int, b
         client = services.backends.client(job.backend)
         first, last, *references = (images.get(number) for number in range(max([1, *images]) + 1))
         backend_job = client.create(
-            job.request, first, _time_left(services, job), last, tuple(each for each in references if each)
+            job.request,
+            first,
+            _time_left(services, job),
+            last,
+            tuple(each for each in references if each is not None),
         )
     except BackendError as error:
         outcome = _no_success(services, job, error)

@@ -8,6 +8,7 @@ the host says nothing is repeated but its status.
 from __future__ import annotations
 
 import contextlib
+import io
 import threading
 from collections.abc import Callable
 
@@ -125,17 +126,17 @@ def _content(response: BaseHTTPResponse, most_bytes: int, deadline: Deadline) ->
     announced = response.headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > most_bytes:
         raise _too_large(most_bytes)
-    content = bytearray()
+    content = io.BytesIO()  # which gives all of it without a copy
     try:
         while piece := response.read(_PIECE, decode_content=False):
-            content += piece
-            if len(content) > most_bytes:
+            content.write(piece)
+            if content.tell() > most_bytes:
                 raise _too_large(most_bytes)
     except (HTTPError, OSError, ValueError):
         raise NotFetched(_TOO_LONG if deadline.expired else "the connection to its host broke") from None
     if deadline.expired:
         raise NotFetched(_TOO_LONG)
-    return bytes(content)
+    return content.getvalue()
 
 
 def _too_large(most_bytes: int) -> NotFetched:

@@ -5,7 +5,7 @@ twin as well (`storage/memory/`), held to the same tests.
 """
 
 from video_jobs.domain.backend_job import BackendJob, BackendState
-from video_jobs.ports.backend import Backend, Backends, ContentStream, ListedJobs
+from video_jobs.ports.backend import Backend, Backends, ContentStream, Image, ListedJobs
 from video_jobs.ports.blobs import BlobFacts, Blobs, SignedUrl, VideoKey
 from video_jobs.ports.claims import Claim, Claims
 from video_jobs.ports.clock import Clock
@@ -34,6 +34,7 @@ __all__ = [
     "Hook",
     "Hooks",
     "IdempotencyEntry",
+    "Image",
     "ImageSource",
     "JobPage",
     "JobStore",

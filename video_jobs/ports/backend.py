@@ -6,12 +6,15 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal, Protocol
+from typing import BinaryIO, Literal, Protocol
 
 from video_jobs.domain.backend_job import BackendJob
 from video_jobs.domain.capabilities import Limits
 from video_jobs.domain.gate import GateLimits
 from video_jobs.domain.job import BackendRef, VideoRequest
+
+Image = bytes | BinaryIO
+"""An input image; a file is read from its beginning."""
 
 
 @dataclass(frozen=True)
@@ -57,10 +60,10 @@ class Backend(Protocol):
     def create(
         self,
         request: VideoRequest,
-        image: bytes | None,
+        image: Image | None,
         deadline: float,
-        last_image: bytes | None = None,
-        reference_images: tuple[bytes, ...] = (),
+        last_image: Image | None = None,
+        reference_images: tuple[Image, ...] = (),
     ) -> BackendJob:
         """The paid call, made once.
 

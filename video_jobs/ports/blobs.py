@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from video_jobs.domain.job import InputImage
 
@@ -54,8 +54,8 @@ class Blobs(Protocol):
     def put_input(self, owner: str, job_id: str, image: InputImage, content: bytes, number: int = 0) -> None:
         """`number`: as `VideoRequest.images` has it."""
 
-    def get_input(self, owner: str, job_id: str, number: int = 0) -> bytes:
-        """Raises InputMissing."""
+    def get_input(self, owner: str, job_id: str, number: int = 0) -> BinaryIO:
+        """A file on disk, at its beginning, for the caller to close. Raises InputMissing."""
 
     def delete_input(self, owner: str, job_id: str) -> None:
         """All images of a job. No error where there is none."""

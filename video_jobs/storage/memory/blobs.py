@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import BinaryIO
 
 from video_jobs.domain.errors import InputMissing
 from video_jobs.domain.job import InputImage
@@ -49,11 +51,11 @@ class MemoryBlobs:
     def put_input(self, owner: str, job_id: str, image: InputImage, content: bytes, number: int = 0) -> None:
         self.inputs[input_name(owner, job_id, number)] = content
 
-    def get_input(self, owner: str, job_id: str, number: int = 0) -> bytes:
+    def get_input(self, owner: str, job_id: str, number: int = 0) -> BinaryIO:
         name = input_name(owner, job_id, number)
         if name not in self.inputs:
             raise InputMissing(missing_input(job_id))
-        return self.inputs[name]
+        return io.BytesIO(self.inputs[name])
 
     def delete_input(self, owner: str, job_id: str) -> None:
         first = input_name(owner, job_id)
