@@ -32,7 +32,7 @@ param xaiKey string = ''
 param geminiKey string = ''
 @secure()
 param arkKey string = ''
-@description('Entries of VIDEO_BACKENDS (docs/operations.md).')
+@description('Entries of VIDEO_BACKENDS (docs/reference/settings.md).')
 param videoBackends array = []
 
 // --- who comes in, and who is told ------------------------------------------------------------------
@@ -50,7 +50,7 @@ param corsOrigins array = []
 
 // --- the app ----------------------------------------------------------------------------------------
 
-@description('Settings of the app as docs/operations.md lists them; an empty one is left out. No secrets.')
+@description('Settings of the app as docs/reference/settings.md lists them; an empty one is left out. No secrets.')
 param settings object = {}
 @description('Days for which ended jobs and their videos are kept; 0: for ever.')
 param retentionDays int = 0

@@ -27,9 +27,19 @@ def stack() -> Iterator[Stack]:
 
 
 # What needs an account, or is long: tests/unit/test_docs.py sees that the targets and options are there.
-ELSEWHERE = "make() { :; }; func() { :; }; az() { :; }; azd() { :; }\n"
-# They move the simulated clock and switch faults on, which the others would see.
-ALONE = ("docs/reference/simulator.md", "docs/tutorial.md")
+ELSEWHERE = """
+make() { :; }; func() { :; }; git() { :; }; azcopy() { :; }
+az() { echo '"state": "Running"'; }
+python() { echo "$@" | grep -q -- '-m doctor --app'; }
+azd() {
+    [ "${1-} ${2-}" = "env get-values" ] || return 0
+    echo 'FUNCTION_APP_NAME=func-my'; echo 'RESOURCE_GROUP=rg-my'; echo 'API_URL=http://localhost:7071/api'
+    echo 'STORAGE_ACCOUNT=stmy'; echo 'INSIGHTS_NAME=appi-my'; echo 'IDENTITY_PRINCIPAL_ID=00000000'
+}
+eval "$(azd env get-values)"
+"""
+# They move the simulated clock, switch faults on or pause the video API for long, which the others would see.
+ALONE = ("docs/reference/simulator.md", "docs/tutorial.md", "docs/how-to/upgrade-with-jobs-in-flight.md")
 TYPED = [*(name for name in NAMES if "".join(blocks(name, "sh")) and name not in ALONE), *ALONE]
 
 
@@ -38,7 +48,8 @@ class Typed:
 
     def __init__(self, stack: Stack, page: str, folder: Path) -> None:
         assert stack.simulator is not None
-        script = ELSEWHERE + "\n".join(blocks(page, "sh")).replace("http://localhost:7071/api", stack.api)
+        script = ELSEWHERE + "\n".join(blocks(page, "sh"))
+        script = script.replace("http://localhost:7071/api", stack.api)
         script = script.replace("http://localhost:7072", stack.simulator.url)
         self.folder = folder
         self.process = subprocess.Popen(

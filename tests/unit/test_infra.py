@@ -226,9 +226,10 @@ def test_each_alert_has_its_query_and_its_entry_in_the_runbook() -> None:
     measured = re.findall(r"name: 'reelkeep-(storage-[\w-]+)'", bicep("alerts"))
     assert {*loaded, "one-job"} == {path.stem for path in (INFRA / "queries").glob("*.kql")}
     runbook = (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8")
-    assert set(re.findall(r"^## ([\w-]+)$", runbook, re.MULTILINE)) == {*loaded, *measured}
-    for entry in runbook.split("\n## ")[1:]:
-        assert [part in entry for part in ("**It means**", "**Look at**", "**Do**")] == [True] * 3, entry[:20]
+    entries = dict(re.findall(r"^## ([\w-]+)$(.*?)(?=^## |\Z)", runbook, re.MULTILINE | re.DOTALL))
+    assert set(entries) == {*loaded, *measured}
+    for name, entry in entries.items():
+        assert [part in entry for part in ("**It means**", "**Check**", "**Do**")] == [True] * 3, name
 
 
 def test_the_doctor_wants_on_flex_what_infra_sets_there() -> None:
@@ -288,7 +289,7 @@ def test_what_people_are_told_to_set_is_a_parameter() -> None:
 def test_each_page_of_the_runbook_and_the_how_tos_names_outputs_that_there_are() -> None:
     outputs = set(re.findall(r"^output (\w+)", bicep("main"), re.MULTILINE))
     pages = [ROOT / "docs" / "tutorial-azure.md", *(ROOT / "docs" / "how-to").glob("*.md")]
-    own = {"KEY", "MASTER", "JOB", "HOST", "CLIENT_ID"}
     for page in pages:
-        used = set(re.findall(r"\$([A-Z][A-Z_]+)", page.read_text(encoding="utf-8")))
-        assert used - own <= outputs, page.name
+        text = page.read_text(encoding="utf-8")
+        own = set(re.findall(r"\b([A-Z][A-Z_]+)=", text))
+        assert set(re.findall(r"\$([A-Z][A-Z_]+)", text)) - own <= outputs, page.name
