@@ -48,15 +48,11 @@ def test_workflows_call_targets_that_exist_and_run_everything() -> None:
         assert re.search(rf"^{target}:", MAKEFILE, re.MULTILINE), target
 
 
-BY_TAG = {"Azure/setup-azd@v2"}
-"""In the example that is off. Whoever turns it on pins it to a commit that they have read."""
-
-
 def test_actions_are_pinned_by_their_commit() -> None:
     used = [step["uses"] for step in steps() if "uses" in step]
     assert len(used) > 5
     for name in used:
-        assert name.startswith("./.github/") or name in BY_TAG or re.search(r"@[0-9a-f]{40}$", name), name
+        assert name.startswith("./.github/") or re.search(r"@[0-9a-f]{40}$", name), name
 
 
 def test_a_commit_is_held_to_the_tools_of_make_lint() -> None:
