@@ -59,7 +59,8 @@ def read_input_image(services: Services, owner: str, job_id: str) -> tuple[str, 
     image = find_job(services, owner, job_id).job.request.input_image
     if image is None:
         raise InputMissing(f"{job_id} began without an image.")
-    return image.content_type, services.blobs.get_input(owner, job_id)
+    with services.blobs.get_input(owner, job_id) as file:
+        return image.content_type, file.read()
 
 
 def list_jobs(services: Services, owner: str, query: Mapping[str, str]) -> tuple[list[Job], str | None]:
