@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import secrets
 import subprocess
 import sys
@@ -104,9 +105,10 @@ def _simulated_api() -> Iterator[SimulatedApi]:
     try:
         assert process.stdout is not None
         said = process.stdout.readline()
-        if "http://" not in said:
+        found = re.search(r"http://\S+", said)
+        if found is None:
             raise RuntimeError(f"The simulated API did not start: {said or 'it said nothing'}")
-        yield SimulatedApi("http://" + said.strip().partition("http://")[2], key, process.pid)
+        yield SimulatedApi(found[0], key, process.pid)
     finally:
         process.terminate()
         process.wait(_STOP_SECONDS)
