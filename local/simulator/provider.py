@@ -1,6 +1,7 @@
 """What the imitations of the rented providers share: refusals in one place, files behind signed links."""
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import partial
 from math import gcd
@@ -18,8 +19,8 @@ _SHAPE = re.compile(r"([1-9]\d{0,2}):([1-9]\d{0,2})")
 _LINES = re.compile(r"([1-9]\d{2,3})p")
 
 
-class Provider:
-    """One provider's operations, answered from a World. A subclass says where they are and how answers snapshot."""
+class Provider(ABC):
+    """One provider's operations, answered from a World. A subclass says where they are and how answers look."""
 
     name: str
 
@@ -27,13 +28,13 @@ class Provider:
         self.world = world
         self._links = links
 
+    @abstractmethod
     def find(self, method: str, segments: Sequence[str]) -> Route | None:
         """The operation behind a path, or None."""
-        raise NotImplementedError
 
+    @abstractmethod
     def operate(self, route: Route, request: Request) -> Answer:
         """Carry the operation out. Raises ApiError, and what a World's create raises."""
-        raise NotImplementedError
 
     def refuse(self, status: int, message: str, code: str | None = None) -> Answer:
         """A refusal in this provider's shape."""

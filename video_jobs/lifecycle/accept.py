@@ -77,7 +77,7 @@ def _undo_accept(services: Services, job: Job, live: LiveJob) -> None:
 
 
 def begin(services: Services, stored: StoredJob) -> Job:
-    """The first poll at what can be done with it: it is submitted, or stands in line. A message is sent only once it has a
+    """What can be done with it first: it is submitted, or stands in line. A message is sent only once it has a
     slot; until then the sweeper finds what a crash leaves.
 
     One with an image is left to its chain: the request holds the image, in several forms, and many requests come at once.

@@ -35,7 +35,7 @@ _images = threading.BoundedSemaphore(MOST_IMAGES)
 
 
 def start(services: Services, stored: StoredJob, send_next: SendNext) -> Job:
-    """One poll at a waiting job. A crash anywhere leaves a job that the next poll finds where it is.
+    """One poll of a waiting job. A crash anywhere leaves a job that the next poll finds where it is.
 
     Raises TransitionRefused when the job has moved on.
     """

@@ -147,7 +147,7 @@ class MemoryJobs:
         pass
 
     def everything(self) -> list[StoredJob]:
-        """Of every owner; for tests that poll at what is left."""
+        """Of every owner; for tests that read what is left."""
         with self._lock:
             return list(self._jobs.values())
 
