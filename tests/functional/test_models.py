@@ -12,7 +12,7 @@ from job_api.retry import retry_job
 from local.simulator.openrouter_models import VEO, WAN
 from local.simulator.server import Simulator
 from openai_api.models import chosen_by, list_models
-from tests.pipeline import API_KEY, Pipeline
+from tests.pipeline import API_KEY, OWNER, Pipeline
 from video_jobs.domain.errors import InvalidRequest
 from video_jobs.domain.job import Status
 
@@ -107,7 +107,7 @@ def test_a_job_that_waits_keeps_the_model_that_it_asked_for(simulator: Simulator
 
 
 def test_the_options_tell_what_each_model_takes(app: Pipeline) -> None:
-    default, rented = list_options(app.services)
+    default, rented = list_options(app.services, OWNER)
     [sora] = default["models"]
     assert not any(sora[name] for name in ("aspect_ratios", "resolutions", "last_image", "audio", "options"))
     veo, wan = rented["models"]
@@ -116,7 +116,7 @@ def test_the_options_tell_what_each_model_takes(app: Pipeline) -> None:
     assert (veo["last_image"], veo["audio"], veo["seed"], veo["negative_prompt"]) == (True, True, True, False)
     assert (wan["sizes"], wan["seconds"]) == (None, [2, 3, 4, 5, 10, 15])
     assert (wan["image"], wan["last_image"], wan["audio"]) == (True, False, False)
-    assert rented.keys() - ModelOptions.__annotations__.keys() == {"name", "dialect", "models"}
+    assert rented.keys() - ModelOptions.__annotations__.keys() == {"name", "dialect", "now", "models"}
 
 
 def test_an_openai_client_names_any_of_the_models(app: Pipeline) -> None:
