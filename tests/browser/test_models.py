@@ -136,7 +136,7 @@ def test_where_there_is_no_thumbnail_the_video_shows_its_own_first_frame(studio:
     page.get_by_role("textbox", name="Prompt").fill("a paper boat")
     page.get_by_role("button", name="Generate").click()
     made = page.get_by_role("article", name="a paper boat")
-    expect(made.get_by_text("Ready")).to_be_visible()
+    expect(made.locator(".badge", has_text="Ready")).to_be_visible()
     [job] = studio.jobs()
     assert job["videos"][0]["thumbnail_url"] is None
     page.wait_for_function("() => document.querySelector('.poster video.frame')?.readyState >= 2")

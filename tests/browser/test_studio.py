@@ -44,7 +44,7 @@ def test_a_prompt_becomes_videos_that_play_in_place(studio: Studio, monkeypatch:
     expect(made).to_contain_text(re.compile("Sending|Waiting at the video service|Generating"))
     expect(page.get_by_role("button", name="Generate another")).to_be_visible()
     shot(page, "busy-desktop-light")
-    expect(made.get_by_text("Ready")).to_be_visible()
+    expect(made.locator(".badge", has_text="Ready")).to_be_visible()
     expect(page.locator("#live-region")).to_have_text("“a paper boat”: Ready")
     page.wait_for_function(
         "() => [...document.querySelectorAll('.poster img')].every(i => i.naturalWidth > 0)"
@@ -62,7 +62,7 @@ def test_a_prompt_becomes_videos_that_play_in_place(studio: Studio, monkeypatch:
     shot(page, "ready-desktop-dark")
 
     page.reload()
-    expect(made.get_by_text("Ready")).to_be_visible()
+    expect(made.locator(".badge", has_text="Ready")).to_be_visible()
     made.get_by_text("Details").click()
     expect(made.get_by_role("list", name="History")).to_contain_text("Accepted")
     page.set_viewport_size(PHONE)

@@ -63,7 +63,7 @@ def test_an_id_that_is_pasted_is_imported_and_a_wrong_one_is_told_in_words(studi
     page = studio.visit()
     page.get_by_label("Seconds").fill("1")
     submit(page, "a paper boat")
-    expect(card(page, "a paper boat").get_by_text("Ready")).to_be_visible()
+    expect(card(page, "a paper boat").locator(".badge", has_text="Ready")).to_be_visible()
     task = studio.jobs()[0]["backend_job_id"]
     page.get_by_role("button", name="Import").click()
     dialog = page.get_by_role("dialog")

@@ -29,7 +29,7 @@ def two_videos(page: Page, prompt: str = "a paper boat") -> None:
     page.get_by_label("Seconds").fill("1")
     page.get_by_role("radio", name="2").check()
     submit(page, prompt)
-    expect(page.get_by_role("article", name=prompt).get_by_text("Ready")).to_be_visible()
+    expect(page.get_by_role("article", name=prompt).locator(".badge", has_text="Ready")).to_be_visible()
 
 
 def test_the_viewer_goes_through_videos_by_arrow_keys_and_compares_them(studio: Studio) -> None:
