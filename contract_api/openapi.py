@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from collections.abc import Iterable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
@@ -120,10 +121,16 @@ def http_functions(blueprints: Iterable[func.Blueprint]) -> Iterator[HttpFunctio
                 )
 
 
+# pydantic parses source for the docstrings of fields. Two threads that parse at once get a SystemError from Python 3.11
+# now and then ("AST constructor recursion depth mismatch", CPython's issue 106905).
+_one_at_a_time = threading.Lock()
+
+
 def openapi(blueprints: Iterable[func.Blueprint]) -> dict[str, Any]:
     """The document. Functions that say nothing of themselves are left out; a test allows none."""
     functions = [each for each in http_functions(blueprints) if each.operation and each.operation.listed]
-    schemas = _Schemas(functions)
+    with _one_at_a_time:
+        schemas = _Schemas(functions)
     paths: dict[str, dict[str, Any]] = {}
     for function in functions:
         for method in function.methods:
