@@ -152,11 +152,11 @@ def test_a_prompt_of_32000_emoji_is_refused_before_anything_is_written():
         ("a\x7f", "control characters"),
         ("half \ud83d", "half of a surrogate pair"),
         ("\udfac\ud83c", "half of a surrogate pair"),
-        (None, "valid string"),
-        (7, "valid string"),
-        (True, "valid string"),
-        (["a boat"], "valid string"),
-        ({"text": "a boat"}, "valid string"),
+        (None, "must be text"),
+        (7, "must be text"),
+        (True, "must be text"),
+        (["a boat"], "must be text"),
+        ({"text": "a boat"}, "must be text"),
     ],
 )
 def test_a_prompt_that_is_no_text_of_a_fair_length_is_refused(prompt: Any, says: str):
@@ -341,8 +341,8 @@ def test_metadata_that_are_too_many_too_long_or_no_text_are_refused(metadata: An
         (data_url(b"this is a text file\n"), "no PNG, JPEG or WebP"),
         (data_url(b"GIF89a\0\0\0\0"), "no PNG, JPEG or WebP"),
         (data_url(b"\x89PNG\r\n\x1a\n"), "is it whole?"),
-        (7, "valid string"),
-        (["a"], "valid string"),
+        (7, "must be text"),
+        (["a"], "must be text"),
         pytest.param(
             "data:image/png;base64,é",
             "not valid base64",
