@@ -39,7 +39,7 @@ _RUNNING_LIMIT = 40
 _RUN_SECONDS = 5.0
 _CLIENTS = 8
 _READ_EVERY = 0.05  # seconds
-_LOOK_EVERY = 2.0
+_READ_EVERY = 2.0
 _PATIENCE = (120.0, 1.5)  # seconds for the last job to end, and as many more for each job
 _DIALECT = "azure-sora"
 _BODY = {"prompt": "a load", "size": "480x480", "seconds": 1}
@@ -90,7 +90,7 @@ def measure(hosts: int, jobs: int, clients: int = _CLIENTS) -> Stage:
             if time.monotonic() > patience:
                 stage.broken.append(f"{left} jobs have not ended after {time.monotonic() - began:.0f} s")
                 break
-            time.sleep(_LOOK_EVERY)
+            time.sleep(_READ_EVERY)
         stage.processor = {name: seconds - used[name] for name, seconds in _processor(running, stack).items()}
         stage.busy = 1 - (_machine()[1] - machine[1]) / max(_machine()[0] - machine[0], 1)
         ledger.read_on()

@@ -25,7 +25,7 @@ from tests.pipeline import Pipeline
 from tests.timeline import STANDSTILL, SimulatedHost, render_ahead
 from video_jobs.domain.job import Job
 
-MOST_LOOKS = 18.0  # a job, on average
+MOST_POLLS = 18.0  # a job, on average
 LATEST = 5.0  # seconds from generated to the start of the fetch, in the median
 
 JOBS = 100  # of each kind
@@ -154,7 +154,7 @@ def run() -> None:
     table("Looks", ["schedule", "kind", "polls a job", "median", "nine in ten", "longest"], rows)
     learned = found["the app's"]
     looks, latency = learned.mean_polls, learned.median_latency
-    say(f"  polls a job, on average: {verdict(looks, f'≤ {MOST_LOOKS:g}', looks <= MOST_LOOKS)}")
+    say(f"  polls a job, on average: {verdict(looks, f'≤ {MOST_POLLS:g}', looks <= MOST_POLLS)}")
     say(f"  seconds from generated to fetch, median: {verdict(latency, f'≤ {LATEST:g}', latency <= LATEST)}")
 
 

@@ -37,7 +37,7 @@ from video_jobs.domain.job import Job
 from video_jobs.storage.connection import connect
 from video_jobs.views.job_view import history_view
 
-_LOOK_EVERY = 2.0  # seconds
+_READ_EVERY = 2.0  # seconds
 _SAY_EVERY = 15.0
 
 
@@ -155,9 +155,9 @@ class _Watch:
         give_up_at = time.monotonic() + most
         took = 0.0
         while not over() and time.monotonic() < give_up_at:
-            time.sleep(max(_LOOK_EVERY, 5 * took))  # many rows are read less often
+            time.sleep(max(_READ_EVERY, 5 * took))  # many rows are read less often
             began = time.monotonic()
-            self._rows = self._look()
+            self._rows = self._read_rows()
             took = time.monotonic() - began
             if time.monotonic() - self._said_at >= _SAY_EVERY:
                 self._said_at = time.monotonic()
@@ -170,7 +170,7 @@ class _Watch:
             return False
         return not rows.unfinished() and not (self._machine.shortened and rows.tombstones)
 
-    def _poll(self) -> Rows | None:
+    def _read_rows(self) -> Rows | None:
         try:
             return Rows.read(self._storage)
         except (AzureError, ReelkeepError):

@@ -21,7 +21,7 @@ from tests.faults.soak_machine import AZURE_SORA, OPENAI_VIDEOS, call
 
 _ANSWER_WITHIN = 30.0  # seconds, for one request
 _PAUSE = 0.3  # before the same request again
-_LOOK_EVERY = 1.0
+_READ_EVERY = 1.0
 _TERMINAL = ("succeeded", "failed", "cancelled", "expired")
 
 
@@ -153,7 +153,7 @@ class Client(threading.Thread):
             job: dict[str, Any] = answer.json()
             if job["status"] in _TERMINAL:
                 return job
-            self._pause(_LOOK_EVERY)
+            self._pause(_READ_EVERY)
 
     def _ask_for_job(self, method: str, path: str, **request: Any) -> str:
         """The job's id, the same for everybody who asked. An impatient client asks twice at once, and again."""

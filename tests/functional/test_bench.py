@@ -30,7 +30,7 @@ def test_jobs_of_one_to_three_minutes_take_few_polls_and_their_fetch_begins_with
     """On average, and in the median, once the first of each kind have taught how long it takes."""
     with Simulator(speed=STANDSTILL) as simulator:
         learned = polling.measure(simulator, jobs=40, left_out=10)
-    assert learned.mean_polls <= polling.MOST_LOOKS
+    assert learned.mean_polls <= polling.MOST_POLLS
     assert learned.median_latency <= polling.LATEST
 
 
