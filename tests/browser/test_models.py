@@ -4,30 +4,14 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator
 
-import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Locator, Page, expect
 
-from local.azurite_process import Azurite
 from local.simulator.openrouter_models import VEO, WAN
-from tests.browser.studio import PHONE, Studio, refuse_barriers, running_studio, shot
+from tests.browser.studio import PHONE, Studio, refuse_barriers, shot
 
 expect.set_options(timeout=20_000)  # milliseconds: only a failure lasts so long
-
-
-@pytest.fixture(scope="module")
-def app(azurite: Azurite, browser: Browser) -> Iterator[Studio]:
-    with running_studio(azurite, browser) as running:
-        yield running
-
-
-@pytest.fixture
-def studio(app: Studio) -> Iterator[Studio]:
-    app.begin()
-    yield app
-    app.end()
 
 
 def picture(name: str) -> dict[str, object]:
