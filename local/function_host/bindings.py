@@ -43,11 +43,13 @@ class QueueTrigger:
 
 @dataclass(frozen=True)
 class TimerTrigger:
-    """schedule is an NCRONTAB expression: six fields, seconds first."""
+    """schedule is an NCRONTAB expression: six fields, seconds first. With use_monitor each run is noted in storage, and a
+    run that was missed is made up for."""
 
     function: str
     schedule: str
     run_on_startup: bool
+    use_monitor: bool = True
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,8 @@ def read_app(app: func.FunctionApp) -> tuple[Triggers, dict[str, Handler]]:
                 queues.append(QueueTrigger(name, queue, binding["connection"]))
             case "timerTrigger":
                 schedule = resolve(binding["schedule"], name)
-                timers.append(TimerTrigger(name, schedule, bool(binding.get("runOnStartup"))))
+                on_startup, monitor = bool(binding.get("runOnStartup")), bool(binding.get("useMonitor", True))
+                timers.append(TimerTrigger(name, schedule, on_startup, monitor))
     return Triggers(tuple(http), tuple(queues), tuple(timers)), handlers
 
 

@@ -70,7 +70,7 @@ class Timer:
     def _tick(self) -> None:
         """Run it for as long as it is this host's."""
         now = datetime.now(UTC)
-        last = self._last_run()
+        last = self._last_run() if self._trigger.use_monitor else None
         if last is not None and self._next_after(last) <= now:
             self._call(past_due=True)
         elif self._trigger.run_on_startup:
@@ -103,7 +103,8 @@ class Timer:
             return None
 
     def _call(self, past_due: bool) -> None:
-        self._store.note_run(datetime.now(UTC))
+        if self._trigger.use_monitor:
+            self._store.note_run(datetime.now(UTC))
         try:
             self._dispatcher.call(self._trigger.function, TimerCall(past_due))
         except (FunctionFailedError, WorkerGoneError):

@@ -455,10 +455,12 @@ def _is_there(queue: QueueClient) -> bool:
 # --- timers --------------------------------------------------------------------------------------
 
 
-def a_timer(runs: list[tuple[str, bool]], name: str, lasting: float = 0.0) -> func.FunctionApp:
+def a_timer(
+    runs: list[tuple[str, bool]], name: str, lasting: float = 0.0, monitored: bool = True
+) -> func.FunctionApp:
     app = func.FunctionApp()
 
-    @app.timer_trigger(arg_name="timer", schedule="* * * * * *")
+    @app.timer_trigger(arg_name="timer", schedule="* * * * * *", use_monitor=monitored)
     def tick(timer: func.TimerRequest) -> None:
         runs.append((name, timer.past_due))
         time.sleep(lasting)
@@ -514,6 +516,15 @@ def test_what_was_missed_is_run_once_at_start_past_due(
     with host_for(a_timer(later, "later"), azurite):
         assert until(lambda: len(later) >= 3)
     assert [past_due for _, past_due in later[:3]] == [True, False, False]
+
+
+def test_a_timer_without_a_monitor_notes_no_run_and_makes_up_for_none(
+    azurite: Azurite, fresh_timers: BlobServiceClient
+) -> None:
+    runs: list[tuple[str, bool]] = []
+    with host_for(a_timer(runs, "earlier", monitored=False), azurite):
+        assert until(lambda: runs)
+    assert not list(fresh_timers.get_container_client(CONTAINER).list_blob_names(name_starts_with="timers/"))
 
 
 def test_a_run_that_outlasts_the_next_is_followed_at_once_and_is_not_past_due(

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import timedelta
 
 import pytest
+from azure.core.exceptions import ResourceNotFoundError
 
 from http_edge.answers import see_job
 from local.azurite_process import Azurite
 from tests.functional.storage_adapters import a_job, settings_for
 from tests.functional.storage_calls import storage_calls
 from video_jobs.domain.job import Job
+from video_jobs.domain.queue_messages import FETCH_QUEUE, NOTIFY_QUEUE, POLL_QUEUE
 from video_jobs.lifecycle.find import find_job
 from video_jobs.ports import Claim, LiveJob
 from video_jobs.services import Services
 from video_jobs.storage import known_line
+from video_jobs.storage.connection import StorageServices
 from video_jobs.wiring import build
 
 
@@ -64,6 +68,17 @@ def test_a_place_in_line_follows_what_this_process_does_at_once_and_others_withi
     assert position(services, jobs[2]) == 2
     monkeypatch.setattr(known_line, "_KEPT", 0.0)
     assert position(services, jobs[2]) == 1
+
+
+def test_poison_queues_that_are_not_there_cost_one_call_together(
+    services: Services, real_services: StorageServices
+) -> None:
+    for name in (POLL_QUEUE, FETCH_QUEUE, NOTIFY_QUEUE):
+        with contextlib.suppress(ResourceNotFoundError):
+            real_services.queues.delete_queue(f"{name}-poison")
+    with storage_calls() as calls:
+        assert services.messages.take_poison(32) == []
+    assert len(calls) == 1, calls
 
 
 def test_a_claim_and_its_note_cost_one_call(services: Services, owner: str) -> None:

@@ -26,6 +26,7 @@ from video_jobs.storage.connection import ONCE, translated
 
 _QUEUES = (POLL_QUEUE, FETCH_QUEUE, NOTIFY_QUEUE)
 _POISON = "-poison"  # what the host adds to a queue's name
+_COMMON_PREFIX = "video-"  # of the names of all queues
 _POISON_HIDDEN = 120  # seconds
 _MOST_PEEKED = 32  # messages; the service gives no more at once
 _FOR_EVER = -1  # time to live: a message that ends by itself would be a job that is forgotten
@@ -39,6 +40,7 @@ class StorageMessages:
             service.get_queue_client(name, message_encode_policy=TextBase64EncodePolicy()) for name in _QUEUES
         )
         self._poison = [service.get_queue_client(name + _POISON) for name in _QUEUES]
+        self._service = service
 
     def send_poll(self, message: PollMessage, delay: timedelta) -> None:
         self._send(self._poll, message, delay)
@@ -78,7 +80,11 @@ class StorageMessages:
         return [now - (_due(message) or now) for message in head]
 
     def take_poison(self, most: int) -> list[PoisonMessage]:
-        return [message for queue in self._poison for message in self._take(queue, most)]
+        with translated("listing the poison queues"):
+            # The host creates a poison queue with its first message: as a rule one list is all that is asked.
+            there = {queue.name for queue in self._service.list_queues(name_starts_with=_COMMON_PREFIX)}
+        present = [queue for queue in self._poison if queue.queue_name in there]
+        return [message for queue in present for message in self._take(queue, most)]
 
     def drop_poison(self, message: PoisonMessage) -> None:
         queue, taken = message.receipt
@@ -93,12 +99,8 @@ class StorageMessages:
 
     @staticmethod
     def _take(queue: QueueClient, most: int) -> Iterator[PoisonMessage]:
-        """The host creates the queue with the first message."""
         with translated(f"reading {queue.queue_name}"):
-            try:
-                taken = list(queue.receive_messages(max_messages=most, visibility_timeout=_POISON_HIDDEN))
-            except ResourceNotFoundError:
-                return
+            taken = list(queue.receive_messages(max_messages=most, visibility_timeout=_POISON_HIDDEN))
         for message in taken:
             name, tries = queue.queue_name.removesuffix(_POISON), message.dequeue_count or 1
             yield PoisonMessage(name, _decoded(message.content), tries, (queue, message))

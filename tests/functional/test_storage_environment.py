@@ -1,0 +1,77 @@
+"""The clients of storage take their proxy and their certificates from the environment, once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+
+import pytest
+from azure.core.exceptions import HttpResponseError
+
+from local.azurite_process import Azurite
+from tests.functional.storage_adapters import settings_for
+from video_jobs.settings.storage import StorageSettings
+from video_jobs.storage.connection import StorageServices, connect
+
+CALLS: dict[str, Callable[[StorageServices], object]] = {
+    "blobs": lambda services: services.blobs.get_service_properties(),
+    "queues": lambda services: services.queues.get_service_properties(),
+    "tables": lambda services: services.tables.get_service_properties(),
+}
+
+
+@pytest.fixture
+def proxied(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """The addresses that a proxy, which the environment names, was asked for; it refuses each."""
+    asked: list[str] = []
+
+    class Proxy(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_error(403)
+
+        def log_message(self, format: str, *arguments: object) -> None: ...
+
+    for name in ("NO_PROXY", "no_proxy", "http_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Proxy)
+    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{server.server_port}")
+    Thread(target=server.serve_forever, daemon=True).start()
+    yield asked
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.parametrize("service", CALLS)
+def test_storage_is_called_by_the_proxy_of_the_environment(
+    azurite: Azurite, proxied: list[str], service: str
+) -> None:
+    services = connect(settings_for(azurite).storage, retry_total=0)
+    with pytest.raises(HttpResponseError):
+        CALLS[service](services)
+    assert len(proxied) == 1
+    assert proxied[0].startswith("http://127.0.0.1:")
+
+
+@pytest.mark.parametrize("service", CALLS)
+def test_a_host_that_needs_no_proxy_is_called_directly(
+    azurite: Azurite, proxied: list[str], monkeypatch: pytest.MonkeyPatch, service: str
+) -> None:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    assert CALLS[service](connect(settings_for(azurite).storage))
+    assert proxied == []
+
+
+@pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+def test_storages_certificate_is_judged_by_the_authorities_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
+    monkeypatch.setenv(variable, "/nowhere/authorities.pem")
+    text = "AccountName=a;AccountKey=a2V5;" + ";".join(
+        f"{service}Endpoint=https://127.0.0.1:9/a" for service in ("Blob", "Queue", "Table")
+    )
+    services = connect(StorageSettings(connection_string=text), retry_total=0)
+    with pytest.raises(OSError, match="/nowhere/authorities"):
+        services.blobs.get_service_properties()
