@@ -29,14 +29,19 @@ up: $(VENV)/.local-ready  ## keep the whole stack running on PORT (7071); AZURE_
 doctor: $(VENV)/.local-ready  ## what is right and wrong with your settings, storage and video APIs (ARGS="--generation ID" or "--orphans")
 	@$(run) -m doctor $(ARGS)
 
-test: $(VENV)/.dev-ready  ## all tests, on Azurite and the simulated API
+test: $(VENV)/.dev-ready  ## the tests, on Azurite and the simulated API
 	@echo "==> tests"
-	@$(run) -m pytest $(PYTEST_ARGS)
+	@$(run) -m pytest -m "not exhaustive" $(PYTEST_ARGS)
+
+.PHONY: exhaustive
+exhaustive: $(VENV)/.dev-ready  ## the tests that make test leaves out: every further case of a kind, some minutes
+	@echo "==> exhaustive tests"
+	@$(run) -m pytest -m exhaustive $(PYTEST_ARGS)
 
 .PHONY: quick
 quick: $(VENV)/.dev-ready  ## the tests without processes, in seconds: what is pure or in memory
 	@echo "==> quick tests"
-	@$(run) -m pytest -m "not slow" tests/unit $(PYTEST_ARGS)
+	@$(run) -m pytest -m "not slow and not exhaustive" tests/unit $(PYTEST_ARGS)
 
 test-runtime: $(VENV)/.dev-ready  ## the app under Microsoft's own Python worker (needs Python 3.13+)
 	@echo "==> tests under azure-functions-runtime"

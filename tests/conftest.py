@@ -9,9 +9,10 @@ import pytest
 
 from local.azurite_process import Azurite
 from local.simulator.server import Simulator
+from tests.cases import EACH_DIALECT
 from tests.contract_watch import Contract, ContractWatch
 from tests.leaks import Leaks
-from tests.pipeline import API_KEY, DIALECTS, Pipeline, UseServices
+from tests.pipeline import API_KEY, Pipeline, UseServices
 from video_jobs import wiring
 from video_jobs.services import Services
 
@@ -93,7 +94,7 @@ def use_services() -> Iterator[UseServices]:
         yield use
 
 
-@pytest.fixture(params=DIALECTS)
+@pytest.fixture(params=EACH_DIALECT)
 def pipeline(request: pytest.FixtureRequest, simulator: Simulator) -> Pipeline:
     """The real handlers and backends on in-memory storage, in each dialect, on the simulator's clock."""
     return Pipeline(simulator, request.param)

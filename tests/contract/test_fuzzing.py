@@ -29,6 +29,7 @@ def host(azurite: Azurite, monkeypatch: pytest.MonkeyPatch) -> Iterator[Function
 
 
 # Half a minute of one core; on a machine that does much else besides, it takes its time.
+@pytest.mark.exhaustive
 @pytest.mark.timeout(400)
 def test_schemathesis_finds_nothing(host: FunctionHost) -> None:
     run = fuzz(

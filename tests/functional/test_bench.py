@@ -26,6 +26,7 @@ def test_a_job_costs_at_most_twenty_storage_transactions_besides_its_polls(
     assert counted.besides_polls <= transactions.MOST_BESIDES, counted.steps
 
 
+@pytest.mark.exhaustive
 def test_jobs_of_one_to_three_minutes_take_few_polls_and_their_fetch_begins_within_five_seconds() -> None:
     """On average, and in the median, once the first of each kind have taught how long it takes."""
     with Simulator(speed=STANDSTILL) as simulator:

@@ -9,7 +9,8 @@ import pytest
 
 from job_api.act import cancel_job
 from local.simulator.server import Simulator
-from tests.pipeline import DIALECTS, OWNER, Pipeline
+from tests.cases import EACH_DIALECT
+from tests.pipeline import OWNER, Pipeline
 from tests.steps import (
     assert_cancelled_for_good,
     cancel,
@@ -38,7 +39,7 @@ def test_a_waiting_job_is_cancelled_at_once_and_never_submitted(pipeline: Pipeli
     assert pipeline.backend_jobs() == 0
 
 
-@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("dialect", EACH_DIALECT)
 def test_a_job_in_line_is_cancelled_and_the_one_behind_it_goes_ahead(
     simulator: Simulator, dialect: str
 ) -> None:
@@ -277,7 +278,7 @@ def test_what_the_backend_has_ended_itself_is_not_stopped_again(sora: Pipeline, 
 # --- the slot ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("dialect", EACH_DIALECT)
 @pytest.mark.parametrize("status", [Status.QUEUED, Status.RUNNING])
 def test_a_cancelled_jobs_place_is_free_for_the_next_at_once(
     simulator: Simulator, dialect: str, status: Status
@@ -295,7 +296,7 @@ def test_a_cancelled_jobs_place_is_free_for_the_next_at_once(
     assert slots(pipeline) == [second.id]
 
 
-@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("dialect", EACH_DIALECT)
 def test_the_place_of_a_call_that_is_in_flight_is_free_when_it_is_cancelled(
     simulator: Simulator, dialect: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,7 +15,8 @@ from job_api.retry import retry_job
 from local.simulator.server import Simulator
 from poll_job.purge import LONGEST_FETCH
 from sweep_jobs.sweep import sweep_jobs
-from tests.pipeline import DIALECTS, OWNER, Pipeline
+from tests.cases import EACH_DIALECT
+from tests.pipeline import OWNER, Pipeline
 from tests.steps import (
     assert_nothing_is_left,
     cancelled,
@@ -161,7 +162,7 @@ def test_the_blobs_go_at_once_and_the_rows_after_the_longest_fetch(pipeline: Pip
     assert LONGEST_FETCH <= pipeline.now() - deleted_at < LONGEST_FETCH + timedelta(seconds=1)
 
 
-@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("dialect", EACH_DIALECT)
 def test_the_place_of_a_deleted_job_is_free_for_the_next(simulator: Simulator, dialect: str) -> None:
     simulator.world.change({"run_seconds": 3000})
     pipeline = Pipeline(simulator, dialect, VIDEO_RUNNING_LIMIT="1")
@@ -304,7 +305,7 @@ def test_a_backend_that_does_not_let_go_is_asked_until_its_time_is_over(
     assert 10 < len(pipeline.calls("delete")) < 200
 
 
-@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("dialect", EACH_DIALECT)
 def test_a_backend_that_does_not_let_go_gives_its_place_back_when_it_has_generated(
     simulator: Simulator, dialect: str
 ) -> None:

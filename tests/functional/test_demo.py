@@ -15,6 +15,8 @@ from pathlib import Path
 import av
 import pytest
 
+from tests.cases import further
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -52,7 +54,7 @@ def is_running(pid: int) -> bool:
         return False
 
 
-@pytest.mark.parametrize("dialect", ["azure-sora", "openai-videos"])
+@pytest.mark.parametrize("dialect", ["azure-sora", further("openai-videos")])
 def test_the_demo_leaves_the_video_that_it_names(dialect: str) -> None:
     small = ["--size", "480x480", "--seconds", "1", "--variants", "2"] if dialect == "azure-sora" else []
     process = demo("--dialect", dialect, *small, PROMPT='it\'s a "boat" & more')
@@ -72,7 +74,7 @@ def test_the_demo_leaves_the_video_that_it_names(dialect: str) -> None:
     assert set(seen[:-1]) & {"queued", "running", "fetching"}
 
 
-@pytest.mark.parametrize("provider", ["runway", "fal"])
+@pytest.mark.parametrize("provider", ["runway", further("fal")])
 def test_the_demo_shows_a_providers_video_without_an_account(provider: str) -> None:
     process = demo("--provider", provider, "--seconds", "4")
     output, _ = process.communicate(timeout=110)
@@ -95,10 +97,10 @@ def test_a_demo_that_can_not_succeed_says_why_and_fails() -> None:
     ("moment", "signals"),
     [
         ("202 Accepted", [signal.SIGINT]),
-        ("202 Accepted", [signal.SIGTERM]),
-        ("202 Accepted", [signal.SIGHUP]),
+        further("202 Accepted", [signal.SIGTERM]),
+        further("202 Accepted", [signal.SIGHUP]),
         ("202 Accepted", [signal.SIGINT] * 3),
-        ("Azurite, for", [signal.SIGINT]),
+        further("Azurite, for", [signal.SIGINT]),
         ("simulated video API", [signal.SIGINT]),
     ],
     ids=str,

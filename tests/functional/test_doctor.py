@@ -27,10 +27,11 @@ from job_api.import_job import read_import
 from local.azurite_process import Azurite
 from local.simulator.faults import Fault
 from local.simulator.server import Simulator
+from tests.cases import EACH_DIALECT
 from tests.functional.certificates import Authority, tls_server
 from tests.functional.storage_adapters import a_job, a_name, settings_for
 from tests.leaks import secrets_in
-from tests.pipeline import API_KEY, DIALECTS, SMALL, environment_for
+from tests.pipeline import API_KEY, SMALL, environment_for
 from video_jobs.backends.registry import Backends
 from video_jobs.domain.errors import NotSent
 from video_jobs.domain.gate import ClosureReason, close, pause
@@ -152,7 +153,7 @@ def test_no_address_that_an_api_names_leads_the_doctor_to_a_private_host_or_the_
     assert "not of the public internet" in report or "can't be used" in report
 
 
-@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("dialect", EACH_DIALECT)
 def test_what_is_right_is_said_and_nothing_is_paid_for(office: Office, dialect: str) -> None:
     office.simulator.world.change({"deployments": ["sora"]})
     report = office.visit(dialect=dialect)
@@ -384,7 +385,7 @@ RETIRED = {"body": {"code": "ModelRetired", "message": "The model 'sora' has bee
         ({"status": 418}, ["it answers 418"]),
     ],
 )
-@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("dialect", EACH_DIALECT)
 def test_what_the_video_api_refuses_with_is_told_apart(
     office: Office, dialect: str, fault: dict[str, Any], words: list[str]
 ) -> None:
@@ -442,7 +443,7 @@ def test_a_server_that_wants_a_key_and_gets_none_is_told(office: Office) -> None
 
 
 @pytest.mark.parametrize("status", [404, 405, 501, 422])
-@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("dialect", EACH_DIALECT)
 def test_a_server_without_a_list_is_known_by_what_it_says_of_an_unknown_id(
     office: Office, dialect: str, status: int
 ) -> None:
@@ -453,7 +454,7 @@ def test_a_server_without_a_list_is_known_by_what_it_says_of_an_unknown_id(
     assert f"keeps no list of jobs (it answers {status})" in report
 
 
-@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("dialect", EACH_DIALECT)
 def test_an_address_with_nothing_behind_it_is_told(office: Office, dialect: str) -> None:
     report = office.visit(AZURE_OPENAI_ENDPOINT=f"{office.simulator.url}/elsewhere", dialect=dialect)
     assert report.exit_code == SOMETHING_WRONG
@@ -763,7 +764,7 @@ def test_a_record_with_a_url_of_another_host_is_the_answer_where_content_is_404(
     assert "sig=" not in report.text
 
 
-@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("dialect", EACH_DIALECT)
 def test_what_is_not_generated_yet_is_told(office: Office, dialect: str) -> None:
     named = office.backend_job(dialect, finished=False)
     report = office.visit("--generation", named, dialect=dialect)
@@ -772,7 +773,7 @@ def test_what_is_not_generated_yet_is_told(office: Office, dialect: str) -> None
     assert imports(report) == [{"backend_job_id": named}]
 
 
-@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("dialect", EACH_DIALECT)
 def test_an_id_that_nobody_knows_is_told(office: Office, dialect: str) -> None:
     for named in ("gen_of_another_resource", "task_of_another_resource", "video_x"):
         report = office.visit("--generation", named, dialect=dialect)
@@ -843,7 +844,7 @@ def test_a_job_of_ours_leads_to_its_video(office: Office) -> None:
 # --- what is nobody's ---
 
 
-@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("dialect", EACH_DIALECT)
 def test_orphans_are_listed_with_the_calls_that_import_them(office: Office, dialect: str) -> None:
     office.simulator.world.change({"running_limit": None})
     claimed = office.backend_job(dialect)

@@ -272,6 +272,7 @@ def test_a_video_that_there_is_not_is_404_in_words(server: Server) -> None:
 
 
 @pytest.mark.timeout(500)  # a compiler and a bundler, on whatever machine
+@pytest.mark.exhaustive
 def test_next_builds_the_page_and_its_routes() -> None:
     command = NEXTJS / "node_modules" / "next" / "dist" / "bin" / "next"
     assert command.exists(), "make .venv/.dev-ready, or: npm ci --prefix examples/nextjs"

@@ -16,7 +16,8 @@ from job_api.import_job import import_job, read_import
 from job_api.retry import retry_job
 from local.simulator.job import Job as MadeJob
 from local.simulator.server import Simulator
-from tests.pipeline import DIALECTS, OWNER, SMALL, Pipeline
+from tests.cases import EACH_DIALECT
+from tests.pipeline import OWNER, SMALL, Pipeline
 from tests.steps import cancel, finish_generating, made_elsewhere, take_up, unconfirmed
 from video_jobs.domain.errors import BackendError, BackendJobNotFound, InvalidRequest, StorageUnavailable
 from video_jobs.domain.job import Job, Status
@@ -111,7 +112,7 @@ def test_a_job_that_failed_is_imported_as_failed_and_says_why(pipeline: Pipeline
     assert len(pipeline.calls("create")) == 1
 
 
-@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("dialect", EACH_DIALECT)
 def test_an_import_waits_for_no_place_and_takes_none(simulator: Simulator, dialect: str) -> None:
     simulator.world.change({"run_seconds": 3000, "running_limit": None})
     pipeline = Pipeline(simulator, dialect, VIDEO_RUNNING_LIMIT="1")

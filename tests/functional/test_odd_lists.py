@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from job_api.retry import retry_job
+from tests.cases import further
 from tests.pipeline import OWNER
 from tests.strange_api import Asked, Reply, StrangeApi, StrangeLine
 from tests.strange_server import ID, Server, code_of, in_doubt
@@ -170,7 +171,9 @@ class Endless:
 
 
 @pytest.mark.parametrize("beginning", [b'{"data":[{"id":"a"},{"x":"', b'{"data":[{"id":"a"},'])
-@pytest.mark.parametrize("more", [b"a", b" ", b"1", b"[", b'{"a":', b'"a",'])
+@pytest.mark.parametrize(
+    "more", [b"a", further(b" "), further(b"1"), b"[", further(b'{"a":'), further(b'"a",')]
+)
 def test_a_list_is_read_to_a_bound_whatever_it_holds(beginning: bytes, more: bytes) -> None:
     body = Endless(beginning, more)
     tracemalloc.start()

@@ -16,7 +16,8 @@ import pytest
 
 from local.simulator.server import Simulator
 from sweep_jobs.sweep import sweep_jobs
-from tests.pipeline import DIALECTS, OWNER, Pipeline
+from tests.cases import EACH_DIALECT
+from tests.pipeline import OWNER, Pipeline
 from tests.steps import (
     assert_cancelled_for_good,
     assert_kept_once,
@@ -96,7 +97,7 @@ def test_cancels_and_looks_at_once_end_in_one_way(pipeline: Pipeline) -> None:
     assert_cancelled_for_good(pipeline, job)
 
 
-@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("dialect", EACH_DIALECT)
 @pytest.mark.parametrize("stop", [cancel, delete])
 def test_a_waiting_job_that_is_stopped_as_it_goes_ahead_is_not_submitted(
     simulator: Simulator, dialect: str, stop: Callable[[Pipeline, Job], Job], monkeypatch: pytest.MonkeyPatch
@@ -391,7 +392,7 @@ def test_a_deleted_job_leaves_nothing_however_the_messages_come(pipeline: Pipeli
     assert pipeline.backend_jobs() == 1
 
 
-@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("dialect", EACH_DIALECT)
 @pytest.mark.parametrize("post", POSTS)
 def test_those_in_line_all_get_their_turn_however_the_messages_come(
     simulator: Simulator, dialect: str, post: Post
@@ -501,7 +502,7 @@ def test_a_reply_that_is_lost_after_any_one_write_changes_nothing(simulator: Sim
     assert number > 8
 
 
-@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("dialect", EACH_DIALECT)
 def test_a_gate_that_everybody_writes_at_once_lets_all_in_one_after_another(
     simulator: Simulator, dialect: str
 ) -> None:
