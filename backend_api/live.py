@@ -130,7 +130,7 @@ def operator_view(job: Job) -> OperatorJobView:
         "status": job.status,
         "created_at": time_text(job.created_at) or "",
         "status_since": time_text(job.status_since),
-        "next_poll_at": None if job.is_terminal else time_text(job.due_at),
+        "next_poll_at": None if job.is_terminal else time_text(job.chain.due_at),
         "reason": job.reason,
         "alarm": job.alarm,
         "last_error": job.last_error,

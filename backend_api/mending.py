@@ -22,7 +22,7 @@ def resend_any(services: Services, owner: str, job_id: str) -> Job:
     """Send the webhook of the job's end again. Raises InvalidRequest, JobNotFound and NothingToSend."""
     stored = _find(services, owner, job_id)
     hook = stored.job.webhook
-    if hook is not None and not hook.turn and stored.job.is_over:
+    if hook is not None and not hook.chain.turn and stored.job.is_over:
         finish(services, stored.job)  # a crash may have left this undone
     return tell_again(services, stored)
 

@@ -25,11 +25,11 @@ from video_jobs.domain.errors import (
     VideoTooLarge,
 )
 from video_jobs.domain.job import LOST_JOB_GRACE, MISSING_PAST_GUESS, Job, Output, Status, StoredVideo
-from video_jobs.domain.queue_messages import FetchMessage, refuse_far_ahead
+from video_jobs.domain.queue_messages import FetchMessage
 from video_jobs.domain.schedule import fetch_delay, suspect_delay, too_large_delay
 from video_jobs.lifecycle.adoption import is_listed
 from video_jobs.lifecycle.finalize import finish
-from video_jobs.lifecycle.poll_chain import going_on_once_sent, kept_row, note_sent
+from video_jobs.lifecycle.poll_chain import going_on_once_sent, kept_row, send_on
 from video_jobs.lifecycle.update import update
 from video_jobs.media.images import sniff
 from video_jobs.media.verification import SuspectVideo, VerifiedStream
@@ -64,8 +64,7 @@ def fetch_video(services: Services, message: FetchMessage, *, is_first_delivery:
     if job.is_terminal:
         finish(services, job)  # again, in case a crash kept the first time from its end
         return
-    refuse_far_ahead(message, output.turn)
-    if output.is_settled or (message.turn is not None and message.turn < output.turn):
+    if output.chain.is_stale(message.turn) or output.is_settled:
         log.info("%s/%s: turn %s is over; dropped", job.id, output.index, message.turn)
         return
     with going_on_once_sent(f"{job.id}/{output.index}"):
@@ -81,7 +80,11 @@ def fetch_video(services: Services, message: FetchMessage, *, is_first_delivery:
 
 def _is_first_message(job: Job, output: Output) -> bool:
     """Whether only the one that was sent when the job was generated is under way."""
-    return job.status is Status.FETCHING and output.attempts == 0 and output.due_at == job.status_since
+    return (
+        job.status is Status.FETCHING
+        and output.chain.attempts == 0
+        and output.chain.due_at == job.status_since
+    )
 
 
 def _fetch(
@@ -132,7 +135,7 @@ def _download(services: Services, job: Job, output: Output, key: VideoKey) -> St
         raise Gone("The video API has deleted it.")
     client = services.backends.client(job.backend)
     with client.open_video(
-        job.backend_job_id or "", output.generation_id, services.fetch_deadline, output.attempts
+        job.backend_job_id or "", output.generation_id, services.fetch_deadline, output.chain.attempts
     ) as content:
         stream = VerifiedStream(content, output.suspects, _Progress(services, job, output))
         if services.blobs.put_video(key, iter(stream), lambda: _metadata(job, output, stream)):
@@ -262,10 +265,8 @@ def _try_again(
         return update(services.jobs, stored, lost)
     if message.turn is None:
         return stored
-    turn = message.turn + 1
     delay = _until_next(services, job, output, error)
-    services.messages.send_fetch(message.model_copy(update={"turn": turn}), delay)
-    note_sent()
+    turn = send_on(services.messages.send_fetch, message, delay)
     delayed = partial(
         transitions.output_delayed,
         now=now,
@@ -293,4 +294,4 @@ def _until_next(
     if isinstance(error, VideoTooLarge):
         return too_large_delay(job, now)
     hint = error.retry_after if isinstance(error, BackendError) else None
-    return fetch_delay(job, output.attempts + 1, hint, now)
+    return fetch_delay(job, output.chain.attempts + 1, hint, now)

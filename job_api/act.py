@@ -62,7 +62,7 @@ def send_webhook(services: Services, owner: str, job_id: str) -> Job:
     """
     stored = find_job(services, owner, job_id)
     hook = stored.job.webhook
-    if hook is not None and not hook.turn and stored.job.is_over:
+    if hook is not None and not hook.chain.turn and stored.job.is_over:
         # A crash may have left this undone, and a higher turn says that it is done.
         finish(services, stored.job)
     return tell_again(services, stored)

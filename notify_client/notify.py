@@ -15,11 +15,11 @@ from urllib.parse import urlsplit
 from video_jobs.domain import transitions
 from video_jobs.domain.errors import JobNotFound, ReceiverBusy, TransitionRefused, Undelivered
 from video_jobs.domain.job import Job
-from video_jobs.domain.queue_messages import NotifyMessage, refuse_far_ahead
+from video_jobs.domain.queue_messages import NotifyMessage
 from video_jobs.domain.schedule import busy_delay, notify_delay
 from video_jobs.domain.webhook import Delivery, Webhook, WebhookStatus
 from video_jobs.lifecycle.finalize import finish
-from video_jobs.lifecycle.poll_chain import going_on_once_sent, note_sent
+from video_jobs.lifecycle.poll_chain import going_on_once_sent, send_on
 from video_jobs.lifecycle.update import update
 from video_jobs.ports import Hook, StoredJob
 from video_jobs.services import Services
@@ -45,8 +45,7 @@ def notify_client(services: Services, message: NotifyMessage) -> None:
     if hook.status is not WebhookStatus.PENDING:
         finish(services, job)  # again, in case a crash kept the first time from its end
         return
-    refuse_far_ahead(message, hook.turn)
-    if message.turn is not None and message.turn < hook.turn:
+    if hook.chain.is_stale(message.turn):
         log.info("%s: turn %s of its webhook is over; dropped", job.id, message.turn)
         return
     with going_on_once_sent(job.id):
@@ -110,13 +109,11 @@ def _try_again(
     if message.turn is None:
         refused = partial(transitions.delivery_refused, now=now, delivery=failed)
         return update(services.jobs, stored, refused)
-    delay: timedelta | None = notify_delay(hook.attempts + 1, retry_after)
+    delay: timedelta | None = notify_delay(hook.chain.attempts + 1, retry_after)
     if delay is None:
         given_up = partial(transitions.delivery_given_up, now=now, delivery=failed, which=hook)
         return update(services.jobs, stored, given_up)
-    turn = message.turn + 1
-    services.messages.send_notify(message.model_copy(update={"turn": turn}), delay)
-    note_sent()
+    turn = send_on(services.messages.send_notify, message, delay)
     delayed = partial(transitions.delivery_delayed, now=now, delivery=failed, turn=turn, due_at=now + delay)
     return update(services.jobs, stored, delayed)
 

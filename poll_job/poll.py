@@ -24,7 +24,7 @@ from video_jobs.domain.errors import (
     TransitionRefused,
 )
 from video_jobs.domain.job import Job, ListSearch, Status
-from video_jobs.domain.queue_messages import FETCH_QUEUE, FetchMessage, PollMessage, refuse_far_ahead
+from video_jobs.domain.queue_messages import FETCH_QUEUE, FetchMessage, PollMessage
 from video_jobs.domain.schedule import (
     AFTER_SUBMIT,
     BACKLOG_AGAIN,
@@ -75,13 +75,10 @@ def _poll(services: Services, message: PollMessage) -> None:
         except JobNotFound:
             log.warning("%s: a poll message for a job that is not there; dropped", message.job_id)
             return
-        refuse_far_ahead(message, stored.job.turn)
-        if message.turn is not None and message.turn < stored.job.turn:
+        chain = stored.job.chain
+        if chain.is_stale(message.turn):
             log.info(
-                "%s: turn %s is over, the job is at %s; dropped",
-                message.job_id,
-                message.turn,
-                stored.job.turn,
+                "%s: turn %s is over, the job is at %s; dropped", message.job_id, message.turn, chain.turn
             )
             return
         try:
@@ -97,7 +94,7 @@ def _kept(services: Services, message: PollMessage) -> StoredJob | None:
     """For a poll of the chain itself; whoever called for another one has changed the row."""
     kept = kept_row(services, message.owner, message.job_id)
     polled = kept is not None and kept.job.status in (Status.QUEUED, Status.RUNNING)
-    return kept if kept is not None and polled and kept.job.turn == message.turn else None
+    return kept if kept is not None and polled and kept.job.chain.turn == message.turn else None
 
 
 def _step(services: Services, message: PollMessage, stored: StoredJob) -> None:
@@ -321,9 +318,9 @@ def _guard_fetches(services: Services, message: PollMessage, stored: StoredJob) 
     # The row first: while saves fail, each guard would start another chain of downloads. After a crash between the two
     # the next guard, which is on its way, misses the download again.
     for before, after in zip(job.outputs, saved.outputs, strict=True):
-        if after.due_at == now != before.due_at:
+        if after.chain.due_at == now != before.chain.due_at:
             log.warning("%s: the download of video %s is overdue; asking again", job.id, after.index)
-            again = FetchMessage(owner=job.owner, job_id=job.id, index=after.index, turn=after.turn)
+            again = FetchMessage(owner=job.owner, job_id=job.id, index=after.index, turn=after.chain.turn)
             services.messages.send_fetch(again, _AT_ONCE)
 
 

@@ -146,7 +146,7 @@ class _Line:
         gate = self._services.gates.get(left.backend.name).gate
         called = gate.called[-1]
         job = self._services.jobs.get(called.owner, called.job_id).job
-        poll_job(self._services, PollMessage(owner=job.owner, job_id=job.id, turn=job.turn))
+        poll_job(self._services, PollMessage(owner=job.owner, job_id=job.id, turn=job.chain.turn))
         self._running.append(self._services.jobs.get(job.owner, job.id).job)
         self._waiting -= 1
 

@@ -10,6 +10,7 @@ from playwright.sync_api import Route, expect
 from tests.browser.steps import a_picture, card, prompt_of, submit
 from tests.browser.studio import PHONE, Studio, refuse_barriers, shot
 from video_jobs import wiring
+from video_jobs.domain.chain import Chain
 from video_jobs.domain.gate import ClosureReason
 from video_jobs.domain.job import Job, JobError, Output, Status
 from video_jobs.ports import LiveJob
@@ -94,7 +95,7 @@ def test_a_delayed_download_says_when_it_is_tried_and_how_long_it_is_kept(studio
         error=None,
         reason="It answers 403.",
         expires_at=now + timedelta(hours=24),
-        outputs=(Output(0, "gen_x", due_at=now + timedelta(minutes=5)),),
+        outputs=(Output(0, "gen_x", Chain(due_at=now + timedelta(minutes=5))),),
     )
     page = studio.visit()
     late = page.get_by_role("article")

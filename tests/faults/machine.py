@@ -178,9 +178,9 @@ def _due(job: Job) -> Iterator[tuple[str, datetime]]:
     """What a job waits for that is somebody's to do, and since when; nothing for a reason that it shows."""
     if not job.is_over:
         if not (job.status is Status.WAITING and job.reason):
-            yield f"a poll of the {job.status} job", job.due_at or job.updated_at
+            yield f"a poll of the {job.status} job", job.chain.due_at or job.updated_at
         for output in job.outputs if job.deleted_at is None else ():
-            if not output.is_settled and output.due_at is not None:
-                yield f"the download of video {output.index}", output.due_at
+            if not output.is_settled and output.chain.due_at is not None:
+                yield f"the download of video {output.index}", output.chain.due_at
     elif is_untold(job) and job.webhook is not None:
-        yield "the notification", job.webhook.due_at or job.updated_at
+        yield "the notification", job.webhook.chain.due_at or job.updated_at

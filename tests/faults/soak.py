@@ -319,7 +319,7 @@ def _explain(books: Books, machine: SoakMachine, seed: int) -> None:
 
 def _tell(job: Job, books: Books) -> None:
     print(
-        f"==> {job.id}: {job.status}, {job.request.prompt!r}, backend job {job.backend_job_id}, turn {job.turn}"
+        f"==> {job.id}: {job.status}, {job.request.prompt!r}, backend job {job.backend_job_id}, turn {job.chain.turn}"
     )
     for event in history_view(job):
         times = f" x{event['times']} since {event['first_at']}" if event["times"] > 1 else ""

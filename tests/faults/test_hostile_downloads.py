@@ -303,14 +303,14 @@ def test_a_download_that_goes_wrong_for_minutes_is_pending_and_then_stored_once_
     job = begin(pipeline, elsewhere, what, MINUTES)
     began, patience = pipeline.now(), pipeline.services.fetch_deadline
     for attempts in range(1, MINUTES + 1):
-        delayed = pipeline.run(job, lambda seen, tried=attempts: seen.outputs[0].attempts == tried)
+        delayed = pipeline.run(job, lambda seen, tried=attempts: seen.outputs[0].chain.attempts == tried)
         assert delayed.status is Status.PENDING_DOWNLOAD
         assert re.search(HOSTILE[what].reason, delayed.reason or ""), delayed.reason
         assert not video_blobs(pipeline)
         assert_no_secret(pipeline, job, caplog.text)
     pipeline.services = replace(pipeline.services, fetch_deadline=max(patience, 60))
     assert_stored_once_and_whole(pipeline, job)
-    assert pipeline.job(job).outputs[0].attempts == MINUTES
+    assert pipeline.job(job).outputs[0].chain.attempts == MINUTES
     assert pipeline.now() - began > timedelta(minutes=1)
     assert_no_secret(pipeline, job, caplog.text)
 
@@ -330,7 +330,7 @@ def test_a_download_that_never_heals_is_tried_until_the_backend_deletes_it_and_t
     assert _seconds_late(ended) <= LONGEST_AFTER_EXPIRY
     assert re.search(HOSTILE[what].reason, ended.error.message), ended.error.message
     assert not video_blobs(pipeline)
-    assert ended.outputs[0].attempts >= 6
+    assert ended.outputs[0].chain.attempts >= 6
     assert_over_and_paid_once(pipeline, job)
     assert_no_secret(pipeline, job, caplog.text)
 

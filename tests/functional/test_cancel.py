@@ -173,7 +173,7 @@ def test_ten_clicks_leave_one_chain(pipeline: Pipeline) -> None:
     job = pipeline.submit()
     for _ in range(10):
         cancel(pipeline, job)
-    pipeline.run(job, lambda seen: seen.turn >= 8)
+    pipeline.run(job, lambda seen: seen.chain.turn >= 8)
     assert len(pipeline.messages.queued) == 1
     assert pipeline.run(job).status is Status.SUCCEEDED
 

@@ -191,7 +191,7 @@ def test_a_download_that_lasts_notes_that_bytes_come_and_is_not_asked_for_again(
                 if guard.visible_at <= videos.now():
                     videos.messages.queued.remove(guard)
                     videos.deliver(guard)
-            turns.append(videos.job(job).outputs[0].turn)
+            turns.append(videos.job(job).outputs[0].chain.turn)
         yield from real(stream)
 
     monkeypatch.setattr(VerifiedStream, "__iter__", slowly)
@@ -211,7 +211,7 @@ def test_a_download_whose_message_is_hidden_is_asked_for_again_within_three_minu
     job = fetching(pipeline)
     if turn:
         pipeline.fault("video", times=turn, status=403)
-        pipeline.run(job, lambda seen: seen.outputs[0].turn == turn)
+        pipeline.run(job, lambda seen: seen.outputs[0].chain.turn == turn)
     [fetch] = [m for m in pipeline.messages.queued if m.queue == FETCH_QUEUE]
     due = max(fetch.visible_at, pipeline.now())
     pipeline.messages.queued.remove(fetch)  # taken by a host that dies

@@ -232,7 +232,7 @@ def test_a_poll_that_came_too_late_leaves_the_slot_to_the_poll_that_was_faster(o
 
 def own_message(pipeline: Pipeline, job: Job) -> QueuedMessage:
     """The one with which the job's chain goes on."""
-    wanted = PollMessage(owner=OWNER, job_id=job.id, turn=pipeline.job(job).turn)
+    wanted = PollMessage(owner=OWNER, job_id=job.id, turn=pipeline.job(job).chain.turn)
     return next(m for m in pipeline.messages.queued if decode_poll(m.text.encode()) == wanted)
 
 

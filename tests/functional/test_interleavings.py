@@ -40,6 +40,7 @@ from tests.steps import (
 from tests.unit.jobs import LATER, NOW, a_job_in
 from video_jobs import wiring
 from video_jobs.domain import transitions
+from video_jobs.domain.chain import Chain
 from video_jobs.domain.errors import (
     Conflict,
     InputMissing,
@@ -341,7 +342,7 @@ def test_a_delete_that_fails_beside_a_late_poll_is_carried_out_when_it_is_asked_
 
     with monkeypatch.context() as patch:
         patch.setattr(sora.blobs, "put_summary", put_summary)
-        poll_job(sora.services, PollMessage(owner=OWNER, job_id=job.id, turn=sora.job(job).turn))
+        poll_job(sora.services, PollMessage(owner=OWNER, job_id=job.id, turn=sora.job(job).chain.turn))
     delete(sora, job)
     sora.messages.queued.clear()  # this message is lost, too
     sweep_for(sora, minutes=20)
@@ -381,7 +382,7 @@ def test_the_guard_of_a_download_that_is_under_way_looks_seldom_after_the_expiry
     almost_all = seconds_left(sora, job) - 10
     stored = sora.jobs.get(OWNER, job.id)
     begun = sora.now() + timedelta(seconds=almost_all)
-    outputs = tuple(dataclasses.replace(o, turn=5, due_at=begun) for o in stored.job.outputs)
+    outputs = tuple(dataclasses.replace(o, chain=Chain(5, due_at=begun)) for o in stored.job.outputs)
     sora.jobs.save(stored, dataclasses.replace(stored.job, outputs=outputs))
     postpone_all(sora, almost_all)
     looks, end = 0, sora.now() + timedelta(minutes=8)
@@ -394,7 +395,8 @@ def test_the_guard_of_a_download_that_is_under_way_looks_seldom_after_the_expiry
 @pytest.mark.parametrize("letter", ["a", "é", '"', "🎬"])
 def test_the_longest_problems_of_the_most_videos_fit_into_a_row(letter: str) -> None:
     outputs = tuple(
-        Output(index, f"gen_{'x' * 28}{index}", due_at=NOW) for index in range(transitions.MOST_OUTPUTS)
+        Output(index, f"gen_{'x' * 28}{index}", Chain(due_at=NOW))
+        for index in range(transitions.MOST_OUTPUTS)
     )
     job = a_job_in(Status.FETCHING, outputs=outputs)
     assert len(outputs) == 10

@@ -284,7 +284,7 @@ def test_newer_jobs_at_the_head_of_the_line_do_not_keep_the_one_behind_them_from
         read = services.gates.get(backend.name)
         services.gates.save(read, replace(read.gate, contended=True))
         call_next(services, backend.name)
-        assert services.jobs.get(owner, ours.id).job.turn == ours.turn + 1
+        assert services.jobs.get(owner, ours.id).job.chain.turn == ours.chain.turn + 1
         assert [dict(table.get_entity(owner, job.id)) for job in newer] == rows
     finally:
         for job in (*newer, ours):

@@ -15,6 +15,7 @@ from backend_api.queues import list_queues
 from local.simulator.server import Simulator
 from tests.pipeline import OWNER, Pipeline
 from video_jobs.domain import transitions
+from video_jobs.domain.chain import Chain
 from video_jobs.domain.errors import InvalidRequest, JobNotFound, NothingToSend
 from video_jobs.domain.gate import Slot
 from video_jobs.domain.ids import new_job_id
@@ -55,7 +56,7 @@ def test_a_queue_says_how_much_lies_in_it_and_since_when(app: Pipeline) -> None:
 
 
 def test_those_that_waited_for_longest_come_first_and_twenty_of_each_backend_at_most(app: Pipeline) -> None:
-    jobs = live(app, 25, status=Status.WAITING, due_at=None)
+    jobs = live(app, 25, status=Status.WAITING, chain=Chain())
     answer = list_live(app.services, {"show": "waiting"})
     assert [job["id"] for job in answer["jobs"]][:3] == [job.id for job in jobs[:3]]
     assert (len(answer["jobs"]), answer["read"], answer["next_cursor"]) == (20, 20, None)

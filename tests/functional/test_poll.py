@@ -22,8 +22,8 @@ def test_a_look_records_and_enqueues_the_next_turn(pipeline: Pipeline) -> None:
     job = pipeline.submit()
     pipeline.deliver(pipeline.take_next())
     [message] = polls(pipeline)
-    assert message.turn == job.turn + 1
-    assert pipeline.job(job).turn == message.turn
+    assert message.turn == job.chain.turn + 1
+    assert pipeline.job(job).chain.turn == message.turn
     assert len(pipeline.calls("get")) == 1
 
 
@@ -47,7 +47,7 @@ def test_a_crash_between_enqueueing_and_saving_leaves_one_chain_in_the_end(
         with pytest.raises(KeyboardInterrupt):
             pipeline.deliver(message)
     pipeline.messages.queued.append(message)  # its lease ends: the queue delivers it again
-    pipeline.run(job, lambda seen: seen.turn >= 6)
+    pipeline.run(job, lambda seen: seen.chain.turn >= 6)
     assert len(polls(pipeline)) == 1
     assert pipeline.run(job).status is Status.SUCCEEDED
 
@@ -59,7 +59,7 @@ def test_a_message_without_a_turn_looks_once_and_starts_no_chain(pipeline: Pipel
     pipeline.deliver(QueuedMessage(POLL_QUEUE, text, pipeline.now()))
     assert len(pipeline.calls("get")) == 1
     assert len(polls(pipeline)) == before
-    assert pipeline.job(job).turn == job.turn
+    assert pipeline.job(job).chain.turn == job.chain.turn
 
 
 def test_a_message_for_a_job_that_is_not_there_is_dropped(pipeline: Pipeline) -> None:

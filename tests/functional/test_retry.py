@@ -432,7 +432,7 @@ def test_while_the_backend_can_not_say_the_new_job_waits_and_nothing_is_paid(
 def test_what_waits_for_its_download_is_downloaded_now(pipeline: Pipeline) -> None:
     pipeline.fault("video", status=403, times=6)
     job = pipeline.submit()
-    pipeline.run(job, lambda seen: bool(seen.outputs) and seen.outputs[0].attempts == 6)
+    pipeline.run(job, lambda seen: bool(seen.outputs) and seen.outputs[0].chain.attempts == 6)
     due = min(m.visible_at for m in pipeline.messages.queued if m.queue == FETCH_QUEUE)
     assert due - pipeline.now() > timedelta(minutes=1)
     before = pipeline.now()

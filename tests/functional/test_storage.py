@@ -16,6 +16,7 @@ from azure.data.tables import TableServiceClient
 
 from local.azurite_process import Azurite
 from tests.functional.storage_adapters import Storage, a_job, a_name, inserted, on_azurite, settings_for
+from video_jobs.domain.chain import Chain
 from video_jobs.domain.errors import Conflict, JobNotFound
 from video_jobs.domain.job import InputImage, Job, JobError, Output, Status, StoredVideo
 from video_jobs.ports import IdempotencyEntry, StoredJob
@@ -35,8 +36,8 @@ def test_a_job_comes_back_as_it_was_stored(storage: Storage, owner: str) -> None
         metadata={"größe": "日本 \U0001f3ac", 'quote"': "\\ \n"},
         expires_at=now + timedelta(days=1),
         outputs=(
-            Output(0, "gen_1", turn=3, stored=StoredVideo(5, "ab", True, 1, 2, 3), thumbnail="jpg"),
-            Output(1, "video_a+b/c=", due_at=now, problem="no"),
+            Output(0, "gen_1", Chain(3), stored=StoredVideo(5, "ab", True, 1, 2, 3), thumbnail="jpg"),
+            Output(1, "video_a+b/c=", Chain(due_at=now), problem="no"),
         ),
         error=JobError("failed", "words", backend_code="x"),
     )
@@ -73,7 +74,7 @@ def test_of_many_writers_at_once_one_wins(storage: Storage, owner: str) -> None:
     def write(turn: int) -> bool:
         barrier.wait()
         try:
-            storage.jobs.save(stored, replace(stored.job, turn=turn))
+            storage.jobs.save(stored, replace(stored.job, chain=Chain(turn)))
         except Conflict:
             return False
         return True
@@ -308,7 +309,7 @@ def test_a_deleted_job_is_gone_and_may_be_deleted_again(storage: Storage, owner:
 
 def test_a_job_that_has_changed_is_not_deleted(storage: Storage, owner: str) -> None:
     stored = inserted(storage, a_job(owner))
-    saved = storage.jobs.save(stored, replace(stored.job, turn=2))
+    saved = storage.jobs.save(stored, replace(stored.job, chain=Chain(2)))
     with pytest.raises(Conflict):
         storage.jobs.delete(stored)
     assert storage.jobs.get(owner, stored.job.id) == saved
@@ -394,7 +395,7 @@ def test_a_row_that_a_newer_version_wrote_is_passed_over_and_said(
     newer, broken, ours = (inserted(storage, a_job(owner, **ended)) for _ in range(3))
     table = real_services.tables.get_table_client(JOBS_TABLE)
     table.update_entity({"PartitionKey": owner, "RowKey": newer.job.id, "schema": 99})
-    table.update_entity({"PartitionKey": owner, "RowKey": broken.job.id, "turn": "a secret"})
+    table.update_entity({"PartitionKey": owner, "RowKey": broken.job.id, "progress": "a secret"})
     with caplog.at_level(logging.WARNING, "reelkeep.storage"):
         assert ended_long_ago(storage, owner) == [ours]
     assert {newer.job.id, broken.job.id} <= set(caplog.text.split())

@@ -16,6 +16,7 @@ from azure.data.tables import TableServiceClient
 
 from local.azurite_process import Azurite
 from tests.functional.storage_adapters import Forgetful, a_job
+from video_jobs.domain.chain import Chain
 from video_jobs.domain.errors import Conflict, InvalidSettings, JobNotFound, StorageUnavailable
 from video_jobs.domain.gate import Gate
 from video_jobs.domain.ids import new_job_id
@@ -43,10 +44,10 @@ def test_a_save_whose_reply_was_lost_succeeds(forgetful: Forgetful, owner: str, 
     stored = jobs.insert(a_job(owner), None)
     assert isinstance(stored, StoredJob)
     forgetful.lose_the_next_reply(how)
-    saved = jobs.save(stored, replace(stored.job, turn=7))
+    saved = jobs.save(stored, replace(stored.job, chain=Chain(7)))
     assert forgetful.lost
     assert jobs.get(owner, stored.job.id) == saved
-    jobs.save(saved, replace(stored.job, turn=8))
+    jobs.save(saved, replace(stored.job, chain=Chain(8)))
 
 
 @NO_REPLY_OR_A_503
@@ -67,10 +68,10 @@ def test_a_lost_reply_is_told_from_a_lost_race(forgetful: Forgetful, owner: str,
     jobs = TableJobs(forgetful.tables)
     stored = jobs.insert(a_job(owner), None)
     assert isinstance(stored, StoredJob)
-    jobs.save(stored, replace(stored.job, turn=7))
+    jobs.save(stored, replace(stored.job, chain=Chain(7)))
     forgetful.lose_the_next_reply(how)
     with pytest.raises(Conflict):
-        jobs.save(stored, replace(stored.job, turn=8))
+        jobs.save(stored, replace(stored.job, chain=Chain(8)))
 
 
 @NO_REPLY_OR_A_503

@@ -141,7 +141,7 @@ def test_a_repair_that_helps_nothing_comes_later_each_time(pipeline: Pipeline, s
     assert waits[0] <= 5
     assert 28 <= max(waits) <= 31
     assert 6 <= len(repaired_in) <= 9
-    assert pipeline.job(job).repairs == len(repaired_in)
+    assert pipeline.job(job).chain.repairs == len(repaired_in)
 
 
 def test_a_chain_that_moves_again_is_repaired_soon_the_next_time(pipeline: Pipeline) -> None:
@@ -150,9 +150,9 @@ def test_a_chain_that_moves_again_is_repaired_soon_the_next_time(pipeline: Pipel
     pipeline.messages.queued.clear()
     for _ in minutes(pipeline, 20, losing=True):
         pass
-    assert pipeline.job(job).repairs >= 3
+    assert pipeline.job(job).chain.repairs >= 3
     for _ in minutes(pipeline, 35):
-        if pipeline.job(job).repairs == 0:
+        if pipeline.job(job).chain.repairs == 0:
             break
     pipeline.messages.queued.clear()
     before = repairs_of(pipeline.job(job))
@@ -184,7 +184,7 @@ def test_a_repair_beside_a_chain_that_was_only_late_leaves_one_chain(pipeline: P
     pipeline.advance(3 * MINUTE)
     sweep_jobs(pipeline.services)
     pipeline.messages.queued.append(late)
-    pipeline.run(job, lambda seen: seen.turn >= job.turn + 4)
+    pipeline.run(job, lambda seen: seen.chain.turn >= job.chain.turn + 4)
     assert len(pipeline.messages.queued) == 1
 
 
@@ -209,7 +209,7 @@ def test_a_poisoned_poll_is_said_in_the_job_and_the_job_goes_on(
     pipeline: Pipeline, caplog: pytest.LogCaptureFixture
 ) -> None:
     job = a_job_in(pipeline, Status.RUNNING)
-    message = PollMessage(owner=OWNER, job_id=job.id, turn=job.turn)
+    message = PollMessage(owner=OWNER, job_id=job.id, turn=job.chain.turn)
     pipeline.messages.queued.clear()
     with pytest.raises(KeyError), noting_last_error(pipeline.services, OWNER, job.id):
         raise KeyError("what it says may be a secret")

@@ -176,7 +176,7 @@ def test_it_is_tried_by_the_schedule_of_the_standard_and_then_given_up(sora: Pip
             times.append(sora.now())
             sweep_jobs(sora.services)  # which finds nothing to repair
             if len(times) <= len(PAUSES):
-                due_at = hooked(sora, job).due_at
+                due_at = hooked(sora, job).chain.due_at
                 assert due_at is not None
                 assert view(sora, job)["next_try_at"] is not None
     pauses = [(later - earlier).total_seconds() for earlier, later in pairwise(times)]

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from video_jobs.domain.backend_job import BackendJob, BackendState
+from video_jobs.domain.chain import Chain
 from video_jobs.domain.job import BackendRef, Job, JobError, Output, Status, StoredVideo, VideoRequest
 
 NOW = datetime(2026, 11, 5, 12, 0, tzinfo=UTC)
@@ -44,7 +45,7 @@ def a_job_in(status: Status, **changes: Any) -> Job:
         "submitted_at": NOW,
         "backend_job_id": BACKEND_JOB_ID,
         "expires_at": NOW + DAY,
-        "outputs": (Output(0, "gen_0", due_at=NOW), Output(1, "gen_1", due_at=NOW)),
+        "outputs": (Output(0, "gen_0", Chain(due_at=NOW)), Output(1, "gen_1", Chain(due_at=NOW))),
         "finished_at": NOW if status.is_terminal else None,
         "error": JobError("generation_failed", "It failed.") if status is Status.FAILED else None,
     }

@@ -13,6 +13,7 @@ from http_edge.submissions import LONGEST_PROMPT
 from submit_job.request import read_submission
 from tests.unit.examples import moderately_many
 from tests.unit.jobs import DAY, LATER, NOW, REQUEST, VIDEO, a_job
+from video_jobs.domain.chain import Chain
 from video_jobs.domain.cost import Cost
 from video_jobs.domain.errors import InvalidRequest, NewerVersion
 from video_jobs.domain.estimate import Forecast
@@ -48,13 +49,18 @@ events = st.builds(
     times=st.integers(1, 10**6),
     first_at=st.none() | moments,
 )
+chains = st.builds(
+    Chain,
+    turn=st.integers(0, 10**6),
+    due_at=st.none() | moments,
+    attempts=st.integers(0, 1000),
+    repairs=st.integers(0, 10**6),
+)
 outputs = st.builds(
     Output,
     index=st.integers(0, 99),
     generation_id=texts,
-    turn=st.integers(0, 1000),
-    attempts=st.integers(0, 1000),
-    due_at=st.none() | moments,
+    chain=chains,
     stored=st.none() | st.just(VIDEO) | st.just(replace(VIDEO, verified=False, width=None)),
     thumbnail=st.none() | st.sampled_from(["jpg", "webp"]),
     lost=st.booleans(),
@@ -79,9 +85,7 @@ jobs = st.builds(
     ),
     metadata=st.dictionaries(texts, texts, max_size=16),
     backend=st.just(a_job().backend),
-    turn=st.integers(0, 10**6),
-    due_at=st.none() | moments,
-    repairs=st.integers(0, 10**6),
+    chain=chains,
     status_since=st.none() | moments,
     history=st.lists(events, max_size=4).map(tuple),
     deleted_at=st.none() | moments,
@@ -110,9 +114,7 @@ FULL = a_job(
     finished_at=LATER,
     request=replace(REQUEST, input_image=InputImage("image/webp", 100, "ab" * 32, 1280, 720)),
     metadata={"campaign": "spring", "": "empty", "prompt": "not the prompt"},
-    turn=7,
-    due_at=LATER,
-    repairs=2,
+    chain=Chain(7, LATER, repairs=2),
     status_since=NOW,
     history=(
         Event(NOW, "submitted", "task_01", "req_1"),
@@ -151,9 +153,7 @@ FULL = a_job(
         Output(
             0,
             "gen_0",
-            turn=2,
-            attempts=1,
-            due_at=LATER,
+            Chain(2, LATER, attempts=1),
             suspects=(Suspect("cd" * 32, 2),),
             problem="Cut.",
             missing_since=NOW,
@@ -168,10 +168,7 @@ FULL = a_job(
     webhook=Webhook(
         "https://hooks.example.test/?token=1",
         WebhookStatus.FAILED,
-        turn=12,
-        due_at=LATER,
-        attempts=10,
-        repairs=1,
+        Chain(12, LATER, attempts=10, repairs=1),
         manual=True,
         deliveries=(Delivery(NOW, 500, "It answered 500.", 0.25), Delivery(LATER, None, "It is away.", 20.0)),
     ),
@@ -325,7 +322,13 @@ def test_a_row_holds_only_what_a_table_can(job: Job):
 def test_a_person_can_read_a_row():
     row = to_row(FULL)
     assert (row["PartitionKey"], row["RowKey"], row["schema"]) == ("default", FULL.id, SCHEMA)
-    assert (row["status"], row["prompt"], row["turn"]) == ("failed", REQUEST.prompt, 7)
+    assert (row["status"], row["prompt"], row["progress"]) == ("failed", REQUEST.prompt, 99)
+    assert json.loads(row["chain"]) == {
+        "turn": 7,
+        "due_at": "2026-11-05T12:01:00Z",
+        "attempts": 0,
+        "repairs": 2,
+    }
     assert row["metadata"] == '{"campaign":"spring","":"empty","prompt":"not the prompt"}'
     assert "prompt" not in json.loads(row["request"])
     assert to_row(a_job(metadata={"a": "é"}))["metadata"] == '{"a":"é"}'
@@ -345,7 +348,7 @@ def test_a_row_that_a_newer_version_wrote_in_its_own_way_is_refused():
 
 def test_a_field_that_an_older_version_did_not_write_has_its_default():
     row = stored(a_job())
-    for name in ("turn", "metadata", "outputs"):
+    for name in ("chain", "metadata", "outputs"):
         del row[name]
     assert from_row(row) == a_job()
 
@@ -358,7 +361,7 @@ def test_a_field_that_an_older_version_did_not_write_has_its_default():
         {"request": "no json"},
         {"request": "{}"},
         {"outputs": '[{"index":"first"}]'},
-        {"turn": "many"},
+        {"chain": '{"turn":"many"}'},
         pytest.param(
             {"request": "[]"},
         ),

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from tests.unit.examples import moderately_many
 from tests.unit.jobs import DAY, NOW, a_job, a_job_in
 from video_jobs.domain import schedule
+from video_jobs.domain.chain import Chain
 from video_jobs.domain.estimate import Forecast
 from video_jobs.domain.job import Output, Status
 from video_jobs.domain.schedule import (
@@ -139,7 +140,10 @@ def test_a_backend_that_does_not_let_go_is_asked_less_and_less_often(passed: int
 
 
 def test_the_guard_polls_when_the_first_download_may_count_as_lost():
-    first, second = Output(0, "gen_0", due_at=NOW), Output(1, "gen_1", turn=3, due_at=NOW + 300 * SECOND)
+    first, second = (
+        Output(0, "gen_0", Chain(due_at=NOW)),
+        Output(1, "gen_1", Chain(3, due_at=NOW + 300 * SECOND)),
+    )
     fetching = a_job(status=Status.FETCHING, submitted_at=NOW, expires_at=NOW + DAY, outputs=(second,))
     assert guard_delay(fetching, NOW) == 425 * SECOND
     both = replace(fetching, outputs=(first, second))

@@ -26,6 +26,7 @@ from tests.unit.jobs import (
 )
 from video_jobs.domain import transitions
 from video_jobs.domain.backend_job import BackendState
+from video_jobs.domain.chain import Chain
 from video_jobs.domain.errors import TransitionRefused
 from video_jobs.domain.estimate import Forecast
 from video_jobs.domain.job import MOST_EVENTS, Event, Job, JobError, ListSearch, Output, Status, Suspect
@@ -40,7 +41,7 @@ STOPPABLE = frozenset({Status.WAITING, Status.SUBMITTING, Status.QUEUED, Status.
 
 ERROR = JobError("submission_unconfirmed", "Nobody knows.")
 SECOND = timedelta(seconds=1)
-HOOK = Webhook("https://hooks.example.test/", turn=1)
+HOOK = Webhook("https://hooks.example.test/", chain=Chain(1))
 TOLD, UNTOLD = Delivery(LATER, 204, None, 0.1), Delivery(LATER, 500, "It answered 500.", 0.1)
 DONE = a_poll(BackendState.SUCCEEDED, generation_ids=("gen_0", "gen_1"))
 
@@ -63,7 +64,7 @@ TRANSITIONS: dict[str, Case] = {
     "waits": Case(frozenset({Status.WAITING}), lambda job: transitions.waits(job, LATER, "It is in line.")),
     "stands_in_line": Case(
         frozenset({Status.WAITING}),
-        lambda job: transitions.stands_in_line(job, LATER, "It is in line.", job.turn),
+        lambda job: transitions.stands_in_line(job, LATER, "It is in line.", job.chain.turn),
     ),
     "begin_submit": Case(
         frozenset({Status.WAITING}),
@@ -92,7 +93,9 @@ TRANSITIONS: dict[str, Case] = {
         lambda job: transitions.submission_failed(job, LATER, ATTEMPT, ERROR),
     ),
     "failed": Case(ALIVE, lambda job: transitions.failed(job, LATER, ERROR)),
-    "next_turn": Case(ALIVE, lambda job: transitions.next_turn(job, LATER, job.turn + 1, LATER + SECOND)),
+    "next_turn": Case(
+        ALIVE, lambda job: transitions.next_turn(job, LATER, job.chain.turn + 1, LATER + SECOND)
+    ),
     "repaired": Case(ALIVE, lambda job: transitions.repaired(job, LATER)),
     "poisoned": Case(ALIVE, lambda job: transitions.poisoned(job, LATER, "A poll failed again and again.")),
     "attempt_failed": Case(ALIVE, lambda job: transitions.attempt_failed(job, LATER, "KeyError")),
@@ -107,7 +110,12 @@ TRANSITIONS: dict[str, Case] = {
     "output_delayed": Case(
         FETCHED,
         lambda job: transitions.output_delayed(
-            job, LATER, Output(0, "gen_0"), "It answered 403.", turn=job.outputs[0].turn + 1, due_at=LATER
+            job,
+            LATER,
+            Output(0, "gen_0"),
+            "It answered 403.",
+            turn=job.outputs[0].chain.turn + 1,
+            due_at=LATER,
         ),
     ),
     "output_progressed": Case(
@@ -440,18 +448,20 @@ def test_a_missing_job_is_not_given_up_while_the_list_can_not_tell():
 
 @pytest.mark.parametrize("turn", [0, 1, 7])
 def test_a_download_is_missed_two_minutes_after_it_was_due_whatever_its_turn(turn: int):
-    job = a_job_in(Status.FETCHING, outputs=(Output(0, "gen_0", turn=turn, due_at=NOW),))
+    job = a_job_in(Status.FETCHING, outputs=(Output(0, "gen_0", Chain(turn, due_at=NOW)),))
     assert transitions.fetch_again(job, NOW + timedelta(seconds=119)) is job
     again = transitions.fetch_again(job, NOW + timedelta(seconds=120))
-    assert [(each.turn, each.due_at) for each in again.outputs] == [(turn, NOW + timedelta(seconds=120))]
+    assert [(each.chain.turn, each.chain.due_at) for each in again.outputs] == [
+        (turn, NOW + timedelta(seconds=120))
+    ]
 
 
 def test_a_download_is_missed_two_minutes_after_its_last_bytes():
-    job = a_job_in(Status.FETCHING, outputs=(Output(0, "gen_0", due_at=NOW),))
+    job = a_job_in(Status.FETCHING, outputs=(Output(0, "gen_0", Chain(due_at=NOW)),))
     job = transitions.output_progressed(job, NOW + timedelta(seconds=90), job.outputs[0])
     assert transitions.fetch_again(job, NOW + timedelta(seconds=209)) is job
     overdue = NOW + timedelta(seconds=210)
-    assert transitions.fetch_again(job, overdue).outputs[0].due_at == overdue
+    assert transitions.fetch_again(job, overdue).outputs[0].chain.due_at == overdue
 
 
 def test_a_failure_ends_the_job_with_its_error():
@@ -465,29 +475,31 @@ def test_a_failure_ends_the_job_with_its_error():
 @pytest.mark.parametrize("turn", [0, 6, 7])
 def test_a_turn_that_is_over_is_refused_so_that_two_chains_become_one(turn: int):
     with pytest.raises(TransitionRefused):
-        transitions.next_turn(a_job_in(Status.RUNNING, turn=7), LATER, turn, LATER)
+        transitions.next_turn(a_job_in(Status.RUNNING, chain=Chain(7)), LATER, turn, LATER)
 
 
 def test_the_turn_goes_up_and_the_row_knows_when_its_message_comes():
-    job = transitions.next_turn(a_job_in(Status.RUNNING, turn=7), LATER, 8, LATER + SECOND)
-    assert (job.turn, job.due_at) == (8, LATER + SECOND)
+    job = transitions.next_turn(a_job_in(Status.RUNNING, chain=Chain(7)), LATER, 8, LATER + SECOND)
+    assert (job.chain.turn, job.chain.due_at) == (8, LATER + SECOND)
 
 
 def test_a_chain_that_moves_by_itself_forgets_how_often_it_was_repaired_and_what_broke_down():
-    job = transitions.next_turn(a_job_in(Status.RUNNING, repairs=3, last_error="KeyError"), LATER, 2, LATER)
-    assert (job.repairs, job.last_error) == (0, None)
+    job = transitions.next_turn(
+        a_job_in(Status.RUNNING, chain=Chain(1, repairs=3), last_error="KeyError"), LATER, 2, LATER
+    )
+    assert (job.chain.repairs, job.last_error) == (0, None)
 
 
 def test_a_chain_goes_on_for_a_job_that_has_ended_and_is_being_deleted():
     job = a_job_in(Status.SUCCEEDED, deleted_at=NOW)
-    assert transitions.next_turn(job, LATER, 2, LATER).turn == 2
-    assert transitions.repaired(job, LATER).repairs == 1
+    assert transitions.next_turn(job, LATER, 2, LATER).chain.turn == 2
+    assert transitions.repaired(job, LATER).chain.repairs == 1
     assert transitions.attempt_failed(job, LATER, "KeyError").last_error == "KeyError"
 
 
 def test_a_repair_is_counted_and_its_message_is_due_now():
-    job = transitions.repaired(a_job_in(Status.RUNNING, turn=7, due_at=NOW, repairs=2), LATER)
-    assert (job.turn, job.due_at, job.repairs) == (7, LATER, 3)
+    job = transitions.repaired(a_job_in(Status.RUNNING, chain=Chain(7, NOW, repairs=2)), LATER)
+    assert (job.chain.turn, job.chain.due_at, job.chain.repairs) == (7, LATER, 3)
 
 
 def test_a_poisoned_message_is_said_in_the_reason():
@@ -604,7 +616,7 @@ def test_a_look_clears_what_was_wrong_before_and_keeps_what_the_backend_left_out
 def test_generated_means_one_open_output_for_each_generation_due_now(before: Status):
     job = transitions.polled(a_job_in(before, outputs=()), LATER, DONE)
     assert (job.status, job.progress, job.warning) == (Status.FETCHING, 100, None)
-    assert job.outputs == (Output(0, "gen_0", due_at=LATER), Output(1, "gen_1", due_at=LATER))
+    assert job.outputs == (Output(0, "gen_0", Chain(due_at=LATER)), Output(1, "gen_1", Chain(due_at=LATER)))
 
 
 def test_fewer_videos_than_asked_for_are_fetched_and_the_client_is_told():
@@ -755,7 +767,7 @@ def test_a_job_that_the_backend_does_not_know_after_its_time_has_expired():
 def test_a_job_succeeds_with_its_last_output_and_not_before():
     job = transitions.output_stored(a_job_in(Status.FETCHING), NOW, Output(1, "gen_1"), VIDEO, "jpg")
     assert (job.status, job.finished_at) == (Status.FETCHING, None)
-    assert job.outputs[1] == Output(1, "gen_1", turn=1, stored=VIDEO, thumbnail="jpg")
+    assert job.outputs[1] == Output(1, "gen_1", Chain(1), stored=VIDEO, thumbnail="jpg")
     job = transitions.output_stored(job, LATER, Output(0, "gen_0"), VIDEO, None)
     assert (job.status, job.finished_at, job.reason, job.error) == (Status.SUCCEEDED, LATER, None, None)
     assert all(output.stored == VIDEO for output in job.outputs)
@@ -774,8 +786,8 @@ def test_a_delay_counts_the_attempt_and_remembers_the_next_message():
         a_job_in(Status.FETCHING), NOW, Output(1, "gen_1"), "Cut.", turn=4, due_at=LATER, suspect_sha256="aa"
     )
     assert job.outputs == (
-        Output(0, "gen_0", due_at=NOW),
-        Output(1, "gen_1", turn=4, attempts=1, due_at=LATER, suspects=(Suspect("aa"),), problem="Cut."),
+        Output(0, "gen_0", Chain(due_at=NOW)),
+        Output(1, "gen_1", Chain(4, LATER, attempts=1), suspects=(Suspect("aa"),), problem="Cut."),
     )
 
 
@@ -787,7 +799,7 @@ def test_a_suspect_hash_outlives_a_failure_of_another_kind():
 
 @pytest.mark.parametrize("turn", [0, 2, 3])
 def test_a_fetch_turn_that_is_over_is_refused(turn: int):
-    job = a_job_in(Status.FETCHING, outputs=(Output(0, "gen_0", turn=3),))
+    job = a_job_in(Status.FETCHING, outputs=(Output(0, "gen_0", Chain(3)),))
     with pytest.raises(TransitionRefused):
         transitions.output_delayed(job, NOW, Output(0, "gen_0"), "Cut.", turn=turn, due_at=LATER)
 
@@ -853,15 +865,15 @@ def test_an_unverified_video_is_kept_and_the_job_fails_saying_so():
 def test_only_overdue_fetches_are_asked_for_again():
     patient = NOW + timedelta(minutes=2)
     outputs = (
-        Output(0, "gen_0", turn=5, due_at=NOW),
-        Output(1, "gen_1", turn=5, due_at=NOW + SECOND),
-        Output(2, "gen_2", turn=5, due_at=None),
-        Output(3, "gen_3", turn=5, stored=VIDEO),
-        Output(4, "gen_4", turn=5, lost=True),
+        Output(0, "gen_0", Chain(5, due_at=NOW)),
+        Output(1, "gen_1", Chain(5, due_at=NOW + SECOND)),
+        Output(2, "gen_2", Chain(5, due_at=None)),
+        Output(3, "gen_3", Chain(5), stored=VIDEO),
+        Output(4, "gen_4", Chain(5), lost=True),
     )
     job = transitions.fetch_again(a_job_in(Status.FETCHING, outputs=outputs), patient)
-    assert {output.turn for output in job.outputs} == {5}
-    assert [output.due_at for output in job.outputs] == [patient, NOW + SECOND, patient, None, None]
+    assert {output.chain.turn for output in job.outputs} == {5}
+    assert [output.chain.due_at for output in job.outputs] == [patient, NOW + SECOND, patient, None, None]
 
 
 def test_where_no_fetch_is_overdue_the_job_stays_as_it_is():
@@ -879,9 +891,11 @@ def test_no_turn_ever_falls(names: list[str], start: Status):
             job = TRANSITIONS[name].call(job)
         except TransitionRefused:
             continue
-        assert job.turn >= before.turn
+        assert job.chain.turn >= before.chain.turn
         if job.status in FETCHED and before.status in FETCHED:
-            assert all(new.turn >= old.turn for new, old in zip(job.outputs, before.outputs, strict=True))
+            assert all(
+                new.chain.turn >= old.chain.turn for new, old in zip(job.outputs, before.outputs, strict=True)
+            )
 
 
 # --- what a client wants ---------------------------------------------------------------------------
@@ -909,8 +923,8 @@ def test_a_backend_that_refuses_to_stop_is_asked_again_only_when_the_client_asks
 
 @pytest.mark.parametrize("status", sorted(ALL))
 def test_a_tombstone_is_put_up_once_and_due_at_once(status: Status):
-    job = transitions.request_delete(a_job_in(status, due_at=NOW + DAY), LATER)
-    assert (job.deleted_at, job.due_at, job.is_over) == (LATER, LATER, False)
+    job = transitions.request_delete(a_job_in(status, chain=Chain(due_at=NOW + DAY)), LATER)
+    assert (job.deleted_at, job.chain.due_at, job.is_over) == (LATER, LATER, False)
     assert job.status is (Status.CANCELLED if status is Status.WAITING else status)
     assert transitions.request_delete(job, LATER + SECOND) is job
 
@@ -1063,7 +1077,7 @@ def test_a_webhook_that_is_settled_is_left_alone_until_somebody_asks_again(
     job = a_job_in(Status.FAILED)
     if name == "delivery_requested":
         again = DELIVERIES[name].call(job).webhook
-        assert again == replace(HOOK, turn=2, due_at=LATER, manual=True)
+        assert again == replace(HOOK, chain=Chain(2, LATER), manual=True)
     else:
         with pytest.raises(TransitionRefused):
             DELIVERIES[name].call(job)
@@ -1079,7 +1093,7 @@ def test_an_attempt_of_a_round_that_is_over_ends_no_later_one():
         with pytest.raises(TransitionRefused):
             change()
     assert transitions.delivery_succeeded(job, LATER, TOLD, 1).webhook == replace(
-        HOOK, status=WebhookStatus.DELIVERED, turn=3, deliveries=(TOLD,)
+        HOOK, status=WebhookStatus.DELIVERED, chain=Chain(3), deliveries=(TOLD,)
     )
 
 

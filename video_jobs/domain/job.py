@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Self
 
+from video_jobs.domain.chain import Chain
 from video_jobs.domain.cost import Cost
 from video_jobs.domain.estimate import Forecast
 from video_jobs.domain.video_request import InputImage as InputImage
@@ -131,9 +132,7 @@ class Output:
 
     index: int
     generation_id: str
-    turn: int = 0  #: of this output's own chain of fetch messages
-    attempts: int = 0  #: downloads that failed
-    due_at: datetime | None = None  #: when its current fetch message becomes visible
+    chain: Chain = Chain()  #: of its fetch messages
     stored: StoredVideo | None = None
     thumbnail: str | None = None  #: file ending of the stored thumbnail: jpg or webp
     suspects: tuple[Suspect, ...] = ()  #: what came, the latest last
@@ -186,9 +185,7 @@ class Job:
     request: VideoRequest
     metadata: dict[str, str] = field(default_factory=dict)
     backend: BackendRef
-    turn: int = 1  #: of the chain of poll messages; a message with a lower one is stale
-    due_at: datetime | None = None  #: when the chain's next message becomes visible
-    repairs: int = 0  #: how often the sweeper has set the chain going since it last moved by itself
+    chain: Chain = Chain(turn=1)  #: of its poll messages
     status_since: datetime | None = None
     history: tuple[Event, ...] = ()  #: the last `MOST_EVENTS`
 

@@ -63,17 +63,6 @@ class NotifyMessage(_Message):
     """Tell the job's webhook that it has ended; with a `turn`, try again until it is told."""
 
 
-_MOST_AHEAD = 1000  # a chain is ahead of its row by one, and by one more for each crash in between
-
-
-def refuse_far_ahead(message: PollMessage | FetchMessage | NotifyMessage, turn: int) -> None:
-    """Raises MalformedMessage for a turn that no chain can have come to, when the row is at `turn`."""
-    if message.turn is not None and message.turn > turn + _MOST_AHEAD:
-        raise MalformedMessage(
-            f"Turn {message.turn} is far beyond the row's, {turn}. Leave it out, or take the row's."
-        )
-
-
 _M = TypeVar("_M", bound=_Message)
 
 

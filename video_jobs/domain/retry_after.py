@@ -34,10 +34,10 @@ def _until(job: Job, now: datetime, ahead: int, opens_at: datetime | None) -> ti
         in_line = _FIRST_IN_LINE + _EACH_AHEAD * ahead
         return max(in_line, opens_at - now) if opens_at is not None else in_line
     if job.status in (Status.FETCHING, Status.PENDING_DOWNLOAD):
-        due = [output.due_at for output in job.outputs if not output.is_settled]
+        due = [output.chain.due_at for output in job.outputs if not output.is_settled]
         # Where no download is under way, the guard's poll sends the message.
-        return min((_from(moment, now) for moment in due), default=_from(job.due_at, now))
-    return _from(job.due_at, now)
+        return min((_from(moment, now) for moment in due), default=_from(job.chain.due_at, now))
+    return _from(job.chain.due_at, now)
 
 
 def _from(due_at: datetime | None, now: datetime) -> timedelta:

@@ -17,11 +17,6 @@ UNDECIDED_AGAIN = timedelta(seconds=30)
 SEARCH_ON = timedelta(seconds=2)
 """Until a long list is read on."""
 
-_PATIENCE = timedelta(seconds=110)
-"""How long a chain's message may be overdue: longer than the paid call takes, and so that with the sweeper's minute a job
-that a crash stopped goes on within three."""
-
-_MOST_PATIENCE = timedelta(minutes=30)
 _GUARD_MARGIN = timedelta(seconds=5)
 BACKLOG_AGAIN = timedelta(seconds=30)
 """Until an overdue download is looked at again, while messages before its own wait to be taken."""
@@ -47,14 +42,6 @@ _NOTIFY_AGAIN = (5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
 _BUSY = 5.0
 _NOTIFY_JITTER = 0.1  # never earlier: receivers that go by the standard count on the pauses
 _LONGEST_NOTIFY_HINT = 86_400
-
-
-def is_overdue(due_at: datetime, repairs: int, now: datetime) -> bool:
-    """Whether a chain's next message is overdue for so long that it must be lost.
-
-    From the second repair on that helped nothing, the next one comes later each time.
-    """
-    return now >= due_at + min(_PATIENCE * 2.0 ** min(max(repairs - 1, 0), 10), _MOST_PATIENCE)
 
 
 def poll_delay(job: Job, hint: float | None, now: datetime) -> timedelta:

@@ -7,6 +7,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Self
 
+from video_jobs.domain.chain import Chain
+
 MOST_DELIVERIES = 20
 """Of a webhook's deliveries that are kept: two rounds of tries."""
 
@@ -40,14 +42,12 @@ class Webhook:
 
     url: str | None = None  #: None: the app's own, from its settings
     status: WebhookStatus = WebhookStatus.PENDING
-    turn: int = 0  #: of its chain of messages; 0: none has been sent
-    due_at: datetime | None = None  #: when its current message becomes visible
-    attempts: int = 0  #: that failed, of this round of tries
-    repairs: int = 0  #: messages sent in place of overdue ones since the last attempt
+    chain: Chain = Chain()  #: of its messages of this round of tries; turn 0: none has been sent
     manual: bool = False  #: somebody asked for this round, so that a hook that is turned off is tried too
     deliveries: tuple[Delivery, ...] = ()  #: the last `MOST_DELIVERIES`
 
-    def after(self, delivery: Delivery, **changes: Any) -> Self:
-        problem = delivery.problem and delivery.problem[:_LONGEST_PROBLEM]
-        deliveries = (*self.deliveries, replace(delivery, problem=problem))[-MOST_DELIVERIES:]
-        return replace(self, deliveries=deliveries, repairs=0, **changes)
+    def after(self, delivery: Delivery | None, **changes: Any) -> Self:
+        if delivery is not None:
+            problem = delivery.problem and delivery.problem[:_LONGEST_PROBLEM]
+            changes["deliveries"] = (*self.deliveries, replace(delivery, problem=problem))[-MOST_DELIVERIES:]
+        return replace(self, **changes)

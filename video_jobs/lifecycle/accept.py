@@ -38,7 +38,8 @@ def accept(
     Raises TooManyJobs, and StorageUnavailable while there is no job yet.
     """
     at_once = services.owner_limits.at_once
-    job = replace(job, due_at=job.created_at + FIRST_POLL, counts_toward_quota=at_once is not None)
+    chain = replace(job.chain, due_at=job.created_at + FIRST_POLL)
+    job = replace(job, chain=chain, counts_toward_quota=at_once is not None)
     try:
         stored = _store(services, job.noting(job.created_at, "accepted"), entry, images)
     except TooManyJobs:
@@ -84,7 +85,7 @@ def begin(services: Services, stored: StoredJob) -> Job:
     Raises nothing: the job is accepted, and an error now would make the client send it again.
     """
     job = stored.job
-    first = PollMessage(owner=job.owner, job_id=job.id, turn=job.turn)
+    first = PollMessage(owner=job.owner, job_id=job.id, turn=job.chain.turn)
     try:
         if job.request.images and job.retry_of is None:
             services.messages.send_poll(first, _AT_ONCE)

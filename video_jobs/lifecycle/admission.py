@@ -259,6 +259,6 @@ def _wake(services: Services, waiting: StoredJob, delay: timedelta) -> None:
 
 
 def _send(services: Services, job: Job, delay: timedelta) -> int:
-    turn = job.turn + 1
+    turn = job.chain.turn + 1
     services.messages.send_poll(PollMessage(owner=job.owner, job_id=job.id, turn=turn), delay)
     return turn

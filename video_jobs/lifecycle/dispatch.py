@@ -82,9 +82,9 @@ def _enter(services: Services, stored: StoredJob, images: Mapping[int, Image], s
     job, now = stored.job, services.clock()
     if (gate := admission.enter(services, job)) is not None:
         reason = admission.why_closed(services, gate, job) or _IN_LINE
-        stands = partial(transitions.stands_in_line, now=now, reason=reason, turn=job.turn)
+        stands = partial(transitions.stands_in_line, now=now, reason=reason, turn=job.chain.turn)
         return update(services.jobs, stored, stands).job
-    if job.turn > 0:  # it may have stood in line; from here on the sweeper looks after it
+    if job.chain.turn > 0:  # it may have stood in line; from here on the sweeper looks after it
         admission.entered(services, job)
     return _submit(services, stored, images, send_next)
 

@@ -17,7 +17,9 @@ def finish(services: Services, job: Job) -> None:
     """For a job that is stored as terminal. The live row goes last: until then the sweeper finds the job."""
     if job.deleted_at is not None:
         return  # there is more to do for it, and nothing to sum up
-    if job.webhook is None or not job.webhook.turn:  # else all of this was done before somebody was told
+    if (
+        job.webhook is None or not job.webhook.chain.turn
+    ):  # else all of this was done before somebody was told
         if any(output.stored for output in job.outputs):
             whole = {**job_summary(job), "history": history_view(job)}
             text = json.dumps(whole, ensure_ascii=False, indent=2)

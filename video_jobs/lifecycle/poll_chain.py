@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from datetime import timedelta
 from functools import partial
+from typing import TypeVar
 
 from video_jobs.domain import transitions
 from video_jobs.domain.errors import StorageUnavailable
 from video_jobs.domain.job import Job, Status
-from video_jobs.domain.queue_messages import FetchMessage, PollMessage
+from video_jobs.domain.queue_messages import FetchMessage, NotifyMessage, PollMessage
 from video_jobs.ports import StoredJob
 from video_jobs.services import Services
 
@@ -28,11 +29,15 @@ _AT_ONCE = timedelta()
 
 
 _next_is_sent: ContextVar[bool] = ContextVar("next_is_sent", default=False)
+_Message = TypeVar("_Message", PollMessage, FetchMessage, NotifyMessage)
 
 
-def note_sent() -> None:
-    """The next message of the chain is in its queue."""
+def send_on(send: Callable[[_Message, timedelta], None], message: _Message, delay: timedelta) -> int:
+    """Enqueue the message after this one, which has a turn; gives the next one's, for the row."""
+    turn = (message.turn or 0) + 1
+    send(message.model_copy(update={"turn": turn}), delay)
     _next_is_sent.set(True)
+    return turn
 
 
 @contextlib.contextmanager
@@ -57,9 +62,8 @@ def send_next(services: Services, message: PollMessage, delay: timedelta) -> Tur
     """The message after this one. One without a turn starts no chain: nothing is sent."""
     if message.turn is None:
         return lambda job: job
-    turn, now = message.turn + 1, services.clock()
-    services.messages.send_poll(message.model_copy(update={"turn": turn}), delay)
-    note_sent()
+    now = services.clock()
+    turn = send_on(services.messages.send_poll, message, delay)
     return partial(transitions.next_turn, now=now, turn=turn, due_at=now + delay)
 
 
@@ -83,7 +87,7 @@ def poll_now(services: Services, job: Job, delay: timedelta = _AT_ONCE) -> None:
 
     It is one ahead of the row, so that it is not dropped when a poll that is under way saves the next turn.
     """
-    message = PollMessage(owner=job.owner, job_id=job.id, turn=job.turn + 1)
+    message = PollMessage(owner=job.owner, job_id=job.id, turn=job.chain.turn + 1)
     services.messages.send_poll(message, delay)
 
 
@@ -91,5 +95,5 @@ def fetch_now(services: Services, job: Job) -> None:
     """A message for each output that is not settled, with the turn that the row has for it."""
     for output in job.outputs:
         if not output.is_settled:
-            message = FetchMessage(owner=job.owner, job_id=job.id, index=output.index, turn=output.turn)
+            message = FetchMessage(owner=job.owner, job_id=job.id, index=output.index, turn=output.chain.turn)
             services.messages.send_fetch(message, _AT_ONCE)

@@ -10,7 +10,6 @@ from functools import partial
 from video_jobs.domain import transitions
 from video_jobs.domain.errors import ReelkeepError, TransitionRefused
 from video_jobs.domain.job import Job, Status
-from video_jobs.domain.schedule import is_overdue
 from video_jobs.lifecycle.finalize import finish
 from video_jobs.lifecycle.poll_chain import fetch_now, poll_now
 from video_jobs.lifecycle.update import update
@@ -23,14 +22,13 @@ _FETCHING = (Status.FETCHING, Status.PENDING_DOWNLOAD)
 
 def is_broken(job: Job, now: datetime) -> bool:
     """Whether the next message of the job's chain must be lost. One that stands in line has none."""
-    if job.status is Status.WAITING and job.due_at is None:
-        return False
-    return is_overdue(job.due_at or job.updated_at, job.repairs, now)
+    stands_in_line = job.status is Status.WAITING and job.chain.due_at is None
+    return not stands_in_line and job.chain.is_overdue(job.updated_at, now)
 
 
 def is_long_broken(job: Job, now: datetime) -> bool:
     """Whether it is late for so long that no backlog explains it."""
-    return now - (job.due_at or job.updated_at) >= _LONGEST_BACKLOG
+    return now - (job.chain.due_at or job.updated_at) >= _LONGEST_BACKLOG
 
 
 def repair(services: Services, stored: StoredJob) -> Job:

@@ -10,7 +10,6 @@ from video_jobs.domain import transitions
 from video_jobs.domain.errors import JobNotFound, TransitionRefused
 from video_jobs.domain.job import Job
 from video_jobs.domain.queue_messages import NotifyMessage
-from video_jobs.domain.schedule import is_overdue
 from video_jobs.domain.webhook import WebhookStatus
 from video_jobs.lifecycle.update import update
 from video_jobs.ports import LiveJob, StoredJob
@@ -36,7 +35,7 @@ def keep_telling(services: Services, job: Job) -> None:
         job, now = stored.job, services.clock()
         if job.webhook is None or not _needs_message(job, now):
             return
-        turn = job.webhook.turn + 1
+        turn = job.webhook.chain.turn + 1
         services.messages.send_notify(NotifyMessage(owner=job.owner, job_id=job.id, turn=turn), _AT_ONCE)
         update(services.jobs, stored, partial(transitions.delivery_sent, now=now, turn=turn))
 
@@ -52,7 +51,7 @@ def tell_again(services: Services, stored: StoredJob) -> Job:
     job = update(services.jobs, stored, partial(transitions.delivery_requested, now=now)).job
     services.live_jobs.add(LiveJob.of(job))  # whoever ended the round before may have removed it
     assert job.webhook is not None
-    message = NotifyMessage(owner=job.owner, job_id=job.id, turn=job.webhook.turn)
+    message = NotifyMessage(owner=job.owner, job_id=job.id, turn=job.webhook.chain.turn)
     services.messages.send_notify(message, _AT_ONCE)
     return job
 
@@ -61,4 +60,4 @@ def _needs_message(job: Job, now: datetime) -> bool:
     hook = job.webhook
     if hook is None or not is_untold(job):
         return False
-    return hook.turn == 0 or is_overdue(hook.due_at or job.updated_at, hook.repairs, now)
+    return hook.chain.turn == 0 or hook.chain.is_overdue(job.updated_at, now)

@@ -15,6 +15,7 @@ _NESTED = {
     "request",
     "metadata",
     "backend",
+    "chain",
     "outputs",
     "cost",
     "error",

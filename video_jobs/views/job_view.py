@@ -150,7 +150,7 @@ def _webhook(job: Job) -> WebhookView | None:
         "url": _origin(hook.url) if hook.url is not None else None,
         "event_id": event_id(job) if job.is_terminal else None,
         "status": hook.status,
-        "next_try_at": time_text(hook.due_at or job.finished_at) if waits else None,
+        "next_try_at": time_text(hook.chain.due_at or job.finished_at) if waits else None,
         "deliveries": [_delivery(delivery) for delivery in hook.deliveries],
     }
 
@@ -188,7 +188,7 @@ def _video(output: Output) -> VideoView:
         "duration_seconds": stored.duration_ms / 1000 if stored and stored.duration_ms is not None else None,
         "verified": stored.verified if stored else None,
         "problem": output.problem,
-        "next_try_at": None if output.is_settled else time_text(output.due_at),
+        "next_try_at": None if output.is_settled else time_text(output.chain.due_at),
         "url": None,
         "download_url": None,
         "url_expires_at": None,

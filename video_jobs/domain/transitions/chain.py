@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from video_jobs.domain.errors import TransitionRefused
@@ -10,31 +11,26 @@ from video_jobs.domain.job import Job
 
 def next_turn(job: Job, now: datetime, turn: int, due_at: datetime) -> Job:
     """The chain goes on with the message `turn`, which is already in the queue."""
-    if job.is_over:
-        raise TransitionRefused(f"{job.id} is {job.status}, and that is final")
-    if job.turn >= turn:
-        raise TransitionRefused(f"{job.id} is at turn {job.turn} already")
-    return job.evolve(now, turn=turn, due_at=due_at, repairs=0, last_error=None)
+    _refuse_over(job)
+    return job.evolve(now, chain=job.chain.next(turn, due_at), last_error=None)
 
 
 def repaired(job: Job, now: datetime) -> Job:
     """The chain seemed broken: a message with the row's turn is about to be sent."""
-    if job.is_over:
-        raise TransitionRefused(f"{job.id} is {job.status}, and that is final")
-    return job.evolve(now, repairs=job.repairs + 1, due_at=now).noting(now, "repaired")
+    _refuse_over(job)
+    chain = replace(job.chain, due_at=now, repairs=job.chain.repairs + 1)
+    return job.evolve(now, chain=chain).noting(now, "repaired")
 
 
 def poisoned(job: Job, now: datetime, problem: str) -> Job:
     """A message of the job failed too often and was taken out of its queue."""
-    if job.is_over:
-        raise TransitionRefused(f"{job.id} is {job.status}, and that is final")
+    _refuse_over(job)
     return job.evolve(now, reason=problem).noting(now, "poisoned", problem)
 
 
 def attempt_failed(job: Job, now: datetime, last_error: str) -> Job:
     """A function broke down over the job; its message comes again."""
-    if job.is_over:
-        raise TransitionRefused(f"{job.id} is {job.status}, and that is final")
+    _refuse_over(job)
     return job.evolve(now, last_error=last_error)
 
 
@@ -43,3 +39,8 @@ def alarmed(job: Job, now: datetime, alarm: str) -> Job:
     if job.is_terminal or job.alarm is not None:
         raise TransitionRefused(f"{job.id} needs no alarm")
     return job.evolve(now, alarm=alarm).noting(now, "alarm", alarm)
+
+
+def _refuse_over(job: Job) -> None:
+    if job.is_over:
+        raise TransitionRefused(f"{job.id} is {job.status}, and that is final")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from video_jobs.domain.errors import TransitionRefused
@@ -47,7 +48,7 @@ def request_delete(job: Job, now: datetime) -> Job:
         return job
     if job.status is Status.WAITING:
         job = ended(job, now, Status.CANCELLED)
-    return job.evolve(now, deleted_at=now, due_at=now).noting(now, "deleted")
+    return job.evolve(now, deleted_at=now, chain=replace(job.chain, due_at=now)).noting(now, "deleted")
 
 
 def backend_job_gone(job: Job, now: datetime) -> Job:

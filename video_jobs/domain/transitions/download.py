@@ -29,7 +29,7 @@ def output_stored(job: Job, now: datetime, which: Output, video: StoredVideo, th
     `which`, here and below, is the output as it was read: the transition is for it and for no other.
     """
     output = _open_output(job, which)
-    kept = replace(output, stored=video, thumbnail=thumbnail, turn=output.turn + 1, due_at=None, problem=None)
+    kept = replace(output, stored=video, thumbnail=thumbnail, chain=output.chain.over(), problem=None)
     job = _with_output(job, now, kept).noting(now, "stored", f"video {output.index}, {video.length} bytes")
     return _settle(job, now)
 
@@ -54,13 +54,9 @@ def output_delayed(
         missing: the backend answered 404 or 410.
     """
     output = _open_output(job, which)
-    if output.turn >= turn:
-        raise TransitionRefused(f"{job.id}/{output.index} is at turn {output.turn} already")
     delayed = replace(
         output,
-        turn=turn,
-        due_at=due_at,
-        attempts=output.attempts + 1,
+        chain=output.chain.next(turn, due_at, attempts=output.chain.attempts + 1),
         problem=problem[:_LONGEST_PROBLEM],
         suspects=_counted(output.suspects, suspect_sha256),
         began_at=began_at or output.began_at,
@@ -81,7 +77,7 @@ def _counted(suspects: tuple[Suspect, ...], sha256: str | None) -> tuple[Suspect
 def output_lost(job: Job, now: datetime, which: Output, problem: str) -> Job:
     """The backend's time for one output is over and it was not to be had."""
     output = _open_output(job, which)
-    lost = replace(output, lost=True, turn=output.turn + 1, due_at=None, problem=problem[:_LONGEST_PROBLEM])
+    lost = replace(output, lost=True, chain=output.chain.over(), problem=problem[:_LONGEST_PROBLEM])
     job = _with_output(job, now, lost).noting(now, "lost", f"video {output.index}: {problem}")
     return _settle(job, now)
 
@@ -93,9 +89,8 @@ def output_progressed(job: Job, now: datetime, which: Output) -> Job:
 
 def overdue_from(output: Output) -> datetime | None:
     """When an open output's download counts as lost unless bytes come until then; None: now."""
-    if output.due_at is None:
-        return None
-    return max(output.due_at, output.progress_at or output.due_at) + DOWNLOAD_OVERDUE
+    due_at = output.chain.due_at
+    return max(due_at, output.progress_at or due_at) + DOWNLOAD_OVERDUE if due_at else None
 
 
 def fetch_again(job: Job, now: datetime, *, all_open: bool = False) -> Job:
@@ -106,11 +101,12 @@ def fetch_again(job: Job, now: datetime, *, all_open: bool = False) -> Job:
     """
     require(job, Status.FETCHING, Status.PENDING_DOWNLOAD)
 
-    def is_wanted(output: Output) -> bool:
+    def again(output: Output) -> Output:
         overdue = overdue_from(output)
-        return not output.is_settled and (all_open or overdue is None or now >= overdue)
+        is_wanted = not output.is_settled and (all_open or overdue is None or now >= overdue)
+        return replace(output, chain=replace(output.chain, due_at=now)) if is_wanted else output
 
-    outputs = tuple(replace(output, due_at=now) if is_wanted(output) else output for output in job.outputs)
+    outputs = tuple(map(again, job.outputs))
     return job if outputs == job.outputs else job.evolve(now, outputs=outputs).noting(now, "fetch_again")
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from video_jobs.domain.backend_job import BackendJob, BackendState
+from video_jobs.domain.chain import Chain
 from video_jobs.domain.errors import TransitionRefused
 from video_jobs.domain.job import (
     LOST_JOB_GRACE,
@@ -137,7 +138,7 @@ def _generated(job: Job, now: datetime, backend_job: BackendJob) -> Job:
     if given > MOST_OUTPUTS:
         warning = f"The video API generated {given} videos. The first {MOST_OUTPUTS} are fetched."
     named = backend_job.generation_ids[:MOST_OUTPUTS]
-    outputs = tuple(Output(index, name, due_at=now) for index, name in enumerate(named))
+    outputs = tuple(Output(index, name, Chain(due_at=now)) for index, name in enumerate(named))
     job = job.evolve(
         now, status=Status.FETCHING, outputs=outputs, progress=100, expected_at=None, warning=warning
     )

@@ -35,7 +35,7 @@ def stands_in_line(job: Job, now: datetime, reason: str, turn: int) -> Job:
     `turn` is the one that was read: with a higher one the job has been called meanwhile.
     """
     job = waits(job, now, reason)
-    return replace(job, due_at=None) if job.turn == turn else job
+    return replace(job, chain=replace(job.chain, due_at=None)) if job.chain.turn == turn else job
 
 
 def begin_submit(

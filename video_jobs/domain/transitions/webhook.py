@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
+from video_jobs.domain.chain import Chain
 from video_jobs.domain.errors import NothingToSend, TransitionRefused
 from video_jobs.domain.job import Job
 from video_jobs.domain.webhook import Delivery, Webhook, WebhookStatus
@@ -14,10 +14,9 @@ from video_jobs.domain.webhook import Delivery, Webhook, WebhookStatus
 def delivery_sent(job: Job, now: datetime, turn: int) -> Job:
     """The message `turn` is in the queue: the first one, or one in place of another that is overdue."""
     hook = _pending(job)
-    if hook.turn >= turn:
-        raise TransitionRefused(f"{job.id} is at turn {hook.turn} of its webhook already")
-    repairs = hook.repairs + 1 if hook.turn else 0
-    return job.evolve(now, webhook=replace(hook, turn=turn, due_at=now, repairs=repairs))
+    repairs = hook.chain.repairs + 1 if hook.chain.turn else 0
+    chain = hook.chain.next(turn, now, attempts=hook.chain.attempts, repairs=repairs)
+    return _with(job, now, replace(hook, chain=chain))
 
 
 def delivery_succeeded(job: Job, now: datetime, delivery: Delivery, turn: int) -> Job:
@@ -29,27 +28,27 @@ def delivery_succeeded(job: Job, now: datetime, delivery: Delivery, turn: int) -
 def delivery_delayed(job: Job, now: datetime, delivery: Delivery, turn: int, due_at: datetime) -> Job:
     """It could not be told; the message `turn`, visible from `due_at`, tries again."""
     hook = _pending(job)
-    if hook.turn >= turn:
-        raise TransitionRefused(f"{job.id} is at turn {hook.turn} of its webhook already")
-    return _with(job, now, hook.after(delivery, turn=turn, due_at=due_at, attempts=hook.attempts + 1))
+    chain = hook.chain.next(turn, due_at, attempts=hook.chain.attempts + 1)
+    return _with(job, now, hook.after(delivery, chain=chain))
 
 
 def delivery_refused(job: Job, now: datetime, delivery: Delivery) -> Job:
     """It could not be told by a message that belongs to no chain."""
-    return _with(job, now, _pending(job).after(delivery))
+    hook = _pending(job)
+    return _with(job, now, hook.after(delivery, chain=replace(hook.chain, repairs=0)))
 
 
 def delivery_given_up(job: Job, now: datetime, delivery: Delivery, which: Webhook) -> Job:
     """`which`, here and below, is the webhook as it was read: of another round of tries, nothing is said."""
     _same_round(job, which)
-    lost = _settled(job, now, delivery, WebhookStatus.FAILED, which.turn)
+    lost = _settled(job, now, delivery, WebhookStatus.FAILED)
     return lost.noting(now, "webhook_failed", delivery.problem)
 
 
 def delivery_unwanted(job: Job, now: datetime, delivery: Delivery | None, which: Webhook) -> Job:
     """The receiver wants no more: it has just said so, or (None) of another job before."""
     _same_round(job, which)
-    off = _settled(job, now, delivery, WebhookStatus.DISABLED, which.turn)
+    off = _settled(job, now, delivery, WebhookStatus.DISABLED)
     return off.noting(now, "webhook_disabled", delivery.problem if delivery else None)
 
 
@@ -63,16 +62,9 @@ def delivery_requested(job: Job, now: datetime) -> Job:
         raise NothingToSend(f"{job.id} has no webhook. Name one as webhook_url when you submit.")
     if not job.is_over:
         raise NothingToSend(f"{job.id} is {job.status}: its webhook is told by itself when it has ended.")
-    again = replace(
-        hook,
-        status=WebhookStatus.PENDING,
-        turn=hook.turn + 1,
-        due_at=now,
-        attempts=0,
-        repairs=0,
-        manual=True,
-    )
-    return job.evolve(now, webhook=again).noting(now, "webhook_again")
+    chain = Chain(hook.chain.turn + 1, due_at=now)
+    again = replace(hook, status=WebhookStatus.PENDING, chain=chain, manual=True)
+    return _with(job, now, again).noting(now, "webhook_again")
 
 
 def delivery_poisoned(job: Job, now: datetime, problem: str) -> Job:
@@ -89,19 +81,14 @@ def _pending(job: Job) -> Webhook:
 
 
 def _same_round(job: Job, which: Webhook) -> None:
-    if _pending(job).turn != which.turn:
+    if _pending(job).chain.turn != which.chain.turn:
         raise TransitionRefused(f"{job.id} is at another turn of its webhook")
 
 
-def _settled(job: Job, now: datetime, delivery: Delivery | None, status: WebhookStatus, turn: int) -> Job:
+def _settled(job: Job, now: datetime, delivery: Delivery | None, status: WebhookStatus, turn: int = 0) -> Job:
     hook = _pending(job)
-    changes: dict[str, Any] = {
-        "status": status,
-        "turn": max(hook.turn, turn) + 1,
-        "due_at": None,
-        "manual": False,
-    }
-    return _with(job, now, hook.after(delivery, **changes) if delivery else replace(hook, **changes))
+    over = hook.after(delivery, status=status, chain=hook.chain.over(turn), manual=False)
+    return _with(job, now, over)
 
 
 def _with(job: Job, now: datetime, hook: Webhook) -> Job:
