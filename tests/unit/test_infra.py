@@ -134,6 +134,13 @@ def test_flex_gets_no_setting_that_it_rejects_and_storage_no_key() -> None:
     assert "allowSharedKeyAccess: false" in bicep("storage")
 
 
+def test_what_is_always_ready_is_a_function_of_the_app() -> None:
+    code = "".join(path.read_text(encoding="utf-8") for path in ROOT.glob("*_*/blueprint.py"))
+    ready = re.findall(r"name: 'function:(\w+)'", bicep("main"))
+    assert ready
+    assert set(ready) <= set(re.findall(r'function_name\("(\w+)"\)', code))
+
+
 def test_the_app_takes_what_infra_sets() -> None:
     account = "https://stexample.{}.core.windows.net/"
     Settings.from_environment(
