@@ -85,6 +85,17 @@ def test_a_role_that_is_refused_ends_the_hook(tmp_path: Path) -> None:
     assert VIDEO in said
 
 
+def test_what_can_not_be_taken_away_keeps_nobody_from_the_end(tmp_path: Path) -> None:
+    code, said, asked = run(tmp_path, "predown", GIVEN, 3)
+    assert (code, len(asked)) == (0, 2)
+    assert "It is not, or there was none." in said
+
+
+def test_the_end_needs_no_azure_cli(tmp_path: Path) -> None:
+    code, said, _ = run(tmp_path, "predown", GIVEN, None)
+    assert (code, "need the Azure CLI (az)" in said) == (0, True)
+
+
 def test_the_script_for_windows_asks_for_the_same() -> None:
     texts = [
         (ROOT / "infra" / f"roles-elsewhere.{kind}").read_text(encoding="utf-8") for kind in ("sh", "ps1")
