@@ -51,7 +51,7 @@ test-runtime: $(VENV)/.dev-ready  ## the app under Microsoft's own Python worker
 azure: $(VENV)/.dev-ready  ## what can be tried of the deployment without Azure: infra/, alerts, the package, the doctor beside a deployed app
 	@echo "==> the deployment, without Azure"
 	@$(run) -m pytest -n 0 -rs tests/unit/test_infra.py tests/unit/test_infra_snapshot.py tests/functional/test_alert_queries.py tests/functional/test_package.py \
-		tests/functional/test_azure_package.py tests/functional/test_doctor_deployed.py tests/functional/test_occupant.py $(PYTEST_ARGS)
+		tests/functional/test_azure_package.py tests/functional/test_doctor_deployed.py tests/functional/test_occupant.py tests/functional/test_roles_elsewhere.py $(PYTEST_ARGS)
 
 faults: $(VENV)/.dev-ready  ## a crash at every effect of every scenario, slots in use, storage transactions: the figures
 	@$(run) -m tests.faults

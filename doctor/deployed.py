@@ -127,7 +127,7 @@ def _roles(app: DeployedApp) -> Iterator[Finding]:
     wanted = {**role_ids("storage-access"), **role_ids("telemetry")}
     by_token = app.settings.get("AZURE_OPENAI_ENDPOINT") and not app.settings.get("AZURE_OPENAI_API_KEY")
     if by_token and _OPENAI_USER not in app.role_ids:
-        wanted |= role_ids("video-role")
+        wanted["cognitiveServicesUser"] = role_ids("main")["cognitiveServicesUser"]
     if any(map(_is_reference, app.settings.values())):
         wanted |= role_ids("vault-role")
     missing = [_ROLE_NAMES[name] for name, role in wanted.items() if role not in app.role_ids]

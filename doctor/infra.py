@@ -47,6 +47,6 @@ def http_concurrency(infra: Path = INFRA) -> int:
 
 
 def role_ids(template: str, infra: Path = INFRA) -> dict[str, str]:
-    """The roles that a template assigns: ids by the names that it has for them."""
+    """The roles that a template assigns, or has its hook assign: ids by the names that it has for them."""
     text = (infra / f"{template}.bicep").read_text(encoding="utf-8")
     return dict(re.findall(r"^var (\w+) = '([0-9a-f-]{36})'", text, re.MULTILINE))

@@ -1,9 +1,14 @@
 @description('What all alerts share: location, tags, insightsId, actionGroupId.')
 param common object
 param name string
+@description('What happened, in a sentence: the mail begins with it.')
+param says string
 param severity int
+@description('Longer than the time between two looks where a line comes once: lines arrive minutes late.')
 param window string
 param query string
+@description('Columns of the query that the mail names. Each new value of them is an alert of its own.')
+param names array = []
 
 resource rule 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = {
   name: 'reelkeep-${name}'
@@ -12,6 +17,7 @@ resource rule 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = {
   kind: 'LogAlert'
   properties: {
     displayName: 'Reelkeep: ${name}'
+    description: '${says} What to do: docs/runbook.md#${name}'
     severity: severity
     enabled: true
     scopes: [common.insightsId]
@@ -21,7 +27,13 @@ resource rule 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = {
     skipQueryValidation: true // the tables exist after the app's first lines only
     criteria: {
       allOf: [
-        { query: query, timeAggregation: 'Count', operator: 'GreaterThan', threshold: 0 }
+        {
+          query: query
+          timeAggregation: 'Count'
+          operator: 'GreaterThan'
+          threshold: 0
+          dimensions: [for column in names: { name: column, operator: 'Include', values: ['*'] }]
+        }
       ]
     }
     actions: { actionGroups: [common.actionGroupId], customProperties: { runbook: 'docs/runbook.md#${name}' } }

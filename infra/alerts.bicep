@@ -22,39 +22,109 @@ var common = { location: location, tags: tags, insightsId: insightsId, actionGro
 
 // The host ends itself where storage or identity refuse it: this one catches all of that.
 module sweeperSilent 'alert.bicep' = {
-  params: { common: common, name: 'sweeper-silent', severity: 0, window: 'PT10M', query: loadTextContent('queries/sweeper-silent.kql') }
+  params: {
+    common: common
+    name: 'sweeper-silent'
+    says: 'The app has not swept its jobs for ten minutes: it does not run, or it can\'t reach its storage.'
+    severity: 0
+    window: 'PT10M'
+    query: loadTextContent('queries/sweeper-silent.kql')
+  }
 }
 
 module videoInDanger 'alert.bicep' = {
-  params: { common: common, name: 'video-in-danger', severity: 1, window: 'PT5M', query: loadTextContent('queries/video-in-danger.kql') }
+  params: {
+    common: common
+    name: 'video-in-danger'
+    says: 'A video is generated, is not stored yet, and the video API soon deletes it.'
+    severity: 1
+    window: 'PT15M'
+    query: loadTextContent('queries/video-in-danger.kql')
+    names: ['job']
+  }
 }
 
 module criticalLine 'alert.bicep' = {
-  params: { common: common, name: 'critical-line', severity: 1, window: 'PT5M', query: loadTextContent('queries/critical-line.kql') }
+  params: {
+    common: common
+    name: 'critical-line'
+    says: 'The answer to a paid call has no job to go to. Import what `known` names.'
+    severity: 1
+    window: 'PT15M'
+    query: loadTextContent('queries/critical-line.kql')
+    names: ['job', 'known']
+  }
 }
 
 module gateToMend 'alert.bicep' = {
-  params: { common: common, name: 'gate-to-mend', severity: 1, window: 'PT5M', query: loadTextContent('queries/gate-to-mend.kql') }
+  params: {
+    common: common
+    name: 'gate-to-mend'
+    says: 'All jobs of a video API wait: its key, its deployment or its account must be mended.'
+    severity: 1
+    window: 'PT5M'
+    query: loadTextContent('queries/gate-to-mend.kql')
+    names: ['gate']
+  }
 }
 
 module messagePoisoned 'alert.bicep' = {
-  params: { common: common, name: 'message-poisoned', severity: 2, window: 'PT5M', query: loadTextContent('queries/message-poisoned.kql') }
+  params: {
+    common: common
+    name: 'message-poisoned'
+    says: 'A function failed five times over one message, or a message is none of the app\'s.'
+    severity: 2
+    window: 'PT15M'
+    query: loadTextContent('queries/message-poisoned.kql')
+    names: ['job']
+  }
 }
 
 module errorLine 'alert.bicep' = {
-  params: { common: common, name: 'error-line', severity: 2, window: 'PT5M', query: loadTextContent('queries/error-line.kql') }
+  params: {
+    common: common
+    name: 'error-line'
+    says: 'The app logged an error that no other alert tells of.'
+    severity: 2
+    window: 'PT15M'
+    query: loadTextContent('queries/error-line.kql')
+    names: ['job']
+  }
 }
 
 module answers5xx 'alert.bicep' = {
-  params: { common: common, name: 'answers-5xx', severity: 2, window: 'PT5M', query: loadTextContent('queries/answers-5xx.kql') }
+  params: {
+    common: common
+    name: 'answers-5xx'
+    says: 'Clients got answers of 500 or above.'
+    severity: 2
+    window: 'PT15M'
+    query: loadTextContent('queries/answers-5xx.kql')
+    names: ['name', 'resultCode']
+  }
 }
 
 module functionFailed 'alert.bicep' = {
-  params: { common: common, name: 'function-failed', severity: 2, window: 'PT5M', query: loadTextContent('queries/function-failed.kql') }
+  params: {
+    common: common
+    name: 'function-failed'
+    says: 'A function of a queue or a timer failed; it is tried again.'
+    severity: 2
+    window: 'PT15M'
+    query: loadTextContent('queries/function-failed.kql')
+    names: ['name']
+  }
 }
 
 module queueLate 'alert.bicep' = {
-  params: { common: common, name: 'queue-late', severity: 2, window: 'PT5M', query: loadTextContent('queries/queue-late.kql') }
+  params: {
+    common: common
+    name: 'queue-late'
+    says: 'The oldest message has waited for more than five minutes.'
+    severity: 2
+    window: 'PT5M'
+    query: loadTextContent('queries/queue-late.kql')
+  }
 }
 
 var criterion = { criterionType: 'StaticThresholdCriterion', metricNamespace: 'Microsoft.Storage/storageAccounts' }
@@ -82,6 +152,7 @@ resource storageUnavailable 'Microsoft.Insights/metricAlerts@2018-03-01' = {
   location: 'global'
   tags: tags
   properties: {
+    description: 'Less than 99 % of the calls to the storage account succeeded. What to do: docs/runbook.md#storage-unavailable'
     severity: 1
     enabled: true
     scopes: [storageId]
@@ -99,6 +170,7 @@ resource storageThrottled 'Microsoft.Insights/metricAlerts@2018-03-01' = {
   location: 'global'
   tags: tags
   properties: {
+    description: 'The storage account refuses calls because there are too many. What to do: docs/runbook.md#storage-throttled'
     severity: 2
     enabled: true
     scopes: [storageId]

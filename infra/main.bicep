@@ -98,10 +98,17 @@ var given = toObject(filter(items(settings), each => !empty(each.value)), each =
 var withVideoResource = !empty(videoResourceName) && !empty(videoResourceGroup)
 var withVault = !empty('${azureOpenAiKey}${openRouterKey}${runwaySecret}${replicateToken}${falKey}${xaiKey}${geminiKey}${arkKey}${compatibleApiKeys}${webhookSecrets}${webhookUrl}')
 var withSignIn = !empty(signInClientId)
+var withKeyVault = !empty(keyVaultName) && !empty(keyVaultResourceGroup)
 var withBudget = budgetAmount > 0 && !empty(budgetStart) && !empty(alertEmail)
 
+// What is given by half is refused before anything is made.
+var wholeVideo = empty(videoResourceName) == empty(videoResourceGroup) ? true : fail('VIDEO_RESOURCE_NAME and VIDEO_RESOURCE_GROUP belong together: set both, or none.')
+var wholeVault = empty(keyVaultName) == empty(keyVaultResourceGroup) ? true : fail('KEY_VAULT_NAME and KEY_VAULT_RESOURCE_GROUP belong together: set both, or none.')
+var wholeBudget = budgetAmount == 0 || withBudget ? true : fail('BUDGET_AMOUNT needs BUDGET_START (the first day of this month, like 2026-11-01) and ALERT_EMAIL.')
+var groupName = wholeVideo && wholeVault && wholeBudget ? 'rg-${environmentName}' : ''
+
 resource group 'Microsoft.Resources/resourceGroups@2024-03-01' = {
-  name: 'rg-${environmentName}'
+  name: groupName
   location: location
   tags: tags
 }
@@ -136,10 +143,24 @@ module network 'network.bicep' = if (privateNetwork) {
   params: { location: location, tags: tags, storageId: storage.outputs.id }
 }
 
-module videoRole 'video-role.bicep' = if (withVideoResource) {
+// These lie in other groups, and nothing is made there: azd down deletes each group in which a deployment made anything.
+// The app's roles at them are given by the hook `postprovision` (azure.yaml), from the output ROLES_ELSEWHERE.
+resource video 'Microsoft.CognitiveServices/accounts@2024-10-01' existing = if (withVideoResource) {
   scope: resourceGroup(videoResourceGroup)
-  params: { resourceName: videoResourceName, principalId: identity.outputs.principalId }
+  name: videoResourceName
 }
+
+resource ownVault 'Microsoft.KeyVault/vaults@2023-07-01' existing = if (withKeyVault) {
+  scope: resourceGroup(keyVaultResourceGroup)
+  name: keyVaultName
+}
+
+var cognitiveServicesUser = 'a97b65f3-24c7-4388-baec-2e87135dc908'
+var keyVaultSecretsUser = '4633458b-17de-408a-b874-0445c86b69e6'
+var rolesElsewhere = concat(
+  withVideoResource ? ['${cognitiveServicesUser}=${video.id}'] : [],
+  withKeyVault ? ['${keyVaultSecretsUser}=${ownVault.id}'] : []
+)
 
 module vault 'vault.bicep' = if (withVault) {
   scope: group
@@ -163,11 +184,6 @@ module vault 'vault.bicep' = if (withVault) {
 module vaultRole 'vault-role.bicep' = if (withVault) {
   scope: group
   params: { vaultName: withVault ? vault!.outputs.name : '', principalId: identity.outputs.principalId }
-}
-
-module ownVaultRole 'vault-role.bicep' = if (!empty(keyVaultName) && !empty(keyVaultResourceGroup)) {
-  scope: resourceGroup(keyVaultResourceGroup)
-  params: { vaultName: keyVaultName, principalId: identity.outputs.principalId }
 }
 
 var vaultUri = withVault ? vault!.outputs.uri : ''
@@ -196,7 +212,7 @@ module app 'app.bicep' = {
     packageUrl: storage.outputs.packageUrl
     insightsConnection: telemetry.outputs.connectionString
     settings: union(
-      withVideoResource ? { AZURE_OPENAI_ENDPOINT: videoRole!.outputs.endpoint, AZURE_OPENAI_DEPLOYMENT: videoDeployment } : {},
+      withVideoResource ? { AZURE_OPENAI_ENDPOINT: 'https://${video!.properties.customSubDomainName}.openai.azure.com', AZURE_OPENAI_DEPLOYMENT: videoDeployment } : {},
       empty(videoBackends) ? {} : { VIDEO_BACKENDS: string(videoBackends) },
       { RETENTION_DAYS: string(retentionDays) },
       withSignIn ? { SIGN_IN: 'easy-auth', OVERRIDE_USE_MI_FIC_ASSERTION_CLIENTID: identity.outputs.clientId } : {},
@@ -214,7 +230,7 @@ module app 'app.bicep' = {
     batchSize: queueBatchSize
     newBatchThreshold: queueNewBatchThreshold
   }
-  dependsOn: [storageAccess, vaultRole, ownVaultRole]
+  dependsOn: [storageAccess, vaultRole]
 }
 
 module signIn 'sign-in.bicep' = if (withSignIn) {
@@ -245,3 +261,5 @@ output STUDIO_URL string = '${app.outputs.url}${withSignIn ? '/.auth/login/aad?p
 output STORAGE_ACCOUNT string = storage.outputs.name
 output INSIGHTS_NAME string = telemetry.outputs.insightsName
 output IDENTITY_PRINCIPAL_ID string = identity.outputs.principalId
+// Each as ROLE=SCOPE, with a blank between.
+output ROLES_ELSEWHERE string = join(rolesElsewhere, ' ')

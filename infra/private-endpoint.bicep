@@ -17,6 +17,7 @@ resource link 'Microsoft.Network/privateDnsZones/virtualNetworkLinks@2020-06-01'
   parent: zone
   name: 'reelkeep'
   location: 'global'
+  tags: tags
   properties: { registrationEnabled: false, virtualNetwork: { id: networkId } }
 }
 

@@ -85,7 +85,4 @@ resource lifecycle 'Microsoft.Storage/storageAccounts/managementPolicies@2024-01
 
 output name string = storage.name
 output id string = storage.id
-output blobEndpoint string = storage.properties.primaryEndpoints.blob
-output queueEndpoint string = storage.properties.primaryEndpoints.queue
-output tableEndpoint string = storage.properties.primaryEndpoints.table
 output packageUrl string = '${storage.properties.primaryEndpoints.blob}${package.name}'

@@ -12,16 +12,18 @@ from typing import Any
 import pytest
 
 from local.simulator.server import Simulator
-from sweep_jobs import blueprint
+from sweep_jobs import blueprint, minute
 from sweep_jobs.sweep import sweep_jobs
 from tests.pipeline import Pipeline
 from video_jobs.domain.errors import StorageUnavailable
+from video_jobs.domain.ids import JOB_ID_PATTERN
 from video_jobs.domain.job import Status
 from video_jobs.domain.queue_messages import POLL_QUEUE, PollMessage
 from video_jobs.domain.trace import following
 from video_jobs.lifecycle import paid_call
 
 INFRA = Path(__file__).parents[2] / "infra"
+JOB_ID = re.compile(JOB_ID_PATTERN)
 QUERIES = {path.stem: path.read_text(encoding="utf-8") for path in sorted((INFRA / "queries").glob("*.kql"))}
 SEVERITY = {
     logging.INFO: 1,
@@ -57,6 +59,8 @@ def lines(shared_simulator: Simulator) -> list[logging.LogRecord]:
         shared_simulator.world.reset()
         shared_simulator.faults.clear()
         live_through(Pipeline(shared_simulator, "openai-videos"))
+        priced = Pipeline(shared_simulator, "openrouter")
+        priced.run(priced.submit())
     finally:
         ours.removeHandler(handler)
         ours.setLevel(level)
@@ -137,6 +141,30 @@ def test_an_alert_looks_for_lines_that_are_sent(
     found = [record for record in lines if record.getMessage().startswith(beginnings)]
     assert {SEVERITY[record.levelno] for record in found} == {severity}
     assert times is None or len(found) == times
+
+
+def test_the_mail_of_an_alert_can_name_the_job_and_what_to_import(lines: list[logging.LogRecord]) -> None:
+    for alert in ("video-in-danger", "critical-line"):
+        beginnings = tuple(begins_with(QUERIES[alert])) or ('{"event": "job.outcome_not_stored"',)
+        found = [json.loads(r.getMessage()) for r in lines if r.getMessage().startswith(beginnings)]
+        assert found, alert
+        for column in set(re.findall(r"tostring\(said\.(\w+)\)", QUERIES[alert])):
+            assert [line[column] != "" for line in found] == [True] * len(found), (alert, column)
+
+
+def test_the_job_of_an_error_line_is_found_in_its_words(lines: list[logging.LogRecord]) -> None:
+    [pattern] = re.findall(r'extract\("([^"]+)", 0, message\)', QUERIES["error-line"])
+    said = [r.getMessage() for r in lines if SEVERITY[r.levelno] == 3 and "job_" in r.getMessage()]
+    assert any(line.startswith('{"event": "job.outcome_unknown"') for line in said)
+    for line in said:
+        found = re.search(pattern, line)
+        assert found is not None
+        assert JOB_ID.fullmatch(found[0])
+
+
+def test_the_gates_that_an_alert_names_are_those_to_mend() -> None:
+    named = set(re.findall(r'endswith ": (\w+)"', QUERIES["gate-to-mend"]))
+    assert named == {reason.value for reason in minute._FOR_THE_OPERATOR}
 
 
 def test_a_paid_answer_that_is_not_stored_is_a_critical_line(lines: list[logging.LogRecord]) -> None:

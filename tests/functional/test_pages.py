@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import re
@@ -11,11 +12,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import requests
 
 from local.stack import Stack
-from tests.documents import NAMES, blocks, text_of
+from tests.documents import NAMES, ROOT, blocks, text_of
 from tests.pipeline import Pipeline
 from tests.sources import sources_of
+from tests.waiting import until
 from video_jobs.domain.job import Status
 from video_jobs.views.job_view import history_view, job_view
 
@@ -95,6 +98,37 @@ def test_what_a_page_has_people_type_works(
         assert picture.read_bytes()[:3] == b"\xff\xd8\xff"
     if page == "README.md":
         assert {file.name for file in one.folder.iterdir()} == {"video.mp4", "thumbnail.jpg"}
+
+
+def test_what_the_runbook_has_an_operator_do_to_a_job_works(stack: Stack) -> None:
+    """With a job that there is in the places that the page leaves open."""
+    page = "docs/runbook.md"
+    made = requests.post(f"{stack.api}/jobs", json={"prompt": "A paper boat"}, timeout=30).json()["id"]
+    known: list[str] = []
+
+    def submitted() -> bool:
+        job = requests.get(f"{stack.api}/jobs/{made}", timeout=30).json()
+        known[:] = [job["backend_job_id"]]
+        return job["backend_job_id"] is not None
+
+    assert until(submitted, 60)
+    places = {"OWNER": "default", "JOB_ID": made, '"ID"': f'"{known[0]}"', '"NAME"': '"default"'}
+    told = blocks(page, "sh")[-1] + "\naz() { printf '%s\\n' \"$@\"; }\n"
+    given = [block for block in blocks(page, "") if re.search(r"curl|sed", block)]
+    assert len(given) == 3
+    for block in given:
+        filled = functools.reduce(lambda text, place: text.replace(place, places[place]), places, block)
+        script = f"{ELSEWHERE}\n{told}\n{filled}".replace("http://localhost:7071/api", stack.api)
+        ran = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", script],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert ran.returncode == 0, ran.stderr
+        assert made in ran.stdout, block
 
 
 def test_every_error_code_is_explained() -> None:

@@ -160,16 +160,7 @@ def test_a_plain_deployment_makes_nothing_that_nobody_asked_for(plain: dict[str,
 def test_the_app_and_whoever_deploys_hold_each_role_of_storage_and_the_app_those_of_the_rest(
     plain: dict[str, Any],
 ) -> None:
-    assert sorted(roles(plain).values()) == [
-        1,
-        1,
-        1,
-        2,
-        2,
-        2,
-    ]  # Insights, video, vault; blobs, queues, tables
-    video = [r for r in plain["predictedResources"] if "rg-my-openai" in r.get("name", "")]
-    assert [r["type"] for r in video] == ["Microsoft.Authorization/roleAssignments"]
+    assert sorted(roles(plain).values()) == [1, 1, 2, 2, 2]  # Insights, vault; blobs, queues, tables
 
 
 def settings_of(snapshot: dict[str, Any]) -> str:
@@ -218,13 +209,40 @@ def test_no_resource_takes_a_shared_key_and_names_are_as_azure_wants_them(all_on
     assert re.fullmatch("[a-z0-9-]{2,60}", only(all_on, "Web/sites")["name"])
 
 
-def test_everything_but_the_role_at_the_video_resource_lies_in_the_group_that_azd_down_deletes(
-    all_on: dict[str, Any],
+def test_nothing_is_made_outside_the_group_that_azd_down_deletes(all_on: dict[str, Any]) -> None:
+    """azd deletes every group in which a deployment has made anything, a video resource's group too."""
+    made = [resource["id"] for resource in all_on["predictedResources"]]
+    assert [
+        each for each in made if "rg-demo" not in each or "rg-my-openai" in each or "rg-vault" in each
+    ] == []
+
+
+def test_the_roles_at_resources_of_others_are_told_to_the_hook(
+    plain: dict[str, Any], all_on: dict[str, Any]
 ) -> None:
-    elsewhere = [
-        resource["type"] for resource in all_on["predictedResources"] if "rg-demo" not in resource["id"]
-    ]
-    assert set(elsewhere) <= {"Microsoft.Authorization/roleAssignments"}
+    group = f"/subscriptions/{NOBODY}1/resourceGroups"
+    video = f"a97b65f3-24c7-4388-baec-2e87135dc908={group}/rg-my-openai/providers/Microsoft.CognitiveServices/accounts/my-openai"
+    vault = (
+        f"4633458b-17de-408a-b874-0445c86b69e6={group}/rg-vault/providers/Microsoft.KeyVault/vaults/my-vault"
+    )
+    assert plain["outputs"]["ROLES_ELSEWHERE"] == video
+    assert all_on["outputs"]["ROLES_ELSEWHERE"] == f"{video} {vault}"
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"VIDEO_RESOURCE_GROUP": ""}, "VIDEO_RESOURCE_NAME and VIDEO_RESOURCE_GROUP belong together"),
+        (
+            {"KEY_VAULT_GROUP": "", "KEY_VAULT_NAME": "v"},
+            "KEY_VAULT_NAME and KEY_VAULT_RESOURCE_GROUP belong",
+        ),
+        ({"BUDGET_AMOUNT": "20"}, "BUDGET_AMOUNT needs BUDGET_START"),
+    ],
+)
+def test_what_is_given_by_half_is_refused_in_words(given: dict[str, str], said: str, tmp_path: Path) -> None:
+    with pytest.raises(AssertionError, match=said):
+        foretold(tmp_path, tuple({**PLAIN, **given}.items()))
 
 
 def test_a_deployment_tells_the_address_of_the_page(plain: dict[str, Any], all_on: dict[str, Any]) -> None:

@@ -76,6 +76,7 @@ def _figures(before: Job | None, after: Job, what: str) -> dict[str, Any]:
         there = {output.index for output in (before.outputs if before else ()) if output.stored}
         new = [output.stored for output in after.outputs if output.stored and output.index not in there]
         return {"bytes": sum(video.length for video in new)}
-    if what == after.status.value and after.error is not None:
-        return {"error_code": after.error.code}
+    if what == after.status.value and after.is_terminal:
+        cost = {} if after.cost is None else {"cost": after.cost.amount, "currency": after.cost.currency}
+        return {**cost, **({} if after.error is None else {"error_code": after.error.code})}
     return {}
