@@ -38,8 +38,8 @@ JOBS = 240  # in all
 _RUNNING_LIMIT = 40
 _RUN_SECONDS = 5.0
 _CLIENTS = 8
-_READ_EVERY = 0.05  # seconds
-_READ_EVERY = 2.0
+_GET_EVERY = 0.05  # seconds
+_COUNT_EVERY = 2.0  # seconds
 _PATIENCE = (120.0, 1.5)  # seconds for the last job to end, and as many more for each job
 _DIALECT = "azure-sora"
 _BODY = {"prompt": "a load", "size": "480x480", "seconds": 1}
@@ -90,7 +90,7 @@ def measure(hosts: int, jobs: int, clients: int = _CLIENTS) -> Stage:
             if time.monotonic() > patience:
                 stage.broken.append(f"{left} jobs have not ended after {time.monotonic() - began:.0f} s")
                 break
-            time.sleep(_READ_EVERY)
+            time.sleep(_COUNT_EVERY)
         stage.processor = {name: seconds - used[name] for name, seconds in _processor(running, stack).items()}
         stage.busy = 1 - (_machine()[1] - machine[1]) / max(_machine()[0] - machine[0], 1)
         ledger.read_on()
@@ -123,7 +123,7 @@ def _submit(stage: Stage, urls: Sequence[str], clients: int) -> list[str]:
     def reader() -> None:
         hosts, chance = itertools.cycle(urls), random.Random(1)
         with requests.Session() as session:
-            while not done.wait(_READ_EVERY):
+            while not done.wait(_GET_EVERY):
                 if accepted:
                     asked = time.monotonic()
                     answer = session.get(f"{next(hosts)}/api/jobs/{chance.choice(accepted)}", timeout=60)
