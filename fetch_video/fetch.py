@@ -31,6 +31,7 @@ from video_jobs.lifecycle.adoption import is_listed
 from video_jobs.lifecycle.finalize import finish
 from video_jobs.lifecycle.poll_chain import going_on_once_sent, kept_row, note_sent
 from video_jobs.lifecycle.update import update
+from video_jobs.logs import log_event
 from video_jobs.media.images import sniff
 from video_jobs.media.verification import SuspectVideo, VerifiedStream
 from video_jobs.ports import BlobFacts, StoredJob, VideoKey
@@ -51,29 +52,33 @@ def fetch_video(services: Services, message: FetchMessage, *, is_first_delivery:
     try:
         stored = kept or services.jobs.get(message.owner, message.job_id)
     except JobNotFound:
-        log.warning("%s: a fetch message for a job that is not there; dropped", message.job_id)
+        log_event(log, logging.WARNING, "fetch.job_missing", job_id=message.job_id)
         return
     job = stored.job
     if job.deleted_at is not None:
-        log.info("%s is being deleted; a fetch message dropped", job.id)
+        log_event(log, logging.INFO, "fetch.job_deleted", job_id=job.id)
         return
     output = job.output(message.index)
     if output is None:
-        log.warning("%s has no video %s to fetch; dropped", job.id, message.index)
+        log_event(log, logging.WARNING, "fetch.video_missing", job_id=job.id, video=message.index)
         return
     if job.is_terminal:
         finish(services, job)  # again, in case a crash kept the first time from its end
         return
     refuse_far_ahead(message, output.turn)
     if output.is_settled or (message.turn is not None and message.turn < output.turn):
-        log.info("%s/%s: turn %s is over; dropped", job.id, output.index, message.turn)
+        log_event(
+            log, logging.INFO, "fetch.stale_message", job_id=job.id, video=output.index, turn=message.turn
+        )
         return
     with going_on_once_sent(f"{job.id}/{output.index}"):
         try:
             may_be_here = not is_first_delivery or not _is_first_message(job, output)
             saved = _fetch(services, message, stored, output, may_be_here).job
         except TransitionRefused as refused:
-            log.info("%s/%s: somebody else was faster (%s)", job.id, output.index, refused)
+            log_event(
+                log, logging.INFO, "fetch.job_changed", job_id=job.id, video=output.index, problem=refused
+            )
             return
         if saved.is_terminal:
             finish(services, saved)
@@ -93,7 +98,15 @@ def _fetch(
     except (SuspectVideo, ForeignBlob, BackendError) as error:
         return _try_again(services, message, stored, output, error, began_at)
     thumbnail = _copy_thumbnail(services, job, output)
-    log.info("%s/%s is stored: %s bytes, sha256 %s", job.id, output.index, video.length, video.sha256)
+    log_event(
+        log,
+        logging.INFO,
+        "fetch.stored",
+        job_id=job.id,
+        video=output.index,
+        bytes=video.length,
+        sha256=video.sha256,
+    )
     change = partial(
         transitions.output_stored, now=services.clock(), which=output, video=video, thumbnail=thumbnail
     )
@@ -160,7 +173,14 @@ class _Progress:
         try:
             update(jobs, jobs.get(self._job.owner, self._job.id), note)
         except ReelkeepError as error:  # the bytes are what counts
-            log.info("%s/%s: its progress is not noted: %s", self._job.id, self._output.index, error)
+            log_event(
+                log,
+                logging.INFO,
+                "fetch.progress_not_noted",
+                job_id=self._job.id,
+                video=self._output.index,
+                problem=error,
+            )
 
 
 def _metadata(job: Job, output: Output, stream: VerifiedStream) -> dict[str, str]:
@@ -207,11 +227,18 @@ def _copy_thumbnail(services: Services, job: Job, output: Output) -> str | None:
         ) as content:
             pieces = list(itertools.islice(content.chunks(_LARGEST_THUMBNAIL), 2))
     except BackendError as error:
-        log.info("%s/%s comes without a thumbnail: %s", job.id, output.index, error)
+        log_event(log, logging.INFO, "fetch.no_thumbnail", job_id=job.id, video=output.index, problem=error)
         return None
     kind = sniff(pieces[0]) if len(pieces) == 1 else None  # more than one: too large
     if kind is None:
-        log.info("%s/%s comes without a thumbnail: what was sent is no image", job.id, output.index)
+        log_event(
+            log,
+            logging.INFO,
+            "fetch.no_thumbnail",
+            job_id=job.id,
+            video=output.index,
+            problem="The video API sent something that is no image.",
+        )
         return None
     key = VideoKey(job.owner, job.id, output.index)
     services.blobs.put_thumbnail(key, _ENDINGS[kind], kind, pieces[0])
@@ -253,7 +280,7 @@ def _try_again(
 ) -> StoredJob:
     """Until the backend deletes it. The next message first, then the row with its turn."""
     job, now, problem = stored.job, services.clock(), str(error)
-    log.warning("%s/%s could not be fetched: %s", job.id, output.index, problem)
+    log_event(log, logging.WARNING, "fetch.failed", job_id=job.id, video=output.index, problem=problem)
     if job.expired_by(now) or job.backend_job_gone:
         # Why there was no video before the deletion is what a person wants to know.
         problem = output.problem or problem

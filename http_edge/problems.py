@@ -28,6 +28,7 @@ from video_jobs.domain.errors import (
     TooManyJobs,
     UnsupportedContentType,
 )
+from video_jobs.logs import log_event, log_unexpected
 
 log = logging.getLogger("reelkeep.http")
 
@@ -142,16 +143,16 @@ def _translate(error: Exception) -> func.HttpResponse:
         case NotRetriable():
             return problem(409, "not_retriable", str(error))
         case BackendError():
-            log.warning("%s", error)
+            log_event(log, logging.WARNING, "http.backend_unavailable", problem=error)
             return problem(503, "backend_unavailable", str(error), {"Retry-After": "10"})
         case IdempotencyKeyReused():
             return problem(409, "idempotency_key_reused", str(error))
         case InvalidSettings():
-            log.error("The settings are not usable: %s", error)
+            log_event(log, logging.ERROR, "http.settings_unusable", problem=error)
             return problem(503, "misconfigured", "The app's settings need mending.", reasons=error.problems)
         case StorageUnavailable():
-            log.error("%s", error)
+            log_event(log, logging.ERROR, "http.storage_unavailable", problem=error)
             return problem(503, "storage_unavailable", str(error), {"Retry-After": "10"})
         case _:
-            log.exception("An error that nobody expected")
+            log_unexpected(log, "http.unexpected_error")
             return problem(500, "internal_error", "An unexpected error; the app's log has the details.")

@@ -21,6 +21,7 @@ from video_jobs.domain.webhook import Delivery, Webhook, WebhookStatus
 from video_jobs.lifecycle.finalize import finish
 from video_jobs.lifecycle.poll_chain import going_on_once_sent, note_sent
 from video_jobs.lifecycle.update import update
+from video_jobs.logs import log_event
 from video_jobs.ports import Hook, StoredJob
 from video_jobs.services import Services
 from video_jobs.views.job_view import event_id
@@ -36,24 +37,24 @@ def notify_client(services: Services, message: NotifyMessage) -> None:
     try:
         stored = services.jobs.get(message.owner, message.job_id)
     except JobNotFound:
-        log.warning("%s: a notify message for a job that is not there; dropped", message.job_id)
+        log_event(log, logging.WARNING, "notify.job_missing", job_id=message.job_id)
         return
     job, hook = stored.job, stored.job.webhook
     if hook is None or not job.is_over:
-        log.info("%s has nobody to tell of its end; a notify message dropped", job.id)
+        log_event(log, logging.INFO, "notify.nothing_to_send", job_id=job.id)
         return
     if hook.status is not WebhookStatus.PENDING:
         finish(services, job)  # again, in case a crash kept the first time from its end
         return
     refuse_far_ahead(message, hook.turn)
     if message.turn is not None and message.turn < hook.turn:
-        log.info("%s: turn %s of its webhook is over; dropped", job.id, message.turn)
+        log_event(log, logging.INFO, "notify.stale_message", job_id=job.id, turn=message.turn)
         return
     with going_on_once_sent(job.id):
         try:
             saved = _tell(services, message, stored, hook).job
         except TransitionRefused as refused:
-            log.info("%s: its webhook has moved on (%s)", job.id, refused)
+            log_event(log, logging.INFO, "notify.job_changed", job_id=job.id, problem=refused)
             return
         finish(services, saved)
 
@@ -68,12 +69,12 @@ def _tell(services: Services, message: NotifyMessage, stored: StoredJob, hook: W
     try:
         status = _send(services, job, target, now)
     except ReceiverBusy as busy:
-        log.info("%s: %s It is told a little later.", job.id, busy)
+        log_event(log, logging.INFO, "notify.receiver_busy", job_id=job.id, problem=busy)
         services.messages.send_notify(message, busy_delay(busy.retry_after))
         return stored
     except Undelivered as error:
         failed = Delivery(now, error.status, str(error), _seconds_since(began))
-        log.warning("%s could not be told to %s: %s", job.id, _host(target), error)
+        log_event(log, logging.WARNING, "notify.failed", job_id=job.id, host=_host(target), problem=error)
         if error.status == _GONE and target is not None:
             services.hooks.turn_off(target, job.id)
             unwanted = partial(transitions.delivery_unwanted, now=now, delivery=failed, which=hook)

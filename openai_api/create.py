@@ -35,6 +35,7 @@ from video_jobs.domain.job import Job
 from video_jobs.lifecycle.accept import accept, begin
 from video_jobs.lifecycle.idempotency import key_of
 from video_jobs.lifecycle.submit import Submission, job_of, new_job, submit_job, with_all_images
+from video_jobs.logs import log_unexpected
 from video_jobs.ports import IdempotencyEntry, StoredJob
 from video_jobs.services import Services
 from video_jobs.settings.api_keys import ApiKey
@@ -95,6 +96,6 @@ def _taken(services: Services, entry: IdempotencyEntry) -> bool:
 def _begun(services: Services, stored: StoredJob) -> Job:
     try:
         return begin(services, stored)
-    except Exception:
-        log.exception("%s is accepted, and then came an error that nobody expected", stored.job.id)
+    except Exception:  # noqa: BLE001 - the job is accepted: an error would make the client send it again
+        log_unexpected(log, "submit.unexpected_error", job_id=stored.job.id)
         return stored.job

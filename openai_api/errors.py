@@ -22,6 +22,7 @@ from video_jobs.domain.errors import (
     StorageUnavailable,
     TooManyJobs,
 )
+from video_jobs.logs import log_event, log_unexpected
 
 log = logging.getLogger("reelkeep.openai_api")
 
@@ -134,15 +135,15 @@ def _translate(error: Exception) -> func.HttpResponse:
             headers = {"Retry-After": str(error.retry_after or 30), **_NO_RETRY}
             return error_answer(429, "rate_limit_exceeded", str(error), headers=headers)
         case InvalidSettings():  # who has not shown a key yet is not told which
-            log.error("The settings are not usable: %s", error)
+            log_event(log, logging.ERROR, "http.settings_unusable", problem=error)
             return error_answer(
                 503, "misconfigured", "The app's settings need mending; /api/health says which."
             )
         case StorageUnavailable():
-            log.error("%s", error)
+            log_event(log, logging.ERROR, "http.storage_unavailable", problem=error)
             message = "The storage can't be reached right now; try again in a moment."
             return error_answer(503, "storage_unavailable", message, headers={"Retry-After": "10"})
         case _:
-            log.exception("An error that nobody expected")
+            log_unexpected(log, "http.unexpected_error")
             message = "An unexpected error; the app's log has the details."
             return error_answer(500, "internal_error", message)

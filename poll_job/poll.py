@@ -39,12 +39,12 @@ from video_jobs.lifecycle.dispatch import start
 from video_jobs.lifecycle.finalize import finish
 from video_jobs.lifecycle.learning import learn
 from video_jobs.lifecycle.list_reading import ListUnavailable, NoList
-from video_jobs.lifecycle.logs import log_event
 from video_jobs.lifecycle.paid_call import outcome_known_after
 from video_jobs.lifecycle.poll_chain import fetch_now, going_on_once_sent, keep_row, kept_row, send_next
 from video_jobs.lifecycle.refusals import unconfirmed
 from video_jobs.lifecycle.rescue import rescued
 from video_jobs.lifecycle.update import update
+from video_jobs.logs import log_event
 from video_jobs.ports import Backend, StoredJob
 from video_jobs.services import Services
 
@@ -73,21 +73,23 @@ def _poll(services: Services, message: PollMessage) -> None:
         try:
             stored, kept = kept or services.jobs.get(message.owner, message.job_id), None
         except JobNotFound:
-            log.warning("%s: a poll message for a job that is not there; dropped", message.job_id)
+            log_event(log, logging.WARNING, "poll.job_missing", job_id=message.job_id)
             return
         refuse_far_ahead(message, stored.job.turn)
         if message.turn is not None and message.turn < stored.job.turn:
-            log.info(
-                "%s: turn %s is over, the job is at %s; dropped",
-                message.job_id,
-                message.turn,
-                stored.job.turn,
+            log_event(
+                log,
+                logging.INFO,
+                "poll.stale_message",
+                job_id=message.job_id,
+                turn=message.turn,
+                job_turn=stored.job.turn,
             )
             return
         try:
             _step(services, message, stored)
         except (TransitionRefused, Conflict, JobNotFound) as refused:
-            log.info("%s moved on meanwhile (%s); reloading", message.job_id, refused)
+            log_event(log, logging.INFO, "poll.job_changed", job_id=message.job_id, problem=refused)
             continue
         return
     raise TransitionRefused(f"{message.job_id} moved on {_RELOADS} times during the poll")
@@ -114,7 +116,9 @@ def _step(services: Services, message: PollMessage, stored: StoredJob) -> None:
         case Status.FETCHING | Status.PENDING_DOWNLOAD:
             _guard_fetches(services, message, stored)
         case _ if stored.job.outputs:
-            log.info("%s is over; dropped", message.job_id)  # what a crash kept from its end is the sweeper's
+            log_event(
+                log, logging.INFO, "poll.job_ended", job_id=message.job_id
+            )  # what a crash kept from its end is the sweeper's
         case _:
             finish(services, stored.job)  # again: its message may be what the next in line waits for
 
@@ -137,7 +141,7 @@ def _await_outcome(services: Services, message: PollMessage, stored: StoredJob) 
         listed = search(services, job)
     except (ListUnavailable, NoList) as error:
         if undecided or now < _search_until(services, job, error):
-            log.warning("%s: the backend's list can't be read: %s", job.id, error)
+            log_event(log, logging.WARNING, "poll.list_unreadable", job_id=job.id, problem=error)
             _search_again(services, message, stored, None, None if undecided else _UNREADABLE.format(error))
             return
         candidates = job.list_search.candidates if job.list_search else ()
@@ -223,11 +227,11 @@ def _poll_backend(services: Services, message: PollMessage, stored: StoredJob) -
         if job.cancel_requested_at is not None and job.cancel_refused is None:
             change = _stopping(services, client, job, backend_job) or change
     except (NotFound, Gone) as error:
-        log.warning("%s: %s", job.id, error)
+        log_event(log, logging.WARNING, "poll.backend_job_missing", job_id=job.id, problem=error)
         change = _not_found(services, job, isinstance(error, Gone))
     except BackendError as error:
         hint = error.retry_after
-        log.warning("%s could not be polled: %s", job.id, error)
+        log_event(log, logging.WARNING, "poll.failed", job_id=job.id, problem=error)
         change = partial(
             transitions.poll_failed, now=services.clock(), reason=str(error), request_id=error.request_id
         )
@@ -301,7 +305,7 @@ def _stopping(services: Services, client: Backend, job: Job, seen: BackendJob) -
     except Rejected as error:
         return partial(_refused_to_stop, services.clock(), seen, str(error))
     except BackendError as error:
-        log.warning("%s could not be stopped: %s", job.id, error)
+        log_event(log, logging.WARNING, "poll.stop_failed", job_id=job.id, problem=error)
         return None
     return partial(transitions.cancelled, now=services.clock())
 
@@ -314,7 +318,7 @@ def _guard_fetches(services: Services, message: PollMessage, stored: StoredJob) 
     job, now = stored.job, services.clock()
     change: Change = partial(transitions.fetch_again, now=now)
     if change(job) is not job and services.messages.has_backlog(FETCH_QUEUE):
-        log.info("%s: its download waits behind others", job.id)
+        log_event(log, logging.INFO, "poll.download_waits", job_id=job.id)
         _advance(services, message, stored, BACKLOG_AGAIN, _as_it_is)
         return
     saved = _advance(services, message, stored, guard_delay(change(job), now), change).job
@@ -322,7 +326,7 @@ def _guard_fetches(services: Services, message: PollMessage, stored: StoredJob) 
     # the next guard, which is on its way, misses the download again.
     for before, after in zip(job.outputs, saved.outputs, strict=True):
         if after.due_at == now != before.due_at:
-            log.warning("%s: the download of video %s is overdue; asking again", job.id, after.index)
+            log_event(log, logging.WARNING, "poll.download_overdue", job_id=job.id, video=after.index)
             again = FetchMessage(owner=job.owner, job_id=job.id, index=after.index, turn=after.turn)
             services.messages.send_fetch(again, _AT_ONCE)
 

@@ -17,6 +17,7 @@ from video_jobs.lifecycle import admission, owner_quota
 from video_jobs.lifecycle.idempotency import retry_key
 from video_jobs.lifecycle.poll_chain import SendNext
 from video_jobs.lifecycle.update import update
+from video_jobs.logs import log_event
 from video_jobs.ports import LiveJob, StoredJob
 from video_jobs.services import Services
 
@@ -75,7 +76,14 @@ def _forget_at_backend(services: Services, job: Job) -> bool:
     except (NotFound, Gone):
         return True
     except BackendError as error:
-        log.warning("%s: the backend does not let go of %s: %s", job.id, job.backend_job_id, error)
+        log_event(
+            log,
+            logging.WARNING,
+            "poll.delete_failed",
+            job_id=job.id,
+            backend_job_id=job.backend_job_id,
+            problem=error,
+        )
         _free_slot_if_ended(services, job)
         return False
     return True
@@ -97,4 +105,4 @@ def _remove_rows(services: Services, stored: StoredJob) -> None:
         services.claims.release(claim)
     services.jobs.delete(stored)
     services.live_jobs.remove(LiveJob.of(job))
-    log.info("%s is deleted", job.id)
+    log_event(log, logging.INFO, "poll.job_deleted", job_id=job.id)

@@ -13,7 +13,7 @@ from video_jobs.domain.errors import ReelkeepError
 from video_jobs.domain.gate import ClosureReason, Gate
 from video_jobs.domain.job import Job, Status
 from video_jobs.domain.queue_messages import FETCH_QUEUE, NOTIFY_QUEUE, POLL_QUEUE
-from video_jobs.lifecycle.logs import log_event
+from video_jobs.logs import log_event
 from video_jobs.services import Services
 
 log = logging.getLogger("reelkeep.sweep")
@@ -62,7 +62,7 @@ def log_minute(services: Services, minute: Minute, seconds: float, *, complete: 
         try:
             state = services.messages.state(queue)
         except ReelkeepError as error:
-            log.error("How much lies in %s can't be read: %s", queue, error)
+            log_event(log, logging.ERROR, "sweep.queue_unreadable", queue=queue, problem=error)
             continue
         fields[f"{name}_depth"] = state.depth
         fields[f"{name}_oldest_seconds"] = round(state.oldest.total_seconds(), 1)

@@ -28,9 +28,9 @@ from video_jobs.domain.queue_messages import (
     decode_notify,
     decode_poll,
 )
-from video_jobs.lifecycle.logs import log_event
 from video_jobs.lifecycle.repair import expedite
 from video_jobs.lifecycle.update import update
+from video_jobs.logs import log_event
 from video_jobs.ports import PoisonMessage
 from video_jobs.services import Services
 
@@ -47,7 +47,9 @@ def sweep_poison(services: Services) -> None:
         try:
             _note(services, message)
         except NewerVersion as newer:
-            log.warning("%s Its message stays in %s for that version.", newer, message.queue)
+            log_event(
+                log, logging.WARNING, "sweep.poison_of_newer_version", problem=newer, queue=message.queue
+            )
         except StorageUnavailable:
             raise
         except MalformedMessage as error:
@@ -55,7 +57,7 @@ def sweep_poison(services: Services) -> None:
         except (ReelkeepError, ValueError) as error:
             said = str(error).partition("\n")[0]  # the rest would repeat what the row holds
             if message.tries < _MOST_TRIES:
-                log.error("A poisoned message of %s can't be noted yet: %s", message.queue, said)
+                log_event(log, logging.ERROR, "sweep.poison_not_noted", queue=message.queue, problem=said)
             else:
                 _drop(services, message, "message.dropped", said)
         else:
@@ -88,9 +90,9 @@ def note_poison(services: Services, message: PollMessage | FetchMessage) -> None
         if isinstance(message, FetchMessage):
             expedite(services, stored)
     except JobNotFound:
-        log.error("A poisoned message is for %s, which is not there; dropped", message.job_id)
+        log_event(log, logging.ERROR, "sweep.poison_without_job", job_id=message.job_id)
     except TransitionRefused as refused:
-        log.info("A poisoned message of a job that is over; dropped (%s)", refused)
+        log_event(log, logging.INFO, "sweep.poison_of_ended_job", job_id=message.job_id, problem=refused)
 
 
 def note_poisoned_delivery(services: Services, message: NotifyMessage) -> None:
@@ -104,9 +106,9 @@ def note_poisoned_delivery(services: Services, message: NotifyMessage) -> None:
         note = partial(transitions.delivery_poisoned, now=services.clock(), problem=problem)
         update(services.jobs, stored, note)
     except JobNotFound:
-        log.error("A poisoned message is for %s, which is not there; dropped", message.job_id)
+        log_event(log, logging.ERROR, "sweep.poison_without_job", job_id=message.job_id)
     except TransitionRefused as refused:
-        log.info("A poisoned message of a webhook that needs it no more; dropped (%s)", refused)
+        log_event(log, logging.INFO, "sweep.poison_of_ended_delivery", job_id=message.job_id, problem=refused)
 
 
 def _drop(services: Services, message: PoisonMessage, event: str, problem: str) -> None:

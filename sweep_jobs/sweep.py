@@ -24,6 +24,7 @@ from video_jobs.lifecycle.finalize import finish
 from video_jobs.lifecycle.poll_chain import poll_now
 from video_jobs.lifecycle.repair import is_broken, is_long_broken, mark_deleted, repair
 from video_jobs.lifecycle.update import update
+from video_jobs.logs import log_event
 from video_jobs.ports import IdempotencyEntry, LiveJob
 from video_jobs.services import Services
 
@@ -49,12 +50,12 @@ def sweep_jobs(services: Services) -> None:
     try:
         sweep_poison(services)
     except ReelkeepError as error:
-        log.error("The poison queues could not be read: %s", error)
+        log_event(log, logging.ERROR, "sweep.poison_unreadable", problem=error)
     for found in services.gates.all():
         try:
             minute.saw_gate(found, _sweep_gate(services, found))
         except (ReelkeepError, ValueError) as error:
-            log.error("The gate to '%s' could not be swept: %s", found.backend, error)
+            log_event(log, logging.ERROR, "sweep.gate_failed", backend=found.backend, problem=error)
     services.sweep.stopped_at = _sweep_live_jobs(services, minute)
     log_minute(services, minute, time.monotonic() - began, complete=services.sweep.stopped_at is None)
 
@@ -67,13 +68,17 @@ def _sweep_live_jobs(services: Services, minute: Minute) -> LiveJob | None:
         try:
             _sweep_job(services, live, overload, minute)
         except TransitionRefused as refused:
-            log.info("%s moved on while it was swept: %s", live.job_id, refused)
+            log_event(log, logging.INFO, "sweep.job_changed", job_id=live.job_id, problem=refused)
         except (ReelkeepError, ValueError) as error:
-            log.error("%s could not be swept: %s", live.job_id, str(error).partition("\n")[0])
-        if time.monotonic() - began >= services.timings.longest_sweep:
-            log.warning(
-                "The sweep goes on behind %s the next time: there are more jobs than it can read", live.job_id
+            log_event(
+                log,
+                logging.ERROR,
+                "sweep.job_failed",
+                job_id=live.job_id,
+                problem=str(error).partition("\n")[0],
             )
+        if time.monotonic() - began >= services.timings.longest_sweep:
+            log_event(log, logging.WARNING, "sweep.cut_short", last_job_id=live.job_id)
             return live
     return None
 
@@ -95,9 +100,9 @@ def apply_retention(services: Services, seconds: float) -> int:
             ended.add(stored.job.id)
             try:
                 mark_deleted(services, stored)
-                log.info("%s has been kept for long enough", stored.job.id)
+                log_event(log, logging.INFO, "sweep.job_expired", job_id=stored.job.id)
             except ReelkeepError as error:
-                log.error("%s has been kept for long enough and could not be ended: %s", stored.job.id, error)
+                log_event(log, logging.ERROR, "sweep.retention_failed", job_id=stored.job.id, problem=error)
             if time.monotonic() - began >= seconds:
                 break
     _forget_keys(services, services.clock() - services.retention, began + seconds)
@@ -114,7 +119,7 @@ def _forget_keys(services: Services, moment: datetime, until: float) -> None:
                 if not _is_there(services, entry):
                     services.jobs.delete_entry(entry)
     except ReelkeepError as error:
-        log.error("Old idempotency keys could not be deleted: %s", error)
+        log_event(log, logging.ERROR, "sweep.keys_not_deleted", problem=error)
 
 
 def _is_there(services: Services, entry: IdempotencyEntry) -> bool:
@@ -139,7 +144,7 @@ class _Overload:
         if queue not in self._known:
             self._known[queue] = self._services.messages.has_backlog(queue)
             if self._known[queue]:
-                log.warning("Messages of %s wait to be taken: nothing is repaired meanwhile", queue)
+                log_event(log, logging.WARNING, "sweep.backlog", queue=queue)
         return self._known[queue]
 
 
@@ -149,7 +154,7 @@ def _sweep_job(services: Services, live: LiveJob, overload: _Overload, minute: M
         stored = services.jobs.get(live.owner, live.job_id)
     except JobNotFound:
         if now - live.arrived_at >= _ORPHANED_AFTER:
-            log.warning("%s is a live row without a job; removed", live.job_id)
+            log_event(log, logging.WARNING, "sweep.live_row_removed", job_id=live.job_id)
             services.blobs.delete_input(
                 live.owner, live.job_id
             )  # never a video: its job's row may be lost by mistake
@@ -199,10 +204,12 @@ def _sweep_gate(services: Services, found: Gate) -> int:
         return gate.reopen(current, now) if taken and current.closure == found.closure else current
 
     for slot in leaked:
-        log.warning("%s has a slot at '%s' that it needs no more; taken back", slot.job_id, found.backend)
+        log_event(log, logging.WARNING, "sweep.slot_taken_back", job_id=slot.job_id, backend=found.backend)
     for slot in found.called:
         if statuses.get(slot.job_id) is Status.WAITING and _UNHEARD <= now - slot.taken_at < gate.UNCLAIMED:
-            log.warning("%s was called at '%s' and has not come: called again", slot.job_id, found.backend)
+            log_event(
+                log, logging.WARNING, "sweep.job_called_again", job_id=slot.job_id, backend=found.backend
+            )
             poll_now(services, services.jobs.get(slot.owner, slot.job_id).job)
     # A crash may have kept the gate from knowing that somebody stands in line.
     waiting = len(services.live_jobs.line(found.backend, MOST_COUNTED if found.contended else 1))
@@ -233,5 +240,11 @@ def _statuses(services: Services, slots: tuple[Slot, ...]) -> dict[str, Status |
         except JobNotFound:
             statuses[slot.job_id] = None
         except ValueError as error:
-            log.error("%s can't be read, and keeps its slot: %s", slot.job_id, str(error).partition("\n")[0])
+            log_event(
+                log,
+                logging.ERROR,
+                "sweep.slot_kept",
+                job_id=slot.job_id,
+                problem=str(error).partition("\n")[0],
+            )
     return statuses

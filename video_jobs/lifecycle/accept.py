@@ -18,6 +18,7 @@ from video_jobs.lifecycle import owner_quota
 from video_jobs.lifecycle.dispatch import start
 from video_jobs.lifecycle.poll_chain import send_next
 from video_jobs.lifecycle.update import log_events
+from video_jobs.logs import log_event
 from video_jobs.ports import IdempotencyEntry, LiveJob, StoredJob
 from video_jobs.services import Services
 
@@ -92,7 +93,7 @@ def begin(services: Services, stored: StoredJob) -> Job:
         return start(services, stored, partial(send_next, services, first))
     except (ReelkeepError, ValueError) as error:
         if not isinstance(error, TransitionRefused):
-            log.error("%s is accepted, but: %s", job.id, error)
+            log_event(log, logging.ERROR, "submit.not_begun", job_id=job.id, problem=error)
             with contextlib.suppress(ReelkeepError):  # else the sweeper finds it
                 services.messages.send_poll(first, FIRST_POLL)
     with contextlib.suppress(ReelkeepError, ValueError):
