@@ -1,7 +1,7 @@
-"""Messages that the Functions host has given up on: each is said in its job, and the job is set going again.
+"""Poison messages: the Functions host has given them up. Each is noted in its job, and the job's chain is repaired.
 
-The sweeper reads the poison queues itself. A function of the app could not: the host hands it no text that is not
-base64 and no bytes that are not UTF-8, and a message that fails there comes back every ten minutes for a week.
+The sweeper reads the poison queues itself. A queue trigger could not: the host never hands a function text that is not
+base64 or bytes that are not UTF-8, and a message that fails there returns every ten minutes for a week.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from video_jobs.domain.errors import (
     StorageUnavailable,
     TransitionRefused,
 )
+from video_jobs.domain.logs import log_event
 from video_jobs.domain.queue_messages import (
     FETCH_QUEUE,
     POLL_QUEUE,
@@ -30,19 +31,18 @@ from video_jobs.domain.queue_messages import (
 )
 from video_jobs.lifecycle.repair import expedite
 from video_jobs.lifecycle.update import update
-from video_jobs.logs import log_event
 from video_jobs.ports import PoisonMessage
 from video_jobs.services import Services
 
 log = logging.getLogger("reelkeep.sweep")
 
 MOST_AT_ONCE = 32  # of each queue
-_MOST_TRIES = 5  # before a message that can't be noted is given up
+_MOST_TRIES = 5  # to note a message, before it is dropped
 _LONGEST_SAID = 300  # characters
 
 
 def sweep_poison(services: Services) -> None:
-    """What can't be noted now comes again in two minutes. Raises StorageUnavailable."""
+    """Note each poison message in its job. One that can't be noted now returns in two minutes. Raises StorageUnavailable."""
     for message in services.messages.take_poison(MOST_AT_ONCE):
         try:
             _note(services, message)
@@ -55,7 +55,7 @@ def sweep_poison(services: Services) -> None:
         except MalformedMessage as error:
             _drop(services, message, "message.malformed", str(error))
         except (ReelkeepError, ValueError) as error:
-            said = str(error).partition("\n")[0]  # the rest would repeat what the row holds
+            said = str(error).partition("\n")[0]  # the other lines would repeat values of the row
             if message.tries < _MOST_TRIES:
                 log_event(log, logging.ERROR, "sweep.poison_not_noted", queue=message.queue, problem=said)
             else:
@@ -83,7 +83,7 @@ def note_poison(services: Services, message: PollMessage | FetchMessage) -> None
     try:
         stored = services.jobs.get(message.owner, message.job_id)
         why = stored.job.last_error or "the function's log says why"
-        problem = f"A {kind} of the job failed again and again ({why}). It is tried again by itself."
+        problem = f"A {kind} of the job failed several times ({why}). The app tries it again."
         stored = update(
             services.jobs, stored, partial(transitions.poisoned, now=services.clock(), problem=problem)
         )
@@ -98,8 +98,8 @@ def note_poison(services: Services, message: PollMessage | FetchMessage) -> None
 def note_poisoned_delivery(services: Services, message: NotifyMessage) -> None:
     """The message is gone after this; the sweeper sends another, later each time."""
     problem = (
-        "A notification of the job's end failed again and again: the function's log says why. It is sent "
-        "again by itself."
+        "A delivery to the job's webhook failed several times: the function's log says why. The app sends it "
+        "again."
     )
     try:
         stored = services.jobs.get(message.owner, message.job_id)

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 from video_jobs.backends.registry import Backends
 from video_jobs.domain.errors import InvalidSettings
-from video_jobs.logs import log_event
+from video_jobs.domain.logs import log_event
 from video_jobs.net.public_fetch import PublicFetch
 from video_jobs.ports import Clock
 from video_jobs.services import Services

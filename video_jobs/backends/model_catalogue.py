@@ -11,7 +11,7 @@ from itertools import islice
 
 from video_jobs.domain.capabilities import ModelTakes
 from video_jobs.domain.errors import BackendError
-from video_jobs.logs import log_event
+from video_jobs.domain.logs import log_event
 
 log = logging.getLogger("reelkeep.models")
 

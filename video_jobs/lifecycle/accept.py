@@ -12,13 +12,13 @@ from types import MappingProxyType
 
 from video_jobs.domain.errors import ReelkeepError, TooManyJobs, TransitionRefused
 from video_jobs.domain.job import Job
+from video_jobs.domain.logs import log_event
 from video_jobs.domain.queue_messages import PollMessage
 from video_jobs.domain.schedule import FIRST_POLL
 from video_jobs.lifecycle import owner_quota
 from video_jobs.lifecycle.dispatch import start
 from video_jobs.lifecycle.poll_chain import send_next
 from video_jobs.lifecycle.update import log_events
-from video_jobs.logs import log_event
 from video_jobs.ports import IdempotencyEntry, LiveJob, StoredJob
 from video_jobs.services import Services
 

@@ -20,9 +20,9 @@ from video_jobs.domain import transitions
 from video_jobs.domain.errors import Conflict, JobNotFound, TransitionRefused
 from video_jobs.domain.gate import ClosureReason, Gate, GateLimits
 from video_jobs.domain.job import Job, Status
+from video_jobs.domain.logs import log_event
 from video_jobs.domain.queue_messages import PollMessage
 from video_jobs.lifecycle.update import update
-from video_jobs.logs import log_event
 from video_jobs.ports import LiveJob, StoredGate, StoredJob
 from video_jobs.services import Services
 

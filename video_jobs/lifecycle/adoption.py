@@ -13,8 +13,8 @@ from datetime import datetime, timedelta
 
 from video_jobs.domain.backend_job import BackendJob, BackendState
 from video_jobs.domain.job import EqualEntry, Job, ListSearch
+from video_jobs.domain.logs import log_event
 from video_jobs.lifecycle.list_reading import Entry, ListUnavailable, NoList, read_back
-from video_jobs.logs import log_event
 from video_jobs.ports import Claim
 from video_jobs.services import Services
 

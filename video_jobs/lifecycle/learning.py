@@ -9,7 +9,7 @@ from video_jobs.domain.backend_job import BackendJob
 from video_jobs.domain.errors import Conflict, StorageUnavailable
 from video_jobs.domain.estimate import Forecast, JobKind
 from video_jobs.domain.job import Job
-from video_jobs.logs import log_event
+from video_jobs.domain.logs import log_event
 from video_jobs.services import Services
 
 log = logging.getLogger("reelkeep.estimates")

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Iterator
 
 from video_jobs.domain.errors import NewerVersion
-from video_jobs.logs import log_event
+from video_jobs.domain.logs import log_event
 
 log = logging.getLogger("reelkeep.newer")
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from video_jobs.domain import quota as quotas
 from video_jobs.domain.errors import Conflict, JobNotFound, StorageUnavailable, TooManyJobs
 from video_jobs.domain.job import Job
-from video_jobs.logs import log_event
+from video_jobs.domain.logs import log_event
 from video_jobs.ports import Allowance, IdempotencyEntry, StoredJob, StoredQuota
 from video_jobs.services import Services
 

@@ -26,6 +26,7 @@ from video_jobs.domain.errors import (
 )
 from video_jobs.domain.gate import ClosureReason
 from video_jobs.domain.job import Job
+from video_jobs.domain.logs import log_event
 from video_jobs.domain.refusal_kinds import is_account, is_moderation, is_surely_account
 from video_jobs.lifecycle import admission
 from video_jobs.lifecycle.adoption import adopt
@@ -33,7 +34,6 @@ from video_jobs.lifecycle.finalize import finish
 from video_jobs.lifecycle.poll_chain import keep_row
 from video_jobs.lifecycle.refusals import misconfiguration, out_of_money, refusal
 from video_jobs.lifecycle.update import update
-from video_jobs.logs import log_event
 from video_jobs.ports import Claim, Image, StoredJob
 from video_jobs.services import Services
 

@@ -12,8 +12,8 @@ from functools import partial
 from video_jobs.domain import transitions
 from video_jobs.domain.errors import StorageUnavailable
 from video_jobs.domain.job import Job, Status
+from video_jobs.domain.logs import log_event
 from video_jobs.domain.queue_messages import FetchMessage, PollMessage
-from video_jobs.logs import log_event
 from video_jobs.ports import StoredJob
 from video_jobs.services import Services
 

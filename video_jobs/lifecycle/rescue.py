@@ -11,7 +11,7 @@ import logging
 from video_jobs.domain.backend_job import BackendJob, BackendState
 from video_jobs.domain.errors import BackendError
 from video_jobs.domain.job import Job
-from video_jobs.logs import log_event
+from video_jobs.domain.logs import log_event
 from video_jobs.media.body_kind import SAMPLE, is_video
 from video_jobs.ports import Backend
 

@@ -12,7 +12,7 @@ from typing import Any
 from azure.data.tables import TableClient, TableServiceClient
 
 from video_jobs.domain.estimate import Estimate, JobKind
-from video_jobs.logs import log_event
+from video_jobs.domain.logs import log_event
 from video_jobs.ports import StoredEstimate
 from video_jobs.storage.connection import translated
 from video_jobs.storage.etag_rows import GuardedRows

@@ -13,7 +13,7 @@ from azure.data.tables import TableClient, TableServiceClient
 from pydantic import TypeAdapter
 
 from video_jobs.domain.gate import Gate
-from video_jobs.logs import log_event
+from video_jobs.domain.logs import log_event
 from video_jobs.ports import StoredGate
 from video_jobs.storage.connection import translated
 from video_jobs.storage.etag_rows import GuardedRows

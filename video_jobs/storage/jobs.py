@@ -24,8 +24,8 @@ from azure.data.tables import (
 from video_jobs.domain.errors import Conflict, JobNotFound, NewerVersion
 from video_jobs.domain.ids import POSITIONS, id_at, lowest_id_at, position_of
 from video_jobs.domain.job import Job, Status
+from video_jobs.domain.logs import log_event
 from video_jobs.domain.quota import Quota
-from video_jobs.logs import log_event
 from video_jobs.ports import Allowance, IdempotencyEntry, JobPage, StoredJob, StoredQuota
 from video_jobs.ports.jobs import MOST_PASSED
 from video_jobs.storage.claims import CLAIMS_TABLE

@@ -13,7 +13,7 @@ from typing import Any
 from azure.data.tables import TableClient, TableServiceClient, UpdateMode
 
 from video_jobs.domain.errors import NewerVersion
-from video_jobs.logs import log_event
+from video_jobs.domain.logs import log_event
 from video_jobs.ports import LiveJob
 from video_jobs.storage.connection import translated
 from video_jobs.storage.known_line import KnownLines
