@@ -14,7 +14,7 @@ import poll_job.blueprint
 import submit_job.blueprint
 import sweep_jobs.blueprint
 import web.blueprint
-from video_jobs.lifecycle.logs import quieten_libraries
+from video_jobs.domain.logs import quieten_libraries
 
 quieten_libraries()
 

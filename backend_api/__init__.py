@@ -1,1 +1,1 @@
-"""HTTP, for operators: gates, queues, jobs that need somebody, webhooks; pause, resume, repair and resend."""
+"""HTTP, for operators: gates, queues, jobs that need attention, webhooks; pause, resume, repair and resend."""

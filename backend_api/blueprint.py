@@ -1,4 +1,4 @@
-"""The bindings. They want the host's master key: gates, queues and jobs are everybody's."""
+"""The bindings. They require the host's master key: gates and queues are shared, and the jobs are of all owners."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _JOB_PROBLEMS = {400: ["invalid_job_id"], 404: ["job_not_found"]}
 @blueprint.function_name("list_backends")
 @blueprint.route("backends", methods=["GET"], auth_level=func.AuthLevel.ADMIN)
 @Operation(
-    "What stands before the backends",
+    "The gates of the backends",
     tag="Operation",
     answers={200: Answer("Each backend's gate", GatesView)},
 )
@@ -52,7 +52,7 @@ def list_backends_function(req: func.HttpRequest) -> func.HttpResponse:
 @Operation(
     "Submit nothing new to a backend",
     tag="Operation",
-    description="What it has is polled and fetched.",
+    description="Jobs that the backend has already are polled and fetched as usual.",
     parameters=[_NAME],
     answers={200: Answer("The gate, paused", GateView)},
     problems={404: ["backend_not_found"]},
@@ -79,7 +79,7 @@ def resume_backend_function(req: func.HttpRequest) -> func.HttpResponse:
 @blueprint.function_name("list_queues")
 @blueprint.route("operations/queues", methods=["GET"], auth_level=func.AuthLevel.ADMIN)
 @Operation(
-    "How much lies in the queues",
+    "How many messages the queues hold",
     tag="Operation",
     answers={200: Answer("Each queue", QueuesView)},
 )
@@ -92,15 +92,15 @@ def list_queues_function(req: func.HttpRequest) -> func.HttpResponse:
 @blueprint.function_name("list_live_jobs")
 @blueprint.route("operations/jobs", methods=["GET"], auth_level=func.AuthLevel.ADMIN)
 @Operation(
-    "Jobs that wait, or that need somebody",
+    "Jobs that wait, or that need attention",
     tag="Operation",
     description=(
-        "`waiting`: the twenty of each backend that have waited for longest. `attention`: of the next hundred live jobs "
+        "`waiting`: the twenty jobs of each backend that have waited longest. `attention`: of the next hundred live jobs, "
         "those with an alarm, a failed poll or download, a poisoned message, an unknown outcome, or a webhook that is "
         "not told yet. An answer reads a hundred rows at most."
     ),
     parameters=[Parameter("show", "query", "Which of them.", Show), _CURSOR],
-    answers={200: Answer("Some jobs, without what they are about", OperatorJobsView)},
+    answers={200: Answer("Some jobs, without prompts and images", OperatorJobsView)},
     problems={400: ["invalid_request", "invalid_cursor"]},
 )
 @answers_problems
@@ -111,11 +111,11 @@ def list_live_jobs_function(req: func.HttpRequest) -> func.HttpResponse:
 @blueprint.function_name("list_deliveries")
 @blueprint.route("operations/webhooks", methods=["GET"], auth_level=func.AuthLevel.ADMIN)
 @Operation(
-    "How the webhooks of an owner's newest jobs stand",
+    "The webhooks of an owner's newest jobs",
     tag="Operation",
     description="Of the owner's next fifty jobs, newest first, those that have a webhook.",
     parameters=[Parameter("owner", "query", "Whose jobs.", OwnerOrDefault), _CURSOR],
-    answers={200: Answer("Some jobs, without what they are about", OperatorJobsView)},
+    answers={200: Answer("Some jobs, without prompts and images", OperatorJobsView)},
     problems={400: ["invalid_request", "invalid_cursor"]},
 )
 @answers_problems
@@ -126,7 +126,7 @@ def list_deliveries_function(req: func.HttpRequest) -> func.HttpResponse:
 @blueprint.function_name("repair_any_job")
 @blueprint.route("operations/jobs/{owner}/{job}/repair", methods=["POST"], auth_level=func.AuthLevel.ADMIN)
 @Operation(
-    "Poll anybody's job now, and download now what is not here yet",
+    "Poll any owner's job now, and download its missing videos now",
     tag="Operation",
     parameters=_WHOSE,
     answers={202: Answer("The job as it is now", OperatorJobView)},
@@ -141,7 +141,7 @@ def repair_any_job_function(req: func.HttpRequest) -> func.HttpResponse:
 @blueprint.function_name("resend_any_webhook")
 @blueprint.route("operations/jobs/{owner}/{job}/webhook", methods=["POST"], auth_level=func.AuthLevel.ADMIN)
 @Operation(
-    "Tell the webhook of anybody's job again",
+    "Send the webhook of any owner's job again",
     tag="Operation",
     parameters=_WHOSE,
     answers={202: Answer("The job as it is now", OperatorJobView)},

@@ -1,4 +1,4 @@
-"""What an operator sees of the gates, and does to them."""
+"""The gates for an operator: list, pause, resume."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from video_jobs.views.job_schema import Time
 from video_jobs.views.job_view import time_text
 
 _MOST_COUNTED = 1000
-_MOST_SLOTS = 20  # each costs the read of a row
+_MOST_SLOTS = 20  # each costs a read of its row
 _END_OF_LINE = "~"  # a key after every live row's
 
 
@@ -29,12 +29,12 @@ _documented = with_config(use_attribute_docstrings=True)
 
 @_documented
 class ClosureView(TypedDict):
-    """Why nobody is let in to a backend."""
+    """Why a gate is closed."""
 
     why: ClosureReason
     reason: str
     until: Time | None
-    """When one job goes ahead to try."""
+    """When one job is submitted to test the video API."""
 
 
 @_documented
@@ -44,17 +44,17 @@ class SlotView(TypedDict):
     job_id: str
     owner: str
     status: Status | None
-    """Null where the job can't be read."""
+    """Null if the job can't be read."""
     since: Time
     free_at: Time | None
     """When it is likely to be free."""
     unconfirmed: bool
-    """The paid call got no answer, and its outcome is being found out."""
+    """Whether the paid call got no answer, so that the app is still finding out its outcome."""
 
 
 @_documented
 class GateView(TypedDict):
-    """What stands before a backend."""
+    """A backend's gate."""
 
     name: str
     running: int
@@ -62,14 +62,14 @@ class GateView(TypedDict):
     running_limit: int | None
     creates_per_minute: int | None
     waiting: int
-    """Jobs in line; counted no further than 1000."""
+    """Jobs in line, counted up to 1000."""
     paused_since: Time | None
     """The operator paused it: nothing new is submitted."""
     closed: ClosureView | None
     state: GateState
-    """In one word, as in `GET /options`."""
+    """One word, as in `GET /options`."""
     slots: list[SlotView]
-    """Who holds one, those first that have held it for longest; twenty at most."""
+    """The slots that are taken, oldest first; twenty at most."""
 
 
 @_documented
@@ -84,14 +84,14 @@ def list_backends(services: Services) -> list[GateView]:
 
 
 def pause_backend(services: Services, name: str) -> GateView:
-    """Nothing new is submitted; what was submitted is polled and fetched. Raises BackendNotFound."""
+    """Submit nothing new; submitted jobs are polled and fetched as usual. Raises BackendNotFound."""
     _refuse_unknown(services, name)
     paused = partial(gate.pause, now=services.clock())
     return _view(services, admission.call_next(services, name, paused))
 
 
 def resume_backend(services: Services, name: str) -> GateView:
-    """Open the gate, whatever closed it, and call whoever waits. Raises BackendNotFound."""
+    """Open the gate, whatever closed it, and call the waiting jobs. Raises BackendNotFound."""
     _refuse_unknown(services, name)
     return _view(services, admission.call_next(services, name, gate.resume))
 

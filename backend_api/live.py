@@ -1,7 +1,7 @@
-"""The jobs that an operator looks at: those that wait for longest, those that something is wrong with, and webhooks.
+"""The jobs for an operator: those that have waited longest, those that need attention, and those with webhooks.
 
-Every answer reads so many rows at most, however many jobs there are: the line of a backend and the live jobs are ranges
-of keys, an owner's jobs too. What lies beyond has a cursor.
+Every answer reads a limited number of rows, however many jobs there are: the line of a backend, the live jobs and an
+owner's jobs are ranges of keys. A cursor leads to the rest.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _documented = with_config(use_attribute_docstrings=True)
 
 @_documented
 class OperatorJobView(TypedDict):
-    """A job as its operator needs to see it: without what it is about."""
+    """A job for the operator: without prompt, images and videos."""
 
     id: str
     owner: str
@@ -45,13 +45,13 @@ class OperatorJobView(TypedDict):
     created_at: Time
     status_since: Time | None
     next_poll_at: Time | None
-    """Null where it stands in line, or has ended."""
+    """Null if the job is in line or has ended."""
     reason: str | None
     alarm: str | None
     last_error: str | None
-    """Why the last poll or download broke down."""
+    """Why the last poll or download failed with an error of the app."""
     poisoned_at: Time | None
-    """When a message of it failed too often, last."""
+    """When a message of the job last became a poison message."""
     webhook: WebhookView | None
 
 
@@ -63,11 +63,11 @@ class OperatorJobsView(TypedDict):
     read: int
     """Rows that were read for this answer."""
     next_cursor: str | None
-    """To read on; null where that was all."""
+    """Send it to read on; null at the end."""
 
 
 def list_live(services: Services, query: Mapping[str, str]) -> OperatorJobsView:
-    """Raises InvalidRequest for an unusable `show` or `cursor`."""
+    """A page of live jobs. Raises InvalidRequest for an unusable `show` or `cursor`."""
     show = query.get("show") or "attention"
     if show == "waiting":
         lines = (services.live_jobs.line(name, _MOST_IN_LINE) for name in services.backends.names())
@@ -98,7 +98,7 @@ def list_deliveries(services: Services, query: Mapping[str, str]) -> OperatorJob
 
 
 def is_owner(text: str) -> bool:
-    """Whether anybody can be called that: an owner is a key of a table."""
+    """Whether the text can be an owner, which is a key of a table."""
     return 0 < len(text) <= 200 and text.isprintable() and not set(text) & set("/\\#?")
 
 
@@ -107,13 +107,13 @@ def _read(services: Services, rows: Iterable[LiveJob]) -> Iterator[Job]:
         try:
             job = services.jobs.get(live.owner, live.job_id).job
         except (JobNotFound, ValueError):
-            continue  # just accepted, just gone, or a newer version's
+            continue  # just accepted, just deleted, or a newer version's
         if job.deleted_at is None:
             yield job
 
 
 def _needs_attention(job: Job) -> bool:
-    """Whether something is wrong that may not mend itself, or its webhook is still not told."""
+    """Whether the job has a problem that may need the operator, or its webhook is not delivered yet."""
     late = job.status in (Status.PENDING_DOWNLOAD, Status.SUBMITTING)
     return bool(late or job.alarm or job.last_error or _poisoned_at(job) or job.is_terminal)
 
@@ -164,6 +164,6 @@ def _after(cursor: str) -> LiveJob | None:
 def _unknown_cursor() -> InvalidRequest:
     return InvalidRequest.of(
         "cursor",
-        "is none that this list gave; use next_cursor as it came, or leave it out",
+        "is not from this list; send next_cursor unchanged, or leave it out",
         code="invalid_cursor",
     )

@@ -1,4 +1,4 @@
-"""What an operator does to a job, whoever its owner is."""
+"""What an operator does to a job of any owner."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from video_jobs.services import Services
 
 
 def repair_any(services: Services, owner: str, job_id: str) -> Job:
-    """Poll the job now, and download now what is not here yet. Raises InvalidRequest and JobNotFound."""
+    """Poll the job now, and download its missing videos now. Raises InvalidRequest and JobNotFound."""
     return expedite(services, _find(services, owner, job_id))
 
 
@@ -23,7 +23,7 @@ def resend_any(services: Services, owner: str, job_id: str) -> Job:
     stored = _find(services, owner, job_id)
     hook = stored.job.webhook
     if hook is not None and not hook.chain.turn and stored.job.is_over:
-        finish(services, stored.job)  # a crash may have left this undone
+        finish(services, stored.job)  # a crash may have interrupted this
     return tell_again(services, stored)
 
 

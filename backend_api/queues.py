@@ -1,4 +1,4 @@
-"""How much lies in the queues, and since when."""
+"""How many messages the queues hold, and how long they have waited."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class QueueView(TypedDict):
 
     name: str
     messages: int
-    """Roughly, with those that are not due yet."""
+    """Approximate; includes messages that are not due yet."""
     oldest_at: Time | None
-    """When the message became due that waits longest; null where none waits."""
+    """When the oldest waiting message became due; null if none waits."""
     poisoned: int
-    """Messages that the Functions host has given up on and the sweeper has not taken yet."""
+    """Poison messages that the sweeper has not taken yet."""
 
 
 class QueuesView(TypedDict):
@@ -33,7 +33,7 @@ class QueuesView(TypedDict):
 
 
 def list_queues(services: Services) -> list[QueueView]:
-    """Three calls of the storage each at most."""
+    """Costs at most three storage calls for each queue."""
     return [_view(services, name) for name in (POLL_QUEUE, FETCH_QUEUE, NOTIFY_QUEUE)]
 
 

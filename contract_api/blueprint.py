@@ -1,4 +1,4 @@
-"""The bindings. Both are open to all: they tell what anybody may read in the documentation."""
+"""The bindings. They need no key: they show only what the public documentation shows."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from http_edge.operations import ETAG, IF_NONE_MATCH, JSON, Answer, Operation, P
 from http_edge.problems import answers_problems, dump
 from http_edge.static_files import FILE_ANSWERS, PAGE_ANSWERS
 
-_UNCHANGED = Answer("It is as you have it", headers=[ETAG])
+_UNCHANGED = Answer("Your copy is current", headers=[ETAG])
 
 
 def blueprint_of(others: Iterable[func.Blueprint]) -> func.Blueprint:
-    """The contract of an app that has the other blueprints and this one."""
+    """The blueprint that serves the contract of `others` and of itself."""
     blueprint = func.Blueprint()
 
     @cache
     def document() -> tuple[bytes, str]:
-        from contract_api.openapi import openapi  # here, since a cold start has no need of it
+        from contract_api.openapi import openapi  # imported here: a cold start does not need it
 
         content = dump(openapi([*others, blueprint]))
         return content, etag_of(content)

@@ -1,7 +1,7 @@
-"""The contract: what `GET /api/openapi.json` answers, built from the operations and their bindings.
+"""Builds the contract, which `GET /api/openapi.json` answers, from the operations and their bindings.
 
-OpenAPI 3.1 (https://spec.openapis.org/oas/v3.1.1). Objects in answers are left open, since fields may be added;
-those in requests are closed, as the models that read them are.
+OpenAPI 3.1 (https://spec.openapis.org/oas/v3.1.1). Objects in answers allow more fields, since later versions may add some.
+Objects in requests do not, like the models that read them.
 """
 
 from __future__ import annotations
@@ -34,34 +34,34 @@ from http_edge.operations import (
 )
 
 VERSION = "1"
-"""Of the API, whose paths and fields are only ever added to."""
+"""The version of the API. Later versions add paths and fields and remove none."""
 
 PREFIX = "/api"
-"""As host.json says; `Location` headers rely on it too."""
+"""The same as in host.json. `Location` headers need it, too."""
 
 _SCHEMES: Mapping[str, Mapping[str, str]] = {
     "function_key": {
         "type": "apiKey",
         "in": "header",
         "name": "x-functions-key",
-        "description": "A function key of the app in Azure. On one machine none is needed.",
+        "description": "A function key of the app in Azure. The local host needs none.",
     },
     "function_key_in_query": {
         "type": "apiKey",
         "in": "query",
         "name": "code",
-        "description": "The same, in the address.",
+        "description": "The same key, in the address.",
     },
     "master_key": {
         "type": "apiKey",
         "in": "header",
         "name": "x-functions-key",
-        "description": "The app's master key in Azure: for the operator.",
+        "description": "The app's master key in Azure, for the operator.",
     },
     "api_key": {
         "type": "http",
         "scheme": "bearer",
-        "description": "A key of the app's own, from its settings.",
+        "description": "An API key from the app's settings.",
     },
 }
 _LETS_IN: Mapping[Security, list[dict[str, list[str]]]] = {
@@ -78,17 +78,17 @@ _BY_LEVEL: Mapping[str, Security] = {
 _WAITS = (429, 503)
 _UNSNIFFED = {
     "X-Content-Type-Options": {
-        "description": "The type is what it says.",
+        "description": "The browser must not guess another content type.",
         "required": True,
         "schema": {"type": "string", "const": "nosniff"},
     }
 }
-"""Of every answer of the app's."""
+"""The headers of every answer."""
 
 
 @dataclass(frozen=True)
 class HttpFunction:
-    """A function as its binding has it, and what it says of itself."""
+    """An HTTP function: its binding and its `Operation`."""
 
     name: str
     path: str  #: below the prefix, with its parameters in braces
@@ -103,8 +103,8 @@ class HttpFunction:
 
 
 def http_functions(blueprints: Iterable[func.Blueprint]) -> Iterator[HttpFunction]:
-    """All that HTTP starts, in the order in which they are registered."""
-    # Of an app of its own: one gives its functions once, and the host has asked for the real one's.
+    """All HTTP functions, in the order of their registration."""
+    # A separate app: an app gives its functions only once, and the host has taken the real app's.
     app = func.FunctionApp()
     for blueprint in blueprints:
         app.register_functions(blueprint)
@@ -121,13 +121,13 @@ def http_functions(blueprints: Iterable[func.Blueprint]) -> Iterator[HttpFunctio
                 )
 
 
-# pydantic parses source for the docstrings of fields. Two threads that parse at once get a SystemError from Python 3.11
-# now and then ("AST constructor recursion depth mismatch", CPython's issue 106905).
+# pydantic parses source for the docstrings of fields. If two threads parse at once, Python 3.11 sometimes raises SystemError
+# ("AST constructor recursion depth mismatch", CPython's issue 106905).
 _one_at_a_time = threading.Lock()
 
 
 def openapi(blueprints: Iterable[func.Blueprint]) -> dict[str, Any]:
-    """The document. Functions that say nothing of themselves are left out; a test allows none."""
+    """The document. A function without an `Operation` is left out; a test makes sure that there is none."""
     functions = [each for each in http_functions(blueprints) if each.operation and each.operation.listed]
     with _one_at_a_time:
         schemas = _Schemas(functions)
@@ -143,8 +143,8 @@ def openapi(blueprints: Iterable[func.Blueprint]) -> dict[str, Any]:
             "summary": "Turns 'generate this video' into a video that stays.",
             "description": (
                 "Submit a video-generation job, follow it, and find its videos in your own storage. Times are RFC "
-                "3339 in UTC. Errors are RFC 9457 problems with a stable `code`. Every request may be sent twice. "
-                "Fields may be added to answers: ignore those that you don't know."
+                "3339 in UTC. Errors are RFC 9457 problems with a stable `code`. All requests are safe to repeat; two POSTs without an Idempotency-Key make two jobs. "
+                "Later versions may add fields to answers: ignore fields that you don't know."
             ),
         },
         "servers": [{"url": PREFIX}],
@@ -165,7 +165,9 @@ def _operation(function: HttpFunction, schemas: _Schemas) -> dict[str, Any]:
     for answer in answers.values():
         answer["headers"] = {**answer.get("headers", {}), **deepcopy(_UNSNIFFED)}
     if function.security in ("function_key", "master_key"):
-        answers["401"] = {"description": "No key, or a wrong one. The host says so, without a body."}
+        answers["401"] = {
+            "description": "No key, or a wrong one. The Functions host answers this, without a body."
+        }
     described: dict[str, Any] = {
         "operationId": function.name,
         "summary": operation.summary,
@@ -237,14 +239,14 @@ def _parameter(parameter: Parameter, schemas: _Schemas) -> dict[str, Any]:
 
 
 class _NoTitles(GenerateJsonSchema):
-    """Names of fields, once more and capitalised, help nobody."""
+    """Leaves out titles, which only repeat the fields' names."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:
         return False
 
 
 class _Schemas:
-    """Every shape that the functions name, generated together, so that what they share is there once."""
+    """The schemas of all shapes. They are generated together, so that a shared part appears once."""
 
     def __init__(self, functions: Iterable[HttpFunction]) -> None:
         found = dict.fromkeys(
@@ -264,7 +266,7 @@ class _Schemas:
         schema = self.of(body.shape, "validation")
         if not body.files:
             return schema
-        # A form has the same fields, but for its files, and no word for nothing.
+        # A form has the same fields, except for its files, and can't express null.
         name = schema["$ref"].rpartition("/")[2]
         form = deepcopy(self.components[name])
         form["properties"] = {field: _without_null(part) for field, part in form["properties"].items()}

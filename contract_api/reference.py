@@ -1,6 +1,6 @@
-"""The reference page: a viewer for the contract, served by the app itself, and nothing from anywhere else.
+"""The reference page: a viewer for the contract. The app serves all its files itself.
 
-The viewer is Swagger UI as the package `flask-swagger-ui` brings it; only its files are used.
+The viewer is Swagger UI from the package `flask-swagger-ui`, of which only the files are used.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ HEADERS = policy(
     "script-src 'self'",
     "style-src 'self'",
     "connect-src 'self'",
-    "img-src 'self' data:",  # the viewer's style sheet has its drawings in it
+    "img-src 'self' data:",  # the viewer's style sheet contains its icons
     "form-action 'none'",
     "base-uri 'none'",
     "frame-ancestors 'none'",
@@ -33,7 +33,7 @@ def cache_control(name: str) -> str:
 
 
 def _find() -> dict[str, Callable[[], bytes]]:
-    # Found and not imported: the package would bring a web framework along.
+    # Its files are found without an import, which would load a web framework.
     found = find_spec("flask_swagger_ui")
     if found is None or not found.submodule_search_locations:
         raise ModuleNotFoundError("flask-swagger-ui, of requirements.txt, is not installed")

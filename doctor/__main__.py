@@ -23,7 +23,7 @@ from doctor.findings import Mark, wrong
 from doctor.printer import Printer, hidden
 from doctor.settings_check import check_settings
 from video_jobs.domain.errors import NotSent
-from video_jobs.lifecycle.logs import quieten_libraries
+from video_jobs.domain.logs import quieten_libraries
 from video_jobs.ports import Clock
 from video_jobs.wiring import utc_now
 

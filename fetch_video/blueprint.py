@@ -1,4 +1,4 @@
-"""The binding: a message of `video-fetch` to one download."""
+"""The binding: a message of `video-fetch` causes one download."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ blueprint = func.Blueprint()
 @blueprint.function_name("fetch_video")
 @blueprint.queue_trigger(arg_name="message", queue_name=FETCH_QUEUE, connection="AzureWebJobsStorage")
 def fetch_video_function(message: func.QueueMessage) -> None:
-    """What is raised here sends the message back: the host delivers it again, and then poisons it."""
+    """An error that is raised here returns the message to the queue: the host delivers it again, at last to the poison queue."""
     with skipping_newer():
         services, wanted = get_services(), decode_fetch(message.get_body())
         with following(wanted.traceparent), noting_last_error(services, wanted.owner, wanted.job_id):

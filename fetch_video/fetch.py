@@ -1,8 +1,8 @@
 """Copy one output of a job into Blob Storage.
 
-First the blob, then the row: a crash between the two leaves a blob that says itself which output it is, and
-the next delivery of the message needs the backend no more. The first delivery does not look for one: where there is one
-all the same, the commit is refused, and nothing is concluded from a failure before the poll is made up for.
+The blob is written first, then the row. A crash between the two leaves a blob whose metadata says which output it is, so
+the next delivery of the message does not need the backend. The first delivery does not look for such a blob, which saves a
+call. If one exists all the same, the commit is refused, and a failed download looks for it before anything else follows.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from video_jobs.domain.errors import (
     VideoTooLarge,
 )
 from video_jobs.domain.job import LOST_JOB_GRACE, MISSING_PAST_GUESS, Job, Output, Status, StoredVideo
+from video_jobs.domain.logs import log_event
 from video_jobs.domain.queue_messages import FetchMessage
 from video_jobs.domain.schedule import fetch_delay, suspect_delay, too_large_delay
 from video_jobs.lifecycle.adoption import is_listed
@@ -38,8 +39,8 @@ from video_jobs.services import Services
 
 log = logging.getLogger("reelkeep.fetch")
 
-_THUMBNAIL_DEADLINE = 5.0  # seconds: a thumbnail is nice to have and holds nothing up
-_KEPT_FOR = 30.0  # seconds; a deletion waits for as long as a download can last, and for little more
+_THUMBNAIL_DEADLINE = 5.0  # seconds: a thumbnail is optional and must not delay a video
+_KEPT_FOR = 30.0  # seconds; short, since a deletion waits only a little longer than the longest download
 _MARGIN = timedelta(minutes=1)
 _LARGEST_THUMBNAIL = 5 << 20  # bytes
 _ENDINGS = {"image/jpeg": "jpg", "image/webp": "webp", "image/png": "png"}
@@ -51,35 +52,39 @@ def fetch_video(services: Services, message: FetchMessage, *, is_first_delivery:
     try:
         stored = kept or services.jobs.get(message.owner, message.job_id)
     except JobNotFound:
-        log.warning("%s: a fetch message for a job that is not there; dropped", message.job_id)
+        log_event(log, logging.WARNING, "fetch.job_missing", job_id=message.job_id)
         return
     job = stored.job
     if job.deleted_at is not None:
-        log.info("%s is being deleted; a fetch message dropped", job.id)
+        log_event(log, logging.INFO, "fetch.job_deleted", job_id=job.id)
         return
     output = job.output(message.index)
     if output is None:
-        log.warning("%s has no video %s to fetch; dropped", job.id, message.index)
+        log_event(log, logging.WARNING, "fetch.video_missing", job_id=job.id, video=message.index)
         return
     if job.is_terminal:
-        finish(services, job)  # again, in case a crash kept the first time from its end
+        finish(services, job)  # again: a crash may have interrupted the first time
         return
     if output.chain.is_stale(message.turn) or output.is_settled:
-        log.info("%s/%s: turn %s is over; dropped", job.id, output.index, message.turn)
+        log_event(
+            log, logging.INFO, "fetch.stale_message", job_id=job.id, video=output.index, turn=message.turn
+        )
         return
     with going_on_once_sent(f"{job.id}/{output.index}"):
         try:
             may_be_here = not is_first_delivery or not _is_first_message(job, output)
             saved = _fetch(services, message, stored, output, may_be_here).job
         except TransitionRefused as refused:
-            log.info("%s/%s: somebody else was faster (%s)", job.id, output.index, refused)
+            log_event(
+                log, logging.INFO, "fetch.job_changed", job_id=job.id, video=output.index, problem=refused
+            )
             return
         if saved.is_terminal:
             finish(services, saved)
 
 
 def _is_first_message(job: Job, output: Output) -> bool:
-    """Whether only the one that was sent when the job was generated is under way."""
+    """Whether no other download of the output can be under way: its only message is the one that the poll sent."""
     return (
         job.status is Status.FETCHING
         and output.chain.attempts == 0
@@ -96,7 +101,15 @@ def _fetch(
     except (SuspectVideo, ForeignBlob, BackendError) as error:
         return _try_again(services, message, stored, output, error, began_at)
     thumbnail = _copy_thumbnail(services, job, output)
-    log.info("%s/%s is stored: %s bytes, sha256 %s", job.id, output.index, video.length, video.sha256)
+    log_event(
+        log,
+        logging.INFO,
+        "fetch.stored",
+        job_id=job.id,
+        video=output.index,
+        bytes=video.length,
+        sha256=video.sha256,
+    )
     change = partial(
         transitions.output_stored, now=services.clock(), which=output, video=video, thumbnail=thumbnail
     )
@@ -104,7 +117,7 @@ def _fetch(
 
 
 def _copy(services: Services, job: Job, output: Output, may_be_here: bool) -> StoredVideo:
-    """Raises BackendError, SuspectVideo or ForeignBlob; then nothing was committed."""
+    """Download the video, or find its blob. If it raises BackendError, SuspectVideo or ForeignBlob, no blob was committed."""
     key = VideoKey(job.owner, job.id, output.index)
     found = services.blobs.find_video(key) if may_be_here else None
     if found is None:
@@ -120,19 +133,19 @@ def _copy(services: Services, job: Job, output: Output, may_be_here: bool) -> St
     video = _recognise(job, output, found)
     if video is None:
         raise ForeignBlob(
-            f"Something that is not this video lies at {key.owner}/{key.job_id}/{key.index}.mp4 in the "
-            f"container 'videos'. Move it away, and the video is fetched."
+            f"A blob that is not this video is at {key.owner}/{key.job_id}/{key.index}.mp4 in the "
+            f"container 'videos'. Move it away; then the app fetches the video."
         )
     return video
 
 
 def _download(services: Services, job: Job, output: Output, key: VideoKey) -> StoredVideo | None:
-    """None where a blob lies there already. Raises BackendError and SuspectVideo."""
+    """None if there is a blob already. Raises BackendError and SuspectVideo."""
     if job.backend_job_gone:
-        raise Gone("The video API has deleted it, as it was asked to.")
+        raise Gone("The video API has deleted the video, as it was asked to.")
     if _was_asked_after_expiry(job, output):
-        # From now on only another download's blob can help.
-        raise Gone("The video API has deleted it.")
+        # Now only a blob of another download can help.
+        raise Gone("The video API has deleted the video.")
     client = services.backends.client(job.backend)
     with client.open_video(
         job.backend_job_id or "", output.generation_id, services.fetch_deadline, output.chain.attempts
@@ -145,9 +158,9 @@ def _download(services: Services, job: Job, output: Output, key: VideoKey) -> St
 
 
 class _Progress:
-    """Notes in the job once a minute that bytes come: until then, nobody takes the download for lost.
+    """Notes in the job, once a minute, that bytes arrive, so that the download does not count as lost.
 
-    A download of less than a minute costs no write.
+    A download of less than a minute writes nothing.
     """
 
     def __init__(self, services: Services, job: Job, output: Output) -> None:
@@ -162,12 +175,19 @@ class _Progress:
         jobs, note = self._services.jobs, partial(transitions.output_progressed, now=now, which=self._output)
         try:
             update(jobs, jobs.get(self._job.owner, self._job.id), note)
-        except ReelkeepError as error:  # the bytes are what counts
-            log.info("%s/%s: its progress is not noted: %s", self._job.id, self._output.index, error)
+        except ReelkeepError as error:  # the download itself goes on
+            log_event(
+                log,
+                logging.INFO,
+                "fetch.progress_not_noted",
+                job_id=self._job.id,
+                video=self._output.index,
+                problem=error,
+            )
 
 
 def _metadata(job: Job, output: Output, stream: VerifiedStream) -> dict[str, str]:
-    """What the blob says of itself: enough to write the row from it. ASCII, as header values must be."""
+    """The blob's metadata: enough to write the row from it. ASCII only, as in all headers."""
     assert stream.video is not None
     video = stream.video
     known = {
@@ -187,7 +207,7 @@ def _metadata(job: Job, output: Output, stream: VerifiedStream) -> dict[str, str
 
 
 def _recognise(job: Job, output: Output, found: BlobFacts | None) -> StoredVideo | None:
-    """The video that a blob says it is, if it is this output and whole."""
+    """The video as the blob's metadata describes it; None if it is another output or incomplete."""
     if found is None:
         return None
     said = found.metadata
@@ -202,7 +222,7 @@ def _recognise(job: Job, output: Output, found: BlobFacts | None) -> StoredVideo
 
 
 def _copy_thumbnail(services: Services, job: Job, output: Output) -> str | None:
-    """The thumbnail's file ending, or None: best effort."""
+    """Store the thumbnail and give its file ending. None if there is none: an error here does not stop the video."""
     try:
         client = services.backends.client(job.backend)
         with client.open_thumbnail(
@@ -210,11 +230,18 @@ def _copy_thumbnail(services: Services, job: Job, output: Output) -> str | None:
         ) as content:
             pieces = list(itertools.islice(content.chunks(_LARGEST_THUMBNAIL), 2))
     except BackendError as error:
-        log.info("%s/%s comes without a thumbnail: %s", job.id, output.index, error)
+        log_event(log, logging.INFO, "fetch.no_thumbnail", job_id=job.id, video=output.index, problem=error)
         return None
     kind = sniff(pieces[0]) if len(pieces) == 1 else None  # more than one: too large
     if kind is None:
-        log.info("%s/%s comes without a thumbnail: what was sent is no image", job.id, output.index)
+        log_event(
+            log,
+            logging.INFO,
+            "fetch.no_thumbnail",
+            job_id=job.id,
+            video=output.index,
+            problem="The video API sent something that is not an image.",
+        )
         return None
     key = VideoKey(job.owner, job.id, output.index)
     services.blobs.put_thumbnail(key, _ENDINGS[kind], kind, pieces[0])
@@ -222,15 +249,15 @@ def _copy_thumbnail(services: Services, job: Job, output: Output) -> str | None:
 
 
 def _grace(services: Services) -> timedelta:
-    """After the expiry, no download that began before it is still under way."""
+    """How long after the expiry a download that began before it may still run."""
     return timedelta(seconds=services.fetch_deadline) + _MARGIN
 
 
 def _is_lost(services: Services, job: Job, output: Output, error: Exception) -> bool:
-    """Whether the video can't be had any more, and it was asked for once more since.
+    """Whether the video is lost: it can't be fetched any more, and one request since then has shown it.
 
-    An expiry that the backend told is proof. After one that we guessed, a 410 is, and so is a 404 that lasts where the
-    backend's list lacks the job, or that lasts for another day. Before, either may pass.
+    An expiry time from the backend is proof. After an expiry that we guessed, a 410 is proof; so is a lasting 404 if the
+    backend's list lacks the job, or if the 404 lasts another day. Before the expiry, both may pass.
     """
     now = services.clock()
     if job.backend_job_gone or job.expired_by(now - _grace(services)):
@@ -254,11 +281,11 @@ def _try_again(
     error: SuspectVideo | ForeignBlob | BackendError,
     began_at: datetime,
 ) -> StoredJob:
-    """Until the backend deletes it. The next message first, then the row with its turn."""
+    """Repeat the download until the backend deletes the video. Send the next message first, then save the row with its turn."""
     job, now, problem = stored.job, services.clock(), str(error)
-    log.warning("%s/%s could not be fetched: %s", job.id, output.index, problem)
+    log_event(log, logging.WARNING, "fetch.failed", job_id=job.id, video=output.index, problem=problem)
     if job.expired_by(now) or job.backend_job_gone:
-        # Why there was no video before the deletion is what a person wants to know.
+        # Keep the problem from before the deletion: it says why there is no video.
         problem = output.problem or problem
     if _is_lost(services, job, output, error):
         lost = partial(transitions.output_lost, now=now, which=output, problem=problem)
@@ -289,7 +316,7 @@ def _until_next(
     if isinstance(error, SuspectVideo) and not output.suspects:
         return suspect_delay(job, now)
     if job.expired_by(now):
-        # Another download, which began before the expiry, may be about to end: its blob counts.
+        # Another download that began before the expiry may end soon and store the video.
         return _grace(services)
     if isinstance(error, VideoTooLarge):
         return too_large_delay(job, now)

@@ -1,1 +1,1 @@
-"""What every HTTP function shares: who asks, and how answers and errors are written."""
+"""What all HTTP functions share: who the caller is, and how answers and errors are written."""

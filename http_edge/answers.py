@@ -1,4 +1,4 @@
-"""How a job is answered, for every API that shows one."""
+"""How a job is written as an answer, for every API that shows jobs."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ J = TypeVar("J", bound=JobView)
 
 @dataclass(frozen=True)
 class SeenJob:
-    """A job as it is answered right now."""
+    """A job as an answer shows it now."""
 
     body: JobWithHistory
-    retry_after: int | None  #: seconds; None where nothing will change any more
+    retry_after: int | None  #: seconds; None if the job will not change again
 
     @cached_property
     def etag(self) -> str:
-        """Another one as soon as the answer is another, or its URLs are renewed; the same on every instance.
+        """Changes when the answer changes or its URLs are renewed. All instances give the same ETag.
 
-        A URL's signature is left out: each instance may sign with a key of its own.
+        The signature of a URL is left out, since each instance may sign with another key.
         """
         return etag_of(dump(without_signatures(self.body)))
 
@@ -49,7 +49,7 @@ class SeenJob:
 
 
 def without_signatures(body: J) -> J:
-    """A copy of a job whose URLs end before their `?`."""
+    """A copy of a job with the URLs cut at their `?`."""
     unsigned = deepcopy(body)
     for video in unsigned["videos"]:
         video["url"] = video["url"] and video["url"].partition("?")[0]
@@ -59,7 +59,7 @@ def without_signatures(body: J) -> J:
 
 
 def see_jobs(services: Services, jobs: Sequence[Job], *, with_urls: bool = True) -> list[JobView]:
-    """A page of jobs, with the places in line of those that wait: two reads for each backend before which one waits."""
+    """A page of jobs with the queue positions of waiting ones. Costs two reads for each backend with a waiting job."""
     bodies = [job_view(job, services.blobs) if with_urls else job_summary(job) for job in jobs]
     waiting = {
         body["id"]: (job, body)
@@ -67,7 +67,7 @@ def see_jobs(services: Services, jobs: Sequence[Job], *, with_urls: bool = True)
         if job.status is Status.WAITING
     }
     for backend in dict.fromkeys(job.backend.name for job, _ in waiting.values()):
-        # Nice to know, as below.
+        # Optional, as below.
         with contextlib.suppress(ReelkeepError, ValueError):
             gate = services.gates.get(backend).gate
             for place, live in enumerate(services.live_jobs.line(backend, _MOST_COUNTED), start=1):
@@ -79,12 +79,12 @@ def see_jobs(services: Services, jobs: Sequence[Job], *, with_urls: bool = True)
 
 
 def see_job(services: Services, job: Job) -> SeenJob:
-    """The job with its history and, while it waits, its place in line and what holds everybody up."""
+    """The job with its history and, while it waits, its queue position and why the line does not move."""
     body: JobWithHistory = {**job_view(job, services.blobs), "history": history_view(job)}
     now = services.clock()
     ahead, open_at = 0, None
     if job.status is Status.WAITING:
-        # Nice to know: an error here would make a client send a job again that is accepted.
+        # Optional: an error here would make the client send an accepted job again.
         with contextlib.suppress(ReelkeepError, ValueError):
             gate = services.gates.get(job.backend.name).gate
             open_at = opens_at(gate, services.backends.gate_limits(job.backend.name), now)
@@ -95,7 +95,7 @@ def see_job(services: Services, job: Job) -> SeenJob:
 
 
 def job_answer(services: Services, job: Job, status: int = 200) -> func.HttpResponse:
-    """The job, where to find it again, and, while it is not finished, when to ask again."""
+    """The job, its path (`Location`) and, until it is finished, when to ask again (`Retry-After`)."""
     seen = see_job(services, job)
     headers = {"Location": job_path(job.id)} if status == 202 else {}
     return json_answer(seen.body, status, {**headers, **seen.headers})
@@ -115,5 +115,5 @@ def job_path(job_id: str) -> str:
 
 
 def retry_after(services: Services, job: Job) -> str:
-    """Seconds, of a job that has not ended; nothing is read for it."""
+    """Seconds for a job that has not ended. Reads nothing."""
     return str(ask_again_in(job, services.clock()) or 1)

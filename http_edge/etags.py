@@ -1,4 +1,4 @@
-"""Entity tags and what a client has already (RFC 9110, sections 8.8.3 and 13.1.2)."""
+"""Entity tags, and whether a client has the answer already (RFC 9110, sections 8.8.3 and 13.1.2)."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ def etag_of(content: bytes) -> str:
 
 
 def has_already(headers: Mapping[str, str], etag: str) -> bool:
-    """Whether If-None-Match is there and names the tag."""
+    """Whether the request has an If-None-Match that names the tag."""
     return names(headers.get("if-none-match", ""), etag)
 
 
 def names(text: str, etag: str) -> bool:
     """Whether an If-None-Match names the tag, alone, in a list, weakly, or as `*`.
 
-    One that can't be read names nothing: then the answer is given in full.
+    A malformed header names nothing, so the client gets the whole answer.
     """
     return text.strip() == "*" or etag in _TAG.findall(text)

@@ -1,4 +1,4 @@
-"""What the bodies of requests have in common: JSON objects, plain words, metadata, and problems by field."""
+"""What request bodies have in common: JSON objects, plain text, metadata, and problems by field."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from video_jobs.net.webhook_url import LONGEST_URL
 
 _LARGEST_METADATA = 16_000  # UTF-16 units as JSON; a table property holds 32K
 _MOST_ENTRIES = 16  # of metadata
-_MOST_FIELDS = 1000  # of a body: each that is wrong costs the validation a kilobyte
-_MOST_PROBLEMS = 50  # that are told at once
-_LONGEST_NAME = 100  # characters of a field's name that are repeated
+_MOST_FIELDS = 1000  # of a body: validation needs a kilobyte for each wrong field
+_MOST_PROBLEMS = 50  # in one answer
+_LONGEST_NAME = 100  # characters of a field's name in a message
 
 M = TypeVar("M", bound=BaseModel)
 
 
 def plain_words(text: str) -> str:
-    """Raises ValueError for what is no plain text that storage and the video APIs take."""
+    """Raises ValueError for text that storage or the video APIs do not take."""
     if any(ord(c) < 32 and c not in "\t\n\r" for c in text) or "\x7f" in text:
         raise ValueError("it holds control characters; send plain text")
     try:
@@ -33,12 +33,12 @@ def plain_words(text: str) -> str:
 
 
 def utf16_units(text: str) -> int:
-    """How Table Storage counts."""
+    """The length of a text as Table Storage counts it."""
     return len(text.encode("utf-16-le")) // 2
 
 
 def _few_enough(metadata: Any) -> Any:
-    """Before each of them is looked at."""
+    """Count the entries before each one is validated."""
     if isinstance(metadata, dict) and len(metadata) > _MOST_ENTRIES:
         raise ValueError(f"has {len(metadata)} entries; at most {_MOST_ENTRIES} are taken")
     return metadata
@@ -55,7 +55,7 @@ Metadata = Annotated[
         Annotated[str, Field(min_length=1, max_length=64), AfterValidator(plain_words)],
         Annotated[str, Field(max_length=512), AfterValidator(plain_words)],
     ],
-    Field(max_length=_MOST_ENTRIES, description="Your own words about the job; they come back with it."),
+    Field(max_length=_MOST_ENTRIES, description="Your own notes about the job; each answer repeats them."),
     AfterValidator(_short_enough),
     BeforeValidator(_few_enough),
 ]
@@ -64,14 +64,14 @@ BackendName = Annotated[
     str,
     Field(min_length=1, max_length=40, description="A name from the settings; the first one is the default."),
 ]
-"""Whether there is such a backend is for the settings to say."""
+"""The settings decide whether such a backend exists."""
 
 ModelName = Annotated[
     str,
     Field(min_length=1, max_length=200, description="One of the backend's models; its own is the default."),
     AfterValidator(plain_words),
 ]
-"""Whether there is such a model is for the settings and the provider to say."""
+"""The settings and the provider decide whether such a model exists."""
 
 
 WebhookUrl = Annotated[
@@ -79,36 +79,36 @@ WebhookUrl = Annotated[
     Field(
         min_length=1,
         max_length=LONGEST_URL,
-        description="Is told when the job has ended: an HTTPS URL of the public internet.",
+        description="An HTTPS URL on the public internet. The app calls it when the job has ended.",
         json_schema_extra={"format": "uri"},
     ),
 ]
-"""What else it must be depends on the settings."""
+"""A setting decides whether http to this machine is allowed, too."""
 
 
-_MOST_VALUES = 50_000  # of a body of JSON: a long prompt is full of commas
+_MOST_VALUES = 50_000  # of a JSON body, counted by commas; a long prompt may have many, too
 
 
 def refuse_beyond(body: bytes, most: int) -> None:
-    """Raises RequestTooLarge for a body of more than so many bytes."""
+    """Raises RequestTooLarge if the body has more than `most` bytes."""
     if len(body) > most:
         message = f"has {len(body)} bytes; at most {most} are taken"
         raise RequestTooLarge.of("body", message, code="body_too_large")
 
 
 def refuse_chunked(headers: Mapping[str, str], body: bytes) -> None:
-    """Raises LengthRequired where a body was sent in chunks: the Functions host hands on an empty one."""
+    """Raises LengthRequired if a body was sent in chunks: the Functions host then hands on an empty body."""
     if not body and "chunked" in headers.get("transfer-encoding", "").lower():
         message = (
-            "was sent in chunks, which the Azure Functions host does not hand on. Send it with Content-Length: in "
+            "was sent in chunks, which the Azure Functions host does not pass on. Send it with Content-Length: in "
             "openai-node give `await toFile(stream)` instead of a stream, with curl a file instead of `-T -`"
         )
         raise LengthRequired.of("body", message, code="length_required")
 
 
 def json_object(body: bytes, example: str) -> dict[str, Any]:
-    """The object in a body of JSON. Raises InvalidRequest, which shows the `example` to who sends another kind."""
-    # Each of them makes an object in memory, a hundred times as large as itself.
+    """The object in a JSON body. Raises InvalidRequest, whose message shows `example`, for any other body."""
+    # Each value becomes an object in memory that is a hundred times as large.
     if sum(map(body.count, (b",", b"[", b"{"))) > _MOST_VALUES:
         raise InvalidRequest.of("body", f"has more than {_MOST_VALUES} values", code="invalid_json")
     try:
@@ -121,7 +121,7 @@ def json_object(body: bytes, example: str) -> dict[str, Any]:
 
 
 def validated(model: type[M], raw: dict[str, Any]) -> M:
-    """Raises InvalidRequest with every problem at once, by the name of its field; the first fifty of very many."""
+    """Raises InvalidRequest with all problems by the names of their fields, at most fifty."""
     if len(raw) > _MOST_FIELDS:
         known = ", ".join(model.model_fields)
         raise InvalidRequest.of("body", f"has {len(raw)} fields; known are {known}")
@@ -136,7 +136,7 @@ def validated(model: type[M], raw: dict[str, Any]) -> M:
 
 
 def _field_problem(model: type[BaseModel], error: Any) -> FieldProblem:
-    # What is wrong with no one field is wrong with the body.
+    # A problem of no particular field is the body's.
     field = ".".join(str(part) for part in error["loc"] if part != "[key]") if error["loc"] else "body"
     match error["type"]:
         case "missing":
@@ -149,5 +149,5 @@ def _field_problem(model: type[BaseModel], error: Any) -> FieldProblem:
 
 
 def shown_name(name: str) -> str:
-    """A field's own name, which is the client's input too: short and printable."""
+    """A field's name, made short and printable: the name is the client's input, too."""
     return "".join(c if c.isprintable() else "?" for c in name[:_LONGEST_NAME])

@@ -1,4 +1,4 @@
-"""The images in a request: files of a form, data URLs, and https addresses, which are fetched later."""
+"""The images in a request: files of a form, data URLs, and https addresses, which the app fetches later."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ ImageText = Annotated[
     str,
     Field(
         description=(
-            "PNG, JPEG or WebP by its content, at most 20 MiB with all others: a data URL, an https address of the public "
-            "internet, which is fetched before the answer, or in a form a file."
+            "PNG, JPEG or WebP by its content; all images together at most 20 MiB. Send a data URL, an https address of the "
+            "public internet (the app fetches it before it answers) or, in a form, a file."
         ),
         json_schema_extra={"pattern": "^(data:.*;base64,|https://)"},
     ),
@@ -32,13 +32,13 @@ ImageTexts = Annotated[
     list[ImageText],
     Field(
         max_length=MOST_REFERENCES,
-        description="Images of what the video shows, where the model takes them; in a form several parts of this name.",
+        description="Images of what the video shows, if the model takes them. In a form, send several parts of this name.",
     ),
 ]
 
 
 def read_image(field: str, text: str, taken_out: TakenOut) -> SentImage:
-    """A data URL, or an https address. Raises InvalidRequest, which names the field."""
+    """Read a data URL or an https address. Raises InvalidRequest, which names the field."""
     if text.startswith("https://"):
         if len(text) > LONGEST_ADDRESS:
             raise InvalidRequest.of(
@@ -52,13 +52,13 @@ def read_image(field: str, text: str, taken_out: TakenOut) -> SentImage:
 
 
 def image_files(files: Mapping[str, Sequence[Any]], names: Mapping[str, str]) -> dict[str, list[SentImage]]:
-    """The images of a form. `names`: of the parts that are taken, each with the image that it is.
+    """The images of a form. `names` gives, for each allowed part name, which image it is.
 
-    Raises InvalidRequest for another part, and for what is no image.
+    Raises InvalidRequest for any other part, and for a file that is not an image.
     """
     strange = sorted(set(files) - set(names))
     if strange:
-        words = f"is no file that is taken; send images as {', '.join(dict.fromkeys(names.values()))}"
+        words = f"is not an allowed file; send images as {', '.join(dict.fromkeys(names.values()))}"
         raise InvalidRequest.of(shown_name(strange[0]), words)
     found: dict[str, list[SentImage]] = {}
     for part, sent in files.items():
@@ -66,14 +66,14 @@ def image_files(files: Mapping[str, Sequence[Any]], names: Mapping[str, str]) ->
             raise InvalidRequest.of(part, f"are {len(sent)} files; at most {MOST_REFERENCES} are taken")
         for file in sent:
             content: bytes = file.read()
-            # A browser's form has an empty part for a file that was not chosen.
+            # A browser sends an empty part for a file that nobody chose.
             if content or getattr(file, "filename", True):
                 found.setdefault(names[part], []).append(SentImage(part).with_content(content))
     return found
 
 
 def numbered(first: list[SentImage], last: list[SentImage], references: list[SentImage]) -> Images:
-    """By the numbers that `VideoRequest.images` has. Raises InvalidRequest for two where one is taken, and for too many."""
+    """Number the images as `VideoRequest.images` does. Raises InvalidRequest for a second first or last image, or for too many."""
     for sent in (first, last):
         if len(sent) > 1:
             raise InvalidRequest.of(sent[1].field, "is sent more than once; one image is taken")
@@ -89,7 +89,7 @@ def numbered(first: list[SentImage], last: list[SentImage], references: list[Sen
 
 def from_data_url(field: str, text: str, taken_out: TakenOut) -> bytes:
     """Raises InvalidRequest, which names the field."""
-    # By hand: a regular expression keeps what it may go back to, gigabytes of it for a text of semicolons.
+    # Without a regular expression: for a text of semicolons, its backtracking would need gigabytes.
     head, _, data = text.partition(",")
     if not (head.startswith("data:") and head.endswith(";base64")):
         raise InvalidRequest.of(field, f"must be a base64 data URL, like {_EXAMPLE}")

@@ -1,6 +1,6 @@
-"""Large images in a body of JSON: their base64 is taken out before the rest is parsed, and decoded where it lies.
+"""Large images in a JSON body: their base64 is taken out before the rest is parsed, and decoded in place.
 
-Parsed with the rest, one would be in memory as a text, as a piece of that text, and as bytes, all at once.
+If it were parsed with the rest, an image would be in memory three times: as the body, as a text and as bytes.
 """
 
 from __future__ import annotations
@@ -16,28 +16,28 @@ _BEFORE = b";base64,"
 
 @dataclass(frozen=True)
 class TakenOut:
-    """What was taken out of a body: pieces of base64, by the marks that stand for them in it."""
+    """The pieces of base64 that were taken out of a body, by the marks that replace them in it."""
 
     base64: dict[str, memoryview] = field(default_factory=dict, repr=False)
     _back: set[str] = field(default_factory=set)
 
     def put_back(self, data: str) -> memoryview | str:
-        """What `data` was before."""
+        """The base64 that `data` stands for, or `data` itself if it is no mark."""
         if data not in self.base64:
             return data
         self._back.add(data)
         return self.base64[data]
 
     def refuse_elsewhere(self) -> None:
-        """Raises InvalidRequest where one of the texts was no image's."""
+        """Raises InvalidRequest if a taken-out text was in a field that takes no image."""
         if self._back != self.base64.keys():
             raise InvalidRequest.of("body", "has an image in a field that takes none")
 
 
 def take_out_images(body: bytes) -> tuple[bytes, TakenOut]:
-    """The body without its large texts of base64.
+    """The body without its large base64 texts, and those texts.
 
-    A semicolon stands in texts only. This one goes on to the next quote, since no backslash escapes that.
+    In JSON, a semicolon is always inside a text. A base64 text has no backslash, so it ends at the next quote.
     """
     found, pieces, done = TakenOut(), list[bytes](), 0
     at = body.find(_BEFORE)

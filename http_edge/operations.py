@@ -1,4 +1,4 @@
-"""What an HTTP function says of itself, beside its handler: the contract is built from it (`contract.py`).
+"""Describes an HTTP function beside its handler. The contract is built from these descriptions (`contract_api/openapi.py`).
 
     @blueprint.function_name("cancel_job")
     @blueprint.route("jobs/{id}/cancel", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
@@ -12,9 +12,9 @@
     @answers_problems
     def cancel_job_function(req: func.HttpRequest) -> func.HttpResponse: ...
 
-Path, methods and key come from the binding, so they are said once. A shape is whatever pydantic reads: the
-model that validates a request, the TypedDict that an answer is made of, or an Annotated type. Schemas are made
-when the document is first asked for: a cold start does not wait for them.
+Path, methods and key come from the binding and are not repeated. A shape is any type that pydantic reads: the model
+that validates a request, the TypedDict of an answer, or an Annotated type. Schemas are made at the first request for the
+document, so that a cold start does not wait for them.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ Shape = Any
 """A type that pydantic reads."""
 
 Problems = Mapping[int, Sequence[str]]
-"""The stable codes of the problems that a status may come with."""
+"""For each HTTP status, the stable codes of its problems."""
 
 Security = Literal["function_key", "master_key", "api_key", "anonymous"]
-"""Who is let in. The first two and the last follow from a binding; an API with keys of its own says so."""
+"""Which key a call needs. A binding gives the first two and the last; an API with its own keys sets it here."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -55,7 +55,7 @@ class Header:
 
 @dataclass(frozen=True)
 class Parameter:
-    """`location` is where it stands; what stands in the path is always required."""
+    """`location`: path, query or header. A path parameter is always required."""
 
     name: str
     location: Literal["path", "query", "header"]
@@ -65,7 +65,7 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Body:
-    """A request's body in one media type. In a form, `files` are file parts whatever the shape says of them."""
+    """A request's body in one media type. In a form, the fields in `files` are file parts, whatever the shape says."""
 
     shape: Shape
     media_type: str = JSON
@@ -74,17 +74,17 @@ class Body:
 
 @dataclass(frozen=True)
 class Answer:
-    """`shape` None: no body, or, where a media type is named, bytes of it."""
+    """`shape` None: no body or, if `media_type` is set, bytes of that type."""
 
     description: str
     shape: Shape | None = None
-    media_type: str | None = None  #: where it isn't JSON
+    media_type: str | None = None  #: if it is not JSON
     headers: Sequence[Header] = ()
 
 
 @dataclass(frozen=True)
 class Operation:
-    """One HTTP function, but for what its binding says. As a decorator it marks the function's handler."""
+    """Describes one HTTP function, except for what its binding says. Used as a decorator of the handler."""
 
     summary: str
     tag: str
@@ -93,10 +93,10 @@ class Operation:
     parameters: Sequence[Parameter] = ()
     bodies: Sequence[Body] = ()
     problems: Problems = field(default_factory=dict)  #: besides `ALWAYS`
-    retry_after_on: Sequence[int] = ()  #: problems that may bear Retry-After, besides 429 and 503
-    security: Security | None = None  #: None: as the binding says
-    answers_problems: bool = True  #: whether its errors leave as problems, and `ALWAYS` holds of it
-    listed: bool = True  #: False for what only says that there is nothing
+    retry_after_on: Sequence[int] = ()  #: statuses that may have Retry-After, besides 429 and 503
+    security: Security | None = None  #: None: as in the binding
+    answers_problems: bool = True  #: whether its errors are answered as problems, including those of `ALWAYS`
+    listed: bool = True  #: False for a function that only answers 404
 
     def __call__(self, handler: F) -> F:
         handler.__operation__ = self  # type: ignore[attr-defined]
@@ -107,7 +107,7 @@ class Operation:
         return getattr(handler, "__operation__", None)
 
 
-# --- what many of them share ---------------------------------------------------------------------
+# --- shared by many operations ---------------------------------------------------------------------
 
 _documented = with_config(use_attribute_docstrings=True)
 
@@ -123,7 +123,7 @@ class FieldProblemView(TypedDict):
 
 @_documented
 class Problem(TypedDict):
-    """What went wrong, as RFC 9457 has it, with a stable `code`."""
+    """What went wrong: RFC 9457 problem details with a stable `code`."""
 
     type: str
     title: str
@@ -135,7 +135,7 @@ class Problem(TypedDict):
     reasons: NotRequired[list[str]]
     """What the operator should mend."""
     backend_code: NotRequired[str | None]
-    """The video API's own word."""
+    """The video API's own error code."""
     job: NotRequired[JobView]
     """The job that failed."""
 
@@ -145,20 +145,20 @@ JobId = Annotated[str, Field(pattern=f"^{JOB_ID_PATTERN}$")]
 JOB_ID = Parameter("id", "path", "A job's id.", JobId)
 
 LOCATION = Header(
-    "Location", "Where the job is.", Annotated[str, Field(json_schema_extra={"format": "uri-reference"})]
+    "Location", "The job's path.", Annotated[str, Field(json_schema_extra={"format": "uri-reference"})]
 )
 RETRY_AFTER = Header(
     "Retry-After",
-    "Seconds after which something can have changed; not there when nothing will change any more.",
+    "Seconds until something may have changed. Absent if nothing will change again.",
     Annotated[int, Field(ge=1)],
     required=False,
 )
 
 ETAG = Header("ETag", "Changes when the answer does.")
-IF_NONE_MATCH = Parameter("If-None-Match", "header", "ETags that you have already, or `*`.")
+IF_NONE_MATCH = Parameter("If-None-Match", "header", "ETags of answers that you have, or `*`.")
 
 JOB_PROBLEMS: Problems = {400: ["invalid_job_id", "invalid_sign_in"], 404: ["job_not_found"]}
-"""Of everything whose path names a job."""
+"""The problems of every operation with a job's id in its path."""
 
 ALWAYS: Problems = {500: ["internal_error"], 503: ["misconfigured", "storage_unavailable"]}
-"""Of everything whose errors leave as problems."""
+"""The problems that every operation may answer."""

@@ -1,4 +1,4 @@
-"""Whose jobs are these? One place decides."""
+"""Decides who owns the jobs of a request."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from video_jobs.wiring import get_services
 
 
 def owner_of(request: func.HttpRequest) -> str:
-    """The partition that the caller's jobs lie in: their own where the platform has signed them in, else one
-    for all.
+    """The partition of the caller's jobs: one for each person whom the platform signed in, else `default` for all callers.
 
-    Raises InvalidRequest where the platform's header can't be read: who is somebody must never become everybody.
+    Raises InvalidRequest if the platform's header can't be read: a signed-in person must never get the jobs of `default`.
     """
     said = request.headers.get(PRINCIPAL_HEADER)
     if said is None or not get_services().sign_in.is_trusted:

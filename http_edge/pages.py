@@ -16,7 +16,7 @@ Limit = Annotated[int, Field(ge=1, le=_LARGEST, json_schema_extra={"default": _D
 
 
 def read_limit(text: str) -> int:
-    """The default where nothing was sent. Raises InvalidRequest."""
+    """The page length, or the default if `text` is empty. Raises InvalidRequest."""
     if not text:
         return _DEFAULT
     if not (re.fullmatch("[0-9]{1,3}", text) and 1 <= int(text) <= _LARGEST):

@@ -1,7 +1,7 @@
-"""Who signed in, as App Service's authentication says in a header: base64 of JSON with provider and claims.
+"""Reads who signed in from the header of App Service's authentication: base64 of JSON with provider and claims.
 
-https://learn.microsoft.com/azure/app-service/configure-authentication-user-identities describes it. Claims come
-under the long names that the platform maps them to, or under the provider's own where mapping is off.
+https://learn.microsoft.com/azure/app-service/configure-authentication-user-identities describes it. Claims have the long
+names that the platform maps them to, or the provider's own names if mapping is off.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ _SUBJECT = ("http://schemas.xmlsoap.org/ws/2005/05/identity/claims/nameidentifie
 
 
 def owner_named_in(header: str) -> str:
-    """`u_` and 40 hexadecimal digits, the same for a person at each sign-in.
+    """`u_` and 40 hexadecimal digits: the same for a person at each sign-in.
 
-    Entra's object id, with its tenant's, is the same in every app; the subject of others is all that they promise
-    to keep. Names and addresses change hands. Raises InvalidRequest for a header that names nobody.
+    It is made of Entra's object id and tenant id, which are the same in every app. Other providers promise only a stable
+    subject. Names and addresses are not used: they may pass to another person. Raises InvalidRequest for an unusable header.
     """
     try:
         principal = json.loads(base64.b64decode(header + "=" * (-len(header) % 4), validate=True))
@@ -61,7 +61,7 @@ def _value_of(claims: list[Any], names: tuple[str, ...]) -> str | None:
 def _unreadable(why: str) -> InvalidRequest:
     return InvalidRequest.of(
         PRINCIPAL_HEADER,
-        f"App Service's authentication is on, and this does not say who signed in: {why}. Sign in again; the "
-        f"operator should look at the app's identity provider if that does not help",
+        f"App Service's authentication is on, but this header does not say who signed in: {why}. Sign in again; if "
+        f"that does not help, the operator should check the app's identity provider",
         code="invalid_sign_in",
     )

@@ -1,4 +1,4 @@
-"""Errors as RFC 9457 problem details, with a stable `code`. Here the inner vocabulary is translated."""
+"""Translates the app's errors into RFC 9457 problem details with a stable `code`."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ from video_jobs.domain.errors import (
     TooManyJobs,
     UnsupportedContentType,
 )
+from video_jobs.domain.logs import log_event, log_unexpected
 
 log = logging.getLogger("reelkeep.http")
 
@@ -39,17 +40,17 @@ STATUSES: dict[type[InvalidRequest], int] = {
     RequestTooLarge: 413,
     UnsupportedContentType: 415,
 }
-"""Of kinds of request that can't be taken; of the others 400."""
+"""The statuses of some kinds of InvalidRequest; all others are 400."""
 
 _TITLES = {
-    400: "The request can't be taken as it is",
+    400: "The request is not valid",
     404: "Not found",
-    409: "The request conflicts with how things stand",
+    409: "The request conflicts with an earlier request or with the job's state",
     411: "The request needs a Content-Length",
     413: "The request is too large",
-    415: "The request's content type is not taken",
+    415: "The request's content type is not supported",
     422: "The video API refused the job",
-    429: "As many jobs as one may have",
+    429: "Too many jobs at once",
     500: "Something went wrong here",
     503: "Not available right now",
 }
@@ -59,7 +60,7 @@ AsyncHandler = Callable[[func.HttpRequest], Coroutine[Any, Any, func.HttpRespons
 
 
 class HttpProblem(ReelkeepError):
-    """An error that is about HTTP itself, or about what a path names."""
+    """An error about HTTP itself, or about what a path names."""
 
     def __init__(self, status: int, code: str, detail: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(detail)
@@ -85,9 +86,9 @@ def answers_problems(handler: Handler) -> Handler: ...
 @overload
 def answers_problems(handler: AsyncHandler) -> AsyncHandler: ...
 def answers_problems(handler: Handler | AsyncHandler) -> Handler | AsyncHandler:
-    """Every error leaves as a problem; what nobody expected is logged with its traceback, and not shown."""
+    """Answer every error as a problem. An unexpected error is logged with its traceback; the answer does not show it."""
 
-    # The host passes the request by the name of its binding.
+    # The host passes the request as a keyword argument, named like its binding.
     if inspect.iscoroutinefunction(handler):
 
         @functools.wraps(handler)
@@ -112,7 +113,7 @@ def answers_problems(handler: Handler | AsyncHandler) -> Handler | AsyncHandler:
 
 
 def unsniffed(answer: func.HttpResponse) -> func.HttpResponse:
-    """With the header that keeps a browser from guessing another content type."""
+    """Add the header that stops a browser from guessing another content type."""
     answer.headers["X-Content-Type-Options"] = "nosniff"
     return answer
 
@@ -142,16 +143,16 @@ def _translate(error: Exception) -> func.HttpResponse:
         case NotRetriable():
             return problem(409, "not_retriable", str(error))
         case BackendError():
-            log.warning("%s", error)
+            log_event(log, logging.WARNING, "http.backend_unavailable", problem=error)
             return problem(503, "backend_unavailable", str(error), {"Retry-After": "10"})
         case IdempotencyKeyReused():
             return problem(409, "idempotency_key_reused", str(error))
         case InvalidSettings():
-            log.error("The settings are not usable: %s", error)
+            log_event(log, logging.ERROR, "http.settings_unusable", problem=error)
             return problem(503, "misconfigured", "The app's settings need mending.", reasons=error.problems)
         case StorageUnavailable():
-            log.error("%s", error)
+            log_event(log, logging.ERROR, "http.storage_unavailable", problem=error)
             return problem(503, "storage_unavailable", str(error), {"Retry-After": "10"})
         case _:
-            log.exception("An error that nobody expected")
+            log_unexpected(log, "http.unexpected_error")
             return problem(500, "internal_error", "An unexpected error; the app's log has the details.")

@@ -1,4 +1,4 @@
-"""Files that the app serves to browsers: how they travel, and what a browser may do with them."""
+"""Files that the app serves to browsers: compression, caching, and the headers that limit what a page may do."""
 
 from __future__ import annotations
 
@@ -23,30 +23,30 @@ _TYPES = {
 }
 
 _POLICY_HEADERS = {
-    "Content-Security-Policy": "What the page may load, and from where.",
-    "Cross-Origin-Opener-Policy": "No other page gets hold of this one's window.",
-    "Cross-Origin-Resource-Policy": "No other page takes the file in.",
-    "Permissions-Policy": "The page needs nothing of the machine.",
-    "Referrer-Policy": "Nobody is told where a request comes from.",
-    "X-Frame-Options": "No other page shows this one, for browsers that don't know `frame-ancestors`.",
+    "Content-Security-Policy": "What the page may load, and from which origins.",
+    "Cross-Origin-Opener-Policy": "No other page can access this page's window.",
+    "Cross-Origin-Resource-Policy": "No other page can load the file.",
+    "Permissions-Policy": "The page uses no camera, microphone, location, payment or USB.",
+    "Referrer-Policy": "Requests do not tell other sites where they come from.",
+    "X-Frame-Options": "No other page can frame this one, for browsers that don't know `frame-ancestors`.",
 }
 _KEPT = [
     ETAG,
-    Header("Vary", "Accept-Encoding: compressed, it is another one."),
+    Header("Vary", "Accept-Encoding: compressed and plain answers differ."),
     *(Header(name, purpose) for name, purpose in _POLICY_HEADERS.items()),
 ]
-_SENT = [*_KEPT, Header("Content-Encoding", "gzip, where it is taken.", required=False)]
-_UNCHANGED = Answer("It is as you have it", headers=_KEPT)
+_SENT = [*_KEPT, Header("Content-Encoding", "gzip, if the browser accepts it.", required=False)]
+_UNCHANGED = Answer("Your copy is current", headers=_KEPT)
 
 PAGE_ANSWERS = {200: Answer("The page", media_type="text/html", headers=_SENT), 304: _UNCHANGED}
 FILE_ANSWERS = {200: Answer("The file", media_type="*/*", headers=_SENT), 304: _UNCHANGED}
 """For the contract."""
 
 ASKED_ABOUT = "no-cache"
-"""Kept, and asked about each time: a deployment shows at the next visit."""
+"""Cached, and revalidated at each use: a new deployment shows at the next visit."""
 
 FOR_A_DAY = "public, max-age=86400"
-"""For what changes with a library and never else."""
+"""For files that change only with a library's version."""
 
 
 def policy(*directives: str) -> dict[str, str]:
@@ -67,13 +67,13 @@ class StaticFile:
     gzipped: bytes
     content_type: str
     etag: str
-    gzipped_etag: str  #: other bytes, another tag
+    gzipped_etag: str  #: the compressed bytes need their own ETag
 
 
 class StaticFiles:
-    """Some files by their names. What is not among them can't be asked for, whatever a path says.
+    """A fixed set of files by name. No other file can be requested, whatever a path says.
 
-    `find` names them, and how each is read, when the first is asked for, so that a cold start does not wait for a disk.
+    `find` gives the names and how to read each file. It runs at the first request, so that a cold start reads no disk.
     """
 
     def __init__(self, find: Callable[[], Mapping[str, Callable[[], bytes]]]) -> None:
@@ -87,7 +87,7 @@ class StaticFiles:
     def answer(
         self, req: func.HttpRequest, name: str, headers: Mapping[str, str], cache_control: str = ASKED_ABOUT
     ) -> func.HttpResponse:
-        """The file, packed where the browser takes that, or 304. Raises HttpProblem where there is none."""
+        """The file, compressed if the browser accepts that, or 304. Raises HttpProblem if there is no such file."""
         if name not in self._readers():
             raise HttpProblem(404, "page_not_found", "There is no page and no file of this name.")
         file = self._file(name)

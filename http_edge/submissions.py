@@ -1,5 +1,4 @@
-"""What is alike in every request for a video, whichever API it comes through: its fields, its kinds of body,
-and the image in it."""
+"""What all requests for a video share, in both APIs: fields, kinds of body, and images."""
 
 from __future__ import annotations
 
@@ -18,17 +17,17 @@ from video_jobs.domain.errors import InvalidRequest, UnsupportedContentType
 from video_jobs.media.images import LARGEST_BODY
 
 LONGEST_PROMPT = 32_000
-"""Characters and UTF-16 units: the video APIs count the first, Table Storage the second."""
+"""In characters, as the video APIs count, and in UTF-16 units, as Table Storage counts."""
 
 _LARGE_BODY = 1 << 20  # bytes
 _large_bodies = threading.Lock()
-_MOST_PARTS = 1000  # of a form: for as many as a body can hold, the parser takes many seconds
+_MOST_PARTS = 1000  # of a form: a full body of tiny parts would cost the parser many seconds
 _EXAMPLE = '{"prompt": "…"}'
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _SIZE = re.compile(r"[1-9][0-9]{1,4}x[1-9][0-9]{1,4}")
 
 FormReader = Callable[[], tuple[Mapping[str, str], Mapping[str, Any]]]
-"""Reads a multipart body: fields, and files with a `read` method."""
+"""Reads a multipart body. Gives its fields, and its files, which have a `read` method."""
 
 
 def _prompt(text: str) -> str:
@@ -47,11 +46,11 @@ def _size(text: str) -> str:
 
 
 def _whole_number(value: Any) -> Any:
-    """OpenAI's clients send seconds as a string, and a form knows nothing else."""
+    """Accept text too: OpenAI's clients send seconds as a string, and forms have only text."""
     return int(value) if isinstance(value, str) and re.fullmatch(r"[0-9]{1,6}", value) else value
 
 
-# Beside what the functions above check stands what a schema can say of it.
+# The schema repeats, for readers of the contract, what the functions above check.
 Prompt = Annotated[
     str,
     AfterValidator(plain_words),
@@ -65,7 +64,7 @@ Size = Annotated[
     str,
     AfterValidator(_size),
     Field(
-        description="WIDTHxHEIGHT in pixels, of what the backend's model makes.",
+        description="WIDTHxHEIGHT in pixels; one of the sizes that the backend's model makes.",
         json_schema_extra={"pattern": f"^{_SIZE.pattern}$"},
     ),
 ]
@@ -79,7 +78,7 @@ IdempotencyKey = Annotated[str, Field(pattern=f"^{_KEY.pattern}$")]
 
 
 def idempotency_key(headers: Mapping[str, str]) -> str | None:
-    """Raises InvalidRequest for one that can't be kept."""
+    """The request's idempotency key, or None. Raises InvalidRequest for a malformed key."""
     key = headers.get("idempotency-key")
     if key is not None and not _KEY.fullmatch(key):
         raise InvalidRequest.of("Idempotency-Key", "must be 1 to 255 visible ASCII characters, like a UUID")
@@ -88,19 +87,19 @@ def idempotency_key(headers: Mapping[str, str]) -> str | None:
 
 @dataclass(frozen=True)
 class Fields:
-    """What a body of JSON or of a form holds."""
+    """The content of a JSON body or of a form."""
 
     values: dict[str, Any]
-    files: dict[str, list[Any]] | None = None  #: of a form, by name
-    taken_out: TakenOut = field(default_factory=TakenOut)  #: of JSON
+    files: dict[str, list[Any]] | None = None  #: a form's files by name; None for JSON
+    taken_out: TakenOut = field(default_factory=TakenOut)  #: large images of a JSON body
 
 
 def read_fields(
     headers: Mapping[str, str], body: bytes, read_form: FormReader, several: Collection[str] = ()
 ) -> Fields:
-    """A field of a form is its first part of that name, and where it is one of `several`, the list of them all.
+    """Read a JSON body or a form. In a form, the first part of a name counts; a field in `several` is the list of all parts.
 
-    Raises InvalidRequest or a kind of it. Whoever has read the images calls `taken_out.refuse_elsewhere()`.
+    Raises InvalidRequest or a subclass. After it has read the images, the caller calls `taken_out.refuse_elsewhere()`.
     """
     refuse_chunked(headers, body)
     refuse_beyond(body, LARGEST_BODY)
@@ -111,7 +110,7 @@ def read_fields(
     if kind == "multipart/form-data" and "boundary=" not in headers.get("content-type", ""):
         raise InvalidRequest.of("Content-Type", "is multipart without a boundary; let your client write it")
     if kind == "multipart/form-data":
-        # Each part begins with such a line, and an image has next to none. The parser takes a bare CR for a line's end too.
+        # Each part begins with such a line; an image has hardly any. The parser treats a bare CR as the end of a line, too.
         if body.count(b"\n--") + body.count(b"\r--") > _MOST_PARTS:
             raise InvalidRequest.of("body", f"has more than {_MOST_PARTS} parts; send fields and an image")
         form, parts = read_form()
@@ -126,14 +125,14 @@ def read_fields(
 
 
 def _all(parts: Mapping[str, Any], name: str) -> list[Any]:
-    """A form may have several parts of one name."""
+    """All parts of one name: a form may have several."""
     getlist = getattr(parts, "getlist", None)
     return list(getlist(name)) if getlist is not None else [parts[name]]
 
 
 @contextlib.contextmanager
 def large_body_turn(body: bytes) -> Iterator[None]:
-    """One request at a time that brings an image is read and stored: it is in memory in several forms meanwhile."""
+    """Let one request with a large body in at a time: while it is read and stored, an image is in memory several times."""
     if len(body) < _LARGE_BODY:
         yield
         return

@@ -1,7 +1,6 @@
-"""What the host gives with a request and a handler must hand on: its trace, and its invocation, to other threads.
+"""Passes a request's trace and invocation on to the messages that a handler sends and the threads that it uses.
 
-The host takes a log line only from a thread that it knows to work for an invocation; what any other thread logs arrives
-nowhere. https://learn.microsoft.com/azure/azure-functions/functions-reference-python#log-from-created-threads
+The host accepts a log line only from a thread that belongs to an invocation. Log lines of other threads are lost. https://learn.microsoft.com/azure/azure-functions/functions-reference-python#log-from-created-threads
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ _context: ContextVar[func.Context | None] = ContextVar("context", default=None)
 
 
 def traced(handler: Handler) -> Callable[..., func.HttpResponse]:
-    """What the handler sends and logs belongs to the request's trace: the client's `traceparent`, or the host's own."""
+    """Everything that the handler sends and logs gets the request's trace: the client's `traceparent`, or else the host's."""
 
     @functools.wraps(handler)
     def tracing(req: func.HttpRequest, context: func.Context | None = None) -> func.HttpResponse:
@@ -54,7 +53,7 @@ def with_threads(handler: AsyncHandler) -> Callable[..., Coroutine[Any, Any, fun
 
 
 async def on_thread(call: Callable[[], T]) -> T:
-    """What it gives, called on a thread whose log lines belong to this invocation."""
+    """Call the function on another thread whose log lines belong to this invocation; give its result."""
     context = _context.get()
     local = getattr(context, "thread_local_storage", None)
 
@@ -71,7 +70,7 @@ async def on_thread(call: Callable[[], T]) -> T:
 
 
 def _taking_context(handler: C) -> C:
-    """The host looks at the names of a function's parameters to see what it asks for."""
+    """Give the handler a `context` parameter: the host reads the parameters' names to decide what it passes."""
     handler.__signature__ = inspect.Signature(_PARAMETERS, return_annotation=func.HttpResponse)  # type: ignore[attr-defined]
     handler.__annotations__ = {"req": func.HttpRequest, "context": func.Context, "return": func.HttpResponse}
     return handler

@@ -1,4 +1,4 @@
-"""What a request may ask for beside prompt, size and length; whether the model takes it is for its limits to say."""
+"""What a request may ask for besides prompt, size and length. The model's limits decide whether it is accepted."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from video_jobs.domain.errors import InvalidRequest
 from video_jobs.domain.provider_options import checked_options
 
 LONGEST_NEGATIVE_PROMPT = 4000
-"""UTF-16 units: with the rest of the request it has to fit into one property of a row."""
+"""UTF-16 units: the whole request has to fit into one property of a row."""
 
 LARGEST_SEED = 4_294_967_295
 _RATIO = r"[1-9][0-9]{0,2}(\.[0-9]{1,2})?:[1-9][0-9]{0,2}|auto|adaptive"
@@ -60,7 +60,7 @@ AspectRatio = Annotated[
     str,
     AfterValidator(_ratio),
     Field(
-        description="WIDTH:HEIGHT, in place of a size, where the model takes it.",
+        description="WIDTH:HEIGHT, instead of a size, if the model takes it.",
         json_schema_extra={"pattern": f"^({_RATIO})$"},
     ),
 ]
@@ -68,28 +68,28 @@ Resolution = Annotated[
     str,
     AfterValidator(_resolution),
     Field(
-        description="Lines of pixels like 720p, in place of a size, where the model takes it.",
+        description="Lines of pixels like 720p, instead of a size, if the model takes it.",
         json_schema_extra={"pattern": f"^({_RESOLUTION})$"},
     ),
 ]
 Audio = Annotated[
     Annotated[bool, Field(strict=True)],
     BeforeValidator(_yes_or_no, json_schema_input_type=bool | Literal["true", "false"]),
-    Field(description="Whether the video has sound, where the model lets one choose."),
+    Field(description="Whether the video has sound, if the model lets you choose."),
 ]
 _SeedNumber = Annotated[int, Field(strict=True, ge=0, le=LARGEST_SEED)]
 _SeedDigits = Annotated[str, Field(pattern=r"^[0-9]{1,9}$")]
 Seed = Annotated[
     _SeedNumber,
     BeforeValidator(_whole, json_schema_input_type=_SeedNumber | _SeedDigits),
-    Field(description="The same one gives about the same video again, where the model takes it."),
+    Field(description="The same seed gives a similar video again, if the model takes it."),
 ]
 NegativePrompt = Annotated[
     str,
     AfterValidator(plain_words),
     AfterValidator(_short_enough),
     Field(
-        description="What the video should not show, where the model takes it.",
+        description="What the video should not show, if the model takes it.",
         json_schema_extra={"minLength": 1, "maxLength": LONGEST_NEGATIVE_PROMPT, "pattern": r"\S"},
     ),
 ]
@@ -98,20 +98,20 @@ Options = Annotated[
     AfterValidator(_bounded),
     Field(
         description=(
-            "Goes to the provider as it is, beside what the app says: for what only this provider knows. "
-            "At most 8 KiB, 100 keys and 6 levels. It may not hold what the app sets itself."
+            "Fields that only this provider knows. The app adds them to its request unchanged. "
+            "At most 8 KiB, 100 keys and 6 levels. Fields that the app sets itself are refused."
         )
     ),
 ]
 
 
 def options_text(options: Mapping[str, Any] | None) -> str | None:
-    """As they are kept. Empty ones ask for nothing."""
+    """The options as JSON text, as they are stored; None if there are none."""
     return checked_options(options) if options else None
 
 
 def object_in_form(fields: dict[str, Any], name: str) -> None:
-    """A form knows no objects: one comes as text. Raises InvalidRequest."""
+    """Parse an object of a form: forms have only text. Raises InvalidRequest."""
     if name in fields:
         try:
             fields[name] = json.loads(fields[name])

@@ -1,4 +1,4 @@
-"""What is wrong with a field, in plain words: for whoever has to mend the request."""
+"""Says in plain words what is wrong with a field and how to mend it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from difflib import get_close_matches
 from typing import Any
 
-# What other video APIs, or people, call our fields.
+# What other video APIs, and people, call our fields.
 _ALSO_CALLED = {
     "duration": "seconds",
     "duration_seconds": "seconds",
@@ -42,7 +42,7 @@ _PLAIN = {
 
 
 def unknown_field(name: str, known: Collection[str]) -> str:
-    """Names what is known, and what was probably meant."""
+    """The problem of an unknown field: it lists the known fields and the one that was probably meant."""
     words = f"is not known; known are {', '.join(known)}"
     meant = _ALSO_CALLED.get(name.lower())
     near = [meant] if meant in known else get_close_matches(name.lower()[:40], known, n=1, cutoff=0.7)
@@ -50,7 +50,7 @@ def unknown_field(name: str, known: Collection[str]) -> str:
 
 
 def plain_words_for(error: Mapping[str, Any]) -> str:
-    """Of an error of pydantic's: in our words where there are some, else in its own."""
+    """The words for an error of pydantic's: ours if there are some, else pydantic's."""
     kind, context = error["type"], error.get("ctx") or {}
     match kind:
         case "string_too_short":

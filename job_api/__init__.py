@@ -1,1 +1,1 @@
-"""HTTP: read jobs and get at their videos; cancel, retry, delete and import them; and is the app well?"""
+"""HTTP: read jobs and their videos; cancel, retry, delete and import jobs; the options; the app's health."""

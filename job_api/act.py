@@ -1,4 +1,4 @@
-"""What a client wants done with a job: intents are saved here, and carried out by the code that polls."""
+"""What a client wants done with a job. The wish is saved here; the code that polls carries it out."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Deleted(TypedDict):
 
 
 def cancel_job(services: Services, owner: str, job_id: str) -> Job:
-    """The job as it is now: cancelled, to be stopped, or unchanged where it is too late. Twice is fine.
+    """Cancel a job. Gives the job as it is now: cancelled, about to be stopped, or unchanged if it is too late. Safe to repeat.
 
     Raises InvalidRequest and JobNotFound.
     """
@@ -40,7 +40,7 @@ def cancel_job(services: Services, owner: str, job_id: str) -> Job:
 
 
 def delete_job(services: Services, owner: str, job_id: str) -> Job:
-    """Nobody sees the job any more, and by and by everything of it goes. Twice is fine.
+    """Hide the job at once; its chain deletes everything of it later. Safe to repeat.
 
     Raises InvalidRequest and JobNotFound.
     """
@@ -48,7 +48,7 @@ def delete_job(services: Services, owner: str, job_id: str) -> Job:
 
 
 def repair_job(services: Services, owner: str, job_id: str) -> Job:
-    """Poll the job now, and download now what is not here yet.
+    """Poll the job now, and download its missing videos now.
 
     Raises InvalidRequest and JobNotFound.
     """
@@ -56,13 +56,13 @@ def repair_job(services: Services, owner: str, job_id: str) -> Job:
 
 
 def send_webhook(services: Services, owner: str, job_id: str) -> Job:
-    """Tell the job's webhook of its end once more, and go on until it is told.
+    """Send the webhook of the job's end again, and repeat until it is delivered.
 
     Raises InvalidRequest, JobNotFound and NothingToSend.
     """
     stored = find_job(services, owner, job_id)
     hook = stored.job.webhook
     if hook is not None and not hook.chain.turn and stored.job.is_over:
-        # A crash may have left this undone, and a higher turn says that it is done.
+        # A crash may have interrupted this, and the higher turn would make it look done.
         finish(services, stored.job)
     return tell_again(services, stored)

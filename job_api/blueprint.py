@@ -1,4 +1,4 @@
-"""The bindings: a request to a job, a list, a redirect to a video, or something done with a job."""
+"""The bindings: a request reads a job or a list, leads to a video, or acts on a job."""
 
 from __future__ import annotations
 
@@ -52,10 +52,10 @@ from video_jobs.wiring import get_services
 blueprint = func.Blueprint()
 
 _ACCEPTED = Answer("The job as it is now", JobWithHistory, headers=[LOCATION, RETRY_AFTER])
-_INDEX = Parameter("index", "path", "Which of the job's videos, from 0.", Index)
+_INDEX = Parameter("index", "path", "The number of one of the job's videos, from 0.", Index)
 _OUTPUT_PROBLEMS = {400: ["invalid_job_id", "invalid_index", "invalid_sign_in"]}
 _TO_A_BLOB = Answer(
-    "To a read-only URL that ends",
+    "Redirect to a read-only URL that expires",
     headers=[Header("Location", "The bytes.", Url)],
 )
 
@@ -66,8 +66,9 @@ _TO_A_BLOB = Answer(
     "One job",
     tag="Jobs",
     description=(
-        "With `wait`, the answer comes when the job is no longer as `If-None-Match` says (without it, as it was when "
-        "you asked), or when the seconds are over; at once where it has ended, or where too many wait."
+        "With `wait`, the answer comes when the job has changed, or when the seconds are over. Changed means: its ETag is "
+        "not in `If-None-Match` or, without that header, it differs from the moment of the request. A job that has "
+        "ended is answered at once, and so is every request while too many wait."
     ),
     parameters=[
         JOB_ID,
@@ -75,8 +76,8 @@ _TO_A_BLOB = Answer(
         IF_NONE_MATCH,
     ],
     answers={
-        200: Answer("The job, while it is pending too", JobWithHistory, headers=[ETAG, RETRY_AFTER]),
-        304: Answer("It is as you have it", headers=[ETAG, RETRY_AFTER]),
+        200: Answer("The job, finished or not", JobWithHistory, headers=[ETAG, RETRY_AFTER]),
+        304: Answer("Your copy is current", headers=[ETAG, RETRY_AFTER]),
     },
     problems={**JOB_PROBLEMS, 400: ["invalid_job_id", "invalid_request", "invalid_sign_in"]},
 )
@@ -92,7 +93,7 @@ async def get_job_function(req: func.HttpRequest) -> func.HttpResponse:
         named=req.headers.get("if-none-match"),
         seconds=seconds,
     )
-    # To be kept, but for one's own and asked about each time: it bears URLs that end.
+    # Only the client's own cache may keep it, and must ask each time: the answer has URLs that expire.
     headers = {"ETag": seen.etag, "Cache-Control": "private, no-cache", **seen.headers}
     if known:
         return func.HttpResponse(status_code=304, headers=headers)
@@ -106,9 +107,9 @@ async def get_job_function(req: func.HttpRequest) -> func.HttpResponse:
     tag="Jobs",
     parameters=[
         Parameter("limit", "query", "How many at most.", Limit),
-        Parameter("status", "query", "Only these.", list[Status]),
-        Parameter("backend", "query", "Only those of one backend.", Name),
-        Parameter("day", "query", "Only those made on one day, in UTC.", Day),
+        Parameter("status", "query", "Only jobs with one of these statuses.", list[Status]),
+        Parameter("backend", "query", "Only jobs of one backend.", Name),
+        Parameter("day", "query", "Only jobs created on one day, in UTC.", Day),
         Parameter(
             "cursor",
             "query",
@@ -120,7 +121,7 @@ async def get_job_function(req: func.HttpRequest) -> func.HttpResponse:
     ],
     answers={
         200: Answer("A page", JobPageView, headers=[ETAG, *PACKED]),
-        304: Answer("It is as you have it", headers=[ETAG, VARY]),
+        304: Answer("Your copy is current", headers=[ETAG, VARY]),
     },
     problems={400: ["invalid_request", "invalid_cursor", "invalid_sign_in"]},
 )
@@ -179,10 +180,10 @@ def get_thumbnail_function(req: func.HttpRequest) -> func.HttpResponse:
 @blueprint.function_name("get_input_image")
 @blueprint.route("jobs/{id}/image", methods=["GET"], auth_level=func.AuthLevel.FUNCTION)
 @Operation(
-    "The image that a job began with",
+    "The input image of a job",
     tag="Jobs",
     parameters=[JOB_ID],
-    answers={200: Answer("Its bytes, of the type that they are", media_type="*/*")},
+    answers={200: Answer("The image's bytes, with their content type", media_type="*/*")},
     problems={**JOB_PROBLEMS, 404: ["job_not_found", "no_image"]},
 )
 @answers_problems
@@ -199,7 +200,7 @@ def get_input_image_function(req: func.HttpRequest) -> func.HttpResponse:
 @Operation(
     "Stop a job",
     tag="Jobs",
-    description="What is generated already is kept. `cancel_refused` says why a video API goes on all the same.",
+    description="Videos that are generated already are kept. If the video API does not stop, `cancel_refused` says why.",
     parameters=[JOB_ID],
     answers={202: _ACCEPTED},
     problems=JOB_PROBLEMS,
@@ -213,9 +214,9 @@ def cancel_job_function(req: func.HttpRequest) -> func.HttpResponse:
 @blueprint.function_name("retry_job")
 @blueprint.route("jobs/{id}/retry", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
 @Operation(
-    "Try a job again that ended without its videos",
+    "Retry a job that ended without its videos",
     tag="Jobs",
-    description="Ten clicks give one new job. What waits for its download is downloaded now: the same job.",
+    description="Repeated requests give the same new job. A job that waits for its download is downloaded now and stays the same job.",
     parameters=[JOB_ID],
     answers={202: Answer("The new job, or the same", JobWithHistory, headers=[LOCATION, RETRY_AFTER])},
     problems={**JOB_PROBLEMS, 409: ["not_retriable"], 429: ["too_many_jobs"]},
@@ -229,7 +230,7 @@ def retry_job_function(req: func.HttpRequest) -> func.HttpResponse:
 @blueprint.function_name("repair_job")
 @blueprint.route("jobs/{id}/repair", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
 @Operation(
-    "Poll a job, and download, now",
+    "Poll a job, and download its videos, now",
     tag="Jobs",
     parameters=[JOB_ID],
     answers={202: _ACCEPTED},
@@ -244,9 +245,9 @@ def repair_job_function(req: func.HttpRequest) -> func.HttpResponse:
 @blueprint.function_name("send_webhook")
 @blueprint.route("jobs/{id}/webhook", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
 @Operation(
-    "Tell a job's webhook again",
+    "Send a job's webhook again",
     tag="Jobs",
-    description="At once, and by the schedule from then on, also where the receiver has turned the webhook off.",
+    description="Sends it at once and then by the schedule until it is delivered, also if the receiver has turned the webhook off.",
     parameters=[JOB_ID],
     answers={202: Answer("The job", JobWithHistory, headers=[LOCATION])},
     problems={**JOB_PROBLEMS, 409: ["nothing_to_send"]},
@@ -262,9 +263,9 @@ def send_webhook_function(req: func.HttpRequest) -> func.HttpResponse:
 @Operation(
     "Delete a job and its videos",
     tag="Jobs",
-    description="Nobody sees it any more; the rest is done after the answer.",
+    description="The job is hidden at once. Its videos and rows are deleted after the answer.",
     parameters=[JOB_ID],
-    answers={202: Answer("It goes", Deleted)},
+    answers={202: Answer("The job is being deleted", Deleted)},
     problems=JOB_PROBLEMS,
 )
 @answers_problems
@@ -277,11 +278,13 @@ def delete_job_function(req: func.HttpRequest) -> func.HttpResponse:
 @blueprint.function_name("import_job")
 @blueprint.route("jobs/import", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
 @Operation(
-    "Take up a job that was made elsewhere",
+    "Import a job that was made elsewhere",
     tag="Jobs",
     bodies=[Body(ImportRequest)],
     answers={
-        202: Answer("A new job, or the one that has it", JobWithHistory, headers=[LOCATION, RETRY_AFTER])
+        202: Answer(
+            "A new job, or the one that has it already", JobWithHistory, headers=[LOCATION, RETRY_AFTER]
+        )
     },
     problems={
         400: ["invalid_request", "invalid_json", "invalid_sign_in"],
@@ -303,7 +306,7 @@ def import_job_function(req: func.HttpRequest) -> func.HttpResponse:
 @blueprint.function_name("list_options")
 @blueprint.route("options", methods=["GET"], auth_level=func.AuthLevel.FUNCTION)
 @Operation(
-    "What may be asked for",
+    "What a request may ask for",
     tag="Jobs",
     answers={200: Answer("Each backend, the default one first", OptionsView)},
     problems={400: ["invalid_sign_in"]},
@@ -317,7 +320,7 @@ def list_options_function(req: func.HttpRequest) -> func.HttpResponse:
 @blueprint.function_name("health")
 @blueprint.route("health", methods=["GET"], auth_level=func.AuthLevel.FUNCTION)
 @Operation(
-    "Is all well?",
+    "The app's health",
     tag="Operation",
     answers={200: Answer("Settings and storage are usable", Health)},
     problems={503: ["unhealthy"]},
@@ -326,7 +329,7 @@ def list_options_function(req: func.HttpRequest) -> func.HttpResponse:
 def health_function(req: func.HttpRequest) -> func.HttpResponse:
     reasons = check_health()
     if reasons:
-        return problem(503, "unhealthy", "Something that every job needs does not work.", reasons=reasons)
+        return problem(503, "unhealthy", "A part that every job needs does not work.", reasons=reasons)
     healthy: Health = {"status": "healthy"}
     return json_answer(healthy)
 

@@ -1,4 +1,4 @@
-"""Is everything there that every job needs? Settings and the three kinds of storage."""
+"""Checks what every job needs: the settings and the three kinds of storage."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from video_jobs.wiring import get_services
 
 
 class Health(TypedDict):
-    """The answer when all is well."""
+    """The answer when everything works."""
 
     status: Literal["healthy"]
 
 
 def check_health() -> list[str]:
-    """What is wrong, in words that say how to mend it; empty when all is well."""
+    """The problems, each with how to mend it; empty if everything works."""
     try:
         services = get_services()
     except InvalidSettings as error:

@@ -1,4 +1,4 @@
-"""Take up a job that was made elsewhere: its videos are fetched and kept like any other's."""
+"""Imports a job that was made elsewhere: its videos are fetched and kept like those of other jobs."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _LONGEST_ID = 1000  # characters
 
 
 def _identifier(text: str) -> str:
-    # Ids are opaque, but these two would lead a path elsewhere.
+    # Ids are opaque, but in a URL's path these two would change the path.
     if text in (".", "..") or not (text.isprintable() and 0 < len(text) <= _LONGEST_ID) or " " in text:
-        raise ValueError("must be the id as the video API gave it, without spaces")
+        raise ValueError("must be the id that the video API gave, without spaces")
     return text
 
 
@@ -43,7 +43,7 @@ _ONE_ID: JsonDict = {
 }
 _JOB = Field(description="The video API's id of the job: `task_…`, `video_…`.")
 _GENERATION = Field(
-    description="Or, for Azure Sora, of one of its generations: `gen_…`. All videos of its job are fetched."
+    description="Azure Sora only, instead of `backend_job_id`: the id of a generation, `gen_…`. All videos of its job are fetched."
 )
 
 
@@ -66,21 +66,21 @@ class ImportRequest(BaseModel):
 
     @property
     def named(self) -> str:
-        """The id that was asked for."""
+        """The id in the request."""
         return self.backend_job_id or self.generation_id or ""
 
 
 def read_import(body: bytes) -> ImportRequest:
-    """Raises InvalidRequest or a kind of it; nothing was written then."""
+    """Read and check a request; nothing is written. Raises InvalidRequest or a subclass."""
     refuse_beyond(body, LARGEST_BODY)
     return validated(ImportRequest, json_object(body, _EXAMPLE))
 
 
 def import_job(services: Services, owner: str, request: ImportRequest) -> Job:
-    """The job that takes it up; the same one however often it is asked for.
+    """The job that fetches the imported videos. A repeated request gives the same job.
 
-    Raises InvalidRequest, BackendJobNotFound (also for what is another owner's: nobody must be able to tell
-    which), BackendError, and StorageUnavailable while there is no job yet.
+    Raises InvalidRequest, BackendError, StorageUnavailable if no job was made, and BackendJobNotFound. The last also stands
+    for another owner's backend job, so that a caller can't tell the two apart.
     """
     backend = services.backends.default_ref(request.backend)
     if request.webhook_url is not None:
@@ -111,9 +111,9 @@ def import_job(services: Services, owner: str, request: ImportRequest) -> Job:
 
 
 def _poll(services: Services, backend: BackendRef, request: ImportRequest) -> tuple[BackendJob, Claim | None]:
-    """What the video API has, and whose it is.
+    """The backend job, and the claim on it if there is one.
 
-    The same calls whether or not there is such a job: how long the answer takes must not tell what another owner has.
+    It makes the same calls whether or not the job exists: the answer's duration must not show what another owner has.
     """
     client, found = services.backends.client(backend), None
     job_id = request.backend_job_id or _job_of(client, request.named)
@@ -133,7 +133,7 @@ def _job_of(client: Backend, generation_id: str) -> str | None:
 
 
 def _holders_job(services: Services, owner: str, claim: Claim, named: str) -> Job:
-    """`named` is the id that was asked for: to name the job that a generation is of would tell that it is there."""
+    """`named` is the id in the request. An error names only that: the id of a generation's job would show that it exists."""
     if claim.owner != owner:
         raise BackendJobNotFound(named)
     return _visible(services, owner, claim.job_id, named)
@@ -150,7 +150,7 @@ def _visible(services: Services, owner: str, job_id: str, named: str) -> Job:
 
 
 def _request_of(found: BackendJob) -> VideoRequest:
-    """As far as the video API says what was asked for; zero and nothing where it doesn't."""
+    """The request as far as the video API tells it; unknown fields are 0, empty or None."""
     return VideoRequest(
         found.prompt or "", found.width or 0, found.height or 0, found.seconds or 0, found.variants or 1
     )

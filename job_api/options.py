@@ -1,4 +1,4 @@
-"""What may be asked for: the backends, what their models make, and how long that has taken so far."""
+"""What a request may ask for: the backends, what their models make, and how long earlier jobs took."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from video_jobs.services import Services
 
 _documented = with_config(use_attribute_docstrings=True)
 
-_MOST_ESTIMATES = 200  # where any size goes, there may be any number
+_MOST_ESTIMATES = 200  # a server that takes any size may have any number of them
 
 
 @_documented
 class SizeOption(TypedDict):
-    """A size, and what goes with it."""
+    """A size, and what it allows."""
 
     size: str
     """WIDTHxHEIGHT in pixels."""
@@ -29,70 +29,70 @@ class SizeOption(TypedDict):
 
 @_documented
 class EstimateView(TypedDict):
-    """How long earlier jobs took, from the video API's taking them to their end there."""
+    """How long earlier jobs took at the video API, from its answer to the submission until they were generated."""
 
     size: str
     seconds: int
     typical_seconds: float
-    """Half of them took no longer."""
+    """Seconds. Half of the jobs took no longer."""
     late_seconds: float
-    """Nine in ten took no longer."""
+    """Seconds. Nine in ten jobs took no longer."""
     jobs: int
-    """That it was learned from."""
+    """The number of jobs that this comes from."""
 
 
 @_documented
 class ModelOptions(TypedDict):
-    """A model, and what it takes."""
+    """A model, and what it accepts."""
 
     model: str
     default_size: str
     default_seconds: int
     sizes: list[SizeOption] | None
-    """Null: any; the server decides."""
+    """Null: any size; the server decides."""
     seconds: list[int] | None
-    """At one size or another; null: the server decides."""
+    """The lengths that some size allows; null: the server decides."""
     aspect_ratios: list[str] | None
-    """Empty: it takes none, and is told a size. Null: any; the server decides."""
+    """Empty: the model takes no aspect ratio, but a size. Null: any; the server decides."""
     resolutions: list[str] | None
-    """The same."""
+    """As for aspect ratios."""
     image: bool
     """Whether the video may begin with an image."""
     image_needed: bool
-    """It makes videos from an image only."""
+    """Whether a request needs an image."""
     last_image: bool
     reference_images: int
-    """The most."""
+    """The largest number of reference images."""
     references_alone: bool
-    """Reference images can't be sent beside a first or a last image."""
+    """Whether reference images exclude a first and a last image."""
     audio: bool
-    """Whether sound may be asked for, or left out."""
+    """Whether a request may turn sound on or off."""
     seed: bool
     negative_prompt: bool
     options: bool
-    """Whether an object of yours goes to the provider."""
+    """Whether a request may have provider-specific `options`."""
     estimates: list[EstimateView]
 
 
 @_documented
 class BackendOptions(ModelOptions):
-    """A backend, what its own model takes, and all its models."""
+    """A backend, what its default model accepts, and all its models."""
 
     name: str
     dialect: str
     models: list[ModelOptions]
-    """Its own first."""
+    """The default model comes first."""
     now: StateView
 
 
 class OptionsView(TypedDict):
-    """What may be asked for."""
+    """What a request may ask for."""
 
     backends: list[BackendOptions]
 
 
 def list_options(services: Services, owner: str) -> list[BackendOptions]:
-    """One for each backend, the default one first."""
+    """The options of each backend, the default backend first."""
     return [_options(services, owner, name) for name in services.backends.names()]
 
 
@@ -133,7 +133,7 @@ def _model(services: Services, name: str, model: str, estimates: list[Estimate])
 
 
 def _estimates(estimates: list[Estimate], model: str) -> list[EstimateView]:
-    """By size and seconds; those of which enough is known."""
+    """By size and seconds; only those with enough jobs."""
     found: list[EstimateView] = []
     for estimate in estimates:
         forecast = estimate.forecast()

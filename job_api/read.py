@@ -1,4 +1,4 @@
-"""Reading jobs: one, a page of them, one of its videos."""
+"""Reads jobs: one job, a page of jobs, one of a job's videos."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from video_jobs.views.job_schema import JobView
 
 Index = Annotated[int, Field(ge=0, le=999)]
 Cursor = Annotated[str, Field(pattern="^[A-Za-z0-9_-]*$")]
-# Empty is left out, as it is of the others.
+# An empty value means that the parameter is left out, as for the others.
 Day = Annotated[str, Field(pattern="^([0-9]{4}-[0-9]{2}-[0-9]{2})?$")]
 Name = Annotated[str, Field(max_length=40)]
 _LONGEST_NAME = 40  # characters
@@ -36,11 +36,11 @@ class JobPageView(TypedDict):
 
     jobs: list[JobView]
     next_cursor: str | None
-    """For the next page; null on the last."""
+    """Send it to get the next page; null on the last page."""
 
 
 def read_output(services: Services, owner: str, job_id: str, index: str) -> tuple[Job, Output]:
-    """Raises, besides, InvalidRequest for an index that is no number."""
+    """A job and one of its outputs. Raises JobNotFound, and InvalidRequest for an index that is not a number."""
     job = find_job(services, owner, job_id).job
     if not (index.isascii() and index.isdecimal() and len(index) <= 3):
         raise InvalidRequest.of(
@@ -50,12 +50,12 @@ def read_output(services: Services, owner: str, job_id: str, index: str) -> tupl
     if output is not None:
         return job, output
     if not job.is_terminal and int(index) < job.request.variants:
-        return job, Output(int(index), "")  # it may still come
+        return job, Output(int(index), "")  # the video may still come
     raise JobNotFound(f"{job_id} with a video {int(index)}")
 
 
 def read_input_image(services: Services, owner: str, job_id: str) -> tuple[str, bytes]:
-    """Its content type and its bytes. Raises InvalidRequest, JobNotFound and InputMissing."""
+    """The image's content type and bytes. Raises InvalidRequest, JobNotFound and InputMissing."""
     image = find_job(services, owner, job_id).job.request.input_image
     if image is None:
         raise InputMissing(f"{job_id} began without an image.")
@@ -98,7 +98,7 @@ def _statuses(text: str) -> frozenset[Status]:
 
 
 def _day(text: str) -> datetime | None:
-    """When it begins, in UTC."""
+    """When the day begins, in UTC."""
     if not text:
         return None
     try:
@@ -116,7 +116,7 @@ def _encode_cursor(after: str, list_id: str) -> str:
 
 
 def _decode_cursor(text: str, list_id: str) -> str:
-    """A cursor goes on in the list that it came from, and in no other."""
+    """Where the page begins. A cursor is valid only in the list that it came from."""
     try:
         decoded = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True).decode(
             "ascii"
@@ -127,7 +127,7 @@ def _decode_cursor(text: str, list_id: str) -> str:
     if whose != list_id or not is_job_id(after):
         raise InvalidRequest.of(
             "cursor",
-            "is none that this list gave; use next_cursor as it came, with the same status, backend and day, or leave it out",
+            "is not from this list; send next_cursor unchanged, with the same status, backend and day, or leave it out",
             code="invalid_cursor",
         )
     return after

@@ -1,4 +1,4 @@
-"""Try a job again: never a second generation of what was generated and can still be had."""
+"""Retries a job. What was generated and can still be fetched is never generated again."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _RETRIABLE = (Status.FAILED, Status.CANCELLED, Status.EXPIRED)
 
 
 def retry_job(services: Services, owner: str, job_id: str) -> Job:
-    """For what ended without its videos, the new job, one for however many clicks; for what waits for its
-    download, the same job, which is downloaded now.
+    """Retry a job that ended without its videos: gives the new job, the same one for repeated requests. For a job that
+    waits for its download, start the download now and give that job.
 
-    Raises InvalidRequest, JobNotFound, NotRetriable, and StorageUnavailable while there is no new job.
+    Raises InvalidRequest, JobNotFound, NotRetriable, and StorageUnavailable if no new job was made.
     """
     stored = find_job(services, owner, job_id)
     old = stored.job
@@ -30,7 +30,7 @@ def retry_job(services: Services, owner: str, job_id: str) -> Job:
     if old.status not in _RETRIABLE:
         raise NotRetriable(
             f"{old.id} is {old.status}: only a job that is failed, cancelled, expired or pending_download can be "
-            f"tried again."
+            f"retried."
         )
     key = retry_key(old.id)
     earlier = services.jobs.find_entry(owner, key)
@@ -56,13 +56,13 @@ def retry_job(services: Services, owner: str, job_id: str) -> Job:
         return find_job(services, owner, earlier.job_id).job
     except JobNotFound:
         raise NotRetriable(
-            f"{old.id} was tried again as {earlier.job_id}, which has been deleted. Submit a new job."
+            f"{old.id} was retried as {earlier.job_id}, which has been deleted. Submit a new job."
         ) from None
 
 
 def _images_of(services: Services, old: Job) -> dict[int, bytes]:
-    """Without those that are gone: what the video API has can be taken up without them, and a job that would have to be
-    made anew says that one is missing.
+    """The old job's images that still exist. A retry that reuses the video API's copy needs none; one that has to generate
+    again reports the missing image.
     """
     images: dict[int, bytes] = {}
     for number in old.request.images:

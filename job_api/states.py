@@ -1,4 +1,4 @@
-"""How a backend stands for somebody who is about to submit a job, or whose job waits."""
+"""The state of a backend, for somebody who is about to submit a job or whose job waits."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from video_jobs.views.job_schema import Time
 from video_jobs.views.job_view import time_text
 
 _MOST_COUNTED = 1000  # jobs in line
-_MOST_HOLDERS = 10  # each costs the read of a row
+_MOST_HOLDERS = 10  # each costs a read of its row
 _END_OF_LINE = "~"  # a key after every live row's
 
 _documented = with_config(use_attribute_docstrings=True)
@@ -28,7 +28,7 @@ class HolderView(TypedDict):
     job_id: str
     status: Status | None
     unconfirmed: bool
-    """The paid call got no answer, and its outcome is being found out."""
+    """Whether the paid call got no answer, so that the app is still finding out its outcome."""
     since: Time
     free_at: Time | None
     """When its slot is likely to be free."""
@@ -36,29 +36,29 @@ class HolderView(TypedDict):
 
 @_documented
 class StateView(TypedDict):
-    """How a backend stands right now."""
+    """A backend's current state."""
 
     state: GateState
-    """`open`: a job goes ahead at once. `busy`: it waits, and goes ahead by itself. `on_hold`: the video API lets
-    nobody in until somebody has mended that. `paused`: by the operator."""
+    """`open`: a job is submitted at once. `busy`: it waits, and is submitted without your help. `on_hold`: it waits until
+    somebody mends a key, a deployment or an account. `paused`: it waits until the operator resumes the backend."""
     reason: str | None
-    """One sentence; null where it is open."""
+    """One sentence that says why jobs wait; null if `open`."""
     until: Time | None
-    """When a job is let in, or tries, as far as that is known."""
+    """When the next job is submitted, or tried, if known."""
     running: int
     """Jobs that hold a slot."""
     running_limit: int | None
     waiting: int
-    """Jobs in line; counted no further than 1000."""
+    """Jobs in line, counted up to 1000."""
     holders: list[HolderView]
-    """Your jobs among those that hold the slots, while all are taken; ten at most."""
+    """Your jobs that hold slots, if all slots are taken; ten at most."""
 
 
 def backend_state(services: Services, owner: str, name: str) -> StateView:
-    """Two reads; where all slots are taken, one more for each of the caller's jobs in them."""
+    """Costs two reads and, if all slots are taken, one more for each of the caller's jobs with a slot."""
     gate, limits, now = services.gates.get(name).gate, services.backends.gate_limits(name), services.clock()
     state = state_of(gate, limits, now)
-    # What the video API said to another owner's job is not for this one.
+    # An owner must not see what the video API said about another owner's job.
     said = gate.reason_in_our_words() if services.is_multi_tenant else gate.reason()
     at = opens_at(gate, limits, now)
     is_full = limits.running is not None and len(gate.slots) >= limits.running

@@ -1,7 +1,7 @@
-"""`GET /api/jobs/{id}?wait=`: an answer when the job changes, or when the time is over.
+"""`GET /api/jobs/{id}?wait=`: answers when the job changes, or when the time is over.
 
-Nothing is held while a client waits but a count of waiters: each read is made on a thread, and between reads
-the coroutine sleeps.
+A waiting client holds nothing but its place in a count of waiters: reads run on a thread, and between reads the
+coroutine sleeps.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from video_jobs.lifecycle.find import find_job
 from video_jobs.services import Services
 
 LONGEST_WAIT = 25
-"""Seconds. Many a proxy on the way to a client gives up after 30."""
+"""Seconds. Many proxies close a silent request after 30."""
 
 MOST_WAITERS = 50
-"""In one process; each reads a row a second. Who comes then is answered at once."""
+"""In one process; each reads a row a second. A request beyond this number is answered at once."""
 
 Wait = Annotated[int, Field(ge=0, le=LONGEST_WAIT, json_schema_extra={"default": 0})]
 
-_LINE_READS = 5  # a queue position costs a query: it is asked for at every fifth read
+_LINE_READS = 5  # a queue position costs a query, so only every fifth read asks for it
 
 _waiters = threading.BoundedSemaphore(MOST_WAITERS)
 
@@ -48,14 +48,14 @@ def read_wait(text: str) -> int:
 async def follow_job(
     services: Services, owner: str, job_id: str, *, named: str | None, seconds: int
 ) -> tuple[SeenJob, bool]:
-    """The job, and whether it is as the client has it already.
+    """The job, and whether the client has this state already.
 
-    `named` is what If-None-Match says, where it is there; else what the job is like now counts as known while
-    waiting. What has ended is not waited for. Raises InvalidRequest and JobNotFound, also while it waits.
+    `named` is the If-None-Match header. Without it, the job's state at the request counts as known. A job that has ended is
+    answered at once. Raises InvalidRequest and JobNotFound, also during the wait.
     """
     reads = _Reads(services, owner, job_id)
     seen = await on_thread(reads.whole)
-    # `*` is whatever there is when the client asks.
+    # `*` means the job's state at the moment of the request.
     known = seen.etag if named is None or named.strip() == "*" else named
     if seconds and seen.retry_after is not None and names(known, seen.etag):
         with _as_waiter() as free:
@@ -65,7 +65,7 @@ async def follow_job(
 
 
 async def _changed(reads: _Reads, known: str, seconds: int, pause: float) -> SeenJob:
-    """The job when it is no longer as known, or as it is when the time is over."""
+    """The job as soon as it differs from the known state, or when the time is over."""
     now = asyncio.get_running_loop().time
     deadline = now() + seconds
     while (left := deadline - now()) > 0:
@@ -87,7 +87,7 @@ def _as_waiter() -> Iterator[bool]:
 
 
 class _Reads:
-    """Reads one job, again and again."""
+    """Reads one job repeatedly."""
 
     def __init__(self, services: Services, owner: str, job_id: str) -> None:
         self._services = services
@@ -98,13 +98,13 @@ class _Reads:
         self._glances = 0
 
     def whole(self) -> SeenJob:
-        """With its place in line, and with when to ask again from now on."""
+        """The job with its queue position and a fresh Retry-After."""
         stored = find_job(self._services, self._owner, self._job_id)
         self._etag, self._seen = stored.etag, see_job(self._services, stored.job)
         return self._seen
 
     def glance(self) -> SeenJob:
-        """One read where nothing has changed."""
+        """The job from a single read, if nothing has changed."""
         stored = find_job(self._services, self._owner, self._job_id)
         self._glances += 1
         line_too = stored.job.status is Status.WAITING and self._glances % _LINE_READS == 0

@@ -1,4 +1,4 @@
-"""The binding: a message of `video-notify` to one delivery."""
+"""The binding: a message of `video-notify` causes one delivery."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ blueprint = func.Blueprint()
 @blueprint.function_name("notify_client")
 @blueprint.queue_trigger(arg_name="message", queue_name=NOTIFY_QUEUE, connection="AzureWebJobsStorage")
 def notify_client_function(message: func.QueueMessage) -> None:
-    """What is raised here sends the message back: the host delivers it again, and then poisons it."""
+    """An error that is raised here returns the message to the queue: the host delivers it again, at last to the poison queue."""
     with skipping_newer():
         wanted = decode_notify(message.get_body())
         with following(wanted.traceparent):

@@ -1,7 +1,7 @@
-"""One attempt to tell a job's end, and the next message of its chain where that failed.
+"""One delivery to a job's webhook and, if it fails, the next message of the chain.
 
-A failure enqueues the next try before it saves the row with that turn. A crash after a delivery tells once more,
-under the same id: a receiver hears of every end at least once.
+After a failure, the next message is enqueued before the row is saved with its turn. After a crash, a delivery may be sent
+again under the same id: a receiver is told of each end at least once.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from video_jobs.domain import transitions
 from video_jobs.domain.errors import JobNotFound, ReceiverBusy, TransitionRefused, Undelivered
 from video_jobs.domain.job import Job
+from video_jobs.domain.logs import log_event
 from video_jobs.domain.queue_messages import NotifyMessage
 from video_jobs.domain.schedule import busy_delay, notify_delay
 from video_jobs.domain.webhook import Delivery, Webhook, WebhookStatus
@@ -29,30 +30,30 @@ from video_jobs.webhooks.signature import signed_headers
 
 log = logging.getLogger("reelkeep.notify")
 
-_GONE = 410  # "no more", says Standard Webhooks
+_GONE = 410  # Standard Webhooks: the receiver wants no more deliveries
 
 
 def notify_client(services: Services, message: NotifyMessage) -> None:
     try:
         stored = services.jobs.get(message.owner, message.job_id)
     except JobNotFound:
-        log.warning("%s: a notify message for a job that is not there; dropped", message.job_id)
+        log_event(log, logging.WARNING, "notify.job_missing", job_id=message.job_id)
         return
     job, hook = stored.job, stored.job.webhook
     if hook is None or not job.is_over:
-        log.info("%s has nobody to tell of its end; a notify message dropped", job.id)
+        log_event(log, logging.INFO, "notify.nothing_to_send", job_id=job.id)
         return
     if hook.status is not WebhookStatus.PENDING:
-        finish(services, job)  # again, in case a crash kept the first time from its end
+        finish(services, job)  # again: a crash may have interrupted the first time
         return
     if hook.chain.is_stale(message.turn):
-        log.info("%s: turn %s of its webhook is over; dropped", job.id, message.turn)
+        log_event(log, logging.INFO, "notify.stale_message", job_id=job.id, turn=message.turn)
         return
     with going_on_once_sent(job.id):
         try:
             saved = _tell(services, message, stored, hook).job
         except TransitionRefused as refused:
-            log.info("%s: its webhook has moved on (%s)", job.id, refused)
+            log_event(log, logging.INFO, "notify.job_changed", job_id=job.id, problem=refused)
             return
         finish(services, saved)
 
@@ -67,12 +68,12 @@ def _tell(services: Services, message: NotifyMessage, stored: StoredJob, hook: W
     try:
         status = _send(services, job, target, now)
     except ReceiverBusy as busy:
-        log.info("%s: %s It is told a little later.", job.id, busy)
+        log_event(log, logging.INFO, "notify.receiver_busy", job_id=job.id, problem=busy)
         services.messages.send_notify(message, busy_delay(busy.retry_after))
         return stored
     except Undelivered as error:
         failed = Delivery(now, error.status, str(error), _seconds_since(began))
-        log.warning("%s could not be told to %s: %s", job.id, _host(target), error)
+        log_event(log, logging.WARNING, "notify.failed", job_id=job.id, host=_host(target), problem=error)
         if error.status == _GONE and target is not None:
             services.hooks.turn_off(target, job.id)
             unwanted = partial(transitions.delivery_unwanted, now=now, delivery=failed, which=hook)
@@ -80,17 +81,17 @@ def _tell(services: Services, message: NotifyMessage, stored: StoredJob, hook: W
         return _try_again(services, message, stored, hook, failed, error.retry_after)
     delivery = Delivery(now, status, None, _seconds_since(began))
     if hook.manual and target is not None:
-        services.hooks.turn_on(target)  # it wants to know again
+        services.hooks.turn_on(target)  # the receiver accepts deliveries again
     told = partial(transitions.delivery_succeeded, now=now, delivery=delivery, turn=message.turn or 0)
     return update(services.jobs, stored, told)
 
 
 def _send(services: Services, job: Job, target: Hook | None, now: datetime) -> int:
-    """Raises Undelivered, also where the settings have lost what they need: they may be mended in time."""
+    """Raises Undelivered, also if a setting is missing: the operator may set it again before the last try."""
     if target is None:
-        raise Undelivered("The setting WEBHOOK_URL is not set any more.")
+        raise Undelivered("The setting WEBHOOK_URL is no longer set.")
     if not services.webhooks.secrets:
-        raise Undelivered("The setting WEBHOOK_SECRETS is not set any more.")
+        raise Undelivered("The setting WEBHOOK_SECRETS is no longer set.")
     body = event_body(job)
     headers = signed_headers(services.webhooks.secrets, event_id(job), now, body)
     return services.webhook_sender.send(target.url, headers, body, job.owner)
@@ -104,7 +105,7 @@ def _try_again(
     failed: Delivery,
     retry_after: float | None,
 ) -> StoredJob:
-    """The next message first, then the row with its turn."""
+    """Send the next message first, then save the row with its turn."""
     now = services.clock()
     if message.turn is None:
         refused = partial(transitions.delivery_refused, now=now, delivery=failed)
@@ -119,7 +120,7 @@ def _try_again(
 
 
 def _target(services: Services, job: Job, hook: Webhook) -> Hook | None:
-    """None where the app's hook is meant, and it has none any more."""
+    """Where to deliver. None if the job uses the app's webhook, and the app no longer has one."""
     if hook.url is not None:
         return Hook(job.owner, hook.url)
     return Hook(None, services.webhooks.url) if services.webhooks.url is not None else None
@@ -130,5 +131,5 @@ def _seconds_since(began: float) -> float:
 
 
 def _host(target: Hook | None) -> str:
-    """All of a URL that may be logged: its path, too, is a secret with some receivers."""
+    """The only part of a URL that may be logged: for some receivers the path is a secret, too."""
     return (urlsplit(target.url).hostname if target else None) or "the app's webhook"

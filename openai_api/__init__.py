@@ -1,1 +1,1 @@
-"""HTTP `v1/videos`: the OpenAI videos protocol in front of jobs, for every tool that speaks it."""
+"""HTTP `v1/videos`: jobs through the OpenAI videos protocol, for tools that use it."""

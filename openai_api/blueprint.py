@@ -1,4 +1,4 @@
-"""The bindings. The host lets everybody pass, since it doesn't read Bearer keys: the API's own key is asked for."""
+"""The bindings. They are anonymous, since the host does not read Bearer keys; each handler checks the API's own key."""
 
 from __future__ import annotations
 
@@ -31,11 +31,14 @@ from video_jobs.wiring import get_services
 blueprint = func.Blueprint()
 
 _TAG = "OpenAI videos"
-_After = Annotated[str, Field(pattern=f"^({JOB_ID_PATTERN})?$")]  # empty: from the beginning
-_LONGEST_POLL = 5  # seconds: OpenAI's package keeps to the first hint that it gets
-_VIDEO_ID = Parameter("id", "path", "A video's id, which is its job's.")
+_After = Annotated[str, Field(pattern=f"^({JOB_ID_PATTERN})?$")]  # empty: the first page
+_LONGEST_POLL = 5  # seconds: OpenAI's package uses the first hint for all its polls
+_VIDEO_ID = Parameter("id", "path", "A video's id. It is the id of its job.")
 _POLL_AFTER = Header(
-    "openai-poll-after-ms", "Milliseconds; not there when nothing will change any more.", int, required=False
+    "openai-poll-after-ms",
+    "Milliseconds until the next poll. Absent if nothing will change again.",
+    int,
+    required=False,
 )
 
 
@@ -44,12 +47,14 @@ _POLL_AFTER = Header(
 @Operation(
     "Create a video",
     tag=_TAG,
-    description="Fields that aren't known are left alone.",
+    description="Unknown fields are ignored.",
     security="api_key",
     parameters=[
         Parameter("Idempotency-Key", "header", "As in the job API.", IdempotencyKey),
         Parameter(
-            "x-stainless-retry-count", "header", "Above 0: this was sent before, and is the same video."
+            "x-stainless-retry-count",
+            "header",
+            "Above 0: a repeat of an earlier request; it gives the same video.",
         ),
     ],
     bodies=[Body(CreateVideo), Body(CreateVideo, FORM, files=FILES)],
@@ -95,12 +100,14 @@ def retrieve_video_function(req: func.HttpRequest) -> func.HttpResponse:
 @blueprint.function_name("retrieve_video_content")
 @blueprint.route("v1/videos/{id}/content", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
 @Operation(
-    "To a video's bytes, or to its thumbnail",
+    "The bytes of a video, or its thumbnail",
     tag=_TAG,
     security="api_key",
-    parameters=[_VIDEO_ID, Parameter("variant", "query", "Which of the two; the video by default.", Variant)],
+    parameters=[_VIDEO_ID, Parameter("variant", "query", "`video` (the default) or `thumbnail`.", Variant)],
     answers={
-        302: Answer("To a read-only URL that ends", headers=[Header("Location", "The bytes.", Url)]),
+        302: Answer(
+            "Redirect to a read-only URL that expires", headers=[Header("Location", "The bytes.", Url)]
+        ),
         **error_answers(400, 404),
     },
     answers_problems=False,
@@ -123,7 +130,7 @@ def retrieve_video_content_function(req: func.HttpRequest) -> func.HttpResponse:
     parameters=[
         Parameter("limit", "query", "How many at most.", Limit),
         Parameter("after", "query", "The `last_id` of the page before, in the same order.", _After),
-        Parameter("order", "query", "By when they were created; newest first by default.", Order),
+        Parameter("order", "query", "The order by creation time; newest first by default.", Order),
     ],
     answers={200: Answer("A page", VideoList), **error_answers(400)},
     answers_problems=False,
@@ -138,11 +145,11 @@ def list_videos_function(req: func.HttpRequest) -> func.HttpResponse:
 @blueprint.function_name("delete_video")
 @blueprint.route("v1/videos/{id}", methods=["DELETE"], auth_level=func.AuthLevel.ANONYMOUS)
 @Operation(
-    "Delete a video, and stop it if it runs",
+    "Delete a video, and cancel it if it is not finished",
     tag=_TAG,
     security="api_key",
     parameters=[_VIDEO_ID],
-    answers={200: Answer("Nobody sees it any more", DeletedVideo), **error_answers(404)},
+    answers={200: Answer("The video is hidden; the app deletes it", DeletedVideo), **error_answers(404)},
     answers_problems=False,
 )
 @answers_openai
@@ -157,10 +164,10 @@ def delete_video_function(req: func.HttpRequest) -> func.HttpResponse:
 @blueprint.function_name("list_models")
 @blueprint.route("v1/models", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
 @Operation(
-    "The models that can be asked for",
+    "The models that a request may name",
     tag=_TAG,
     security="api_key",
-    answers={200: Answer("Of each backend its own", ModelList), **error_answers()},
+    answers={200: Answer("The models of all backends", ModelList), **error_answers()},
     answers_problems=False,
 )
 @answers_openai
@@ -190,7 +197,7 @@ def unknown_openai_path_function(req: func.HttpRequest) -> func.HttpResponse:
     raise OpenAiError(
         404,
         "unknown_url",
-        "There is no such call here. There are POST and GET /videos, GET and DELETE /videos/{id}, "
+        "There is no such call here. The calls are POST and GET /videos, GET and DELETE /videos/{id}, "
         "GET /videos/{id}/content, and GET /models.",
     )
 

@@ -1,4 +1,4 @@
-"""Who calls? The key says so, and nothing else: no sign-in header is read here."""
+"""Finds the caller by the API key alone. This API does not read the sign-in header."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ _CHALLENGE = {"WWW-Authenticate": "Bearer"}
 
 
 def caller_of(headers: Mapping[str, str], keys: ApiKeys) -> ApiKey:
-    """Raises OpenAiError, which never repeats what was sent."""
+    """The caller's API key. Raises OpenAiError, whose message never repeats what was sent."""
     if not keys.keys:
-        raise _unauthorised(f"This API is off: no key is set. Whoever runs the app sets one in {SETTING}.")
+        raise _unauthorised(f"This API is off: no key is set. The operator sets one in {SETTING}.")
     scheme, _, presented = headers.get("authorization", "").strip().partition(" ")
     if scheme.lower() != "bearer" or not presented.strip():
         raise _unauthorised("No API key was sent. Send one as 'Authorization: Bearer KEY'.")
     key = keys.find(presented.strip())
     if key is None:
-        raise _unauthorised(f"The API key is not one of this app's. It takes those in its setting {SETTING}.")
+        raise _unauthorised(f"The API key is unknown. The app's setting {SETTING} holds the valid keys.")
     return key
 
 

@@ -1,26 +1,26 @@
-"""Create a video once, though a client that got no answer sends its request again.
+"""Creates one video even if a client that got no answer sends its request again.
 
-OpenAI's package repeats a POST without an idempotency key, and says so in `x-stainless-retry-count`. So there is one
-idempotency entry for each key and body. It names the job that was made last, says whether that job has its first sending
-(a create made it, or has taken it) or only a repeat so far, and is written in one transaction with the job, on the
-condition that nobody has changed it meanwhile. Whoever loses reads it again. It outlives its job.
+OpenAI's package repeats a POST without an idempotency key, and marks the repeat in `x-stainless-retry-count`. A request
+without that mark is called a create here. There is one idempotency entry for each API key and body. It names the job that
+was made last, and says whether a create belongs to that job or only a repeat so far. It is written in one transaction with
+the job, on the condition that nobody has changed it in between; whoever loses reads it again. It outlives its job.
 
-A repeat takes the job that was made within the hour, whoever made it; where there is none, it makes the job. A create
-takes a job of the last hour that only a repeat has asked for: it is that repeat's first sending, come late, and the job has
-its first sending then. Any other create makes a job. No clock decides, save for the hour. What may happen between the two:
+A repeat gets the job that was made within the last hour, whoever made it; if there is none, it makes the job. A create
+gets a job of the last hour that only a repeat has asked for: this create is that repeat's first sending, which arrives late.
+Any other create makes a job. Time matters only for that hour. What may happen:
 
 | the first sending | its repeat | so |
 |---|---|---|
 | stored its job, the answer was lost | finds the entry | gets that job |
 | never arrived | finds no recent entry | makes the only job |
-| is on its way, both look before either has stored | loses the entry | gets the first one's job |
+| both read the entry before either has stored | loses the entry | gets the first one's job |
 | loses the entry to its repeat | stored the job | takes the repeat's job |
-| arrives, or looks, only after the repeat has stored | stored the job | takes the repeat's job |
-| has another create of the same body beside it, and loses the entry | | makes its job all the same: two creates, two jobs |
-| the process ends between two effects | finds the entry or doesn't | as in the first two rows; the sweeper sees to the job |
+| arrives, or reads the entry, only after the repeat has stored | stored the job | takes the repeat's job |
+| loses the entry to another create of the same body | | makes its own job: two creates, two jobs |
+| the process ends between two effects | finds the entry or does not | as in the first two rows; the sweeper repairs the job |
 
-Two creates of the same body within the hour, of which one is repeated, can't be told apart: both may be given the same
-job. Then one video fewer is made than was wanted, and none is paid for twice. An `Idempotency-Key` says what is meant.
+If a client sends two creates of the same body within the hour and repeats one of them, both may get the same job. Then one
+video fewer is made than the client wanted; none is paid for twice. An `Idempotency-Key` avoids this.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from datetime import datetime, timedelta
 from video_jobs.domain.errors import Conflict, StorageUnavailable
 from video_jobs.domain.ids import made_at
 from video_jobs.domain.job import Job
+from video_jobs.domain.logs import log_unexpected
 from video_jobs.lifecycle.accept import accept, begin
 from video_jobs.lifecycle.idempotency import key_of
 from video_jobs.lifecycle.submit import Submission, job_of, new_job, submit_job, with_all_images
@@ -41,18 +42,18 @@ from video_jobs.settings.api_keys import ApiKey
 
 log = logging.getLogger("reelkeep.openai_api")
 
-_RECENT = timedelta(hours=1)  # the package gives up after twenty minutes, if its time limits are left alone
-_MOST_TRIES = 100  # each lost race is another request with this key and body that has got its job
-# Whether the job has its first sending; kept where a client's key has its request's hash.
+_RECENT = timedelta(hours=1)  # with its default time limits, the package gives up after twenty minutes
+_MOST_TRIES = 100  # each lost race means that another request with this key and body has its job
+# Whether a create belongs to the job; stored in the field in which a client's key has its request's hash.
 _CREATE, _REPEAT = "create", "repeat"
 
 
 def create_video(
     services: Services, key: ApiKey, submission: Submission, arrived_at: datetime, *, repeat: bool
 ) -> Job:
-    """The new job, or the one that the request has made already.
+    """The new job, or the one that this request has made before.
 
-    Raises InvalidRequest, IdempotencyKeyReused, and TooManyJobs or StorageUnavailable while there is no job yet.
+    Raises InvalidRequest, IdempotencyKeyReused, and TooManyJobs or StorageUnavailable if no job was made.
     """
     if submission.idempotency_key is not None:
         return submit_job(services, key.owner, submission)
@@ -84,7 +85,7 @@ def _may_be_its_own(entry: IdempotencyEntry, arrived_at: datetime, *, repeat: bo
 
 
 def _taken(services: Services, entry: IdempotencyEntry) -> bool:
-    """For a create: the job has its first sending from now on. False where another was faster."""
+    """Note that a create belongs to the job. False if another request was faster."""
     try:
         services.jobs.save_entry(replace(entry, request_hash=_CREATE))
     except Conflict:
@@ -95,6 +96,6 @@ def _taken(services: Services, entry: IdempotencyEntry) -> bool:
 def _begun(services: Services, stored: StoredJob) -> Job:
     try:
         return begin(services, stored)
-    except Exception:
-        log.exception("%s is accepted, and then came an error that nobody expected", stored.job.id)
+    except Exception:  # noqa: BLE001 - the job is accepted: an error would make the client send it again
+        log_unexpected(log, "submit.unexpected_error", job_id=stored.job.id)
         return stored.job

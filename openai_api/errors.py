@@ -22,13 +22,14 @@ from video_jobs.domain.errors import (
     StorageUnavailable,
     TooManyJobs,
 )
+from video_jobs.domain.logs import log_event, log_unexpected
 
 log = logging.getLogger("reelkeep.openai_api")
 
 _BAD_REQUEST = "invalid_request_error"
 _SERVER = "server_error"
 
-# Fields that have another name in this API.
+# Fields that have other names in this API.
 _PARAMS = {
     "input_image": "input_reference",
     "last_image": "last_frame",
@@ -36,8 +37,8 @@ _PARAMS = {
     "backend": "model",
 }
 
-# OpenAI's package repeats 409 and 429 by itself. The first stays what it is. After the second nothing was made, but
-# a repeat would find the video that the same body made before.
+# OpenAI's package repeats 409 and 429 by itself. A repeated 409 stays a 409. After a 429 no job was made, but a repeat
+# would find the video that the same body made earlier.
 _NO_RETRY = {"x-should-retry": "false"}
 
 
@@ -54,7 +55,7 @@ class ErrorBody(TypedDict):
     error: OpenAIError
 
 
-_NOT_AGAIN = Header("x-should-retry", "false, for OpenAI's package: not by itself.")
+_NOT_AGAIN = Header("x-should-retry", "false: OpenAI's package does not repeat the request.")
 _HEADERS = {
     401: [Header("WWW-Authenticate", "Bearer.")],
     409: [_NOT_AGAIN],
@@ -64,7 +65,7 @@ _HEADERS = {
 
 
 def error_answers(*statuses: int) -> dict[int, Answer]:
-    """For the contract: those, and what every call of this API may answer."""
+    """For the contract: these statuses, and those that every call of this API may answer."""
     return {
         status: Answer(HTTPStatus(status).phrase, ErrorBody, headers=_HEADERS.get(status, []))
         for status in (*statuses, 401, 500, 503)
@@ -72,7 +73,7 @@ def error_answers(*statuses: int) -> dict[int, Answer]:
 
 
 class OpenAiError(ReelkeepError):
-    """An error that only this API has."""
+    """An error of this API alone."""
 
     def __init__(
         self,
@@ -90,9 +91,9 @@ class OpenAiError(ReelkeepError):
 
 
 def answers_openai(handler: Handler) -> Handler:
-    """Every error leaves in OpenAI's shape; what nobody expected is logged with its traceback, and not shown."""
+    """Answer every error in OpenAI's shape. An unexpected error is logged with its traceback; the answer does not show it."""
 
-    # The host passes the request by the name of its binding.
+    # The host passes the request as a keyword argument, named like its binding.
     @functools.wraps(handler)
     def answering(req: func.HttpRequest) -> func.HttpResponse:
         try:
@@ -133,16 +134,16 @@ def _translate(error: Exception) -> func.HttpResponse:
         case TooManyJobs():
             headers = {"Retry-After": str(error.retry_after or 30), **_NO_RETRY}
             return error_answer(429, "rate_limit_exceeded", str(error), headers=headers)
-        case InvalidSettings():  # who has not shown a key yet is not told which
-            log.error("The settings are not usable: %s", error)
+        case InvalidSettings():  # the caller has shown no key yet, so the answer does not name the settings
+            log_event(log, logging.ERROR, "http.settings_unusable", problem=error)
             return error_answer(
                 503, "misconfigured", "The app's settings need mending; /api/health says which."
             )
         case StorageUnavailable():
-            log.error("%s", error)
+            log_event(log, logging.ERROR, "http.storage_unavailable", problem=error)
             message = "The storage can't be reached right now; try again in a moment."
             return error_answer(503, "storage_unavailable", message, headers={"Retry-After": "10"})
         case _:
-            log.exception("An error that nobody expected")
+            log_unexpected(log, "http.unexpected_error")
             message = "An unexpected error; the app's log has the details."
             return error_answer(500, "internal_error", message)

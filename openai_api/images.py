@@ -1,5 +1,5 @@
-"""The images of a create, under the names that clients have for them. One under a name that is not taken is refused: to leave
-it alone would be to make, and pay for, a video without it."""
+"""The images of a create, under the names that clients use. An image under another name is refused: if it were ignored,
+a video without it would be made and paid for."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ FrameImages = Annotated[
 
 
 def read_images(sent: Fields) -> Images:
-    """Raises InvalidRequest. A field that is null or empty asks for nothing."""
+    """Read the images. A field that is null or empty counts as left out. Raises InvalidRequest."""
     files, taken_out = sent.files or {}, sent.taken_out
     parts = {part: _base(part) for part in files}
     known = {part: base for part, base in parts.items() if base in _NAMES and base != _FRAMES}
@@ -92,7 +92,7 @@ def without_images(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _base(part: str) -> str:
-    """A form spreads lists and objects: `reference_images[]`, `input_reference[image_url]`."""
+    """The field's name without the brackets that forms use for lists and objects: `reference_images[]`, `input_reference[image_url]`."""
     return part.partition("[")[0]
 
 
@@ -105,7 +105,7 @@ def _images(part: str, base: str, value: Any, taken_out: TakenOut) -> Iterator[S
     if word == _FILE_ID:
         raise _no_files(f"{base}.{_FILE_ID}")
     if word and word not in (_URL, _IMAGE_URL) and not word.isdecimal():
-        return  # what else a client says of it, such as its type
+        return  # other facts about the image, such as its type, are ignored
     several = base in _REFERENCES and isinstance(value, list)
     for each in value if several else [value]:
         yield _image(f"{base}.{word}" if word else base, each, taken_out)
@@ -140,4 +140,4 @@ def _frames(part: str, value: Any, taken_out: TakenOut) -> Iterator[tuple[str, S
 
 
 def _no_files(field: str) -> InvalidRequest:
-    return InvalidRequest.of(field, "is not taken, since no files are kept here; send the image itself")
+    return InvalidRequest.of(field, "is not supported, since this app stores no files; send the image itself")

@@ -1,4 +1,4 @@
-"""The models that there are, and which backend a `model` means."""
+"""Lists the models, and finds the backend that a `model` means."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from video_jobs.domain.errors import InvalidRequest
 from video_jobs.ports import Backends
 
 _MOST_NAMED = 40  # in one message
-# What tools send unless told otherwise, with or without a date.
+# The default models of tools, with or without a date.
 _EVERYBODYS = re.compile(r"sora-2(-pro)?(-\d{4}-\d{2}-\d{2})?")
 
 
@@ -28,7 +28,7 @@ class ModelList(TypedDict):
 
 
 def list_models(backends: Backends) -> ModelList:
-    """What tools ask for to try a key, and to offer a choice."""
+    """Tools request this list to test a key, and to offer a choice of models."""
     names = dict.fromkeys(model for name in backends.names() for model in backends.models(name))
     models: list[Model] = [
         {"id": name, "object": "model", "created": 0, "owned_by": "reelkeep"} for name in names
@@ -37,9 +37,9 @@ def list_models(backends: Backends) -> ModelList:
 
 
 def chosen_by(backends: Backends, model: str | None) -> tuple[str | None, str | None]:
-    """The names of a backend and of one of its models; None for the default of either.
+    """The names of a backend and of one of its models; None means the default.
 
-    `model` names a backend, or a model that one has. Raises InvalidRequest for what is neither.
+    `model` names a backend or one of a backend's models. Raises InvalidRequest for any other name.
     """
     if model is None:
         return None, None

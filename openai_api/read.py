@@ -1,4 +1,4 @@
-"""Reading videos: one, a page of them, and where the bytes of one are."""
+"""Reads videos: one video, a page of videos, and the URL of a video's bytes."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ Variant = Literal["video", "thumbnail"]
 
 
 def find_video(services: Services, owner: str, video_id: str, *, deleted_too: bool = False) -> StoredJob:
-    """Raises JobNotFound, also for what is no id of ours: OpenAI's clients know no other word for it."""
+    """A job by its video's id. Raises JobNotFound, also for a malformed id: OpenAI's clients expect 404 for both."""
     if not is_job_id(video_id):
         raise JobNotFound("".join(c if c.isprintable() else "?" for c in video_id[:100]))
     return find_job(services, owner, video_id, deleted_too=deleted_too)
 
 
 def list_videos(services: Services, owner: str, query: Mapping[str, str]) -> VideoList:
-    """Raises InvalidRequest for an unusable `limit`, `after` or `order`."""
+    """A page of the owner's videos. Raises InvalidRequest for an unusable `limit`, `after` or `order`."""
     limit, after, order = read_limit(query.get("limit", "")), query.get("after"), query.get("order", "desc")
     if order not in ("asc", "desc"):
         raise InvalidRequest.of("order", "must be asc or desc")
@@ -50,7 +50,7 @@ def list_videos(services: Services, owner: str, query: Mapping[str, str]) -> Vid
 def content_url(services: Services, job: Job, variant: str) -> str:
     """A signed URL of the job's first video, or of its thumbnail.
 
-    Raises InvalidRequest for a variant that is not made here, OpenAiError for what is not there (yet).
+    Raises InvalidRequest for another variant, and OpenAiError if the file does not exist (yet).
     """
     if variant not in ("video", "thumbnail"):
         raise InvalidRequest.of(
@@ -73,6 +73,8 @@ def _thumbnail(services: Services, key: VideoKey, output: Output) -> str:
 def _not_there(job: Job) -> OpenAiError:
     if job.is_terminal:
         why = job.error.message if job.error else f"it is {job.status}"
-        return OpenAiError(404, "video_not_available", f"The video {job.id} can't be had: {why}", "video_id")
+        return OpenAiError(
+            404, "video_not_available", f"The video {job.id} is not available: {why}", "video_id"
+        )
     message = f"The video {job.id} is not ready yet. Ask for its content once its status is completed."
     return OpenAiError(404, "video_not_ready", message, "video_id")

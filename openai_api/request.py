@@ -1,4 +1,4 @@
-"""What a client may send to create a video, and the reading of it: OpenAI's fields, in JSON or in a form."""
+"""Reads the body of a create: OpenAI's fields, in JSON or in a form."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ ModelName = Annotated[
     Field(
         min_length=1,
         max_length=200,
-        description="A backend's name, or one of its models. sora-2 and sora-2-pro are the default one where no backend has them.",
+        description="A backend's name, or one of its models. If no backend has sora-2 or sora-2-pro, these names mean the default model.",
     ),
 ]
 
 
 class CreateVideo(BaseModel):
-    """The body of `POST /api/v1/videos`. Fields that aren't known are left alone: tools send some of their own. Images under names that are not taken are refused."""
+    """The body of `POST /api/v1/videos`. Unknown fields are ignored, since tools send some of their own. Images under unknown names are refused."""
 
     model_config = ConfigDict(extra="ignore", defer_build=True)
 
@@ -63,7 +63,7 @@ class CreateVideo(BaseModel):
 def read_create(
     headers: Mapping[str, str], body: bytes, read_form: FormReader, backends: Backends
 ) -> Submission:
-    """Raises InvalidRequest or a kind of it; nothing was written then."""
+    """Read and check a create; nothing is written. Raises InvalidRequest or a subclass."""
     key = idempotency_key(headers)
     fields = read_fields(headers, body, read_form, several=SEVERAL)
     images = read_images(fields)
@@ -85,13 +85,13 @@ def read_create(
 
 
 def is_repeat(headers: Mapping[str, str]) -> bool:
-    """Whether OpenAI's package says that it sends a request again, which it does without any other sign."""
+    """Whether OpenAI's package marks the request as a repeat. A repeat has no other sign."""
     count = headers.get("x-stainless-retry-count", "")
     return count.isascii() and count.isdecimal() and len(count) < 10 and int(count) > 0
 
 
 def _wishes(request: CreateVideo) -> Wishes:
-    """Some clients say the shape twice: a size is enough where it has the aspect ratio and the resolution."""
+    """Some clients give the shape twice: if the size agrees with the aspect ratio and the resolution, the size is enough."""
     ratio, resolution = request.aspect_ratio, request.resolution
     if request.size is not None and has_shape(request.size, ratio, resolution):
         ratio = resolution = None
@@ -105,7 +105,7 @@ def _wishes(request: CreateVideo) -> Wishes:
 
 
 def _fingerprint(sent: Mapping[str, Any], images: Images) -> str:
-    """Of all that was sent, what isn't known too; of images their bytes, however they came, or their addresses."""
+    """A hash of the whole request, unknown fields included. An image counts by its bytes, however it was sent, or its address."""
     named = {number: each.identity for number, each in sorted(images.items())}
     try:
         text = json.dumps([sent, named.pop(0, None), *([named] if named else [])], sort_keys=True)

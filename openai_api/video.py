@@ -38,26 +38,26 @@ class VideoError(TypedDict):
 
 @with_config(use_attribute_docstrings=True)
 class Video(TypedDict):
-    """A job, with all fields always: OpenAI's description lets none be left out."""
+    """A job as a video. All fields are always present: OpenAI's description requires them."""
 
     id: str
-    """As in the job API."""
+    """The percentage, as in the HTTP API."""
     object: Literal["video"]
     model: str
-    """The one that is used."""
+    """The model that makes the video."""
     status: VideoStatus
     progress: int
     """Percent."""
     created_at: int
-    """Unix time in seconds, as are the others."""
+    """Unix time in seconds, as in the other fields."""
     completed_at: int | None
     expires_at: int | None
-    """When what is stored is deleted; null: never."""
+    """When the app deletes the stored video; null: never."""
     prompt: str
     size: str
-    """WIDTHxHEIGHT; empty where the video API did not tell it of an imported job, or an aspect ratio was asked for."""
+    """WIDTHxHEIGHT. Empty for an imported job whose size the video API did not tell, or if the request had an aspect ratio."""
     seconds: str
-    """Empty likewise."""
+    """Text of a number. Empty if the video API did not tell it of an imported job."""
     remixed_from_video_id: None
     error: VideoError | None
 

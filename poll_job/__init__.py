@@ -1,1 +1,1 @@
-"""Queue `video-poll`: poll a job once, record what was seen, chain on."""
+"""Queue `video-poll`: poll a job once, store the result, send the next poll message."""

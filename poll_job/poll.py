@@ -1,7 +1,7 @@
 """One poll of a job, and the next message of its chain.
 
-The order is the point. The next message is enqueued before the row is saved with its turn: a crash between
-the two leaves a message too many, which the turn ends, and never a job without one.
+The order matters. The next message is enqueued before the row is saved with its turn. A crash between the two leaves
+an extra message, which is dropped for its turn; it never leaves a job without a message.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from video_jobs.domain.errors import (
     TransitionRefused,
 )
 from video_jobs.domain.job import Job, ListSearch, Status
+from video_jobs.domain.logs import log_event
 from video_jobs.domain.queue_messages import FETCH_QUEUE, FetchMessage, PollMessage
 from video_jobs.domain.schedule import (
     AFTER_SUBMIT,
@@ -39,7 +40,6 @@ from video_jobs.lifecycle.dispatch import start
 from video_jobs.lifecycle.finalize import finish
 from video_jobs.lifecycle.learning import learn
 from video_jobs.lifecycle.list_reading import ListUnavailable, NoList
-from video_jobs.lifecycle.logs import log_event
 from video_jobs.lifecycle.paid_call import outcome_known_after
 from video_jobs.lifecycle.poll_chain import fetch_now, going_on_once_sent, keep_row, kept_row, send_next
 from video_jobs.lifecycle.refusals import unconfirmed
@@ -52,7 +52,7 @@ log = logging.getLogger("reelkeep.poll")
 
 _RELOADS = 5
 _AT_ONCE = timedelta()
-_NO_LIST_AFTER = timedelta(hours=1)  # a list that is answered 404 for so long is none
+_NO_LIST_AFTER = timedelta(hours=1)  # after 404 for this long, the backend counts as one without a list
 _UNREADABLE = "The video API did not answer, and its list can't be read right now: {} It is asked again."
 _NOT_READ = {
     NoList: "It keeps no list in which the job could be looked for.",
@@ -73,25 +73,30 @@ def _poll(services: Services, message: PollMessage) -> None:
         try:
             stored, kept = kept or services.jobs.get(message.owner, message.job_id), None
         except JobNotFound:
-            log.warning("%s: a poll message for a job that is not there; dropped", message.job_id)
+            log_event(log, logging.WARNING, "poll.job_missing", job_id=message.job_id)
             return
         chain = stored.job.chain
         if chain.is_stale(message.turn):
-            log.info(
-                "%s: turn %s is over, the job is at %s; dropped", message.job_id, message.turn, chain.turn
+            log_event(
+                log,
+                logging.INFO,
+                "poll.stale_message",
+                job_id=message.job_id,
+                turn=message.turn,
+                job_turn=chain.turn,
             )
             return
         try:
             _step(services, message, stored)
         except (TransitionRefused, Conflict, JobNotFound) as refused:
-            log.info("%s moved on meanwhile (%s); reloading", message.job_id, refused)
+            log_event(log, logging.INFO, "poll.job_changed", job_id=message.job_id, problem=refused)
             continue
         return
     raise TransitionRefused(f"{message.job_id} moved on {_RELOADS} times during the poll")
 
 
 def _kept(services: Services, message: PollMessage) -> StoredJob | None:
-    """For a poll of the chain itself; whoever called for another one has changed the row."""
+    """The row that this process saved last, for a message of the chain. A message from elsewhere may follow a change of the row."""
     kept = kept_row(services, message.owner, message.job_id)
     polled = kept is not None and kept.job.status in (Status.QUEUED, Status.RUNNING)
     return kept if kept is not None and polled and kept.job.chain.turn == message.turn else None
@@ -111,16 +116,18 @@ def _step(services: Services, message: PollMessage, stored: StoredJob) -> None:
         case Status.FETCHING | Status.PENDING_DOWNLOAD:
             _guard_fetches(services, message, stored)
         case _ if stored.job.outputs:
-            log.info("%s is over; dropped", message.job_id)  # what a crash kept from its end is the sweeper's
+            log_event(
+                log, logging.INFO, "poll.job_ended", job_id=message.job_id
+            )  # after a crash, the sweeper finishes it
         case _:
-            finish(services, stored.job)  # again: its message may be what the next in line waits for
+            finish(services, stored.job)  # again: a crash may have kept the next job in line from its message
 
 
 def _await_outcome(services: Services, message: PollMessage, stored: StoredJob) -> None:
-    """The paid call is in flight, or no answer tells what came of it: then the backend's list may.
+    """Wait for the paid call's answer; where the answer is lost, search the backend's list for the job.
 
-    What is listed is taken up as soon as whoever made the call has noted that the answer is lost. That nothing is
-    listed counts only when nobody can hold an answer any more.
+    A job in the list is adopted as soon as the caller has noted that the answer is lost. An empty search proves nothing
+    until the call's time limit is over: before that, somebody may still hold an answer.
     """
     job, now = stored.job, services.clock()
     since = job.submitting_since or now
@@ -134,7 +141,7 @@ def _await_outcome(services: Services, message: PollMessage, stored: StoredJob) 
         listed = search(services, job)
     except (ListUnavailable, NoList) as error:
         if undecided or now < _search_until(services, job, error):
-            log.warning("%s: the backend's list can't be read: %s", job.id, error)
+            log_event(log, logging.WARNING, "poll.list_unreadable", job_id=job.id, problem=error)
             _search_again(services, message, stored, None, None if undecided else _UNREADABLE.format(error))
             return
         candidates = job.list_search.candidates if job.list_search else ()
@@ -159,8 +166,8 @@ def _await_outcome(services: Services, message: PollMessage, stored: StoredJob) 
 
 
 def _search_until(services: Services, job: Job, error: ListUnavailable | NoList) -> datetime:
-    """Until when a list that can't be read is asked for again: for as long as the backend keeps the job. Where it
-    keeps no list, that is pointless; but a 404 may come from something that stands before it, for a while."""
+    """Until when an unreadable list is asked for again: for as long as the backend keeps the job. A backend without a
+    list is not asked again; but a 404 may come from a proxy before it, so that is believed only after an hour."""
     since = job.submitting_since or job.created_at
     if isinstance(error, NoList):
         return since if error.is_certain else since + _NO_LIST_AFTER
@@ -170,7 +177,7 @@ def _search_until(services: Services, job: Job, error: ListUnavailable | NoList)
 def _search_again(
     services: Services, message: PollMessage, stored: StoredJob, rest: ListSearch | None, reason: str | None
 ) -> None:
-    """It may take hours; meanwhile the job holds no slot."""
+    """Go on with the search at the next poll. The search may take hours; the job holds no slot while its list is unreadable."""
     job, now = stored.job, services.clock()
     delay = SEARCH_ON if rest is not None else search_delay(job, now)
     change = partial(transitions.searched, now=now, attempt=job.attempt or "", search=rest, reason=reason)
@@ -182,7 +189,7 @@ def _search_again(
 def _unconfirmed(services: Services, stored: StoredJob, candidates: tuple[str, ...], list_told: str) -> None:
     job = stored.job
     if candidates and services.is_multi_tenant:
-        # They may be other owners' jobs, of which this one must not learn: for the operator alone.
+        # The candidates may be other owners' jobs, which this owner must not learn of: only the operator is told.
         log_event(
             log,
             logging.ERROR,
@@ -190,7 +197,7 @@ def _unconfirmed(services: Services, stored: StoredJob, candidates: tuple[str, .
             job_id=job.id,
             owner=job.owner,
             candidates=candidates,
-            problem="Its submission is not confirmed. It may be any of these jobs of the video API.",
+            problem="The job's submission is not confirmed. Each of these jobs of the video API may be it.",
         )
         candidates = ()
     error = unconfirmed(job, candidates, list_told)
@@ -203,7 +210,9 @@ def _adopted(services: Services, message: PollMessage, stored: StoredJob, found:
     job, now = stored.job, services.clock()
     retention = services.backends.retention(job.backend)
     change = partial(transitions.submitted, now=now, backend_job=found, retention=retention, what="adopted")
-    _advance(services, message, stored, AFTER_SUBMIT, change)  # it has been at it for minutes
+    _advance(
+        services, message, stored, AFTER_SUBMIT, change
+    )  # the backend has worked on it for minutes already
 
 
 def _poll_backend(services: Services, message: PollMessage, stored: StoredJob) -> None:
@@ -220,11 +229,11 @@ def _poll_backend(services: Services, message: PollMessage, stored: StoredJob) -
         if job.cancel_requested_at is not None and job.cancel_refused is None:
             change = _stopping(services, client, job, backend_job) or change
     except (NotFound, Gone) as error:
-        log.warning("%s: %s", job.id, error)
+        log_event(log, logging.WARNING, "poll.backend_job_missing", job_id=job.id, problem=error)
         change = _not_found(services, job, isinstance(error, Gone))
     except BackendError as error:
         hint = error.retry_after
-        log.warning("%s could not be polled: %s", job.id, error)
+        log_event(log, logging.WARNING, "poll.failed", job_id=job.id, problem=error)
         change = partial(
             transitions.poll_failed, now=services.clock(), reason=str(error), request_id=error.request_id
         )
@@ -244,7 +253,7 @@ def _poll_backend(services: Services, message: PollMessage, stored: StoredJob) -
         if saved.status is Status.FETCHING:
             keep_row(services, stored)
             fetch_now(services, saved)
-        admission.leave(services, saved)  # the slot is free before the videos are here
+        admission.leave(services, saved)  # generation is over: the next job need not wait for the download
         if backend_job is not None:
             learn(services, job, backend_job, now)
         return
@@ -263,7 +272,7 @@ def _told(services: Services, job: Job, backend_job: BackendJob) -> Change:
 
 
 def _not_found(services: Services, job: Job, is_gone: bool) -> Change:
-    """A list is read only when the backend has not known the job for a while."""
+    """The backend does not know the job. Its list is read only when that has lasted for a while."""
     listed, rest = None, None
     if not is_gone and transitions.is_missing_too_long(job, services.clock()):
         listed, rest = is_listed(services, job)
@@ -273,10 +282,10 @@ def _not_found(services: Services, job: Job, is_gone: bool) -> Change:
 
 
 def _is_worth_a_rescue(seen: Job, told: BackendJob | None, now: datetime) -> bool:
-    """Before an end that nobody can take back, and where an unknown word may mean that the job is done."""
+    """Whether to ask for the video itself: before the job ends for good, and where an unknown status may mean success."""
     if seen.is_terminal:
         if told is not None and told.state.is_final and told.state is not BackendState.SUCCEEDED:
-            return False  # its own word
+            return False  # the backend itself says that it failed
         lost = seen.error is not None and seen.error.code in ("expired", "backend_lost_job", "no_output")
         return lost and seen.backend_job_id is not None
     if told is None or told.state is not BackendState.UNKNOWN:
@@ -287,9 +296,9 @@ def _is_worth_a_rescue(seen: Job, told: BackendJob | None, now: datetime) -> boo
 
 
 def _stopping(services: Services, client: Backend, job: Job, seen: BackendJob) -> Change | None:
-    """Ask the backend to stop a job that is not generated yet; None where that told nothing new."""
+    """Ask the backend to stop a job that is not generated yet. None if that changes nothing."""
     if seen.state.is_final:
-        return None  # too late
+        return None  # it has ended already
     current = services.jobs.get(job.owner, job.id).job
     if current.status not in (Status.QUEUED, Status.RUNNING):
         raise TransitionRefused(f"{job.id} is {current.status} by now")  # another poll saw it generated
@@ -298,28 +307,28 @@ def _stopping(services: Services, client: Backend, job: Job, seen: BackendJob) -
     except Rejected as error:
         return partial(_refused_to_stop, services.clock(), seen, str(error))
     except BackendError as error:
-        log.warning("%s could not be stopped: %s", job.id, error)
+        log_event(log, logging.WARNING, "poll.stop_failed", job_id=job.id, problem=error)
         return None
     return partial(transitions.cancelled, now=services.clock())
 
 
 def _guard_fetches(services: Services, message: PollMessage, stored: StoredJob) -> None:
-    """Downloads have chains of their own; here is only mended what a crash broke.
+    """Repair downloads whose messages a crash lost. Downloads have chains of their own.
 
-    A download whose message waits behind others is not lost: asking again would only make the queue longer.
+    A download whose message waits behind others is not lost: another message would only make the queue longer.
     """
     job, now = stored.job, services.clock()
     change: Change = partial(transitions.fetch_again, now=now)
     if change(job) is not job and services.messages.has_backlog(FETCH_QUEUE):
-        log.info("%s: its download waits behind others", job.id)
+        log_event(log, logging.INFO, "poll.download_waits", job_id=job.id)
         _advance(services, message, stored, BACKLOG_AGAIN, _as_it_is)
         return
     saved = _advance(services, message, stored, guard_delay(change(job), now), change).job
-    # The row first: while saves fail, each guard would start another chain of downloads. After a crash between the two
-    # the next guard, which is on its way, misses the download again.
+    # The row is saved first: otherwise, while saves fail, each guard would start another chain of downloads. After a crash
+    # between the two, the next guard message finds the download overdue again.
     for before, after in zip(job.outputs, saved.outputs, strict=True):
         if after.chain.due_at == now != before.chain.due_at:
-            log.warning("%s: the download of video %s is overdue; asking again", job.id, after.index)
+            log_event(log, logging.WARNING, "poll.download_overdue", job_id=job.id, video=after.index)
             again = FetchMessage(owner=job.owner, job_id=job.id, index=after.index, turn=after.chain.turn)
             services.messages.send_fetch(again, _AT_ONCE)
 
@@ -333,12 +342,14 @@ def _advance(
 
 
 def _end(services: Services, stored: StoredJob, change: Change) -> None:
-    """Save a terminal status, then do what follows. No next message: this one comes again after a crash."""
+    """Save a terminal status, then finish the job. No next message is sent: after a crash this one is delivered again."""
     saved = update(services.jobs, stored, change).job
     if not saved.is_over:
         if saved.backend_job_gone and saved.deleted_at is None:
-            fetch_now(services, saved)  # stopped, though another poll saw it generated: they end it at once
-        raise TransitionRefused(f"{saved.id} is {saved.status}, and not over")
+            fetch_now(
+                services, saved
+            )  # the backend deleted it, though another poll saw it generated: the downloads end the job at once
+        raise TransitionRefused(f"{saved.id} is {saved.status}, which is not terminal")
     finish(services, saved)
 
 
@@ -349,7 +360,7 @@ def _backend_job_id(job: Job) -> str:
 
 
 def _refused_to_stop(now: datetime, seen: BackendJob, reason: str, job: Job) -> Job:
-    """The backend goes on: keep what the poll told, too."""
+    """The backend goes on with the job: keep the poll's result, too."""
     job = transitions.polled(job, now, seen)
     return job if job.is_terminal else transitions.cancel_refused(job, now, reason)
 

@@ -1,6 +1,6 @@
-"""What follows a tombstone: the backend's job goes, then the blobs, again after the longest fetch, then the rows.
+"""Deletes a job that is marked deleted: the backend's job, the blobs, the blobs again after the longest fetch, the rows.
 
-Each poll does all of it that can be done by then, so it may run twice, and the last poll removes the rows.
+Each poll does every step that is possible by then. Each step may run twice; the last poll removes the rows.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from video_jobs.domain import transitions
 from video_jobs.domain.backend_job import BackendState
 from video_jobs.domain.errors import BackendError, Gone, JobNotFound, NotFound
 from video_jobs.domain.job import Job, Status
+from video_jobs.domain.logs import log_event
 from video_jobs.domain.schedule import stopping_delay
 from video_jobs.lifecycle import admission, owner_quota
 from video_jobs.lifecycle.idempotency import retry_key
@@ -23,14 +24,14 @@ from video_jobs.services import Services
 log = logging.getLogger("reelkeep.poll")
 
 LONGEST_FETCH = timedelta(minutes=11)
-"""A function may run for ten minutes (host.json); by then nobody writes a blob of the job any more."""
+"""A function may run for ten minutes (host.json); after that, nobody writes a blob of the job."""
 
 
 def purge(services: Services, stored: StoredJob, send_next: SendNext) -> None:
     """Raises TransitionRefused when somebody else has changed the job meanwhile."""
     job, now = stored.job, services.clock()
     deleted_at = job.deleted_at or now
-    # Whoever saw the job's end just before the tombstone may have taken its live row away since.
+    # Another function may have seen the job end just before it was marked deleted, and removed its live row since.
     services.live_jobs.add(LiveJob.of(job))
     if not (job.backend_job_gone or _is_wanted(services, job)) and _forget_at_backend(services, job):
         stored = update(services.jobs, stored, lambda job: transitions.backend_job_gone(job, now))
@@ -38,7 +39,7 @@ def purge(services: Services, stored: StoredJob, send_next: SendNext) -> None:
     if job.status not in (Status.QUEUED, Status.RUNNING):
         admission.leave(services, job)
     if job.backend_job_gone or job.status not in (Status.QUEUED, Status.RUNNING):
-        owner_quota.release(services, job)  # nothing of it runs any more
+        owner_quota.release(services, job)  # nothing of it runs now
     services.blobs.delete_job(job.owner, job.id)
     left = deleted_at + LONGEST_FETCH - now
     if job.backend_job_gone and left <= timedelta():
@@ -49,7 +50,7 @@ def purge(services: Services, stored: StoredJob, send_next: SendNext) -> None:
 
 
 def _is_wanted(services: Services, job: Job) -> bool:
-    """Whether a retry has yet to decide if it takes up what this job left: its row, and what the backend has."""
+    """Whether a retry may still reuse the backend's copy, for which it needs this job's row."""
     entry = services.jobs.find_entry(job.owner, retry_key(job.id))
     if entry is None:
         return False
@@ -59,12 +60,12 @@ def _is_wanted(services: Services, job: Job) -> bool:
         return False
     if retry.status is Status.WAITING:
         return True
-    # Ended without an answer, it may have been tried again itself.
+    # The retry ended without an answer; a retry of that retry may still reuse the copy.
     return retry.is_terminal and retry.backend_job_id is None and _is_wanted(services, retry)
 
 
 def _forget_at_backend(services: Services, job: Job) -> bool:
-    """Whether the backend has nothing of the job any more, or nothing that is this job's."""
+    """Ask the backend to delete its copy. Gives whether nothing of this job is left there."""
     if job.backend_job_id is None or job.expired_by(services.clock()):
         return True
     claim = services.claims.find(job.backend.base_url, job.backend_job_id)
@@ -75,7 +76,14 @@ def _forget_at_backend(services: Services, job: Job) -> bool:
     except (NotFound, Gone):
         return True
     except BackendError as error:
-        log.warning("%s: the backend does not let go of %s: %s", job.id, job.backend_job_id, error)
+        log_event(
+            log,
+            logging.WARNING,
+            "poll.delete_failed",
+            job_id=job.id,
+            backend_job_id=job.backend_job_id,
+            problem=error,
+        )
         _free_slot_if_ended(services, job)
         return False
     return True
@@ -91,10 +99,10 @@ def _free_slot_if_ended(services: Services, job: Job) -> None:
 
 
 def _remove_rows(services: Services, stored: StoredJob) -> None:
-    """The claim, the job, and last the live row: until then the sweeper finds it."""
+    """Remove the claims, the job's row, and last the live row: with that, the sweeper finds the job after a crash."""
     job = stored.job
     for claim in services.claims.of_job(job.id, job.backend.base_url):
         services.claims.release(claim)
     services.jobs.delete(stored)
     services.live_jobs.remove(LiveJob.of(job))
-    log.info("%s is deleted", job.id)
+    log_event(log, logging.INFO, "poll.job_deleted", job_id=job.id)

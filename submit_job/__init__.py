@@ -1,1 +1,1 @@
-"""HTTP `POST /api/jobs`: validate, reserve, submit to the backend, poll from then on."""
+"""HTTP `POST /api/jobs`: validate a request, store the job, submit it to the backend, start its poll chain."""

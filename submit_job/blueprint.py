@@ -1,4 +1,4 @@
-"""The binding: a request to a job, or to a problem."""
+"""The binding: an HTTP request makes a job, or is answered with a problem."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ blueprint = func.Blueprint()
 @Operation(
     "Submit a job",
     tag="Jobs",
-    description="What is left out is the backend's default. What the model can't do is refused, and nothing stored.",
+    description="A field that you leave out takes the backend's default. A request that the model can't do is refused, and nothing is stored.",
     parameters=[
         Parameter(
             "Idempotency-Key",

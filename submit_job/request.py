@@ -1,4 +1,4 @@
-"""What a client may send, and the reading of it: JSON with data URLs, or multipart with files."""
+"""Reads the body of `POST /api/jobs`: JSON with data URLs, or multipart with files."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _WISHES = ("aspect_ratio", "resolution", "audio", "seed", "negative_prompt")
 
 
 class SubmitRequest(BaseModel):
-    """The body of `POST /api/jobs`. What is left out is the backend's default."""
+    """The body of `POST /api/jobs`. A field that is left out takes the backend's default."""
 
     model_config = ConfigDict(extra="forbid", defer_build=True)
 
@@ -55,7 +55,7 @@ class SubmitRequest(BaseModel):
 
 
 def read_submission(headers: Mapping[str, str], body: bytes, read_form: FormReader) -> Submission:
-    """Raises InvalidRequest or a kind of it; nothing was written then."""
+    """Read and check a request; nothing is written. Raises InvalidRequest or a subclass."""
     key = idempotency_key(headers)
     fields = read_fields(headers, body, read_form, several=(REFERENCES,))
     if fields.files is not None:
@@ -78,7 +78,7 @@ def read_submission(headers: Mapping[str, str], body: bytes, read_form: FormRead
 
 
 def _images(request: SubmitRequest, fields: Fields) -> Images:
-    """In a form each is a file or a text, as it comes."""
+    """The images of the request. In a form, each may be a file or a text."""
     in_files = image_files(fields.files or {}, {name: name for name in IMAGES})
 
     def sent(name: str, *texts: str | None) -> list[SentImage]:
@@ -93,7 +93,7 @@ def _images(request: SubmitRequest, fields: Fields) -> Images:
 
 
 def _fingerprint(sent: Mapping[str, Any], images: Images) -> str:
-    """Of images their bytes, however they came, or the address where they are."""
+    """A hash of the request. An image counts by its bytes, in whatever form it was sent, or by its address."""
     named = {number: each.identity for number, each in sorted(images.items())}
     whole = [sent, named.pop(0, None), *([named] if named else [])]
     return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()

@@ -1,1 +1,1 @@
-"""Timers: they repair what a crash left half done, read the poison queues, and end what is kept long enough."""
+"""Timers: they repair jobs after a crash, read the poison queues, and delete jobs when their retention is over."""

@@ -1,6 +1,6 @@
-"""One line a minute about the whole app: what waits, what lives, what is closed. Alerts and the workbook read it.
+"""The log line `sweep.minute`: queues, live and waiting jobs, closed gates. Alerts and the workbook read it.
 
-What the sweep reads anyway is counted; only the queues are asked, once each, and once more where something lies in them.
+It counts what the sweep reads anyway. Only the queues cost calls: one each, and one more for a queue with messages.
 """
 
 from __future__ import annotations
@@ -12,31 +12,33 @@ from datetime import datetime, timedelta
 from video_jobs.domain.errors import ReelkeepError
 from video_jobs.domain.gate import ClosureReason, Gate
 from video_jobs.domain.job import Job, Status
+from video_jobs.domain.logs import log_event
 from video_jobs.domain.queue_messages import FETCH_QUEUE, NOTIFY_QUEUE, POLL_QUEUE
-from video_jobs.lifecycle.logs import log_event
 from video_jobs.services import Services
 
 log = logging.getLogger("reelkeep.sweep")
 
 EVENT = "sweep.minute"
 MOST_COUNTED = 1000
-"""Of those that stand in line before a gate: one page, one call."""
+"""Jobs in line before one gate that are counted: one page of the table, one call."""
 
 _QUEUES = {"poll": POLL_QUEUE, "fetch": FETCH_QUEUE, "notify": NOTIFY_QUEUE}
 _LONGEST_CALL = timedelta(minutes=5)
-"""Within which the outcome of a paid call is known as a rule."""
+"""A paid call whose outcome takes longer counts as `in_doubt`."""
 _FOR_THE_OPERATOR = (ClosureReason.MISCONFIGURED, ClosureReason.ACCOUNT)
 
 
 @dataclass
 class Minute:
-    """Filled in while the sweep goes on."""
+    """The counts of one sweep, filled in while it runs."""
 
     live: int = 0
     waiting: int = 0
     in_doubt: int = 0
     closed_gates: list[str] = field(default_factory=list)
-    gates_to_mend: int = 0  #: that no time opens: a key, a deployment or an account is wrong
+    gates_to_mend: int = (
+        0  #: gates that only the operator can open: a key, a deployment or an account is wrong
+    )
 
     def saw_job(self, job: Job, now: datetime) -> None:
         calling_since = job.submitting_since if job.status is Status.SUBMITTING else None
@@ -55,14 +57,13 @@ class Minute:
 
 
 def log_minute(services: Services, minute: Minute, seconds: float, *, complete: bool) -> None:
-    """`complete` is false where there were more live jobs than one sweep could read: then `live` and `in_doubt` are those
-    that it did."""
+    """Log the line. `complete` is false if one sweep could not read all live jobs: `live` and `in_doubt` then count those read."""
     fields: dict[str, float] = {}
     for name, queue in _QUEUES.items():
         try:
             state = services.messages.state(queue)
         except ReelkeepError as error:
-            log.error("How much lies in %s can't be read: %s", queue, error)
+            log_event(log, logging.ERROR, "sweep.queue_unreadable", queue=queue, problem=error)
             continue
         fields[f"{name}_depth"] = state.depth
         fields[f"{name}_oldest_seconds"] = round(state.oldest.total_seconds(), 1)

@@ -1,7 +1,7 @@
-"""Messages that the Functions host has given up on: each is said in its job, and the job is set going again.
+"""Poison messages: the Functions host has given them up. Each is noted in its job, and the job's chain is repaired.
 
-The sweeper reads the poison queues itself. A function of the app could not: the host hands it no text that is not
-base64 and no bytes that are not UTF-8, and a message that fails there comes back every ten minutes for a week.
+The sweeper reads the poison queues itself. A queue trigger could not: the host never hands a function text that is not
+base64 or bytes that are not UTF-8, and a message that fails there returns every ten minutes for a week.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from video_jobs.domain.errors import (
     StorageUnavailable,
     TransitionRefused,
 )
+from video_jobs.domain.logs import log_event
 from video_jobs.domain.queue_messages import (
     FETCH_QUEUE,
     POLL_QUEUE,
@@ -28,7 +29,6 @@ from video_jobs.domain.queue_messages import (
     decode_notify,
     decode_poll,
 )
-from video_jobs.lifecycle.logs import log_event
 from video_jobs.lifecycle.repair import expedite
 from video_jobs.lifecycle.update import update
 from video_jobs.ports import PoisonMessage
@@ -37,25 +37,27 @@ from video_jobs.services import Services
 log = logging.getLogger("reelkeep.sweep")
 
 MOST_AT_ONCE = 32  # of each queue
-_MOST_TRIES = 5  # before a message that can't be noted is given up
+_MOST_TRIES = 5  # to note a message, before it is dropped
 _LONGEST_SAID = 300  # characters
 
 
 def sweep_poison(services: Services) -> None:
-    """What can't be noted now comes again in two minutes. Raises StorageUnavailable."""
+    """Note each poison message in its job. One that can't be noted now returns in two minutes. Raises StorageUnavailable."""
     for message in services.messages.take_poison(MOST_AT_ONCE):
         try:
             _note(services, message)
         except NewerVersion as newer:
-            log.warning("%s Its message stays in %s for that version.", newer, message.queue)
+            log_event(
+                log, logging.WARNING, "sweep.poison_of_newer_version", problem=newer, queue=message.queue
+            )
         except StorageUnavailable:
             raise
         except MalformedMessage as error:
             _drop(services, message, "message.malformed", str(error))
         except (ReelkeepError, ValueError) as error:
-            said = str(error).partition("\n")[0]  # the rest would repeat what the row holds
+            said = str(error).partition("\n")[0]  # the other lines would repeat values of the row
             if message.tries < _MOST_TRIES:
-                log.error("A poisoned message of %s can't be noted yet: %s", message.queue, said)
+                log_event(log, logging.ERROR, "sweep.poison_not_noted", queue=message.queue, problem=said)
             else:
                 _drop(services, message, "message.dropped", said)
         else:
@@ -81,32 +83,32 @@ def note_poison(services: Services, message: PollMessage | FetchMessage) -> None
     try:
         stored = services.jobs.get(message.owner, message.job_id)
         why = stored.job.last_error or "the function's log says why"
-        problem = f"A {kind} of the job failed again and again ({why}). It is tried again by itself."
+        problem = f"A {kind} of the job failed several times ({why}). The app tries it again."
         stored = update(
             services.jobs, stored, partial(transitions.poisoned, now=services.clock(), problem=problem)
         )
         if isinstance(message, FetchMessage):
             expedite(services, stored)
     except JobNotFound:
-        log.error("A poisoned message is for %s, which is not there; dropped", message.job_id)
+        log_event(log, logging.ERROR, "sweep.poison_without_job", job_id=message.job_id)
     except TransitionRefused as refused:
-        log.info("A poisoned message of a job that is over; dropped (%s)", refused)
+        log_event(log, logging.INFO, "sweep.poison_of_ended_job", job_id=message.job_id, problem=refused)
 
 
 def note_poisoned_delivery(services: Services, message: NotifyMessage) -> None:
     """The message is gone after this; the sweeper sends another, later each time."""
     problem = (
-        "A notification of the job's end failed again and again: the function's log says why. It is sent "
-        "again by itself."
+        "A delivery to the job's webhook failed several times: the function's log says why. The app sends it "
+        "again."
     )
     try:
         stored = services.jobs.get(message.owner, message.job_id)
         note = partial(transitions.delivery_poisoned, now=services.clock(), problem=problem)
         update(services.jobs, stored, note)
     except JobNotFound:
-        log.error("A poisoned message is for %s, which is not there; dropped", message.job_id)
+        log_event(log, logging.ERROR, "sweep.poison_without_job", job_id=message.job_id)
     except TransitionRefused as refused:
-        log.info("A poisoned message of a webhook that needs it no more; dropped (%s)", refused)
+        log_event(log, logging.INFO, "sweep.poison_of_ended_delivery", job_id=message.job_id, problem=refused)
 
 
 def _drop(services: Services, message: PoisonMessage, event: str, problem: str) -> None:

@@ -1,6 +1,6 @@
-"""One sweep: over the jobs that live and the gates, never over what has ended.
+"""One sweep over the live jobs and the gates. Jobs that have ended are not read.
 
-What it finds it hands to the code that would have done it: a message for the chain, the end of an ended job.
+The sweeper does no job's work itself: it sends the missing message, or calls the code that ends a job.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from video_jobs.domain import gate, transitions
 from video_jobs.domain.errors import Conflict, JobNotFound, ReelkeepError, TransitionRefused
 from video_jobs.domain.gate import Gate, Slot
 from video_jobs.domain.job import Job, Status
+from video_jobs.domain.logs import log_event
 from video_jobs.domain.queue_messages import POLL_QUEUE
 from video_jobs.lifecycle import admission
 from video_jobs.lifecycle.finalize import finish
@@ -30,13 +31,13 @@ from video_jobs.services import Services
 log = logging.getLogger("reelkeep.sweep")
 
 _ORPHANED_AFTER = timedelta(minutes=15)
-"""A live row is written before its job, by a request that ends within minutes."""
+"""A live row is written before its job's row. After this time, the request that should write the job has failed."""
 
 
-_MOST_OF_AN_OWNER = 20  # whose retention is applied before another owner's turn
+_MOST_OF_AN_OWNER = 20  # jobs of one owner that are deleted before another owner's turn
 
 _UNHEARD = timedelta(seconds=50)
-"""A job that was called comes within seconds; the message that called it may be hidden with a host that died."""
+"""A job that was called starts within seconds. After this time, its message may be hidden by a host that died."""
 
 _NEAR_EXPIRY = timedelta(hours=2)
 _GENERATED = (Status.FETCHING, Status.PENDING_DOWNLOAD)
@@ -44,44 +45,48 @@ _HOLDS_A_SLOT = (Status.SUBMITTING, Status.QUEUED, Status.RUNNING)
 
 
 def sweep_jobs(services: Services) -> None:
-    """What fails for one job is logged and does not keep the others from being looked at."""
+    """Sweep everything once. An error with one job is logged; the sweep goes on with the others."""
     began, minute = time.monotonic(), Minute()
     try:
         sweep_poison(services)
     except ReelkeepError as error:
-        log.error("The poison queues could not be read: %s", error)
+        log_event(log, logging.ERROR, "sweep.poison_unreadable", problem=error)
     for found in services.gates.all():
         try:
             minute.saw_gate(found, _sweep_gate(services, found))
         except (ReelkeepError, ValueError) as error:
-            log.error("The gate to '%s' could not be swept: %s", found.backend, error)
+            log_event(log, logging.ERROR, "sweep.gate_failed", backend=found.backend, problem=error)
     services.sweep.stopped_at = _sweep_live_jobs(services, minute)
     log_minute(services, minute, time.monotonic() - began, complete=services.sweep.stopped_at is None)
 
 
 def _sweep_live_jobs(services: Services, minute: Minute) -> LiveJob | None:
-    """Gives where it stopped, when its time was over."""
+    """Gives the live row at which it stopped because its time was over; None if it read all."""
     began, overload = time.monotonic(), _Overload(services)
     for live in services.live_jobs.all(services.sweep.stopped_at):
         minute.live += 1
         try:
             _sweep_job(services, live, overload, minute)
         except TransitionRefused as refused:
-            log.info("%s moved on while it was swept: %s", live.job_id, refused)
+            log_event(log, logging.INFO, "sweep.job_changed", job_id=live.job_id, problem=refused)
         except (ReelkeepError, ValueError) as error:
-            log.error("%s could not be swept: %s", live.job_id, str(error).partition("\n")[0])
-        if time.monotonic() - began >= services.timings.longest_sweep:
-            log.warning(
-                "The sweep goes on behind %s the next time: there are more jobs than it can read", live.job_id
+            log_event(
+                log,
+                logging.ERROR,
+                "sweep.job_failed",
+                job_id=live.job_id,
+                problem=str(error).partition("\n")[0],
             )
+        if time.monotonic() - began >= services.timings.longest_sweep:
+            log_event(log, logging.WARNING, "sweep.cut_short", last_job_id=live.job_id)
             return live
     return None
 
 
 def apply_retention(services: Services, seconds: float) -> int:
-    """End jobs that have been kept long enough, for so many seconds at most; gives how many. Their videos go with them.
+    """Delete jobs and videos that are older than the retention. Works for at most `seconds`; gives how many jobs.
 
-    A few of each owner by turns, so that one with very many keeps nobody's waiting.
+    It takes a few jobs of each owner in turn, so that an owner with very many does not delay the others.
     """
     if services.retention is None:
         return 0
@@ -95,9 +100,9 @@ def apply_retention(services: Services, seconds: float) -> int:
             ended.add(stored.job.id)
             try:
                 mark_deleted(services, stored)
-                log.info("%s has been kept for long enough", stored.job.id)
+                log_event(log, logging.INFO, "sweep.job_expired", job_id=stored.job.id)
             except ReelkeepError as error:
-                log.error("%s has been kept for long enough and could not be ended: %s", stored.job.id, error)
+                log_event(log, logging.ERROR, "sweep.retention_failed", job_id=stored.job.id, problem=error)
             if time.monotonic() - began >= seconds:
                 break
     _forget_keys(services, services.clock() - services.retention, began + seconds)
@@ -105,7 +110,7 @@ def apply_retention(services: Services, seconds: float) -> int:
 
 
 def _forget_keys(services: Services, moment: datetime, until: float) -> None:
-    """Idempotency keys outlive their job for as long as it would have been kept."""
+    """Delete idempotency keys whose job is gone and whose retention is over. Before that, a repeat must still find the key."""
     try:
         for entry in services.jobs.entries_before(moment):
             if time.monotonic() >= until:
@@ -114,7 +119,7 @@ def _forget_keys(services: Services, moment: datetime, until: float) -> None:
                 if not _is_there(services, entry):
                     services.jobs.delete_entry(entry)
     except ReelkeepError as error:
-        log.error("Old idempotency keys could not be deleted: %s", error)
+        log_event(log, logging.ERROR, "sweep.keys_not_deleted", problem=error)
 
 
 def _is_there(services: Services, entry: IdempotencyEntry) -> bool:
@@ -122,14 +127,14 @@ def _is_there(services: Services, entry: IdempotencyEntry) -> bool:
         services.jobs.get(entry.owner, entry.job_id)
     except JobNotFound:
         return False
-    except ValueError:  # what can't be read is there
+    except ValueError:  # an unreadable row exists
         pass
     return True
 
 
 class _Overload:
-    """Whether messages wait for a host that can't take them: then what is late is not broken. Asked for once a sweep, and
-    only where something is late."""
+    """Whether a queue has a backlog: then late jobs are slow, not broken. Each queue is asked once a sweep, and only if a
+    job is late."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -139,7 +144,7 @@ class _Overload:
         if queue not in self._known:
             self._known[queue] = self._services.messages.has_backlog(queue)
             if self._known[queue]:
-                log.warning("Messages of %s wait to be taken: nothing is repaired meanwhile", queue)
+                log_event(log, logging.WARNING, "sweep.backlog", queue=queue)
         return self._known[queue]
 
 
@@ -149,10 +154,10 @@ def _sweep_job(services: Services, live: LiveJob, overload: _Overload, minute: M
         stored = services.jobs.get(live.owner, live.job_id)
     except JobNotFound:
         if now - live.arrived_at >= _ORPHANED_AFTER:
-            log.warning("%s is a live row without a job; removed", live.job_id)
+            log_event(log, logging.WARNING, "sweep.live_row_removed", job_id=live.job_id)
             services.blobs.delete_input(
                 live.owner, live.job_id
-            )  # never a video: its job's row may be lost by mistake
+            )  # never a video: the job's row may have been deleted by mistake
             services.live_jobs.remove(live)
         return
     job = stored.job
@@ -167,7 +172,7 @@ def _sweep_job(services: Services, live: LiveJob, overload: _Overload, minute: M
 
 
 def _alarm(job: Job, now: datetime) -> str | None:
-    """In words, once, when a generated video is not here and its time runs out."""
+    """The alarm's words, once, if a generated video is not stored and the video API will soon delete it."""
     left = job.time_left(now)
     if job.alarm is not None or left is None or job.status not in _GENERATED or job.deleted_at is not None:
         return None
@@ -177,14 +182,14 @@ def _alarm(job: Job, now: datetime) -> str | None:
     open_outputs = ", ".join(str(output.index) for output in job.outputs if not output.is_settled)
     return (
         f"Video {open_outputs} is generated and not stored yet, and the video API deletes it at "
-        f"{job.expires_at:%Y-%m-%d %H:%M:%S} UTC. Why: {job.reason or 'nothing is known'}"
+        f"{job.expires_at:%Y-%m-%d %H:%M:%S} UTC. Why: {job.reason or 'unknown'}"
     )
 
 
 def _sweep_gate(services: Services, found: Gate) -> int:
-    """Take back the slots that are needed no more, believe a probe that was taken, call whom nobody called.
+    """Free slots that are no longer needed, open the gate if the video API took the probe, call jobs that nobody called.
 
-    Gives how many stand in line.
+    Gives how many jobs are in line.
     """
     now = services.clock()
     statuses = _statuses(services, found.slots)
@@ -194,17 +199,19 @@ def _sweep_gate(services: Services, found: Gate) -> int:
 
     def mended(current: Gate) -> Gate:
         for slot in leaked:
-            if current.slot(slot.job_id) == slot:  # nobody has come for it, or begun in it anew
+            if current.slot(slot.job_id) == slot:  # unchanged since it was read: nobody has started in it
                 current = gate.leave(current, slot.job_id)
         return gate.reopen(current, now) if taken and current.closure == found.closure else current
 
     for slot in leaked:
-        log.warning("%s has a slot at '%s' that it needs no more; taken back", slot.job_id, found.backend)
+        log_event(log, logging.WARNING, "sweep.slot_taken_back", job_id=slot.job_id, backend=found.backend)
     for slot in found.called:
         if statuses.get(slot.job_id) is Status.WAITING and _UNHEARD <= now - slot.taken_at < gate.UNCLAIMED:
-            log.warning("%s was called at '%s' and has not come: called again", slot.job_id, found.backend)
+            log_event(
+                log, logging.WARNING, "sweep.job_called_again", job_id=slot.job_id, backend=found.backend
+            )
             poll_now(services, services.jobs.get(slot.owner, slot.job_id).job)
-    # A crash may have kept the gate from knowing that somebody stands in line.
+    # After a crash, the gate may not know that a job is in line.
     waiting = len(services.live_jobs.line(found.backend, MOST_COUNTED if found.contended else 1))
     in_line = found.contended or waiting > 0
     if leaked or taken or in_line:
@@ -215,7 +222,7 @@ def _sweep_gate(services: Services, found: Gate) -> int:
 
 
 def _is_leaked(slot: Slot, statuses: dict[str, Status | None], now: datetime) -> bool:
-    """A job that waits has a slot only for the moment before it goes ahead."""
+    """Whether a slot's job does not need it. A waiting job holds a slot only for the moment before it is submitted."""
     if slot.job_id not in statuses:
         return False
     status = statuses[slot.job_id]
@@ -225,7 +232,7 @@ def _is_leaked(slot: Slot, statuses: dict[str, Status | None], now: datetime) ->
 
 
 def _statuses(services: Services, slots: tuple[Slot, ...]) -> dict[str, Status | None]:
-    """By job, None for one that is not there. One that can't be read is left out: it may need its slot."""
+    """The status of each job by id, None if the job does not exist. An unreadable job is left out: it may need its slot."""
     statuses: dict[str, Status | None] = {}
     for slot in slots:
         try:
@@ -233,5 +240,11 @@ def _statuses(services: Services, slots: tuple[Slot, ...]) -> dict[str, Status |
         except JobNotFound:
             statuses[slot.job_id] = None
         except ValueError as error:
-            log.error("%s can't be read, and keeps its slot: %s", slot.job_id, str(error).partition("\n")[0])
+            log_event(
+                log,
+                logging.ERROR,
+                "sweep.slot_kept",
+                job_id=slot.job_id,
+                problem=str(error).partition("\n")[0],
+            )
     return statuses

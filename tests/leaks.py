@@ -19,7 +19,7 @@ from azure.core.exceptions import ResourceNotFoundError
 from tests.pipeline import API_KEY, MemoryApp
 from tests.receiver import SECRET
 from tests.strange_api import KEY
-from video_jobs.lifecycle.logs import quieten_libraries
+from video_jobs.domain.logs import quieten_libraries
 from video_jobs.settings.app import Settings
 from video_jobs.storage.connection import StorageServices, connect
 

@@ -12,10 +12,9 @@ from datetime import UTC, datetime
 
 from video_jobs.backends.registry import Backends
 from video_jobs.domain.errors import InvalidSettings
+from video_jobs.domain.logs import log_event
 from video_jobs.net.public_fetch import PublicFetch
-from video_jobs.ports import (
-    Clock,
-)
+from video_jobs.ports import Clock
 from video_jobs.services import Services
 from video_jobs.settings.app import Settings
 from video_jobs.storage.blobs import StorageBlobs, create_containers
@@ -31,18 +30,13 @@ from video_jobs.storage.occupant import claim_account
 from video_jobs.storage.signing import BlobSigner, UserDelegationKeys, account_key
 from video_jobs.webhooks.sender import HttpWebhookSender
 
+log = logging.getLogger("reelkeep.settings")
+_lock = threading.Lock()
+_services: Services | None = None
+
 
 def utc_now() -> datetime:
     return datetime.now(UTC)
-
-
-log = logging.getLogger("reelkeep.settings")
-
-
-_lock = threading.Lock()
-
-
-_services: Services | None = None
 
 
 def get_services() -> Services:
@@ -86,7 +80,7 @@ def build(settings: Settings, clock: Clock = utc_now) -> Services:
     """Creates tables, queues and containers where they are missing. Raises InvalidSettings where they are another app's."""
     _give_large_blocks_back()
     if settings.sign_in.problem is not None:
-        log.error("%s", settings.sign_in.problem)
+        log_event(log, logging.ERROR, "settings.sign_in_unusable", problem=settings.sign_in.problem)
     storage = connect(settings.storage)
     create_tables(storage.tables)
     if settings.app_name is not None:

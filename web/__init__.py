@@ -1,1 +1,1 @@
-"""HTTP `GET /api/studio`: the page for people. Its files lie in `static/`; no build step makes them."""
+"""HTTP `GET /api/studio`: the page for people. Its files are in `static/`; there is no build step."""

@@ -1,4 +1,4 @@
-"""The bindings: the shell and its files, open to all. What they show is behind the API's key."""
+"""The bindings: the pages and their files. They need no key; the API that gives them data does."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def get_studio_function(req: func.HttpRequest) -> func.HttpResponse:
 @Operation(
     "The page for operators",
     tag="Page",
-    description="It holds nothing; what it shows is behind the master key.",
+    description="The page itself contains no data; it reads them with the master key.",
     parameters=[IF_NONE_MATCH],
     answers=PAGE_ANSWERS,
 )

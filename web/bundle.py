@@ -1,7 +1,7 @@
-"""The page's modules as one script, and its style sheets as one: few requests at once, for a host that refuses many.
+"""Joins the page's modules into one script and its style sheets into one: the Functions host refuses many requests at once.
 
-Each module becomes a function of its own, so that no two of them share a name. It knows the imports and exports that
-the page uses: named ones, `import * as`, and `export` before a declaration, each on a line of its own.
+Each module becomes a function, so that names don't collide. It understands the imports and exports that the page uses:
+named imports, `import * as`, and `export` before a declaration, each on its own line.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ _EXPORT = re.compile(r"^export ((?:async )?(?:function|class|const|let) (\w+))",
 
 
 def script_of(entry: Path) -> bytes:
-    """The module and all that it imports, each after those that it needs. Raises ValueError for modules in a circle, or
-    an import or export of another form."""
+    """The module and everything that it imports, in the order of need. Raises ValueError for circular imports, or
+    for an import or export of another form."""
     done: dict[Path, str] = {}
     _add(entry, done, ())
     return "\n".join(done.values()).encode()

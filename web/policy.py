@@ -1,4 +1,4 @@
-"""What the page may do, said to the browser: it is the second lock, should a text ever get into the markup."""
+"""The headers that limit what the page may do. They are a second defence, in case a text is ever read as markup."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from http_edge.static_files import policy
 
 
 def security_headers(storage_origin: str | None) -> dict[str, str]:
-    """For the shell and each of its files.
+    """The headers of the page and each of its files.
 
-    `storage_origin` is where videos and thumbnails are shown from; None while storage is not configured.
+    `storage_origin` is the origin of videos and thumbnails; None while storage is not configured.
     """
     stored = f" {storage_origin}" if storage_origin else ""
     media = stored or " 'none'"
@@ -17,7 +17,7 @@ def security_headers(storage_origin: str | None) -> dict[str, str]:
         "script-src 'self'",
         "style-src 'self'",
         "connect-src 'self'",
-        f"img-src 'self' blob:{stored}",  # blob: is the picture that somebody is about to send
+        f"img-src 'self' blob:{stored}",  # blob: shows the image that the user has chosen
         f"media-src{media}",
         "form-action 'none'",
         "base-uri 'none'",

@@ -207,7 +207,7 @@ HOSTILE = {
     ),
     # Redirects
     "a redirect to a machine of one's own": Hostile(
-        "not of the public internet",
+        "not on the public internet",
         {"redirect": f"http://127.0.0.1:9/gone?sig={SIGNATURE}"},
     ),
     "a redirect to a host that is not": Hostile(
@@ -218,14 +218,14 @@ HOSTILE = {
     "a redirect to a port that is none": Hostile("no web address", {"redirect": "http://127.0.0.1:99999/"}),
     "a redirect to a file": Hostile("no http or https address", {"redirect": "file:///etc/passwd"}),
     "a redirect to where it came from": Hostile("more than 5 times", {"redirect": "?again=1"}, requests=6),
-    "a redirect without an address": Hostile("names no address", {"status": 302}),
+    "a redirect without an address": Hostile("without an address", {"status": 302}),
     "a redirect to a refusal": Hostile(
         "403", elsewhere=lambda video: raw(b"", "Content-Length: 0", status="403 Signature expired")
     ),
     # What would hold a worker for ever
-    "silence": Hostile("longer than it may", elsewhere=lambda video: None, outlasts=True),
-    "a drip": Hostile("longer than it may", {"drip": 500}, outlasts=True),
-    "a drip, no length": Hostile("longer than it may", {"drip": 500, **NO_LENGTH}, outlasts=True),
+    "silence": Hostile("longer than the time limit", elsewhere=lambda video: None, outlasts=True),
+    "a drip": Hostile("longer than the time limit", {"drip": 500}, outlasts=True),
+    "a drip, no length": Hostile("longer than the time limit", {"drip": 500, **NO_LENGTH}, outlasts=True),
     "an error that drips": Hostile(
         "503", {"status": 503, "body": "x" * 9000, "content_type": "text/plain", "drip": 500}, outlasts=True
     ),

@@ -197,6 +197,7 @@ def test_the_lines_of_one_job_are_found_by_its_trace(
 ) -> None:
     trace_id = "0af7651916cd43dd8448eb211c80319c"
     caplog.set_level(logging.INFO)
+    videos.fault("video", status=503)
     with following(f"00-{trace_id}-b7ad6b7169203331-01"):
         job = videos.submit()
     [message] = [each.text for each in videos.messages.queued if job.id in each.text]

@@ -150,7 +150,7 @@ def test_no_address_that_an_api_names_leads_the_doctor_to_a_private_host_or_the_
     )
     calls = office.simulator.world.ledger.calls()[before:]
     assert [call for call in calls if "private" in call["path"]] == []
-    assert "not of the public internet" in report or "can't be used" in report
+    assert "not on the public internet" in report or "can't be used" in report
 
 
 @pytest.mark.parametrize("dialect", EACH_DIALECT)

@@ -127,7 +127,7 @@ def test_a_private_address_is_never_connected_to(api: StrangeApi, address: str) 
     names = Names(["127.0.0.1", address]), Names([address])
     for answers in names:
         http = client(api, answers, is_public=is_public)
-        with pytest.raises(Unavailable, match="not of the public internet"):
+        with pytest.raises(Unavailable, match="not on the public internet"):
             read(http)
 
 

@@ -160,7 +160,7 @@ def test_poison_of_a_newer_version_stays_in_its_queue(
         poison.create_queue()
     poison.send_message(base64.b64encode(body).decode())
     sweep_jobs(services)
-    [line] = [each for each in log.records if "stays in" in each.getMessage()]
+    [line] = [each for each in log.records if "sweep.poison_of_newer_version" in each.getMessage()]
     assert queue in line.getMessage()
     assert poison.get_queue_properties().approximate_message_count == 1
     poison.clear_messages()

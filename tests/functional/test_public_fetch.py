@@ -131,8 +131,8 @@ def test_what_is_too_slow_is_given_up_at_the_deadline(host: PictureHost) -> None
 
     host.at["/slow"] = in_pieces(drops())
     host.at["/silent"] = lambda handler: over.wait(20) and None
-    assert "longer than it may" in refused(host, "/slow", seconds=0.7)
-    assert "longer than it may" in refused(host, "/silent", seconds=0.7)
+    assert "longer than the time limit" in refused(host, "/slow", seconds=0.7)
+    assert "longer than the time limit" in refused(host, "/silent", seconds=0.7)
     over.set()
 
 

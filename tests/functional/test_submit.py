@@ -22,7 +22,7 @@ from video_jobs.backends.http import BackendHttp
 from video_jobs.domain.errors import Conflict, IdempotencyKeyReused, InvalidRequest, StorageUnavailable
 from video_jobs.domain.gate import ClosureReason
 from video_jobs.domain.job import Job, Status
-from video_jobs.lifecycle.logs import quieten_libraries
+from video_jobs.domain.logs import quieten_libraries
 from video_jobs.ports import StoredJob
 from video_jobs.storage.memory import MemoryJobs
 

@@ -56,7 +56,7 @@ def test_an_id_is_opaque(named: str) -> None:
 )
 @pytest.mark.parametrize("field", ["backend_job_id", "generation_id"])
 def test_what_can_be_no_id_is_refused(field: str, named: str) -> None:
-    assert refused({field: named}) == {field: "must be the id as the video API gave it, without spaces"}
+    assert refused({field: named}) == {field: "must be the id that the video API gave, without spaces"}
 
 
 @pytest.mark.parametrize("named", [7, 1.5, True, ["task_1"], {"id": "task_1"}])

@@ -113,7 +113,7 @@ def test_the_three_kinds_come_together() -> None:
         ({"reference_images": [{"image_url": [URL]}]}, "must be a file part"),
         ({"reference_images": {"a": {}}}, "needs an image_url"),
         ({"image": 7}, "image: must be a file part"),
-        ({"image": {"file_id": "file-1"}}, "no files are kept here"),
+        ({"image": {"file_id": "file-1"}}, "this app stores no files"),
         ({"last_frame": {"image_url": {}}}, "last_frame.image_url.url: must be a file part"),
         ({"reference_images": [{"type": "image_url"}]}, "reference_images: needs an image_url"),
         ({"reference_images": [URL] * 11}, "at most 10"),
@@ -140,7 +140,7 @@ def test_a_form_has_files_texts_and_spread_objects(pictures: dict[str, bytes]) -
     }
     assert addresses(send_form(spread)) == {0: URL, 2: OTHER, 3: URL}
     assert addresses(send_form({"input_references": [URL, OTHER]})) == {2: URL, 3: OTHER}
-    with pytest.raises(InvalidRequest, match="no files are kept here"):
+    with pytest.raises(InvalidRequest, match="this app stores no files"):
         send_form({"input_reference[file_id]": ["file-1"]})
     with pytest.raises(InvalidRequest, match=r"frame_images: .*in a form send image and last_frame"):
         send_form({"frame_images[0][frame_type]": ["first_frame"]})

@@ -65,7 +65,7 @@ def test_the_fields_of_the_protocol_are_taken_and_what_tools_add_is_left_alone(s
         ({"prompt": "a", "model": 3}, "model: "),
         ({"prompt": "a", "input_reference": 3}, "input_reference: must be a file part"),
         ({"prompt": "a", "input_reference": {}}, "input_reference: needs an image_url"),
-        ({"prompt": "a", "input_reference": {"file_id": "file-1"}}, "no files are kept here"),
+        ({"prompt": "a", "input_reference": {"file_id": "file-1"}}, "this app stores no files"),
         ({"prompt": "a", "input_reference": {"image_url": "http://x.invalid/a.png"}}, "an https address"),
         ({"prompt": "a", "input_reference": {"image_url": "data:,x"}}, "must be a base64 data URL"),
         (
@@ -91,7 +91,7 @@ def test_the_image_comes_as_a_file_or_in_a_data_url_in_json_and_in_a_form(pictur
 
 
 def test_a_file_under_another_name_is_not_left_out_of_a_video_that_is_paid_for():
-    with pytest.raises(InvalidRequest, match="picture: is no file that is taken"):
+    with pytest.raises(InvalidRequest, match="picture: is not an allowed file"):
         send_form({"prompt": "a"}, {"picture": b"x"})
 
 

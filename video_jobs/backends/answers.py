@@ -1,4 +1,4 @@
-"""Reading what video APIs answer, leniently: fields go missing, types vary, errors come in many shapes."""
+"""Reads the answers of video APIs leniently: fields may be missing, types vary, errors have many shapes."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _LONGEST_TEXT = 2000
 # Patterns run over this much, and the result is cut again: a secret that crosses the first cut is still seen whole.
 _LONGEST_CLEANED = 2 * _LONGEST_TEXT
 _LONGEST_PROMPT = 32_500  # UTF-16 units: more than any that we send, less than a table property holds
-# Our own key is taken out by its value, before this. This is for whatever else may look like one: a long
-# word with a digit in it behind a word that announces a secret, and OpenAI's keys wherever they stand. Every repeat
-# has a bound, so that no text makes it slow.
+# Our own key has been removed by its value before this. This pattern removes other text that looks like a secret: a long
+# word with a digit after a word like "token", and OpenAI's keys anywhere. Every repeat has a bound, so that no text makes
+# it slow.
 _SECRET = re.compile(
     r"(?i)(?:(?:(?<![a-z])[a-z]{1,20}[-_ ]?)?key|token|secret|password|sig|signature|authorization|bearer|basic)\b"
     r"[\s\"'\\:=]{0,8}(?:(?:provided|bearer|basic)\b[\s\"'\\:=]{0,8}){0,3}"
@@ -86,23 +86,23 @@ _STATE_OF = {word: state for state, words in _STATES.items() for word in words}
 
 @dataclass(frozen=True)
 class BackendMessage:
-    """An error's code and words, each None where there were none."""
+    """An error's code and message; None if missing."""
 
     code: str | None = None
     text: str | None = None
 
     @property
     def in_words(self) -> str:
-        """To stand behind 'it answered 400'."""
+        """The text that follows 'it answered 400'."""
         known = [part for part in (self.code, self.text) if part]
         return f" ({': '.join(known)})" if known else ""
 
 
 @dataclass(frozen=True)
 class ToldHeaders:
-    """What an answer's headers tell, each None where they don't."""
+    """Values of an answer's headers; None if missing."""
 
-    request_id: str | None = None  #: what the server's support asks for
+    request_id: str | None = None  #: the server's support asks for it
     wait: float | None = None  #: seconds that it wants us to wait
     date: datetime | None = None  #: its clock
 
@@ -128,7 +128,7 @@ def error_message(body: bytes, redactor: Redactor = NOTHING_SECRET) -> BackendMe
 
 
 def message_in(parsed: Any) -> BackendMessage:
-    """The same of a body that is parsed and cleaned."""
+    """The same for a body that is parsed and cleaned."""
     if not isinstance(parsed, dict):
         return BackendMessage(text=_clean(parsed))
     error = parsed.get("error") or _first(parsed.get("errors")) or parsed
@@ -138,7 +138,7 @@ def message_in(parsed: Any) -> BackendMessage:
     code = _clean(inner.get("code") if isinstance(inner, dict) else None) or _clean(error.get("code"))
     kind = _clean(error.get("type"))
     if code is None or (code.isdecimal() and kind is not None):
-        code = kind  # a number is the status once more, or some gateway's own
+        code = kind  # a number repeats the status, or is a gateway's own
     said = (each.get(name) for each in (error, parsed) for name in _WORDS)
     return BackendMessage(code=code, text=_clean(next((words for words in said if words), None)))
 
@@ -156,7 +156,7 @@ def _plain(body: bytes, redactor: Redactor = NOTHING_SECRET) -> BackendMessage:
 
 
 def _clean(value: Any) -> str | None:
-    """Printable, short, and without what looks like a credential: it goes into rows, logs and answers."""
+    """Make a text printable and short, and remove what looks like a secret: it goes into rows, logs and answers."""
     if value is None or value == "":
         return None
     text = value if isinstance(value, str) else _as_json(value)
@@ -181,12 +181,12 @@ def request_id(headers: Mapping[str, str], redactor: Redactor = NOTHING_SECRET) 
 
 
 def text(value: Any) -> str | None:
-    """A clean string out of a string or a number, or None."""
+    """A clean string from a string or a number; else None."""
     return None if value is None or isinstance(value, bool) else _clean(value)
 
 
 def words(value: Any) -> str | None:
-    """A prompt, as it came: it is compared with ours. Only what a row could not hold is changed or cut off."""
+    """A prompt, unchanged, to compare it with ours. Only text that a row could not hold is changed or cut off."""
     if not isinstance(value, str) or not value:
         return None
     said: str = value[:_LONGEST_PROMPT]
@@ -194,7 +194,7 @@ def words(value: Any) -> str | None:
 
 
 def identifier(value: Any) -> str | None:
-    """An id is opaque, but it has to be one: a string that can stand in a URL and a row."""
+    """An opaque id: any string that fits into a URL and a row; else None."""
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value) if abs(value) < 10**40 else None
     if isinstance(value, str) and 0 < len(value) <= 1000 and value.isprintable() and REMOVED not in value:

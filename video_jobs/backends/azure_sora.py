@@ -1,7 +1,7 @@
 """The dialect of Azure's first Sora: jobs with generations, below `/openai/v1/video/generations`.
 
-The video is at `/{generation_id}/content/video`: of the generation, not of the job, and with `/video` at the
-end. Anything else answers 404. Source: the Azure OpenAI `preview` specification of the video operations.
+The video is at `/{generation_id}/content/video`, with the generation's id, not the job's, and `/video` at the
+end. Any other path answers 404. Source: the Azure OpenAI `preview` specification of the video operations.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from video_jobs.domain.job import VideoRequest
 from video_jobs.net.told import moment, whole_number
 from video_jobs.ports import ContentStream, Image, ListedJobs
 
-# Exactly this, on every call: left out it means `v1`, which lacks these paths, and a dated one is wrong.
+# Every call needs exactly this version. Without it the service uses `v1`, which lacks these paths; a dated version is wrong.
 QUERY = {"api-version": "preview"}
 
 _PAGE = "50"
@@ -97,14 +97,14 @@ class AzureSora:
         delete_job(self._http, _path(backend_job_id), backend_job_id)
 
     def job_of(self, generation_id: str) -> str:
-        """A generation, read by itself, names its job."""
+        """The job of a generation; the service's answer for the generation names it."""
         job_id = identifier(self._http.get(f"/{quote(generation_id, safe='')}").body.get("job_id"))
         if job_id is None:
             raise NotFound(f"The video API does not say which job made {generation_id}.")
         return job_id
 
     def unnamed_outputs(self, backend_job_id: str) -> tuple[str, ...]:
-        """None: a video is found by its generation's id only, which the job alone tells."""
+        """Empty: a video needs its generation's id, which only the job's answer tells."""
         return ()
 
     def open_video(
@@ -123,14 +123,14 @@ def _path(job_id: str) -> str:
 
 
 def _named(generations: Any) -> tuple[str, ...]:
-    """The ids of generations: a list of objects, as it is specified, or of ids, or one of either."""
+    """The ids of generations, from a list of objects (as specified), a list of ids, or a single object or id."""
     entries = generations if isinstance(generations, list) else [generations]
     found = (identifier(each.get("id") if isinstance(each, dict) else each) for each in entries)
     return tuple(name for name in found if name)
 
 
 def _job(body: dict[str, Any], told: ToldHeaders, job_id: str) -> BackendJob:
-    """`job_id` is the id that was asked for: what a body says of it may be missing, or written otherwise."""
+    """`job_id` is the requested id: the body may lack it or write it differently."""
     named = _named(body.get("generations"))
     status = text(body.get("status"))
     failure = message_in({"error": body.get("error")})

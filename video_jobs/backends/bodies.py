@@ -1,4 +1,4 @@
-"""What the dialects do alike with answers that hold jobs: one that was just made, one that was asked for, and lists."""
+"""What all dialects do with answers about jobs: a new job, a polled job, and lists of jobs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from video_jobs.domain.errors import Gone, NotFound, Rejected, UnknownOutcome
 from video_jobs.ports import ListedJobs
 
 Read = Callable[[dict[str, Any], ToldHeaders, str], BackendJob]
-"""A dialect's reading of a body, with its headers, about the job of that id."""
+"""A dialect's function that reads a body and its headers as the job of the given id."""
 
 _WRAPPERS = ("data", "video", "job", "task", "result", "response", "output")
 _ERROR_WRAPPERS = ("detail", "error")
@@ -23,23 +23,23 @@ _ID_NAMES = ("id", "task_id", "video_id", "job_id", "generation_id")
 _TELLS_A_JOB = frozenset(
     ("created_at", "model", "prompt", "progress", "seconds", "n_seconds", "size", "generations")
 ) | frozenset(("completed_at", "finished_at", "expires_at"))
-_SHORTEST_ALIKE = 6  # characters of an id that is a part of another
+_SHORTEST_ALIKE = 6  # characters; a shorter id is not compared as a part of another id
 
 
 def created_job(answer: Answer, read: Read) -> BackendJob:
-    """Raises UnknownOutcome for a success that does not say what was made."""
+    """The job that a create's answer describes. Raises UnknownOutcome for a success without an id."""
     named = [(each, job_id) for each in _candidates(answer.body, _WRAPPERS) if (job_id := _id_in(each))]
     if not named:
-        raise UnknownOutcome("The video API took the job, but its answer bears no id.")
+        raise UnknownOutcome("The video API took the job, but its answer has no id.")
     # An envelope may have an id of its own, but no state of a job.
     body, job_id = next((pair for pair in named if "status" in pair[0]), named[0])
     return read(body, answer.told, job_id)
 
 
 def job_asked_for(http: BackendHttp, path: str, job_id: str) -> Answer:
-    """What a server answers for a job: also where it answers one that has ended under the status of an error.
+    """A server's answer about a job, even if it has an error's status.
 
-    vLLM-Omni answers a failed job so. Such a body is believed only where it bears the id that was asked for.
+    vLLM-Omni answers a failed job that way. Such a body is accepted only if it has the requested id.
     """
 
     def is_it(body: dict[str, Any]) -> bool:
@@ -50,10 +50,10 @@ def job_asked_for(http: BackendHttp, path: str, job_id: str) -> Answer:
 
 
 def read_job(answer: Answer, job_id: str, read: Read) -> BackendJob:
-    """The job of that id, out of an answer that may be an envelope, or about something else.
+    """The job of that id, from an answer that may be an envelope, or about something else.
 
-    Where it is not plain that the answer is about this job, an end that it tells is not believed: only that the job may
-    be done, which its bytes will show.
+    If the answer may be about another job, a terminal state in it is not accepted. It only counts as a hint that the job
+    may be done, which a download will show.
     """
     found = _within(answer.body, job_id)
     if found is not None:
@@ -77,8 +77,8 @@ def read_job(answer: Answer, job_id: str, read: Read) -> BackendJob:
 
 
 def delete_job(http: BackendHttp, path: str, job_id: str) -> None:
-    """Raises Rejected where the server says, or shows, that it has not deleted the job. Many answer a success to
-    whatever they are asked."""
+    """Delete a job. Raises Rejected if the server says, or a poll shows, that the job is still there: many servers answer
+    every request with success."""
     said = http.delete(path)
     if said is not None and (not said or said.get("deleted") is True or _is_no_more(said)):
         return
@@ -89,13 +89,13 @@ def delete_job(http: BackendHttp, path: str, job_id: str) -> None:
     except (NotFound, Gone):
         return
     if not _is_no_more(_within(body, job_id) or body):
-        raise Rejected(f"The video API took the order to delete {job_id}, and still has it.")
+        raise Rejected(f"The video API accepted the request to delete {job_id}, but still has the job.")
 
 
 def listed_jobs(
     http: BackendHttp, path: str, query: dict[str, str], after: str | None, read: Read
 ) -> ListedJobs:
-    """One page of the backend's list; entries without an id are passed over. Raises BackendError."""
+    """One page of the backend's list; entries without an id are skipped. Raises BackendError."""
     if after is not None:
         query = {**query, "after": after}
     with http.stream(path, **query) as (content, told, redactor):
@@ -106,7 +106,7 @@ def listed_jobs(
             return None if job_id is None else read(entry, ToldHeaders(), job_id)
 
         page = read_list(content, job)
-    # Where nothing says whether there is more, a page that is as long as was asked for may be followed by another.
+    # If the answer does not say whether there is more, a page of the full requested length may be followed by another.
     count, limit = len(page.entries) + page.passed_over, int(query["limit"])
     more = count >= limit if page.has_more is None else page.has_more
     last = page.entries[-1].id if page.entries else None
@@ -150,7 +150,7 @@ def _id_in(body: dict[str, Any]) -> str | None:
 
 
 def _within(body: dict[str, Any], job_id: str) -> dict[str, Any] | None:
-    """The object in which the id stands."""
+    """The object that contains the id."""
     for candidate in _candidates(body, _WRAPPERS + _ERROR_WRAPPERS):
         if any(identifier(candidate.get(name)) == job_id for name in _ID_NAMES):
             return candidate
@@ -158,7 +158,7 @@ def _within(body: dict[str, Any], job_id: str) -> dict[str, Any] | None:
 
 
 def _alike(told: str | None, job_id: str) -> bool:
-    """Whether one is a part of the other: some servers put something before or behind their ids."""
+    """Whether one id is a part of the other: some servers add a prefix or suffix to their ids."""
     if told is None or min(len(told), len(job_id)) < _SHORTEST_ALIKE:
         return False
     return told in job_id or job_id in told

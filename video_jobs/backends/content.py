@@ -1,4 +1,4 @@
-"""A body on its way: bytes as they come, with what the answer says about them."""
+"""A body that is streamed: its bytes as they arrive, and the answer's headers about them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from video_jobs.media.body_kind import SAMPLE
 from video_jobs.net.deadline import Deadline
 
 _LONGEST_LABEL = 100  # characters of a content type
-_LONGEST_QUOTED = 64 << 10  # bytes of a body in which an error is looked for
+_LONGEST_QUOTED = 64 << 10  # bytes of a body that are searched for an error
 
 Translated = Callable[[], AbstractContextManager[None]]
 """Translates the library's errors."""
@@ -25,8 +25,8 @@ class HttpContent:
 
     Args:
         raw, headers: the answer.
-        most: bytes that are let through.
-        redactor: None where another origin than the backend's sends it, and nothing of it may be quoted.
+        most: the largest number of bytes.
+        redactor: None if another origin than the backend's sends the body; then no message quotes it.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class HttpContent:
 
     @property
     def length(self) -> int | None:
-        # With an encoding, the announced length is not that of the bytes that we get to see.
+        # With an encoding, the announced length is not the length of the decoded bytes.
         encoded = "content-encoding" in self._headers
         readable = self._announced.isascii() and self._announced.isdecimal() and len(self._announced) < 20
         return int(self._announced) if readable and not encoded else None
@@ -66,7 +66,7 @@ class HttpContent:
         return self._announced.isdecimal() or "transfer-encoding" in self._headers
 
     def beginning(self, size: int = SAMPLE) -> bytes:
-        """The first bytes; `chunks` gives them again. Raises what `chunks` raises."""
+        """The first bytes; `chunks` gives them again. Raises the same errors as `chunks`."""
         while len(self._beginning) < size and (more := self._read(size - len(self._beginning))):
             self._beginning += more
         return self._beginning[:size]
@@ -85,22 +85,22 @@ class HttpContent:
             yield chunk
 
     def quotation(self, beginning: bytes) -> str:
-        """What a body that is no video says, to stand in a sentence; nothing of what another origin sent."""
+        """Quotes a body that is not a video, for use in a sentence. Text of another origin is never quoted."""
         if self._redactor is None:
-            return "something that is no video, from another host,"
+            return "something that is not a video, from another host,"
         said = error_message(beginning[:_LONGEST_QUOTED], self._redactor).in_words
         return f"{self._redactor.text(self.content_type) or 'text'}{said}"
 
     def _read(self, size: int) -> bytes:
         with self._translated():
             chunk: bytes = self._raw.read(size, decode_content=True) if size > 0 else b""
-        # A socket that the deadline has shut down looks like the end of a body without a length.
+        # After the deadline has closed the socket, a body without a length seems to end.
         if not chunk and size > 0 and self._deadline.expired:
-            raise Unavailable("The download took longer than it may.")
+            raise Unavailable("The download took longer than the time limit.")
         return chunk
 
 
 def _too_large(most: int) -> VideoTooLarge:
     return VideoTooLarge(
-        f"The video has more than {most:,} bytes, which VIDEO_MAX_BYTES allows. Raise it, and the video is fetched."
+        f"The video has more than {most:,} bytes, the limit in VIDEO_MAX_BYTES. Raise the limit; then the app fetches the video."
     )

@@ -1,4 +1,4 @@
-"""How a call to a video API is signed: with a key, with an Entra identity, or not at all."""
+"""Authenticates calls to a video API: with a key, with an Entra identity, or not at all."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ Sign = Callable[[], Mapping[str, str]]
 
 
 def signer(settings: BackendSettings, api_key: str | None) -> Sign:
-    """Gives the authenticating headers, new for each call, and those that the API wants on every one. Raises NotSent."""
+    """A function that gives, for each call, fresh authentication headers and those that the API needs on every call. It
+    raises NotSent."""
     api = TASK_APIS.get(settings.dialect)
     always = {} if api is None else dict(api.headers)
     if settings.auth == "none":
@@ -33,18 +34,20 @@ def _key(settings: BackendSettings, api_key: str) -> Mapping[str, str]:
 
 
 def _identity(settings: BackendSettings, client_id: str | None) -> Sign:
-    # Imported only here: it costs more than all the rest of the app's imports together.
+    # Imported only here: this import takes longer than all the app's other imports together.
     from azure.core.exceptions import AzureError
     from azure.identity import DefaultAzureCredential
 
-    # As at storage: a user-assigned identity has to be named.
+    # As for storage, a user-assigned identity has to be named.
     credential = DefaultAzureCredential(managed_identity_client_id=client_id)
 
     who = f"the identity with client id {client_id}" if client_id else "the app's identity"
 
     def sign() -> Mapping[str, str]:
         try:
-            token = credential.get_token(settings.token_scope)  # cached by the library until it ends
+            token = credential.get_token(
+                settings.token_scope
+            )  # the library caches the token until it expires
         except AzureError as error:
             raise NotSent(
                 f"No Entra token for the backend '{settings.name}': {who} can't sign in. Assign the app a managed "

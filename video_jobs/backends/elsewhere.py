@@ -1,9 +1,9 @@
-"""Videos at other hosts than the backend's own: fetched without our key, and only from where nobody is misled to.
+"""Fetches videos from hosts other than the backend's: without our key, and only from public hosts or those in the settings.
 
-A gateway answers with the address of the bytes, or redirects to it. Such an address comes from outside and may lead
-anywhere: to the cloud's metadata, to a machine of the operator's own network. So it must be public, the connection
-goes to the very address that was checked, and https is never left. Of what such a host says, nothing is quoted. The
-operator may name private hosts that are meant (`download_origins`).
+A gateway answers with the video's address or redirects to it. Such an address comes from outside and may lead anywhere, for
+example to the cloud's metadata service or into the operator's network. So the address must be public, the connection goes
+to exactly the address that was checked, and https never changes to http. Messages quote nothing that such a host says. The
+operator may allow private hosts (`download_origins`).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _HEADERS = {"Accept-Encoding": "identity", "User-Agent": "reelkeep"}
 
 
 class Refused(Exception):
-    """It could not be opened. The message is in our words; `status` is the other host's, where it answered."""
+    """The address could not be opened. The message is our own; `status` is the other host's, if it answered."""
 
     def __init__(self, message: str, status: int | None = None) -> None:
         super().__init__(message)
@@ -60,16 +60,16 @@ class Elsewhere:
         stack: contextlib.ExitStack,
         redirects: int,
     ) -> BaseHTTPResponse:
-        """A success with its body to come; connections are closed with `stack`. Raises Refused.
+        """A successful answer whose body is not read yet; `stack` closes its connections. Raises Refused.
 
-        `scheme_before` is that of whoever named the address: from https nothing leads to plain http.
+        `scheme_before` is the scheme of the source that named the address: https never leads to http.
         """
         for _ in range(redirects + 1):
             response = self.get(address, scheme_before, deadline, stack)
             status = response.status
             if status not in REDIRECTS:
                 if status == 206:
-                    raise Refused("The video is at another host, which sends a part of it only.", status)
+                    raise Refused("The video is at another host, which sends only a part of it.", status)
                 if 200 <= status < 300:
                     return response
                 raise Refused(f"The video is at another host, which answered {status}.", status)
@@ -85,19 +85,17 @@ class Elsewhere:
     def get(
         self, address: WebAddress, scheme_before: str, deadline: Deadline, stack: contextlib.ExitStack
     ) -> BaseHTTPResponse:
-        """Any answer, redirects too. Raises Refused."""
+        """Any answer, including redirects. Raises Refused."""
         if scheme_before == "https" and address.scheme == "http":
-            raise Refused(
-                "The video is at another host without TLS, to which nothing is followed from https."
-            )
+            raise Refused("The video is at another host without TLS. The app never goes from https to http.")
         trusted = address.origin in self._trusted
         allowed: Callable[[Address], bool] = (lambda _: True) if trusted else self._is_public
         try:
             found = checked_addresses(address.host, address.port, deadline, self._resolve, allowed)
         except NotAllowed:
             raise Refused(
-                "The video is at another host that is not of the public internet, and nothing is fetched from there. "
-                "If it is yours, name it in the backend's download_origins."
+                "The video is at another host that is not on the public internet, so the app does not fetch it. "
+                "If the host is yours, add it to the backend's download_origins."
             ) from None
         except NotReachable as error:
             raise Refused(f"The video is at another host. {error}") from None
@@ -119,13 +117,13 @@ class Elsewhere:
             except (HTTPError, OSError, ValueError):
                 continue
             stack.callback(response.close)
-            if deadline.expired:  # which looks to the library like the end of the headers
+            if deadline.expired:  # to the library, this looks like the end of the headers
                 break
             return response
         if deadline.expired:
             raise _too_long()
-        raise Refused("The video is at another host, and no connection to it came about, or it broke.")
+        raise Refused("The video is at another host; the connection to it failed or broke.")
 
 
 def _too_long() -> Refused:
-    return Refused("The video is at another host, which took longer than it may.")
+    return Refused("The video is at another host, which took longer than the time limit.")

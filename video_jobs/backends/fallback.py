@@ -1,4 +1,4 @@
-"""A download from the first of several addresses at which there is a video."""
+"""Downloads from the first of several addresses that has a video."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from video_jobs.ports import ContentStream
 def open_one_of(
     http: BackendHttp, stack: contextlib.ExitStack, addresses: list[str], deadline: float
 ) -> ContentStream:
-    """Raises what the last of them answered where none has a video. `deadline`: seconds for all of them."""
+    """Open the first address with a video. `deadline`: seconds for all addresses. If none has a video, raise the last one's error."""
     ends_at = time.monotonic() + deadline
     problem: BackendError = NotAVideo("The video API names an address at which there is no video.")
     for address in addresses:

@@ -39,16 +39,16 @@ from video_jobs.net.web_address import WebAddress, read_address
 
 _CONNECT_TIMEOUT = CONNECT_TIMEOUT
 _READ_TIMEOUT = 60.0  # seconds of silence
-_CALL_DEADLINE = 60.0  # seconds for a whole call that is no download
+_CALL_DEADLINE = 60.0  # seconds for a whole call other than a download
 LARGEST_ANSWER = 1 << 20
-"""Bytes of an answer that is no video and no list."""
+"""The largest answer in bytes, except for videos and lists."""
 
-_LARGEST_ERROR = 64 << 10  # bytes that are read of an error, where it can't be a job
+_LARGEST_ERROR = 64 << 10  # bytes that are read of an error that can't be a job
 _MOST_REDIRECTS = 5
 _SECRET_HEADERS = ("api-key", "authorization", "x-goog-api-key")
 _POOL_SIZE = 32  # as many as there are worker threads
 _NO_LIMIT = 1 << 62  # bytes
-_LEAST_SHARE = 0.1  # of the paid call's deadline that must be left when it begins
+_LEAST_SHARE = 0.1  # the part of the paid call's time limit that must be left when the call begins
 
 _REFUSALS: dict[int, type[BackendError]] = {
     400: Rejected,
@@ -64,19 +64,19 @@ _REFUSALS: dict[int, type[BackendError]] = {
 }
 
 _CAN_NOT_BE_DONE = dict.fromkeys((405, 409, 501), Rejected)
-"""What these say to a delete. Of a create they would prove nothing."""
+"""Statuses that refuse a delete. For a create they would prove nothing."""
 
 Believed = Callable[[dict[str, Any]], bool]
-"""Whether the body of an error is the very thing that was asked for."""
+"""Whether the body of an error status is what was requested."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A JSON object, without our key wherever it may have stood."""
+    """A JSON object from which our key has been removed."""
 
     body: dict[str, Any]
     told: ToldHeaders = field(default_factory=ToldHeaders)
-    is_accepted: bool = False  #: under 202, which says of a task that it goes on
+    is_accepted: bool = False  #: status 202: the task goes on
 
 
 class BackendHttp:
@@ -84,10 +84,10 @@ class BackendHttp:
 
     Args:
         base_url: everything before the path; the paths given to the methods begin with `/`.
-        sign: gives the headers that authenticate, new for each call, since tokens end.
-        params: query parameters that every call bears.
+        sign: gives the authentication headers, fresh for each call, since tokens expire.
+        params: query parameters of every call.
         elsewhere: the way to other origins that the backend names.
-        most_bytes: of one download.
+        most_bytes: the largest download in bytes.
     """
 
     def __init__(
@@ -114,7 +114,7 @@ class BackendHttp:
         seconds: float = _CALL_DEADLINE,
         **params: str,
     ) -> Answer:
-        """`even_if_refused`: some servers answer what was asked for under the status of an error. `seconds`: for all of it."""
+        """`even_if_refused`: accepts a body under an error's status, as some servers send it. `seconds`: for the whole call."""
         deadline = Deadline(seconds)
         with deadline.watching(), contextlib.closing(self._ask(path, params, deadline)) as response:
             if response.status_code >= 400 and even_if_refused is not None:
@@ -124,7 +124,7 @@ class BackendHttp:
 
     @contextlib.contextmanager
     def stream(self, path: str, **params: str) -> Iterator[tuple[HttpContent, ToldHeaders, Redactor]]:
-        """An answer that may be longer than `LARGEST_ANSWER`, to be read piece by piece."""
+        """An answer that may be longer than `LARGEST_ANSWER`, read piece by piece."""
         deadline = Deadline(_CALL_DEADLINE)
         with deadline.watching(), contextlib.closing(self._ask(path, params, deadline)) as response:
             _refuse_all_but_success(response)
@@ -136,10 +136,10 @@ class BackendHttp:
             )
 
     def delete(self, path: str, method: str = "DELETE") -> dict[str, Any] | None:
-        """What a success says: empty where it says nothing, None where it is no JSON object. `method`: of APIs that have
-        another call for it.
+        """The body of a success: empty if there is none, None if it is not a JSON object. `method`: for APIs with another
+        call for this.
 
-        Raises Rejected where this can't be deleted, or nothing can.
+        Raises Rejected if this job, or any job, can't be deleted.
         """
         deadline = Deadline(_CALL_DEADLINE)
         headers = self._headers()
@@ -165,30 +165,30 @@ class BackendHttp:
 
     @contextlib.contextmanager
     def open(self, path: str, deadline: float, **params: str) -> Iterator[HttpContent]:
-        """A body to stream. `path` may be a full URL, as some gateways name one.
+        """A body to stream. `path` may be a full URL, which some gateways give.
 
-        Raises VideoTooLarge where it announces more bytes than are allowed.
+        Raises VideoTooLarge if the announced length exceeds the limit.
         """
         watch = Deadline(deadline)
         with watch.watching(), contextlib.ExitStack() as stack:
             yield self._opened(path, params, watch, stack)
 
     def open_address(self, address: str, deadline: float) -> AbstractContextManager[HttpContent]:
-        """The same for an address that the backend names, which may be relative to its own."""
+        """The same for an address from the backend, which may be relative to the backend's own."""
         return self.open(str(_address(address, self._base_url)), deadline)
 
     def post_once(
         self, path: str, deadline: float, *, upload: Upload | None = None, **content: Any
     ) -> Answer:
-        """The paid call: its own connection, no redirect, no retry, a deadline for the whole.
+        """The paid call: one connection of its own, no redirect, no retry, one time limit for everything.
 
-        Raises NotSent, or one of the refusals, only where that proves that nothing was created, and
-        UnknownOutcome for everything else that is no readable success.
+        Raises NotSent or a refusal only if that proves that nothing was created. Raises UnknownOutcome for everything
+        else that is not a readable success.
         """
         watch = Deadline(deadline)
         headers = self._headers()
         if watch.left < deadline * _LEAST_SHARE:
-            raise NotSent("To sign the call took so long that it was not made.")
+            raise NotSent("The call was not made, because its authentication took too long.")
         if upload is not None:
             headers["Content-Type"], content = upload.content_type, {"data": upload}
         status: int | None = None
@@ -228,19 +228,19 @@ class BackendHttp:
             )
 
     def _headers(self) -> dict[str, str]:
-        """Raises NotSent where the call can't be signed, whatever the library for that says."""
+        """The headers of a call. Raises NotSent if it can't be authenticated, whatever error the library raises."""
         try:
             signed = self._sign()
         except BackendError:
             raise
         except Exception as error:
             raise NotSent(
-                f"The call could not be signed ({type(error).__name__}), and was not made."
+                f"The call was not made, because its authentication failed ({type(error).__name__})."
             ) from error
         return {"Accept-Encoding": "identity", "User-Agent": "reelkeep", **signed}
 
     def _ask(self, path: str, params: Mapping[str, str], deadline: Deadline) -> requests.Response:
-        """GET below the base URL; redirects are followed while they stay at its origin. Any answer but those."""
+        """GET below the base URL. Follows redirects within its origin; gives any other answer."""
         url = self._base_url + path
         query = {**self._params, **params}
         headers = self._headers()
@@ -251,7 +251,7 @@ class BackendHttp:
                 return response
             if address.origin != self._origin:
                 raise Unavailable(
-                    "The video API redirects to another host, which is followed for a video only."
+                    "The video API redirects to another host. The app follows that only for a video."
                 )
             url, query = str(address), {}
         raise _too_many_redirects()
@@ -259,8 +259,7 @@ class BackendHttp:
     def _opened(
         self, path: str, params: Mapping[str, str], watch: Deadline, stack: contextlib.ExitStack
     ) -> HttpContent:
-        """Follows redirects, our key only as long as they stay at the base URL's origin: coming back does not
-        bring it back."""
+        """Follows redirects. Our key is sent only until a redirect leaves the base URL's origin, and not again if one returns."""
         own = path.startswith("/")
         url = self._base_url + path if own else path
         address = _address(url, None)
@@ -274,7 +273,7 @@ class BackendHttp:
             if led_to is None:
                 _refuse_all_but_success(response)
                 if response.status_code == 206:
-                    raise Unavailable("The video API sends a part where the whole was asked for.", status=206)
+                    raise Unavailable("The video API sends only a part of the video.", status=206)
                 return _content(response, watch, self._most_bytes, _redactor_of(response))
             if led_to.origin != self._origin:
                 return self._from_elsewhere(led_to, watch, stack, _MOST_REDIRECTS - hop - 1)
@@ -306,18 +305,18 @@ class BackendHttp:
 
 class _Session(requests.Session):
     def get_redirect_target(self, resp: requests.Response) -> None:
-        """None, ever: we follow by hand, and requests would read the address, and the body, all the same."""
+        """Always None: we follow redirects ourselves; requests would read the address and the body first."""
 
 
 def new_session(pool_size: int) -> requests.Session:
-    """One that adds nothing of its own: no key, no cookie, and it follows no redirect."""
+    """A session that adds no key and no cookie, and follows no redirect."""
     session = _Session()
     adapter = DeadlineAdapter(pool_size)
     session.mount("http://", adapter)
     session.mount("https://", adapter)
-    # A key from ~/.netrc must not take the place of ours.
+    # A key from ~/.netrc must not replace ours.
     session.auth = _leave_alone
-    # Nor do a server's cookies go back with later calls, which may be another job's or another owner's.
+    # A server's cookies must not be sent with later calls, which may be for another job or owner.
     session.cookies = RequestsCookieJar(policy=DefaultCookiePolicy(allowed_domains=[]))
     return session
 
@@ -327,7 +326,7 @@ def _leave_alone(request: requests.PreparedRequest) -> requests.PreparedRequest:
 
 
 def _address(text: str, base: str | None) -> WebAddress:
-    """An address that the backend names. Raises Unavailable."""
+    """An address from the backend. Raises Unavailable."""
     try:
         return read_address(text, base)
     except ValueError as error:
@@ -335,14 +334,14 @@ def _address(text: str, base: str | None) -> WebAddress:
 
 
 def _led_to(response: requests.Response, url: str) -> WebAddress | None:
-    """Where a redirect leads; None where it is none. Closes it. Raises Unavailable."""
+    """Where a redirect leads; None for another answer. Closes a redirect. Raises Unavailable."""
     if response.status_code not in REDIRECTS:
         return None
     response.close()
-    # Header bytes are read as Latin-1, and meant as UTF-8.
+    # The library decodes header bytes as Latin-1; servers mean UTF-8.
     location = response.headers.get("location", "").encode("latin-1", "replace").decode("utf-8", "replace")
     if not location:
-        raise Unavailable("The video API redirects, and names no address.", status=response.status_code)
+        raise Unavailable("The video API redirects without an address.", status=response.status_code)
     return _address(location, url)
 
 
@@ -350,14 +349,14 @@ def _too_many_redirects() -> Unavailable:
     return Unavailable(f"The video API redirects more than {_MOST_REDIRECTS} times.")
 
 
-# What the libraries raise for a connection, an address or an answer that is no good.
+# What the libraries raise for an unusable connection, address or answer.
 _TROUBLE = (requests.RequestException, HTTPError, OSError, ValueError, RecursionError)
 
 
 @contextlib.contextmanager
 def _translated(deadline: Deadline) -> Iterator[None]:
-    """From the libraries' errors into ours. Their words are left out, of tracebacks too: they repeat URLs,
-    query and all.
+    """Translates the libraries' errors into ours. Their messages are dropped, from tracebacks too: they contain URLs with
+    queries.
     """
     try:
         yield
@@ -368,7 +367,7 @@ def _translated(deadline: Deadline) -> Iterator[None]:
 
 
 def _was_never_sent(error: BaseException, deadline: Deadline) -> bool:
-    """Proof, not absence of evidence: we saw no connection, and the libraries say so too, or the time was over."""
+    """Whether it is proven that nothing was sent: we saw no connection, and the libraries confirm it or the time was over."""
     return not deadline.connected and (deadline.expired or _is_no_connection(error))
 
 
@@ -386,7 +385,7 @@ def _content(response: requests.Response, deadline: Deadline, most: int, redacto
 
 
 def _answer(response: requests.Response, deadline: Deadline) -> Answer:
-    """Raises Unavailable when the body is cut, huge, or no JSON object."""
+    """Raises Unavailable if the body is cut off, too large, or not a JSON object."""
     with _translated(deadline):
         content = response.raw.read(LARGEST_ANSWER + 1, decode_content=True)
     if deadline.expired:
@@ -394,13 +393,13 @@ def _answer(response: requests.Response, deadline: Deadline) -> Answer:
     body = _object(content) if len(content) <= LARGEST_ANSWER else None
     is_accepted = response.status_code == 202
     if body is None and not (is_accepted and not content.strip()):
-        raise Unavailable("its body is no JSON object", status=response.status_code)
+        raise Unavailable("its body is not a JSON object", status=response.status_code)
     redactor = _redactor_of(response)
     return Answer(redactor.data(body or {}), ToldHeaders.read(response.headers, redactor), is_accepted)
 
 
 def _believed(response: requests.Response, is_it: Believed) -> Answer:
-    """The body of an error, where it is what was asked for. Raises the error where it is not."""
+    """The body of an error status, if it is what was requested. Otherwise raises the error."""
     content = _beginning(response, LARGEST_ANSWER)
     redactor = _redactor_of(response)
     body = _object(content)
@@ -420,7 +419,7 @@ def _object(content: bytes) -> dict[str, Any] | None:
 
 
 def _beginning(response: requests.Response, most: int = _LARGEST_ERROR) -> bytes:
-    """The first of a body, which may be anything; empty if it can't be read."""
+    """The first bytes of any body; empty if it can't be read."""
     try:
         body: bytes = response.raw.read(most, decode_content=True) or b""
     except (requests.RequestException, HTTPError, OSError):
@@ -429,7 +428,7 @@ def _beginning(response: requests.Response, most: int = _LARGEST_ERROR) -> bytes
 
 
 def _redactor_of(response: requests.Response) -> Redactor:
-    """Of what the request was signed with."""
+    """Removes the secrets that authenticated the request."""
     given = [str(response.request.headers.get(name, "")) for name in _SECRET_HEADERS]
     return Redactor(secret.rpartition(" ")[2] for secret in given)
 
@@ -466,19 +465,19 @@ def _refusal_with(
 
 
 def _reason(error: BaseException) -> str:
-    """Why there was no connection, in words of ours."""
+    """Why there was no connection, in our own words."""
     if isinstance(error, requests.exceptions.SSLError):
         return "its TLS certificate was not accepted"
     if "NameResolution" in repr(error):
         return "its host name can't be resolved"
     if "refused" in repr(error):
         return "it refused the connection"
-    return "it did not answer in time" if isinstance(error, requests.Timeout) else "no connection came about"
+    return "it did not answer in time" if isinstance(error, requests.Timeout) else "the connection failed"
 
 
 def _cut_off(deadline: Deadline) -> str:
     return (
-        "The video API took longer than it may."
+        "The video API took longer than the time limit."
         if deadline.expired
         else "The connection to the video API broke."
     )

@@ -11,6 +11,7 @@ from itertools import islice
 
 from video_jobs.domain.capabilities import ModelTakes
 from video_jobs.domain.errors import BackendError
+from video_jobs.domain.logs import log_event
 
 log = logging.getLogger("reelkeep.models")
 
@@ -61,7 +62,7 @@ class ModelCatalogue:
         try:
             models, kept = _bounded(ask()), KEPT
         except BackendError as error:
-            log.warning("What models '%s' has can't be read: %s", backend, error)
+            log_event(log, logging.WARNING, "backend.models_unreadable", backend=backend, problem=error)
             models, kept = told.models if told is not None else {}, _AGAIN
         self._told[backend] = _Told(models, self._now() + kept)
         return models

@@ -12,6 +12,7 @@ from types import MappingProxyType
 
 from video_jobs.domain.errors import ReelkeepError, TooManyJobs, TransitionRefused
 from video_jobs.domain.job import Job
+from video_jobs.domain.logs import log_event
 from video_jobs.domain.queue_messages import PollMessage
 from video_jobs.domain.schedule import FIRST_POLL
 from video_jobs.lifecycle import owner_quota
@@ -93,7 +94,7 @@ def begin(services: Services, stored: StoredJob) -> Job:
         return start(services, stored, partial(send_next, services, first))
     except (ReelkeepError, ValueError) as error:
         if not isinstance(error, TransitionRefused):
-            log.error("%s is accepted, but: %s", job.id, error)
+            log_event(log, logging.ERROR, "submit.not_begun", job_id=job.id, problem=error)
             with contextlib.suppress(ReelkeepError):  # else the sweeper finds it
                 services.messages.send_poll(first, FIRST_POLL)
     with contextlib.suppress(ReelkeepError, ValueError):

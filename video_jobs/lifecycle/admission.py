@@ -20,6 +20,7 @@ from video_jobs.domain import transitions
 from video_jobs.domain.errors import Conflict, JobNotFound, TransitionRefused
 from video_jobs.domain.gate import ClosureReason, Gate, GateLimits
 from video_jobs.domain.job import Job, Status
+from video_jobs.domain.logs import log_event
 from video_jobs.domain.queue_messages import PollMessage
 from video_jobs.lifecycle.update import update
 from video_jobs.ports import LiveJob, StoredGate, StoredJob
@@ -91,7 +92,14 @@ def close(
         services.live_jobs.add(LiveJob.of(job, waiting=True))
     gate = call_next(services, job.backend.name, closed)
     if gate.closure is not None:
-        log.warning("the gate to '%s' is closed until %s: %s", gate.backend, gate.closure.until, reason)
+        log_event(
+            log,
+            logging.WARNING,
+            "gate.closed",
+            backend=gate.backend,
+            until=gate.closure.until,
+            problem=reason,
+        )
 
 
 def reopen(services: Services, job: Job) -> None:
@@ -102,7 +110,7 @@ def reopen(services: Services, job: Job) -> None:
         return  # it was open when the job went ahead, or since
     stored = services.gates.get(backend)
     if stored.gate.slot(job.id) in gates.probes(stored.gate):
-        log.info("the gate to '%s' is open again", backend)
+        log_event(log, logging.INFO, "gate.opened", backend=backend)
         call_next(services, backend, partial(gates.taken, now=services.clock(), job_id=job.id), stored=stored)
 
 
@@ -227,7 +235,13 @@ def _line(services: Services, before: Gate, gate: Gate, now: datetime) -> Iterat
         except JobNotFound:
             continue  # being accepted right now, or left by a crash: the sweeper's
         except ValueError as error:
-            log.error("%s is passed over in the line: %s", live.job_id, str(error).partition("\n")[0])
+            log_event(
+                log,
+                logging.ERROR,
+                "gate.job_unreadable",
+                job_id=live.job_id,
+                problem=str(error).partition("\n")[0],
+            )
             continue
         if stored.job.status is Status.WAITING and live.job_id not in absent:
             yield stored

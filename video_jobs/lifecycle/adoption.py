@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 
 from video_jobs.domain.backend_job import BackendJob, BackendState
 from video_jobs.domain.job import EqualEntry, Job, ListSearch
+from video_jobs.domain.logs import log_event
 from video_jobs.lifecycle.list_reading import Entry, ListUnavailable, NoList, read_back
 from video_jobs.ports import Claim
 from video_jobs.services import Services
@@ -84,12 +85,12 @@ def is_listed(services: Services, job: Job) -> tuple[bool | None, ListSearch | N
     try:
         reading = read_back(services.backends.client(job.backend), to, services.clock(), job.list_search)
     except (ListUnavailable, NoList) as error:
-        log.warning("%s: the backend's list could not be read: %s", job.id, error)
+        log_event(log, logging.WARNING, "adoption.list_unreadable", job_id=job.id, problem=error)
         return None, None
     if any(entry.job.id == job.backend_job_id for entry in reading.entries):
         return True, None
     if reading.problem is not None:
-        log.warning("%s: the backend's list could not be read whole: %s", job.id, reading.problem)
+        log_event(log, logging.WARNING, "adoption.list_incomplete", job_id=job.id, problem=reading.problem)
     return (False if reading.is_whole else None), reading.rest
 
 

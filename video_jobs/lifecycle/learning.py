@@ -9,6 +9,7 @@ from video_jobs.domain.backend_job import BackendJob
 from video_jobs.domain.errors import Conflict, StorageUnavailable
 from video_jobs.domain.estimate import Forecast, JobKind
 from video_jobs.domain.job import Job
+from video_jobs.domain.logs import log_event
 from video_jobs.services import Services
 
 log = logging.getLogger("reelkeep.estimates")
@@ -26,7 +27,7 @@ def forecast(services: Services, job: Job) -> Forecast | None:
         services.kept_estimates.keep(kind, stored)
         return stored.estimate.forecast()
     except (StorageUnavailable, ValueError) as error:
-        log.warning("%s: how long it may take can't be read: %s", job.id, error)
+        log_event(log, logging.WARNING, "estimates.unreadable", job_id=job.id, problem=error)
         return None
 
 
@@ -54,7 +55,7 @@ def learn(services: Services, job: Job, seen: BackendJob, now: datetime) -> None
                 continue
             return
     except (StorageUnavailable, ValueError) as error:
-        log.warning("%s: how long it took can't be kept: %s", job.id, error)
+        log_event(log, logging.WARNING, "estimates.not_stored", job_id=job.id, problem=error)
 
 
 def kind_of(job: Job) -> JobKind:

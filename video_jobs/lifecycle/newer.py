@@ -7,6 +7,7 @@ import logging
 from collections.abc import Iterator
 
 from video_jobs.domain.errors import NewerVersion
+from video_jobs.domain.logs import log_event
 
 log = logging.getLogger("reelkeep.newer")
 
@@ -20,4 +21,4 @@ def skipping_newer() -> Iterator[None]:
     try:
         yield
     except NewerVersion as newer:
-        log.warning("%s Its message is skipped.", newer)
+        log_event(log, logging.WARNING, "newer.message_skipped", problem=newer)

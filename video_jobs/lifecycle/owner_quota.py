@@ -10,6 +10,7 @@ from datetime import datetime
 from video_jobs.domain import quota as quotas
 from video_jobs.domain.errors import Conflict, JobNotFound, StorageUnavailable, TooManyJobs
 from video_jobs.domain.job import Job
+from video_jobs.domain.logs import log_event
 from video_jobs.ports import Allowance, IdempotencyEntry, StoredJob, StoredQuota
 from video_jobs.services import Services
 
@@ -85,7 +86,7 @@ def _oldest(services: Services, stored: StoredQuota) -> Job | None:
         if not job.is_over:
             return job
     except JobNotFound:
-        log.warning("%s is gone and counted toward its owner's quota; released", job_id)
+        log_event(log, logging.WARNING, "quota.released", job_id=job_id)
     _release(services, stored.owner, job_id)
     return None
 

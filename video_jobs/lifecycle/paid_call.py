@@ -26,11 +26,11 @@ from video_jobs.domain.errors import (
 )
 from video_jobs.domain.gate import ClosureReason
 from video_jobs.domain.job import Job
+from video_jobs.domain.logs import log_event
 from video_jobs.domain.refusal_kinds import is_account, is_moderation, is_surely_account
 from video_jobs.lifecycle import admission
 from video_jobs.lifecycle.adoption import adopt
 from video_jobs.lifecycle.finalize import finish
-from video_jobs.lifecycle.logs import log_event
 from video_jobs.lifecycle.poll_chain import keep_row
 from video_jobs.lifecycle.refusals import misconfiguration, out_of_money, refusal
 from video_jobs.lifecycle.update import update
@@ -84,7 +84,7 @@ def make_paid_call(services: Services, stored: StoredJob, images: Mapping[int, I
             f"it is the backend's {backend_job.id}",
         )
     if outcome.log_line is not None:
-        log.warning("%s: %s", job.id, outcome.log_line)
+        log_event(log, logging.WARNING, "submit.no_success", job_id=job.id, problem=outcome.log_line)
     return _settle(services, stored, outcome)
 
 
@@ -168,7 +168,7 @@ def _settle(services: Services, stored: StoredJob, outcome: Outcome) -> Job:
         keep_row(services, saved)
         job = saved.job
     except TransitionRefused as refused:
-        log.warning("%s moved on while it was submitted: %s", job.id, refused)
+        log_event(log, logging.WARNING, "submit.job_changed", job_id=job.id, problem=refused)
         job = services.jobs.get(job.owner, job.id).job
     if job.is_terminal and job.backend_job_id is not None:
         _alert(
@@ -194,7 +194,7 @@ def save_attempt(services: Services, stored: StoredJob, attempt: str, change: Ch
         except StorageUnavailable as error:
             if pause is None or services.clock() >= until:
                 break
-            log.error("%s: %s Trying on, since nothing was sent.", job.id, error)
+            log_event(log, logging.ERROR, "submit.attempt_not_stored", job_id=job.id, problem=error)
             sleep(pause)
     reason = "The app could not store that it was about to submit the job, and did not submit it."
     back = partial(transitions.put_back, now=services.clock(), attempt=attempt, reason=reason)
@@ -274,7 +274,14 @@ def _save_persistently(services: Services, stored: StoredJob, outcome: Outcome) 
         except StorageUnavailable as error:
             if pause is None or services.clock() >= until:
                 break
-            log.error("%s, %s: %s Trying on.", job.id, outcome.told, error)
+            log_event(
+                log,
+                logging.ERROR,
+                "submit.outcome_not_stored_yet",
+                job_id=job.id,
+                known=outcome.told,
+                problem=error,
+            )
             sleep(pause)
     _alert(job, "job.outcome_not_stored", outcome.told, "What became of its paid call can't be stored.")
     raise StorageUnavailable(f"What became of {job.id} can't be stored.")

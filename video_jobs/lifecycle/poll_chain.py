@@ -13,6 +13,7 @@ from typing import TypeVar
 from video_jobs.domain import transitions
 from video_jobs.domain.errors import StorageUnavailable
 from video_jobs.domain.job import Job, Status
+from video_jobs.domain.logs import log_event
 from video_jobs.domain.queue_messages import FetchMessage, NotifyMessage, PollMessage
 from video_jobs.ports import StoredJob
 from video_jobs.services import Services
@@ -53,7 +54,7 @@ def going_on_once_sent(what: str) -> Iterator[None]:
     except StorageUnavailable as error:
         if not _next_is_sent.get():
             raise
-        log.error("%s: %s Its next message is on its way.", what, error)
+        log_event(log, logging.ERROR, "chain.storage_failed", chain=what, problem=error)
     finally:
         _next_is_sent.reset(token)
 

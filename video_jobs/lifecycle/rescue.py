@@ -11,6 +11,7 @@ import logging
 from video_jobs.domain.backend_job import BackendJob, BackendState
 from video_jobs.domain.errors import BackendError
 from video_jobs.domain.job import Job
+from video_jobs.domain.logs import log_event
 from video_jobs.media.body_kind import SAMPLE, is_video
 from video_jobs.ports import Backend
 
@@ -30,11 +31,11 @@ def rescued(client: Backend, job: Job, told: BackendJob | None) -> BackendJob | 
     for output in named or client.unnamed_outputs(job.backend_job_id):
         try:
             if serves_video(client, job.backend_job_id, output):
-                log.warning("%s: the video API serves the video of a job that was to end without it", job.id)
+                log_event(log, logging.WARNING, "poll.video_rescued", job_id=job.id)
                 outputs = named or (output,)
                 return BackendJob(id=job.backend_job_id, state=BackendState.SUCCEEDED, generation_ids=outputs)
         except BackendError as error:
-            log.info("%s: its bytes were asked for once more, in vain: %s", job.id, error)
+            log_event(log, logging.INFO, "poll.no_video_to_rescue", job_id=job.id, problem=error)
     return None
 
 

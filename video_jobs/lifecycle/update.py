@@ -8,7 +8,7 @@ from typing import Any
 
 from video_jobs.domain.errors import Conflict
 from video_jobs.domain.job import Job
-from video_jobs.lifecycle.logs import log_event
+from video_jobs.domain.logs import log_event
 from video_jobs.ports import JobStore, StoredJob
 
 log = logging.getLogger("reelkeep.jobs")

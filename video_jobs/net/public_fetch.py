@@ -34,7 +34,7 @@ _HEADERS = {
     "Connection": "close",
 }
 _PIECE = 1 << 18
-_TOO_LONG = "its host took longer than it may"
+_TOO_LONG = "its host took longer than the time limit"
 
 
 class PublicFetch:

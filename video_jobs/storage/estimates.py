@@ -12,6 +12,7 @@ from typing import Any
 from azure.data.tables import TableClient, TableServiceClient
 
 from video_jobs.domain.estimate import Estimate, JobKind
+from video_jobs.domain.logs import log_event
 from video_jobs.ports import StoredEstimate
 from video_jobs.storage.connection import translated
 from video_jobs.storage.etag_rows import GuardedRows
@@ -76,7 +77,7 @@ def _readable(row: Mapping[str, Any]) -> Estimate | None:
         refuse_newer(row, "reading how long jobs take")
         return _from_row(row)
     except ValueError as error:
-        log.warning("An estimate can't be read, and is passed over: %s", error)
+        log_event(log, logging.WARNING, "storage.estimate_unreadable", problem=error)
         return None
 
 

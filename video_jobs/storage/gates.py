@@ -13,6 +13,7 @@ from azure.data.tables import TableClient, TableServiceClient
 from pydantic import TypeAdapter
 
 from video_jobs.domain.gate import Gate
+from video_jobs.domain.logs import log_event
 from video_jobs.ports import StoredGate
 from video_jobs.storage.connection import translated
 from video_jobs.storage.etag_rows import GuardedRows
@@ -53,7 +54,7 @@ class TableGates:
                 found.append(_from_row(row))
             except ValueError as error:
                 said = str(error).partition("\n")[0]  # the rest would repeat what the row holds
-                log.error("The gate to '%s' can't be read, and is passed over: %s", row["RowKey"], said)
+                log_event(log, logging.ERROR, "storage.gate_unreadable", backend=row["RowKey"], problem=said)
         return found
 
 

@@ -24,6 +24,7 @@ from azure.data.tables import (
 from video_jobs.domain.errors import Conflict, JobNotFound, NewerVersion
 from video_jobs.domain.ids import POSITIONS, id_at, lowest_id_at, position_of
 from video_jobs.domain.job import Job, Status
+from video_jobs.domain.logs import log_event
 from video_jobs.domain.quota import Quota
 from video_jobs.ports import Allowance, IdempotencyEntry, JobPage, StoredJob, StoredQuota
 from video_jobs.ports.jobs import MOST_PASSED
@@ -321,8 +322,13 @@ def _readable(row: Any) -> Job | None:
         return from_row(row)
     except ValueError as error:
         reason = str(error).partition("\n")[0]  # the rest would repeat what the row holds
-        log.warning(
-            "%s of %s can't be read, and is passed over: %s", row["RowKey"], row["PartitionKey"], reason
+        log_event(
+            log,
+            logging.WARNING,
+            "storage.job_unreadable",
+            job_id=row["RowKey"],
+            owner=row["PartitionKey"],
+            problem=reason,
         )
         return None
 

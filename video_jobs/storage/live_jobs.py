@@ -13,6 +13,7 @@ from typing import Any
 from azure.data.tables import TableClient, TableServiceClient, UpdateMode
 
 from video_jobs.domain.errors import NewerVersion
+from video_jobs.domain.logs import log_event
 from video_jobs.ports import LiveJob
 from video_jobs.storage.connection import translated
 from video_jobs.storage.known_line import KnownLines
@@ -96,7 +97,14 @@ def _readable(rows: Iterable[dict[str, Any]]) -> Iterator[LiveJob]:
             refuse_newer(row, "reading the live jobs")
             live = _live_job(row)
         except (KeyError, TypeError, NewerVersion) as error:
-            log.error("The live row %s of '%s' is passed over: %s", row["RowKey"], row["PartitionKey"], error)
+            log_event(
+                log,
+                logging.ERROR,
+                "storage.live_row_unreadable",
+                row=row["RowKey"],
+                backend=row["PartitionKey"],
+                problem=error,
+            )
         else:
             yield live
 
