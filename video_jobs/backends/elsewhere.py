@@ -12,11 +12,10 @@ import contextlib
 from collections.abc import Callable, Collection
 
 from urllib3 import BaseHTTPResponse
-from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from video_jobs.net.addresses import Address, is_public
 from video_jobs.net.deadline import Deadline
-from video_jobs.net.pinned import NotAllowed, NotReachable, Resolve, checked_addresses, pool_to, resolve
+from video_jobs.net.pinned import NotAllowed, NotReachable, Resolve, get_from, resolve
 from video_jobs.net.web_address import WebAddress, read_address
 
 REDIRECTS = {301, 302, 303, 307, 308}
@@ -91,7 +90,15 @@ class Elsewhere:
         trusted = address.origin in self._trusted
         allowed: Callable[[Address], bool] = (lambda _: True) if trusted else self._is_public
         try:
-            found = checked_addresses(address.host, address.port, deadline, self._resolve, allowed)
+            return get_from(
+                address,
+                _HEADERS,
+                deadline,
+                stack,
+                look_up=self._resolve,
+                allowed=allowed,
+                ca_file=self._ca_file,
+            )
         except NotAllowed:
             raise Refused(
                 "The video is at another host that is not on the public internet, so the app does not fetch it. "
@@ -99,31 +106,3 @@ class Elsewhere:
             ) from None
         except NotReachable as error:
             raise Refused(f"The video is at another host. {error}") from None
-        for candidate in found:
-            pool = pool_to(candidate, address.scheme, address.host, address.port, deadline, self._ca_file)
-            stack.callback(pool.close)
-            try:
-                response: BaseHTTPResponse = pool.urlopen(
-                    "GET",
-                    address.target,
-                    headers={"Host": address.netloc, **_HEADERS},
-                    retries=False,
-                    redirect=False,
-                    assert_same_host=False,
-                    preload_content=False,
-                )
-            except ReadTimeoutError:
-                raise _too_long() from None
-            except (HTTPError, OSError, ValueError):
-                continue
-            stack.callback(response.close)
-            if deadline.expired:  # to the library, this looks like the end of the headers
-                break
-            return response
-        if deadline.expired:
-            raise _too_long()
-        raise Refused("The video is at another host; the connection to it failed or broke.")
-
-
-def _too_long() -> Refused:
-    return Refused("The video is at another host, which took longer than the time limit.")

@@ -9,17 +9,21 @@ from __future__ import annotations
 import socket
 import ssl
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from functools import cache
 from ipaddress import ip_address
 
 from certifi import where
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, Timeout
+from urllib3 import BaseHTTPResponse, HTTPConnectionPool, HTTPSConnectionPool, Timeout
+from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from video_jobs.net.addresses import Address
 from video_jobs.net.deadline import Deadline, WatchedHTTPConnection, WatchedHTTPSConnection
+from video_jobs.net.web_address import WebAddress
 
 CONNECT_TIMEOUT = 10.0  # seconds
+_TOO_LONG = "It took longer than the time limit."
 _MOST_ADDRESSES = 3  # of one name that are tried, while none of them takes the connection
 
 Resolve = Callable[[str, int], list[str]]
@@ -27,7 +31,7 @@ Resolve = Callable[[str, int], list[str]]
 
 
 class NotReachable(Exception):
-    """The name has no address, or one that is not allowed. The message is in our words and does not name the host."""
+    """No answer came from the host. The message is in our words and does not name the host."""
 
 
 class NotAllowed(NotReachable):
@@ -74,6 +78,41 @@ def pool_to(
         pool = HTTPConnectionPool(to, port, timeout=timeout)
         pool.ConnectionCls = WatchedHTTPConnection
     return pool
+
+
+def get_from(
+    address: WebAddress,
+    headers: Mapping[str, str],
+    deadline: Deadline,
+    stack: ExitStack,
+    *,
+    look_up: Resolve,
+    allowed: Callable[[Address], bool],
+    ca_file: str | None = None,
+) -> BaseHTTPResponse:
+    """Any answer to a GET, redirects too. Connections are closed with `stack`. Raises NotReachable."""
+    for candidate in checked_addresses(address.host, address.port, deadline, look_up, allowed):
+        pool = pool_to(candidate, address.scheme, address.host, address.port, deadline, ca_file)
+        stack.callback(pool.close)
+        try:
+            response: BaseHTTPResponse = pool.urlopen(
+                "GET",
+                address.target,
+                headers={"Host": address.netloc, **headers},
+                retries=False,
+                redirect=False,
+                assert_same_host=False,
+                preload_content=False,
+            )
+        except ReadTimeoutError:
+            raise NotReachable(_TOO_LONG) from None
+        except (HTTPError, OSError, ValueError):
+            continue
+        stack.callback(response.close)
+        if deadline.expired:  # to the library, this looks like the end of the headers
+            break
+        return response
+    raise NotReachable(_TOO_LONG if deadline.expired else "The connection to it failed or broke.")
 
 
 @cache

@@ -13,12 +13,12 @@ import threading
 from collections.abc import Callable
 
 from urllib3 import BaseHTTPResponse
-from urllib3.exceptions import HTTPError, ReadTimeoutError
+from urllib3.exceptions import HTTPError
 
 from video_jobs.domain.errors import NotFetched
 from video_jobs.net.addresses import Address, is_public
 from video_jobs.net.deadline import Deadline
-from video_jobs.net.pinned import NotReachable, Resolve, checked_addresses, pool_to, resolve
+from video_jobs.net.pinned import NotReachable, Resolve, get_from, resolve
 from video_jobs.net.web_address import WebAddress, read_address
 
 MOST_AT_ONCE = 4
@@ -80,33 +80,17 @@ class PublicFetch:
 
     def _get(self, address: WebAddress, deadline: Deadline, stack: contextlib.ExitStack) -> BaseHTTPResponse:
         try:
-            found = checked_addresses(address.host, address.port, deadline, self._resolve, self._is_public)
+            return get_from(
+                address,
+                _HEADERS,
+                deadline,
+                stack,
+                look_up=self._resolve,
+                allowed=self._is_public,
+                ca_file=self._ca_file,
+            )
         except NotReachable as error:
             raise NotFetched(f"{str(error)[0].lower()}{str(error)[1:-1]}") from None
-        for candidate in found:
-            pool = pool_to(candidate, "https", address.host, address.port, deadline, self._ca_file)
-            stack.callback(pool.close)
-            try:
-                response: BaseHTTPResponse = pool.urlopen(
-                    "GET",
-                    address.target,
-                    headers={"Host": address.netloc, **_HEADERS},
-                    retries=False,
-                    redirect=False,
-                    assert_same_host=False,
-                    preload_content=False,
-                )
-            except ReadTimeoutError:
-                raise NotFetched(_TOO_LONG) from None
-            except (HTTPError, OSError, ValueError):
-                continue
-            stack.callback(response.close)
-            if deadline.expired:  # which looks to the library like the end of the headers
-                break
-            return response
-        raise NotFetched(
-            _TOO_LONG if deadline.expired else "no connection to its host came about, or it broke"
-        )
 
 
 def _https(text: str, base: str | None = None) -> WebAddress:
