@@ -53,8 +53,8 @@ def sweep_jobs(services: Services) -> None:
     for found in services.gates.all():
         try:
             minute.saw_gate(found, _sweep_gate(services, found))
-        except (ReelkeepError, ValueError) as error:
-            log.error("The gate to '%s' could not be swept: %s", found.backend, error)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the others are swept
+            log.error("The gate to '%s' could not be swept: %s", found.backend, _said(error))
     services.sweep.stopped_at = _sweep_live_jobs(services, minute)
     log_minute(services, minute, time.monotonic() - began, complete=services.sweep.stopped_at is None)
 
@@ -68,14 +68,20 @@ def _sweep_live_jobs(services: Services, minute: Minute) -> LiveJob | None:
             _sweep_job(services, live, overload, minute)
         except TransitionRefused as refused:
             log.info("%s moved on while it was swept: %s", live.job_id, refused)
-        except (ReelkeepError, ValueError) as error:
-            log.error("%s could not be swept: %s", live.job_id, str(error).partition("\n")[0])
+        except Exception as error:  # noqa: BLE001 - whatever it is, the others are swept
+            log.error("%s could not be swept: %s", live.job_id, _said(error))
         if time.monotonic() - began >= services.timings.longest_sweep:
             log.warning(
                 "The sweep goes on behind %s the next time: there are more jobs than it can read", live.job_id
             )
             return live
     return None
+
+
+def _said(error: Exception) -> str:
+    """Its first line: the rest may repeat what a row holds."""
+    said = str(error).partition("\n")[0]
+    return said if isinstance(error, ReelkeepError | ValueError) else f"{type(error).__name__}: {said}"
 
 
 def apply_retention(services: Services, seconds: float) -> int:
@@ -96,8 +102,9 @@ def apply_retention(services: Services, seconds: float) -> int:
             try:
                 mark_deleted(services, stored)
                 log.info("%s has been kept for long enough", stored.job.id)
-            except ReelkeepError as error:
-                log.error("%s has been kept for long enough and could not be ended: %s", stored.job.id, error)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the others are ended
+                what = "has been kept for long enough and could not be ended"
+                log.error("%s %s: %s", stored.job.id, what, _said(error))
             if time.monotonic() - began >= seconds:
                 break
     _forget_keys(services, services.clock() - services.retention, began + seconds)
