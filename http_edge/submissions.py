@@ -12,6 +12,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from http_edge.fields import json_object, plain_words, refuse_beyond, refuse_chunked, shown_name, utf16_units
+from http_edge.forms import refuse_costly_form
 from http_edge.large_json import TakenOut, take_out_images
 from video_jobs.domain.errors import InvalidRequest, UnsupportedContentType
 from video_jobs.media.images import LARGEST_BODY
@@ -21,7 +22,6 @@ LONGEST_PROMPT = 32_000
 
 _LARGE_BODY = 1 << 20  # bytes
 _large_bodies = threading.Lock()
-_MOST_PARTS = 1000  # of a form: a full body of tiny parts would cost the parser many seconds
 _EXAMPLE = '{"prompt": "…"}'
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _SIZE = re.compile(r"[1-9][0-9]{1,4}x[1-9][0-9]{1,4}")
@@ -107,21 +107,28 @@ def read_fields(
     if kind == "application/json":
         body, taken_out = take_out_images(body)
         return Fields(json_object(body, _EXAMPLE), taken_out=taken_out)
-    if kind == "multipart/form-data" and "boundary=" not in headers.get("content-type", ""):
-        raise InvalidRequest.of("Content-Type", "is multipart without a boundary; let your client write it")
     if kind == "multipart/form-data":
-        # Each part begins with such a line; an image has hardly any. The parser treats a bare CR as the end of a line, too.
-        if body.count(b"\n--") + body.count(b"\r--") > _MOST_PARTS:
-            raise InvalidRequest.of("body", f"has more than {_MOST_PARTS} parts; send fields and an image")
+        refuse_costly_form(headers.get("content-type", ""), body)
         form, parts = read_form()
         fields = {name: _all(form, name) if name in several else form[name] for name in form}
         files = {name: _all(parts, name) for name in parts}
         if None in fields or None in files:
             raise InvalidRequest.of("body", "has a part without a name; let your client write the form")
+        _refuse_other_encodings(fields, body)
         return Fields(fields, files)
     found = f"is '{shown_name(kind)}'" if kind else "is missing"
     message = f"{found}; send application/json, or multipart/form-data with an image"
     raise UnsupportedContentType.of("Content-Type", message, code="unsupported_media_type")
+
+
+def _refuse_other_encodings(fields: Mapping[str, Any], body: bytes) -> None:
+    """The parser puts a replacement character where a text is not UTF-8, and the video would be made of that."""
+    mark = "\N{REPLACEMENT CHARACTER}"
+    for name, value in fields.items():
+        texts = value if isinstance(value, list) else [value]
+        if any(mark in text for text in texts) and mark.encode() not in body:
+            words = "is not text in UTF-8; if it is an image, send it as a file part with a file name"
+            raise InvalidRequest.of(shown_name(name), words)
 
 
 def _all(parts: Mapping[str, Any], name: str) -> list[Any]:

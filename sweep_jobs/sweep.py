@@ -54,8 +54,8 @@ def sweep_jobs(services: Services) -> None:
     for found in services.gates.all():
         try:
             minute.saw_gate(found, _sweep_gate(services, found))
-        except (ReelkeepError, ValueError) as error:
-            log_event(log, logging.ERROR, "sweep.gate_failed", backend=found.backend, problem=error)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the others are swept
+            log_event(log, logging.ERROR, "sweep.gate_failed", backend=found.backend, problem=_said(error))
     services.sweep.stopped_at = _sweep_live_jobs(services, minute)
     log_minute(services, minute, time.monotonic() - began, complete=services.sweep.stopped_at is None)
 
@@ -69,18 +69,18 @@ def _sweep_live_jobs(services: Services, minute: Minute) -> LiveJob | None:
             _sweep_job(services, live, overload, minute)
         except TransitionRefused as refused:
             log_event(log, logging.INFO, "sweep.job_changed", job_id=live.job_id, problem=refused)
-        except (ReelkeepError, ValueError) as error:
-            log_event(
-                log,
-                logging.ERROR,
-                "sweep.job_failed",
-                job_id=live.job_id,
-                problem=str(error).partition("\n")[0],
-            )
+        except Exception as error:  # noqa: BLE001 - whatever it is, the others are swept
+            log_event(log, logging.ERROR, "sweep.job_failed", job_id=live.job_id, problem=_said(error))
         if time.monotonic() - began >= services.timings.longest_sweep:
             log_event(log, logging.WARNING, "sweep.cut_short", last_job_id=live.job_id)
             return live
     return None
+
+
+def _said(error: Exception) -> str:
+    """Its first line: the rest may repeat what a row holds."""
+    said = str(error).partition("\n")[0]
+    return said if isinstance(error, ReelkeepError | ValueError) else f"{type(error).__name__}: {said}"
 
 
 def apply_retention(services: Services, seconds: float) -> int:
@@ -101,8 +101,10 @@ def apply_retention(services: Services, seconds: float) -> int:
             try:
                 mark_deleted(services, stored)
                 log_event(log, logging.INFO, "sweep.job_expired", job_id=stored.job.id)
-            except ReelkeepError as error:
-                log_event(log, logging.ERROR, "sweep.retention_failed", job_id=stored.job.id, problem=error)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the others are ended
+                log_event(
+                    log, logging.ERROR, "sweep.retention_failed", job_id=stored.job.id, problem=_said(error)
+                )
             if time.monotonic() - began >= seconds:
                 break
     _forget_keys(services, services.clock() - services.retention, began + seconds)

@@ -446,7 +446,7 @@ HOSTILE_FORMS: dict[str, tuple[bytes, str]] = {
     "an unended form": (part("prompt", b"x")[:-2], "prompt"),
     "a thousand parts": (b"".join(part(f"f{n}", b"x") for n in range(1000)) + END, "prompt"),
     "a field of a megabyte": (part("prompt", b"x" * (1 << 20)) + END, "prompt"),
-    "a name of a megabyte": (part("n" * (1 << 20), b"x") + END, "prompt"),
+    "a name of a megabyte": (part("n" * (1 << 20), b"x") + END, "body"),
     "a name with quotes and breaks": (part('a%22%0d%0aX-Evil: 1"; b="', b"x") + END, "prompt"),
     "bytes that are no text": (part("prompt", b"\xff\xfe\x00") + END, "prompt"),
     "a file where a field belongs": (part("prompt", b"x", '; filename="a.txt"') + END, "prompt"),

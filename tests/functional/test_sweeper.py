@@ -514,25 +514,31 @@ def test_a_queue_that_can_not_be_read_costs_its_own_fields_only(
     assert the_minute(caplog)["notify_depth"] == 0
 
 
-def unreadable(pipeline: Pipeline, job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+def unreadable(
+    pipeline: Pipeline, job: Job, monkeypatch: pytest.MonkeyPatch, kind: type[Exception] = ValueError
+) -> None:
     """As if a newer version had written the job's row."""
     get = pipeline.jobs.get
 
     def get_or_refuse(owner: str, job_id: str) -> StoredJob:
         if job_id == job.id:
-            raise ValueError("The row has schema 2, and this version knows 1. Deploy the newer one.")
+            raise kind("The row has schema 2, and this version knows 1. Deploy the newer one.")
         return get(owner, job_id)
 
     monkeypatch.setattr(pipeline.jobs, "get", get_or_refuse)
 
 
+@pytest.mark.parametrize("kind", [ValueError, TypeError])
 def test_a_row_that_can_not_be_read_keeps_no_other_job_from_being_swept(
-    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    pipeline: Pipeline,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    kind: type[Exception],
 ) -> None:
     app = Pipeline(pipeline.simulator, pipeline.dialect, VIDEO_RUNNING_LIMIT="2")
     foreign, job = app.submit(), app.submit()
     app.messages.queued.clear()
-    unreadable(app, foreign, monkeypatch)
+    unreadable(app, foreign, monkeypatch, kind)
     ended = sweep_until_over(app, job)
     assert ended.status is Status.SUCCEEDED
     assert foreign.id in caplog.text

@@ -479,3 +479,92 @@ def test_one_identity_is_named_for_storage_and_video_apis():
     assert client_id_in(both) == "storage"
     assert client_id_in({"AZURE_CLIENT_ID": " app "}) == "app"
     assert client_id_in({}) is None
+
+
+# --- as people paste them ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["AZURE_OPENAI_ENDPOINT", "AZURE_OPENAI_DEPLOYMENT", "AZURE_OPENAI_API_KEY", "AzureWebJobsStorage"],
+)
+@pytest.mark.parametrize(
+    ("begin", "end", "words"),
+    [
+        ('"', '"', "quotes"),
+        ("'", "'", "quotes"),
+        ("\u201c", "\u201d", "quotes"),
+        ("\ufeff", "", "invisible"),
+        ("", "\u200b", "invisible"),
+    ],
+)
+def test_quotes_and_invisible_characters_around_a_setting_are_named(
+    name: str, begin: str, end: str, words: str
+):
+    usual = {
+        "AZURE_OPENAI_ENDPOINT": "https://clips.openai.azure.com",
+        "AZURE_OPENAI_DEPLOYMENT": "sora",
+        "AZURE_OPENAI_API_KEY": KEY,
+        "AzureWebJobsStorage": CONNECTION,
+    }
+    told = problems_of(**{name: f"{begin}{usual[name]}{end}"})
+    assert any(each.startswith(name) and words in each for each in told)
+    assert not any(KEY in each or ACCOUNT_KEY in each for each in told)
+
+
+@pytest.mark.parametrize("key", ["Bearer abcdefgh", "api-key: abcdefgh", "abcd efgh"])
+def test_a_key_with_a_word_before_it_is_refused(key: str):
+    [problem] = problems_of(AZURE_OPENAI_API_KEY=key)
+    assert "AZURE_OPENAI_API_KEY" in problem
+    assert "abcd" not in problem
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["FAL_KEY", "REPLICATE_API_TOKEN", "XAI_API_KEY", "GEMINI_API_KEY", "ARK_API_KEY", "FAL_VIDEO_MODEL"],
+)
+def test_a_reference_in_a_providers_setting_is_refused(name: str):
+    [problem] = problems_of(**{name: "@Microsoft.KeyVault(SecretUri=https://v.example.test/secrets/a)"})
+    assert problem.startswith(f"{name} is a reference that Azure could not resolve")
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "https://clips.openai.azure.com/openai/deployments/sora",
+        "https://clips.services.ai.azure.com/api/projects/clips",
+        "https://clips.openai.azure.com/OpenAI/V1",
+        "http://clips.openai.azure.com",
+    ],
+)
+def test_an_azure_resource_with_a_path_or_without_https_is_refused(endpoint: str):
+    [problem] = problems_of(AZURE_OPENAI_ENDPOINT=endpoint)
+    assert "https and its host alone" in problem
+
+
+def test_a_gateway_of_ones_own_may_have_a_path():
+    (backend,) = read(AZURE_OPENAI_ENDPOINT="https://gateway.azure-api.net/clips/").backends
+    assert backend.base_url == "https://gateway.azure-api.net/clips/openai/v1/video/generations"
+
+
+@pytest.mark.parametrize(
+    ("part", "named"),
+    [
+        ("DefaultEndpointsProtocol=ftp", "DefaultEndpointsProtocol"),
+        ("EndpointSuffix=https://core.windows.net", "EndpointSuffix"),
+        ("BlobEndpoint=nonsense", "BlobEndpoint"),
+        ("TableEndpoint=https://clips.table.core.windows.net/?sv=1&sig=secret", "TableEndpoint"),
+        ("QueueEndpoint=https://evil\\@clips", "QueueEndpoint"),
+    ],
+)
+def test_a_part_of_a_connection_string_that_names_no_place_is_refused_by_its_name(part: str, named: str):
+    account = f"AccountName=clips;AccountKey={ACCOUNT_KEY}"
+    [problem] = problems_of(AzureWebJobsStorage=f"{account};{part}")
+    assert f"its part {named}" in problem
+    assert "secret" not in problem
+
+
+@pytest.mark.parametrize("blobs", ["https://cdn.example.test", "https://clips.z12.blob.storage.azure.net/"])
+def test_a_connection_string_may_name_a_domain_of_ones_own_or_of_a_dns_zone(blobs: str):
+    text = f"AccountName=clips;AccountKey={ACCOUNT_KEY};BlobEndpoint={blobs}"
+    assert read(AzureWebJobsStorage=text).storage.connection_string == text

@@ -47,7 +47,7 @@ class Settings:
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
         """Raises InvalidSettings with every problem at once."""
-        problems = _unresolved(environment)
+        problems = _unresolved(environment) + _badly_pasted(environment)
         storage = read_storage(environment, problems)
         backends = read_backends(environment, problems)
         api_keys = read_api_keys(environment, backends, problems)
@@ -101,7 +101,35 @@ _OURS = (
     "VIDEO_",
     "WEBHOOK_",
 )
+_OF_PROVIDERS = frozenset(
+    name for provider in PROVIDERS for name in (provider.key_setting, provider.model_setting)
+)
+_QUOTES = "\"'`\u201c\u201d\u201e\u2018\u2019\u00ab\u00bb"
+_INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
 _REFERENCES = ("@Microsoft.KeyVault(", "@Microsoft.AppConfiguration(")
+
+
+def _ours(environment: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Names and values of the settings that this app reads."""
+    return [
+        (name, value)
+        for name, value in sorted(environment.items())
+        if name.startswith(_OURS)
+        or name in _OF_PROVIDERS
+        or f'"{name}"' in environment.get("VIDEO_BACKENDS", "")
+    ]
+
+
+def _badly_pasted(environment: Mapping[str, str]) -> list[str]:
+    """What came along with a copy, and is no part of any setting."""
+    problems = []
+    for name, value in _ours(environment):
+        text = value.strip()
+        if text[:1] in _QUOTES and text[-1:] in _QUOTES and text:
+            problems.append(f"{name} has quotes around it. Copy it anew, without them.")
+        elif _INVISIBLE.search(value):
+            problems.append(f"{name} holds an invisible character. Copy it anew, from plain text.")
+    return problems
 
 
 def _unresolved(environment: Mapping[str, str]) -> list[str]:
@@ -110,9 +138,8 @@ def _unresolved(environment: Mapping[str, str]) -> list[str]:
     return [
         f"{name} is a reference that Azure could not resolve. Check what it names, and that the app's identity may read "
         f"it (role Key Vault Secrets User)."
-        for name, value in sorted(environment.items())
-        if (name.startswith(_OURS) or f'"{name}"' in environment.get("VIDEO_BACKENDS", ""))
-        and any(reference.lower() in value.lower() for reference in _REFERENCES)
+        for name, value in _ours(environment)
+        if any(reference.lower() in value.lower() for reference in _REFERENCES)
     ]
 
 
@@ -156,9 +183,12 @@ def read_api_keys(
                     f"The backend '{backend.name}' takes its key from {backend.api_key_setting}, which is "
                     f"not set. Set it, or leave api_key_setting out to sign in with an identity."
                 )
-            elif not key.isprintable() or not key.isascii():
+            elif not re.fullmatch("[!-~]+", key) and not any(
+                problem.startswith(backend.api_key_setting) for problem in problems
+            ):
                 problems.append(
-                    f"{backend.api_key_setting} holds characters that no API key has. Copy it anew."
+                    f"{backend.api_key_setting} holds blanks or other characters that no API key has. Copy it anew: the "
+                    f"key alone, without a word before it."
                 )
             api_keys[backend.name] = key
     return api_keys
@@ -176,6 +206,11 @@ def _single_backend(environment: Mapping[str, str], problems: list[str]) -> list
         return []
     # People paste what the portal shows, which may end in the common part of every path.
     endpoint = re.sub(r"/openai(/v1(/video/generations|/videos)?)?$", "", endpoint)
+    if _is_azures(endpoint) and not re.fullmatch("https://[^/]+", endpoint, re.I):
+        problems.append(
+            "AZURE_OPENAI_ENDPOINT: a resource of Azure is named by https and its host alone, like "
+            "https://my-resource.openai.azure.com. Leave the path out."
+        )
     raw = {
         "name": "default",
         "dialect": dialect,
@@ -203,6 +238,11 @@ def _single_backend(environment: Mapping[str, str], problems: list[str]) -> list
     except ValidationError as error:
         problems += [f"{names.get(str(e['loc'][0]), e['loc'][0])}: {_reason(e)}." for e in error.errors()]
         return []
+
+
+def _is_azures(endpoint: str) -> bool:
+    """A gateway of one's own may have a path, and may be asked by http."""
+    return bool(re.match(r"https?://[^/?#@]+\.azure\.(com|us|cn)(:[0-9]+)?(/|$)", endpoint, re.I))
 
 
 def _providers(

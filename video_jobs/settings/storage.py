@@ -61,6 +61,10 @@ def read_storage(environment: Mapping[str, str], problems: list[str]) -> Storage
                 f"{name}__accountName to use an identity."
             )
             return None
+        wrong = _wrong_part(parts)
+        if wrong is not None:
+            problems.append(f"{name}: its part {wrong}. Copy the connection string anew.")
+            return None
         return StorageSettings(connection_string=connection_string)
     account = environment.get(f"{name}__accountName", "").strip()
     if account and not re.fullmatch(_ACCOUNT, account):
@@ -98,6 +102,20 @@ def read_storage(environment: Mapping[str, str], problems: list[str]) -> Storage
         )
         return None
     return StorageSettings(**endpoints, client_id=client_id_in(environment), account=account)
+
+
+def _wrong_part(parts: Mapping[str, str]) -> str | None:
+    """In words without the part's text, which may hold a signature."""
+    if parts.get("DefaultEndpointsProtocol", "https").lower() not in ("http", "https"):
+        return "DefaultEndpointsProtocol is neither https nor http"
+    if not re.fullmatch(r"[A-Za-z0-9.-]+/?", parts.get("EndpointSuffix", "core.windows.net")):
+        return "EndpointSuffix is no domain name, like core.windows.net"
+    for service in ("BlobEndpoint", "QueueEndpoint", "TableEndpoint"):
+        try:
+            base_url(parts.get(service, "https://core.windows.net"))
+        except ValueError:
+            return f"{service} is no URL, or has more to it than host and path"
+    return None
 
 
 def _account_of(blob_endpoint: str) -> str | None:

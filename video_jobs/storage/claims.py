@@ -19,6 +19,7 @@ from video_jobs.domain.errors import Conflict
 from video_jobs.ports import Claim
 from video_jobs.storage.connection import REPEATED, error_code, translated
 from video_jobs.storage.etag_rows import GuardedRows, Row, with_write_id
+from video_jobs.storage.unreadable import read_as, text
 
 CLAIMS_TABLE = "videoclaims"
 
@@ -146,4 +147,5 @@ def _note(claim: Claim) -> dict[str, Any]:
 
 
 def _from_row(fields: Mapping[str, Any]) -> Claim:
-    return Claim(fields["base_url"], fields["backend_job_id"], fields["owner"], fields["job_id"])
+    with read_as("claim"):
+        return Claim(*(text(fields, name) for name in ("base_url", "backend_job_id", "owner", "job_id")))

@@ -17,6 +17,7 @@ from video_jobs.ports import StoredEstimate
 from video_jobs.storage.connection import translated
 from video_jobs.storage.etag_rows import GuardedRows
 from video_jobs.storage.schema import refuse_newer
+from video_jobs.storage.unreadable import read_as
 
 log = logging.getLogger("reelkeep.storage")
 
@@ -83,8 +84,6 @@ def _readable(row: Mapping[str, Any]) -> Estimate | None:
 
 def _from_row(row: Mapping[str, Any]) -> Estimate:
     """Raises ValueError for a row that is no estimate."""
-    try:
+    with read_as("estimate"):
         kind = JobKind(row["PartitionKey"], row["model"], row["size"], int(row["seconds"]))
         return Estimate(kind, tuple(map(float, json.loads(row["durations"]))), int(row["jobs"]))
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"The row is no estimate: its {error} is missing or of the wrong kind.") from error

@@ -18,6 +18,7 @@ from video_jobs.ports import StoredGate
 from video_jobs.storage.connection import translated
 from video_jobs.storage.etag_rows import GuardedRows
 from video_jobs.storage.schema import refuse_newer
+from video_jobs.storage.unreadable import read_as, text
 
 log = logging.getLogger("reelkeep.storage")
 
@@ -83,9 +84,10 @@ def _from_row(row: Mapping[str, Any]) -> Gate:
     fields = dict(row)
     for name in _NESTED:
         columns = itertools.takewhile(row.__contains__, (_column(name, n) for n in itertools.count()))
-        text = "".join(row[column] for column in columns)
-        if text:
-            fields[name] = json.loads(text)
+        with read_as("gate"):
+            nested = "".join(text(row, column) for column in columns)
+            if nested:
+                fields[name] = json.loads(nested)
     return _adapter().validate_python({**fields, "backend": row["RowKey"]})
 
 

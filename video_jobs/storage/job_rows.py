@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 
 from video_jobs.domain.job import Job
 from video_jobs.storage.schema import SCHEMA, SCHEMA_COLUMN, refuse_newer
+from video_jobs.storage.unreadable import read_as
 
 _NESTED = {
     "request",
@@ -48,10 +49,8 @@ def from_row(row: dict[str, Any]) -> Job:
     if "status" not in row:
         raise ValueError("The row has no status: it is no job.")  # by default it would be one to pay for
     fields = dict(row)
-    try:
+    with read_as("job"):
         for name in _NESTED & fields.keys():
             fields[name] = json.loads(fields[name])
         fields["request"][_PROMPT] = fields.pop(_PROMPT)
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"The row is no job: its {error} is missing or of the wrong kind.") from error
     return _adapter().validate_python({**fields, "owner": row["PartitionKey"], "id": row["RowKey"]})

@@ -39,6 +39,7 @@ from video_jobs.storage.live_jobs import LIVE_TABLE
 from video_jobs.storage.oldest_first import last_rows
 from video_jobs.storage.quota_rows import QUOTA_KEY, from_quota_row, to_quota_row
 from video_jobs.storage.schema import refuse_newer
+from video_jobs.storage.unreadable import read_as, text
 
 log = logging.getLogger("reelkeep.storage")
 
@@ -127,9 +128,8 @@ class TableJobs:
                     "oldest": lowest_id_at(moment),
                 }
                 for row in self._table.query_entities(wanted, parameters=parameters):
-                    with contextlib.suppress(NewerVersion):
-                        refuse_newer(row, "looking for old idempotency keys")
-                        yield _entry_of(row, str(row.metadata["etag"]))
+                    if (entry := _readable_entry(row)) is not None:
+                        yield entry
 
     def delete_entry(self, entry: IdempotencyEntry) -> None:
         key, what = _KEY_PREFIX + entry.key_hash, "deleting an idempotency key"
@@ -352,8 +352,21 @@ def _operation(fields: dict[str, Any], etag: str | None) -> Any:
 
 
 def _entry_of(fields: Mapping[str, Any], etag: str) -> IdempotencyEntry:
+    """Raises ValueError for a row that is none."""
     key_hash = fields["RowKey"].removeprefix(_KEY_PREFIX)
-    return IdempotencyEntry(fields["PartitionKey"], key_hash, fields["request_hash"], fields["job_id"], etag)
+    with read_as("idempotency key"):
+        request_hash, job_id = text(fields, "request_hash"), text(fields, "job_id")
+    return IdempotencyEntry(fields["PartitionKey"], key_hash, request_hash, job_id, etag)
+
+
+def _readable_entry(row: Any) -> IdempotencyEntry | None:
+    with contextlib.suppress(NewerVersion):
+        refuse_newer(row, "looking for old idempotency keys")
+        try:
+            return _entry_of(row, str(row.metadata["etag"]))
+        except ValueError as error:
+            log.warning("An idempotency key of %s is passed over: %s", row["PartitionKey"], error)
+    return None
 
 
 def _entry_row(entry: IdempotencyEntry) -> dict[str, Any]:

@@ -12,12 +12,12 @@ from typing import Any
 
 from azure.data.tables import TableClient, TableServiceClient, UpdateMode
 
-from video_jobs.domain.errors import NewerVersion
 from video_jobs.domain.logs import log_event
 from video_jobs.ports import LiveJob
 from video_jobs.storage.connection import translated
 from video_jobs.storage.known_line import KnownLines
 from video_jobs.storage.schema import SCHEMA, SCHEMA_COLUMN, refuse_newer
+from video_jobs.storage.unreadable import read_as, text
 
 log = logging.getLogger("reelkeep.storage")
 
@@ -96,7 +96,7 @@ def _readable(rows: Iterable[dict[str, Any]]) -> Iterator[LiveJob]:
         try:
             refuse_newer(row, "reading the live jobs")
             live = _live_job(row)
-        except (KeyError, TypeError, NewerVersion) as error:
+        except ValueError as error:
             log_event(
                 log,
                 logging.ERROR,
@@ -111,4 +111,5 @@ def _readable(rows: Iterable[dict[str, Any]]) -> Iterator[LiveJob]:
 
 def _live_job(row: dict[str, Any]) -> LiveJob:
     waiting = bool(row.get("waiting", False))  # rows of an older version lack it
-    return LiveJob(row["PartitionKey"], row["RowKey"], row["owner"], row["job_id"], waiting)
+    with read_as("live job"):
+        return LiveJob(row["PartitionKey"], row["RowKey"], text(row, "owner"), text(row, "job_id"), waiting)

@@ -7,6 +7,7 @@ from datetime import date
 from typing import Any
 
 from video_jobs.domain.quota import Quota
+from video_jobs.storage.unreadable import read_as
 
 QUOTA_KEY = "quota"  # outside of the ranges of jobs and idempotency keys
 
@@ -20,9 +21,7 @@ def to_quota_row(owner: str, quota: Quota) -> dict[str, Any]:
 
 def from_quota_row(row: Mapping[str, Any]) -> Quota:
     """Raises ValueError for a row that is no quota."""
-    day = row.get("day")
-    try:
+    with read_as("quota"):
+        day = row.get("day")
         alive, accepted = tuple(str(row["alive"]).split()), int(row["accepted"])
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"The row is no quota: its {error} is missing or of the wrong kind.") from error
-    return Quota(alive, date.fromisoformat(day) if day else None, accepted)
+        return Quota(alive, date.fromisoformat(day) if day else None, accepted)
