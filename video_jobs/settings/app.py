@@ -24,7 +24,7 @@ from video_jobs.settings.storage import StorageSettings, read_storage
 from video_jobs.settings.webhooks import WebhookSettings
 
 DEFAULT_MAX_BYTES = 4 << 30
-"""Of one video; a model that people can use makes a hundredth of that."""
+"""Bytes of one video. Today's models make about a hundredth of that."""
 
 _LARGEST_MAX_BYTES = 190 << 30  # what a block blob holds in the blocks that we stage
 
@@ -105,8 +105,8 @@ _REFERENCES = ("@Microsoft.KeyVault(", "@Microsoft.AppConfiguration(")
 
 
 def _unresolved(environment: Mapping[str, str]) -> list[str]:
-    """Settings that still hold the reference in place of what it refers to. Taken for a key, it would let in whoever
-    knows how references are written."""
+    """Settings that still contain a Key Vault reference instead of the secret. If such a text counted as a key, anybody who knows
+    the format of references could call the app."""
     return [
         f"{name} is a reference that Azure could not resolve. Check what it names, and that the app's identity may read "
         f"it (role Key Vault Secrets User)."
@@ -158,7 +158,7 @@ def read_api_keys(
                 )
             elif not key.isprintable() or not key.isascii():
                 problems.append(
-                    f"{backend.api_key_setting} holds characters that no API key has. Copy it anew."
+                    f"{backend.api_key_setting} contains characters that no API key has. Copy it again."
                 )
             api_keys[backend.name] = key
     return api_keys
