@@ -116,7 +116,9 @@ def _ask(*arguments: str) -> Any:
     except subprocess.TimeoutExpired:
         raise AzureCliFailed(f"'az {what}' did not answer within {_PATIENCE} s.", "Try again.") from None
     except OSError as error:
-        raise AzureCliFailed(f"'az' can't be started ({type(error).__name__}).", "Install it anew.") from None
+        raise AzureCliFailed(
+            f"'az' can't be started ({type(error).__name__}).", "Install it again."
+        ) from None
     if ran.returncode != 0:
         said = " ".join(ran.stderr.split())[:_LONGEST_SAID]
         advice = (

@@ -226,7 +226,7 @@ def _refused(response: Response, backend: BackendSettings) -> Finding:
     elif response.status in (400, 401) and backend.api_key_setting:
         words = f"{said}: it does not take the key."
         advice = (
-            f"Copy the key anew into {backend.api_key_setting}; it must be of this very resource, "
+            f"Copy the key again into {backend.api_key_setting}; it must belong to this resource, "
             f"and no other region's."
         )
         if not is_azure(backend.base_url) and backend.auth == "api-key":

@@ -69,6 +69,8 @@ def read_environment(environment: MutableMapping[str, str], folder: Path) -> Env
     environment.update(added)
     findings.append(right("file", f"{path} gives {len(added)} settings that the environment does not have."))
     if kept:
-        words = f"The environment has values of its own for these, and they count: {', '.join(kept)}."
+        words = (
+            f"The environment has its own values for these settings, and they are used: {', '.join(kept)}."
+        )
         findings.append(warning("file", words))
     return Environment(environment, frozenset(added), tuple(findings))

@@ -42,7 +42,7 @@ NAMES = (
     "WEBHOOK_SECRETS",
     "WEBHOOK_URL",
 )
-"""What the app reads under its prefixes; what else bears one of them is most likely misspelt."""
+"""The settings that the app reads under its prefixes. Any other name with such a prefix is probably misspelt."""
 
 _PREFIXES = ("AZURE_OPENAI_", "OPENAI_COMPAT_API", "OWNER_JOBS", "RETENTION", "SIGN_IN", "VIDEO_", "WEBHOOK")
 _ANSWERS_END = 230  # seconds, after which Azure cuts an HTTP answer off

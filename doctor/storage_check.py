@@ -139,7 +139,7 @@ def _refused(said: str, code: str, kind: str, identity: bool) -> tuple[str, str]
     role = _ROLES[kind]
     if not identity:
         return f"{said}: the key is not taken, or the network is not let in.", (
-            f"Copy the connection string anew into {_SETTING} (was the key rotated?). If it is current: do the "
+            f"Copy the connection string again into {_SETTING} (was the key rotated?). If it is current: do the "
             "account's network rules let this machine in, and is the clock right?"
         )
     if code == "AuthorizationPermissionMismatch":

@@ -373,7 +373,7 @@ RETIRED = {"body": {"code": "ModelRetired", "message": "The model 'sora' has bee
 @pytest.mark.parametrize(
     ("fault", "words"),
     [
-        ({"status": 401}, ["does not take the key", "Copy the key anew into AZURE_OPENAI_API_KEY"]),
+        ({"status": 401}, ["does not take the key", "Copy the key again into AZURE_OPENAI_API_KEY"]),
         ({"status": 403, **REFUSED}, ["the key is known, and this is not allowed", "network rules"]),
         ({"status": 404, **MISSING}, ["'sora' is missing", "AZURE_OPENAI_DEPLOYMENT"]),
         ({"status": 410, **RETIRED}, ["gone for good", "vLLM-Omni", "SGLang", "LiteLLM"]),
@@ -516,7 +516,7 @@ def test_a_wrong_storage_key_is_told_for_each_kind(office: Office) -> None:
         ("blobs", "creating a container"),
     ):
         assert re.search(rf"✗ {kind} .*?403.*?the key is not taken.*?{step}", report.text, re.DOTALL)
-    assert "Copy the connection string anew" in report
+    assert "Copy the connection string again" in report
 
 
 @pytest.mark.parametrize("kind", ["blob", "queue", "table"])

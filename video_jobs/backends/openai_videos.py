@@ -1,5 +1,5 @@
 """The dialect of OpenAI's videos API, which Azure's second Sora, vLLM-Omni, SGLang, LiteLLM and many gateways
-speak, each in its own way. Source: OpenAI's published specification; the strays stand where they matter.
+speak, each in its own way. Source: OpenAI's published specification; known deviations of servers are noted where they matter.
 """
 
 from __future__ import annotations
@@ -85,8 +85,8 @@ class OpenAIVideos:
             "size": request.size,
         }
         if image is not None and request.input_image is not None:
-            # Always multipart, as OpenAI's own SDK sends it: how an image stands in JSON, no two servers agree on, and
-            # one that passes over it would make, and bill, another video.
+            # Always multipart, as OpenAI's own SDK sends it. Servers disagree about images in JSON, and one that ignores the
+            # image would make, and bill, another video.
             kind = request.input_image.content_type
             upload = form_with([*fields.items()], "input_reference", image, kind)
             answer = self._http.post_once("/videos", deadline, upload=upload)
@@ -156,7 +156,7 @@ class OpenAIVideos:
     def _served(
         self, stack: contextlib.ExitStack, video_id: str, index: int, deadline: float
     ) -> ContentStream:
-        """From `/content`, which some servers answer with JSON that names an address."""
+        """Open `/content`, which some servers answer with JSON that contains an address."""
         began = time.monotonic()
         variant = {"variant": str(index)} if index else {}
         content = stack.enter_context(self._http.open(_path(video_id) + "/content", deadline, **variant))
@@ -215,7 +215,7 @@ def _sides(size: Any) -> tuple[int | None, int | None]:
 
 
 def _outputs(body: dict[str, Any], video_id: str) -> tuple[str, ...]:
-    """One, but for servers that make several in a job and say so."""
+    """The ids of the outputs: one, unless the server says that the job makes several."""
     lists = [len(body[name]) for name in ("urls", "file_paths") if isinstance(body.get(name), list)]
     count = min(max(whole_number(body.get("num_outputs")) or 1, *lists, 1), _MOST_OUTPUTS)
     return (video_id, *(f"{video_id}{_OUTPUT}{number}" for number in range(1, count)))

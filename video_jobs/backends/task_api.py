@@ -114,7 +114,7 @@ class TaskApi:
     progress: Callable[[Body], int | None] = lambda body: percent(body.get("progress"))
     cost: Callable[[Body], Cost | None] = lambda body: None
     id_name: str = "id"  #: of a create's answer
-    names_itself: bool = True  #: whether what is polled bears the id
+    names_itself: bool = True  #: whether a poll's answer contains the id
     stop: Stop | None = None
     tasks: TaskList | None = None
     default_size: str
@@ -125,7 +125,7 @@ class TaskApi:
     model_list: ModelList | None = None  #: where the provider tells its models itself
     shortest_poll: float = 0  #: seconds between two polls at least
     headers: Mapping[str, str] = field(default_factory=dict)  #: on every call
-    sign: Callable[[str], dict[str, str]] = _bearer  #: the header that bears the key
+    sign: Callable[[str], dict[str, str]] = _bearer  #: gives the header with the key
 
     def limits(self, settings: BackendSettings, model: str, takes: ModelTakes | None = None) -> Limits:
         """`takes`: what the provider tells of the model. The settings' sizes and seconds go before it. The first of a
@@ -186,7 +186,7 @@ def addresses_by_output(*lists: Any) -> Addresses:
 
 
 def addresses_anywhere(body: Any) -> Addresses:
-    """Those of one output, where a model names it in a way of its own."""
+    """The addresses of one output, wherever a model's answer has them."""
     found = addresses_in(body)
     return [found] if found else []
 

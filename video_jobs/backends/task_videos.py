@@ -129,7 +129,9 @@ class TaskVideos:
         except (NotFound, Gone):
             return
         if not stopped:
-            raise Rejected(f"The video API took the order to stop {backend_job_id}, and it goes on.")
+            raise Rejected(
+                f"The video API accepted the request to stop {backend_job_id}, but the task goes on."
+            )
 
     def job_of(self, generation_id: str) -> str:
         return generation_id.partition(_OUTPUT)[0]
@@ -146,12 +148,12 @@ class TaskVideos:
         began = time.monotonic()
         body = self._told(backend_job_id).body
         if self._api.state(body) is BackendState.EXPIRED:
-            raise Gone("The video API keeps the video of this task no more.", status=410)
+            raise Gone("The video API no longer has the video of this task.", status=410)
         outputs = self._api.outputs(body)
         number = generation_id.removeprefix(backend_job_id + _OUTPUT)
         index = int(number) if number != generation_id and number.isdecimal() else 0
         if index >= len(outputs):
-            raise Unavailable("The video API names no address of this video.")
+            raise Unavailable("The video API's answer has no address of this video.")
         addresses = outputs[index] if attempt % 2 == 0 else outputs[index][::-1]
         left = max(deadline - (time.monotonic() - began), 0.001)
         with contextlib.ExitStack() as stack:

@@ -18,7 +18,7 @@ __all__ = ["InvalidMp4", "Mp4Check", "Mp4Facts"]
 _LARGEST_MOOV = 4 << 20  # bytes; enough for hours of video; of a larger one only the facts stay unread
 _LARGEST_MOOF = 256 << 10
 _MOST_BOXES = 200_000  # hours of video in fragments of a second have a tenth
-_LARGEST_TAIL = 64 << 10  # bytes behind the last box, but for zeros
+_LARGEST_TAIL = 64 << 10  # bytes after the last box, not counting zeros
 _READ = {"moov": _LARGEST_MOOV, "moof": _LARGEST_MOOF}
 _NEEDED = ("moov", "mdat", "moof")
 _KNOWN = frozenset(
@@ -106,7 +106,7 @@ class Mp4Check:
     def may_be_cut(self) -> bool:
         """Whether the file may go on where these bytes end, so that only the transfer can tell that it is whole."""
         in_box = self._left is None or (self._left > 0 and self._kind in _KNOWN)
-        # Fragments follow one another without a sign which is the last, but for an index behind it.
+        # Only an index after the last fragment shows that it is the last.
         goes_on = "moof" in self._whole and self._kind != "mfra"
         return self._tail is None and (in_box or goes_on)
 

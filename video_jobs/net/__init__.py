@@ -1,1 +1,1 @@
-"""HTTP below the level of any one API: addresses, and connections to those that were checked."""
+"""HTTP that all APIs share: checks of addresses, and connections to checked addresses."""

@@ -1,4 +1,4 @@
-"""Which IP addresses count as public: a webhook, and a video at another host, may be nowhere else.
+"""Which IP addresses count as public. Webhooks, and videos at other hosts, must have public addresses.
 
 From IANA's special-purpose registries, and stricter. Python's own `is_global` is not used: it takes NAT64 and
 6to4, which lead to any IPv4 address there is, and it differs between versions.

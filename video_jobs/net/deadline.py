@@ -1,4 +1,4 @@
-"""A deadline for a whole HTTP exchange, which neither requests nor urllib3 has.
+"""A time limit for a whole HTTP exchange, which neither requests nor urllib3 has.
 
 Their timeouts hold for one read of the socket: a server that sends a byte now and then keeps a caller for
 ever. Here a timer shuts the socket down when the time is over, and every read on it ends at once.
@@ -22,14 +22,14 @@ _current = threading.local()
 
 
 class Deadline:
-    """Ends the exchange that the current thread makes while it is `watching`."""
+    """Ends the current thread's exchange during `watching`."""
 
     def __init__(self, seconds: float) -> None:
         self._ends_at = time.monotonic() + seconds
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
         self._timer: threading.Timer | None = None
-        self.connected = False  #: whether a connection, TLS included, ever stood
+        self.connected = False  #: whether there was ever a connection, TLS included
         self.expired = False
 
     @property

@@ -26,7 +26,7 @@ MOST_AT_ONCE = 4
 
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MOST_REDIRECTS = 3
-_LOWEST_PORT = 1024  # but for https's own; below are services that could make something of a request
+_LOWEST_PORT = 1024  # except 443: services on lower ports could misread a request
 _HEADERS = {
     "Accept": "image/*",
     "Accept-Encoding": "identity",

@@ -20,7 +20,7 @@ _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _HERE = "localhost"
 _LOCAL_NAMES = frozenset({_HERE, "localdomain", "local", "internal", "intranet", "lan", "arpa", "onion"})
-_LOWEST_PORT = 1024  # but for the usual one; below are services that could make something of a request
+_LOWEST_PORT = 1024  # except 443: services on lower ports could misread a request
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 
 

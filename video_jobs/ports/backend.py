@@ -25,7 +25,7 @@ class ListedJobs:
     next_after: (
         str | None
     )  #: names the next page: the id after which it begins, or a cursor; None: the list ends here
-    says_more: bool = False  #: that there is another page is said, and not only possible
+    says_more: bool = False  #: True: the server says that there is another page; False: there may be one
     is_full: bool = False  #: it has just as many entries as were asked for
     passed_over: int = 0  #: entries that can't be read as jobs
     told_at: datetime | None = None  #: the backend's own clock when it told this

@@ -18,7 +18,7 @@ class Claim:
 
 class Claims(Protocol):
     def claim(self, claim: Claim) -> Claim:
-        """Take it where nobody has it. Gives the claim that holds: this one, or the other's who was first."""
+        """Claim the backend job if nobody has. Gives the valid claim: this one, or that of the job that was first."""
 
     def find(self, base_url: str, backend_job_id: str) -> Claim | None: ...
 
@@ -29,7 +29,7 @@ class Claims(Protocol):
         """
 
     def hand_over(self, claim: Claim, from_job_id: str) -> Claim:
-        """Take it from another job of the same owner, or where nobody has it. Gives the claim that holds."""
+        """Claim the backend job if nobody has, or take it over from another job of the same owner. Gives the valid claim."""
 
     def release(self, claim: Claim) -> None:
         """Give it up where it is this job's; no error where it is not."""

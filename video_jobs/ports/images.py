@@ -7,4 +7,4 @@ from typing import Protocol
 
 class ImageSource(Protocol):
     def fetch(self, address: str, most_bytes: int, seconds: float) -> bytes:
-        """What lies at an https address of the public internet, whole. Raises NotFetched, in words that do not repeat it."""
+        """The whole body at a public https address. Raises NotFetched, whose message does not repeat the address."""

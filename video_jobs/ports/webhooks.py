@@ -1,4 +1,4 @@
-"""Who is told of an end: which hooks are off, and the way to a receiver."""
+"""Webhooks: which are turned off, and how to deliver to a receiver."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The keys of the OpenAI-compatible API: who comes in, and whose jobs are theirs.
+"""The keys of the OpenAI-compatible API, each with the owner of its jobs.
 
 The Functions host checks its own keys only, and doesn't read `Authorization: Bearer`.
 """
@@ -30,12 +30,12 @@ class ApiKey:
 
 @dataclass(frozen=True)
 class ApiKeys:
-    """Those that may call it; while there is none, it is off."""
+    """The valid keys. If there is none, the API is off."""
 
     keys: tuple[ApiKey, ...] = ()
 
     def find(self, presented: str) -> ApiKey | None:
-        """Takes as long whichever key it is, and if it is none."""
+        """The key that was sent, or None. Takes the same time for every key, valid or not."""
         digest = hashlib.sha256(presented.encode("utf-8", "surrogatepass")).hexdigest()
         found = None
         for key in self.keys:

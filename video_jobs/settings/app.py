@@ -24,7 +24,7 @@ from video_jobs.settings.storage import StorageSettings, read_storage
 from video_jobs.settings.webhooks import WebhookSettings
 
 DEFAULT_MAX_BYTES = 4 << 30
-"""Of one video; a model that people can use makes a hundredth of that."""
+"""Bytes of one video. Today's models make about a hundredth of that."""
 
 _LARGEST_MAX_BYTES = 190 << 30  # what a block blob holds in the blocks that we stage
 
@@ -133,8 +133,8 @@ def _badly_pasted(environment: Mapping[str, str]) -> list[str]:
 
 
 def _unresolved(environment: Mapping[str, str]) -> list[str]:
-    """Settings that still hold the reference in place of what it refers to. Taken for a key, it would let in whoever
-    knows how references are written."""
+    """Settings that still contain a Key Vault reference instead of the secret. If such a text counted as a key, anybody who knows
+    the format of references could call the app."""
     return [
         f"{name} is a reference that Azure could not resolve. Check what it names, and that the app's identity may read "
         f"it (role Key Vault Secrets User)."
@@ -187,7 +187,7 @@ def read_api_keys(
                 problem.startswith(backend.api_key_setting) for problem in problems
             ):
                 problems.append(
-                    f"{backend.api_key_setting} holds blanks or other characters that no API key has. Copy it anew: the "
+                    f"{backend.api_key_setting} contains blanks or other characters that no API key has. Copy it again: the "
                     f"key alone, without a word before it."
                 )
             api_keys[backend.name] = key

@@ -1,4 +1,4 @@
-"""What is set for one video API: where it is, what it speaks, and in what it strays from the others."""
+"""The settings of one video API: its address, its dialect, and its deviations."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def _origin(text: str) -> str:
 
 
 class BackendSettings(BaseModel):
-    """One video API: where it is, what it speaks, and in what it strays from the others.
+    """One video API: its address, its dialect, and its deviations.
 
     The API key itself is never in here: `api_key_setting` names the app setting that holds it.
     """
@@ -100,7 +100,7 @@ class BackendSettings(BaseModel):
     #: azure-sora's default is two at once.
     running_limit: int | None = Field(default=None, ge=0, le=1000)
     creates_per_minute: int | None = Field(default=None, ge=0, le=1000)
-    #: Other origins where its videos may lie although they are not of the public internet: a gateway's own store.
+    #: Private origins from which its videos may be fetched, such as a gateway's own store.
     download_origins: tuple[Annotated[str, AfterValidator(_origin)], ...] = Field(default=(), max_length=20)
 
     @model_validator(mode="before")

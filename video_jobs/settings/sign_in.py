@@ -1,4 +1,4 @@
-"""Whether the platform says who asks: by our setting and by its own, which must both say so."""
+"""Whether the platform signs people in: our setting and the platform's own must both say so."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class SignIn:
     authentication is on: so our setting alone must never be enough.
     """
 
-    wanted: bool = False  #: our setting says that it is on
-    by_platform: bool = False  #: and App Service's own says so
+    wanted: bool = False  #: our setting turns it on
+    by_platform: bool = False  #: App Service's own setting turns it on
 
     @property
     def is_trusted(self) -> bool:
@@ -25,7 +25,7 @@ class SignIn:
 
     @property
     def problem(self) -> str | None:
-        """What the operator should mend, in words."""
+        """What the operator should mend; None if nothing."""
         if not self.wanted or self.by_platform:
             return None
         return (

@@ -1,4 +1,4 @@
-"""Where storage is, as the settings say: a connection string, or an account and an identity."""
+"""The settings of storage: a connection string, or an account and an identity."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def read_storage(environment: Mapping[str, str], problems: list[str]) -> Storage
         return StorageSettings(connection_string=_development_connection_string())
     if re.search(r"[\s\"']", connection_string):
         problems.append(
-            f"{name} has quotes or white space in it. Copy the connection string anew, without them."
+            f"{name} has quotes or white space in it. Copy the connection string again, without them."
         )
         return None
     if connection_string:

@@ -1,4 +1,4 @@
-"""The settings of webhooks: secrets to sign with, the app's own hook, and what is allowed on one's own machine."""
+"""The settings of webhooks: signing secrets, the app's own webhook, and whether http to this machine is allowed."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ SECRETS, URL, LOOPBACK = "WEBHOOK_SECRETS", "WEBHOOK_URL", "WEBHOOK_ALLOW_HTTP_L
 _PREFIX = "whsec_"
 _SHORTEST, _LONGEST = 24, 64  # bytes, says Standard Webhooks
 _HOW = 'Make one with: echo "whsec_$(openssl rand -base64 32)"'
-_IN_AZURE = ("WEBSITE_INSTANCE_ID", "WEBSITE_SITE_NAME")  # which the platform sets, and no other machine does
+_IN_AZURE = ("WEBSITE_INSTANCE_ID", "WEBSITE_SITE_NAME")  # Azure sets these; other machines don't
 _WORDS = {"": False, "false": False, "0": False, "true": True, "1": True}
 
 
 @dataclass(frozen=True)
 class WebhookSettings:
     secrets: tuple[bytes, ...] = field(repr=False)  #: the newest first; each signs
-    url: str | None = field(repr=False)  #: the app's own hook, for jobs that bring none
+    url: str | None = field(repr=False)  #: the app's own webhook, for jobs without one
     allow_http_loopback: bool
 
     @classmethod
@@ -36,7 +36,7 @@ class WebhookSettings:
         allowed = _WORDS.get(word, False)
         if allowed and any(environment.get(name) for name in _IN_AZURE):
             problems.append(
-                f"{LOOPBACK} is on, and this is Azure, where what listens on the loopback gives out the app's "
+                f"{LOOPBACK} must not be on in Azure, where a service on the loopback address gives out the app's "
                 f"own tokens. Leave it out."
             )
         secrets = _secrets(environment.get(SECRETS, ""), problems)
@@ -53,7 +53,7 @@ class WebhookSettings:
     def check(self, url: str) -> None:
         """Raises InvalidRequest for a URL that a client can't have."""
         if not self.secrets:
-            message = f"can't be had: this app has no secret to sign with. Its operator sets {SECRETS}"
+            message = f"is not possible: this app has no signing secret. Its operator sets {SECRETS}"
             raise InvalidRequest.of("webhook_url", message)
         try:
             read_hook_url(url, allow_http_loopback=self.allow_http_loopback)

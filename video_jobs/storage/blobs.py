@@ -29,7 +29,7 @@ from video_jobs.storage.signing import BlobSigner
 VIDEOS = "videos"
 INPUTS = "inputs"
 
-_RANGE = 4 << 20  # bytes of an image that are read at once
+_RANGE = 4 << 20  # bytes; an image is read in pieces of this size
 _UPLOADS_AT_ONCE = 3  # with the one being read, four chunks of a transfer are in memory
 
 
@@ -54,14 +54,14 @@ class StorageBlobs:
         }
         with translated(f"committing {video_name(key)}"):
             try:
-                if whole is not None:  # one call in place of two
+                if whole is not None:  # one call instead of two
                     blob.upload_blob(whole, overwrite=False, validate_content=True, **options)
                 else:
                     blob.commit_block_list(blocks, if_none_match="*", **options)
             except (ResourceExistsError, ResourceModifiedError):
                 return False
             except HttpResponseError as error:
-                # The winner's commit threw our staged blocks away.
+                # Another transfer committed first, which removed our staged blocks.
                 if error_code(error) != "InvalidBlockList":
                     raise
                 return False
@@ -103,7 +103,7 @@ class StorageBlobs:
             )
 
     def get_input(self, owner: str, job_id: str, number: int = 0) -> BinaryIO:
-        """In ranges: the SDK has all that it reads at once in memory three times."""
+        """Read the image in ranges: the SDK holds each piece that it reads three times in memory."""
         blob = self._inputs.get_blob_client(input_name(owner, job_id, number))
         with contextlib.ExitStack() as on_error:
             file = on_error.enter_context(cast(BinaryIO, tempfile.TemporaryFile()))  # noqa: SIM115 - closed by the caller
@@ -127,7 +127,7 @@ class StorageBlobs:
         with translated(f"deleting the blobs of {job_id}"):
             for name in self._videos.list_blob_names(name_starts_with=f"{owner}/{job_id}/"):
                 with contextlib.suppress(ResourceNotFoundError):
-                    # With its snapshots, if somebody made any: a blob that has some is refused otherwise.
+                    # A blob with snapshots can only be deleted together with them.
                     self._videos.delete_blob(name, delete_snapshots="include")
         self.delete_input(owner, job_id)
 
@@ -162,11 +162,11 @@ def thumbnail_name(key: VideoKey, ending: str) -> str:
 
 
 def missing_input(job_id: str) -> str:
-    return f"The input image of {job_id} is in the container '{INPUTS}' no more. Submit the job again."
+    return f"The input image of {job_id} is no longer in the container '{INPUTS}'. Submit the job again."
 
 
 def input_name(owner: str, job_id: str, number: int = 0) -> str:
-    """The first image's is the job's own, and the others' are it with a number."""
+    """The name of an image's blob: the first image has the job's name, the others have a number after it."""
     return f"{owner}/{job_id}.{number}" if number else f"{owner}/{job_id}"
 
 
@@ -194,7 +194,7 @@ def _range_of(blob: BlobClient, offset: int, job_id: str) -> bytes:
 
 
 def _resumed(begun: list[bytes], rest: Iterator[bytes]) -> Iterator[bytes]:
-    """All of the chunks; none is held once it was given."""
+    """Give all chunks, and keep none after it was given."""
     while begun:
         yield begun.pop(0)
     yield from rest
@@ -203,7 +203,7 @@ def _resumed(begun: list[bytes], rest: Iterator[bytes]) -> Iterator[bytes]:
 def _stage(blob: BlobClient, chunks: Iterator[bytes]) -> list[BlobBlock]:
     """Upload the chunks as uncommitted blocks while the next ones are read.
 
-    Random ids, so that two transfers of one output don't mix. What `chunks` raises comes out as it is.
+    Block ids are random, so that two transfers of one output don't mix. Errors of `chunks` are not translated.
     """
     blocks: list[BlobBlock] = []
     running: deque[Future[None]] = deque()
@@ -211,8 +211,8 @@ def _stage(blob: BlobClient, chunks: Iterator[bytes]) -> list[BlobBlock]:
     def stage(block_id: str, chunk: bytes) -> None:
         with translated(f"storing {blob.blob_name}"):
             # One repeat, so that a download at its deadline still ends before the function's own time is over.
-            # With an MD5, the storage refuses what arrived damaged. It also spares Azurite a checksum of its
-            # own, in JavaScript, that takes longer than all the rest of a transfer.
+            # With an MD5, storage refuses a damaged block. It also saves Azurite from making its own checksum in
+            # JavaScript, which takes longer than the rest of a transfer.
             blob.stage_block(block_id, chunk, length=len(chunk), validate_content=True, retry_total=1)
 
     with ThreadPoolExecutor(_UPLOADS_AT_ONCE, thread_name_prefix="stage-block") as pool:

@@ -1,4 +1,4 @@
-"""Whose a backend's job is, in Table Storage: whoever inserts the row owns it.
+"""Claims on backend jobs, in Table Storage: the job that inserts the row owns the backend job.
 
 The keys are hashes: a backend's ids are opaque, and a key can't hold `/ \\ # ?`. In the transaction that writes a claim,
 a note is written under its job's id, by which a job's claims are found.
@@ -23,7 +23,7 @@ from video_jobs.storage.unreadable import read_as, text
 
 CLAIMS_TABLE = "videoclaims"
 
-_MOST_TRIES = 20  # each lost race is somebody else's hand-over or release, and those are rare
+_MOST_TRIES = 20  # each lost race means that another job handed over or released the claim, which is rare
 _CHANGED_MEANWHILE = (
     TableErrorCode.ENTITY_ALREADY_EXISTS.value,
     TableErrorCode.UPDATE_CONDITION_NOT_SATISFIED.value,
@@ -94,7 +94,7 @@ class TableClaims:
         raise _too_often(claim)
 
     def _write(self, what: str, holder: Claim | None, *operations: Any) -> bool:
-        """In one transaction, after which that is who holds it; False where the rows are not as they were read."""
+        """Change the claim's owner in one transaction. False if the rows have changed since they were read."""
         with translated(what):
             try:
                 self._table.submit_transaction(operations, **REPEATED)
@@ -114,7 +114,7 @@ class TableClaims:
 
 
 def _too_often(claim: Claim) -> Conflict:
-    return Conflict(f"The claim of {claim.job_id} was changed by somebody else again and again")
+    return Conflict(f"The claim of {claim.job_id} was changed by somebody else {_MOST_TRIES} times in a row")
 
 
 def _partition(base_url: str) -> str:

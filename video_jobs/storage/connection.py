@@ -21,13 +21,13 @@ from azure.storage.queue import QueueServiceClient
 from video_jobs.domain.errors import InvalidSettings, StorageUnavailable
 from video_jobs.settings.storage import StorageSettings, client_id_in
 
-# Seconds. A call and its two retries end within 15 s where the storage does not answer: an HTTP request that makes it
-# answers 503 then. The SDKs' own times would hold it for minutes.
+# Seconds. If storage does not answer, a call and its two retries end within 15 s, and the HTTP request is answered with 503.
+# With the SDKs' default times it would wait for minutes.
 _TIMEOUTS: dict[str, Any] = {"connection_timeout": 3, "read_timeout": 4, "retry_total": 2}
 _TABLE_PAUSES: dict[str, Any] = {"retry_backoff_factor": 0.5}  # 0 s, then 1 s
 
 ONCE: dict[str, Any] = {"retry_total": 0}
-"""For one try without retries, as an option of a call."""
+"""The option of a call that turns its retries off."""
 
 REPEATED: dict[str, Any] = {"retry_on_methods": frozenset({"POST"})}
 """An option of a table's insert or transaction: the SDK retries these too where an answer is lost, as when the service
@@ -62,7 +62,7 @@ def connect(settings: StorageSettings, **changes: Any) -> StorageServices:
             raise InvalidSettings(
                 ["AzureWebJobsStorage is a connection string that the SDK can't read. Copy it anew."]
             ) from None
-    # It costs more than everything else here: imported only where it is used.
+    # Imported only where it is used: this import takes longer than all others here.
     from azure.identity import DefaultAzureCredential
 
     credential: Any = DefaultAzureCredential(managed_identity_client_id=settings.client_id)
@@ -107,7 +107,7 @@ def blob_origin(settings: StorageSettings) -> str:
 
 @contextlib.contextmanager
 def translated(what: str) -> Iterator[None]:
-    """From the SDKs' errors into ours. `what` says in words what was being done.
+    """Translates the SDKs' errors into ours. `what` describes the action, for the message.
 
     Their own text is left out, of tracebacks too: it may repeat a request, signature and all.
     """
@@ -143,6 +143,6 @@ def _refusal(error: HttpResponseError, what: str) -> str:
 
 
 def error_code(error: AzureError) -> str:
-    """The service's own code, like `BlobAlreadyExists`; the SDKs add it where their types don't say."""
+    """The service's own error code, like `BlobAlreadyExists`. The SDKs' types do not declare it."""
     code = getattr(error, "error_code", None)
     return str(getattr(code, "value", code) or getattr(error, "reason", None) or "no code")

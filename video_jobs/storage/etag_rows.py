@@ -34,7 +34,7 @@ class RowGone(Conflict):
 
 @dataclass(frozen=True)
 class Row:
-    """As it was read, with the ETag that the next write is conditional on."""
+    """A row as it was read, with the ETag for the condition of the next write."""
 
     fields: dict[str, Any]
     etag: str
@@ -57,7 +57,7 @@ class GuardedRows:
         return Row(dict(row), str(row.metadata["etag"]))
 
     def insert(self, fields: Mapping[str, Any], what: str) -> str:
-        """Gives the ETag. Raises Conflict where somebody else's row is there."""
+        """Gives the ETag. Raises Conflict if there is a row of somebody else."""
         row = with_write_id(fields)
         with translated(what):
             try:
@@ -70,7 +70,7 @@ class GuardedRows:
                 return self._own_etag(row, what)
 
     def replace(self, fields: Mapping[str, Any], etag: str, what: str) -> str:
-        """Gives the new ETag. Raises Conflict where the row has changed, RowGone where it is there no more."""
+        """Gives the new ETag. Raises Conflict if the row has changed, and RowGone if it was deleted."""
         row = with_write_id(fields)
         with translated(what):
             try:
@@ -87,7 +87,7 @@ class GuardedRows:
                 raise RowGone(f"The row was deleted by somebody else while {what}") from None
 
     def delete(self, partition: str, key: str, etag: str, what: str) -> None:
-        """Raises Conflict where the row has changed; no error where it is gone.
+        """Raises Conflict if the row has changed. A deleted row is no error.
 
         After a lost reply the SDK's repeat finds nothing, which is no error either.
         """
@@ -100,7 +100,7 @@ class GuardedRows:
                 raise Conflict(f"The row was changed by somebody else while {what}") from None
 
     def _own_etag(self, row: Mapping[str, Any], what: str) -> str:
-        """After a conflict: the row's ETag, if what it holds is our own write."""
+        """After a conflict: the row's ETag, if the row contains our own write."""
         found = self.get(row["PartitionKey"], row["RowKey"], what)
         if found is None:
             raise RowGone(f"The row was deleted by somebody else while {what}")

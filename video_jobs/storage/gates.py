@@ -54,7 +54,7 @@ class TableGates:
             try:
                 found.append(_from_row(row))
             except ValueError as error:
-                said = str(error).partition("\n")[0]  # the rest would repeat what the row holds
+                said = str(error).partition("\n")[0]  # the other lines would repeat values of the row
                 log_event(log, logging.ERROR, "storage.gate_unreadable", backend=row["RowKey"], problem=said)
         return found
 

@@ -1,4 +1,4 @@
-"""A job as a table row: one column a field, so that a person can read it, nested values as JSON."""
+"""A job as a table row: one column for each field, so that a person can read it; nested values are JSON."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _NESTED = {
     "forecast",
     "list_search",
 }
-_PROMPT = "prompt"  # on its own: with the rest of the request it would not fit into one property
+_PROMPT = "prompt"  # a column of its own: with the rest of the request it would not fit into one property
 
 
 @functools.cache
@@ -47,7 +47,9 @@ def from_row(row: dict[str, Any]) -> Job:
     """Raises NewerVersion, and ValueError for a row that is no job."""
     refuse_newer(row, f"reading {row['RowKey']}")
     if "status" not in row:
-        raise ValueError("The row has no status: it is no job.")  # by default it would be one to pay for
+        raise ValueError(
+            "The row has no status: it is no job."
+        )  # with the default status, it would be submitted and paid for
     fields = dict(row)
     with read_as("job"):
         for name in _NESTED & fields.keys():

@@ -78,7 +78,7 @@ class TableJobs:
                 results = self._table.submit_transaction(operations, **REPEATED)
             except (TableTransactionError, ServiceResponseError) as error:
                 refused = error_code(error) in _REFUSED_BY_WHAT_IS_THERE
-                # Nobody else knows this id yet: a row that bears it is the one that we wrote.
+                # Nobody else knows this id yet, so a row with it is the one that we wrote.
                 found = self._read(job.owner, job.id)
                 if found is not None:
                     return found
@@ -165,7 +165,7 @@ class TableJobs:
             first, end = (lowest_id_at(moment - _MILLISECOND) for moment in reversed(made))
         begin = (
             f"{after}!" if after and after >= first else first
-        )  # '!' comes before whatever an id may go on with
+        )  # '!' sorts before every character of an id
         wanted = [_any_of(statuses)] if statuses else []
         if backend is not None:
             wanted.append(_OF_BACKEND)
@@ -173,7 +173,7 @@ class TableJobs:
         with translated("listing jobs"):
             for start, stop, is_last in self._windows(owner, begin, end, whole=not wanted):
                 for row in self._range(owner, start, stop, wanted, backend, limit + 1):
-                    if "deleted_at" in row:  # the service can't ask for rows without a property
+                    if "deleted_at" in row:  # a query can't ask for rows without a property
                         continue
                     if len(jobs) == limit:
                         return JobPage(jobs, jobs[-1].id)
@@ -210,7 +210,7 @@ class TableJobs:
     def _range(
         self, owner: str, start: str, stop: str, wanted: list[str], backend: str | None, per_page: int
     ) -> Iterable[dict[str, Any]]:
-        # A backend stands in its column as JSON that begins with its name.
+        # The backend's column is JSON that begins with its name.
         name = json.dumps(backend, ensure_ascii=False)
         return self._table.query_entities(
             " and ".join(["PartitionKey eq @owner", "RowKey ge @start", "RowKey lt @stop", *wanted]),
@@ -263,7 +263,7 @@ class TableJobs:
         return None if row is None else StoredJob(from_row(row.fields), row.etag)
 
     def _positions(self, owner: str, low: int, high: int, most: int) -> list[int]:
-        """Of the first jobs between the two, neither of them included: keys only, in one call."""
+        """The keys of the first jobs between the two, both excluded, in one call."""
         wanted = "PartitionKey eq @owner and RowKey gt @low and RowKey lt @high"
         parameters = {
             "owner": owner,
@@ -285,7 +285,7 @@ class TableJobs:
         return list(self._table.query_entities(wanted, parameters=parameters))
 
     def _owners(self) -> Iterator[str]:
-        """In order; one row is read of each, however many jobs they have."""
+        """The owners in order. It reads one row of each, however many jobs they have."""
         wanted, parameters = "", dict[str, str]()
         while True:
             rows = self._table.query_entities(
@@ -298,7 +298,7 @@ class TableJobs:
             wanted, parameters = "PartitionKey gt @last", {"last": first["PartitionKey"]}
 
     def _ended_and_made_before(self, owner: str, moment: datetime) -> Iterator[StoredJob]:
-        """Made before is a range of the owner's keys, so that the many newer jobs are not read."""
+        """Jobs created before a time are a range of the owner's keys, so newer jobs are not read."""
         rows = self._table.query_entities(
             f"PartitionKey eq @owner and RowKey ge @first and RowKey lt @end and {_any_of(_TERMINAL)}",
             parameters={"owner": owner, "first": lowest_id_at(moment), "end": _JOB_END},
@@ -317,11 +317,11 @@ def create_tables(service: TableServiceClient) -> None:
 
 
 def _readable(row: Any) -> Job | None:
-    """None for a row that this version can't read: a newer one's, which may look after it itself."""
+    """None for a row that this version can't read. It may be a newer version's, which then handles it."""
     try:
         return from_row(row)
     except ValueError as error:
-        reason = str(error).partition("\n")[0]  # the rest would repeat what the row holds
+        reason = str(error).partition("\n")[0]  # the other lines would repeat values of the row
         log_event(
             log,
             logging.WARNING,

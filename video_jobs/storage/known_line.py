@@ -1,4 +1,4 @@
-"""Who stands in line, as this process knows it: read from the table every few seconds, however many ask.
+"""The jobs in line, as this process knows them. They are read from the table every few seconds, however many requests ask.
 
 What this process itself changes is known at once; what others change, a few seconds later.
 """
@@ -21,7 +21,7 @@ class _Keys:
 
 
 class KnownLines:
-    """The keys of those that wait, by backend. `read` gives them in order."""
+    """The keys of the waiting jobs, by backend. `read` gives them in order."""
 
     def __init__(self, read: Callable[[str], list[str]], now: Callable[[], float] = time.monotonic) -> None:
         self._read, self._now = read, now
@@ -29,7 +29,7 @@ class KnownLines:
         self._known: dict[str, _Keys] = {}
 
     def before(self, backend: str, key: str) -> int:
-        """How many wait before this backend with a key below this one."""
+        """How many jobs wait for this backend with a smaller key."""
         with self._lock:
             known = self._known.get(backend)
             if known is not None and self._now() - known.read_at < _KEPT:

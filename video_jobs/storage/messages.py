@@ -1,4 +1,4 @@
-"""The messages in Queue Storage: base64, which the Functions host expects, and without an end."""
+"""The messages in Queue Storage: base64, which the Functions host expects, and with no time to live."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _POISON = "-poison"  # what the host adds to a queue's name
 _COMMON_PREFIX = "video-"  # of the names of all queues
 _POISON_HIDDEN = 120  # seconds
 _MOST_PEEKED = 32  # messages; the service gives no more at once
-_FOR_EVER = -1  # time to live: a message that ends by itself would be a job that is forgotten
+_FOR_EVER = -1  # time to live: an expired message would mean a forgotten job
 
 
 class StorageMessages:

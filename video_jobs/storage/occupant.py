@@ -1,4 +1,4 @@
-"""Whose a storage account is: one function app's. Two on one account, or two slots of one, would take each other's
+"""Reserves a storage account for one function app. Two apps on one account, or two slots of one app, would take each other's
 messages and poll each other's jobs, with settings that may differ."""
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ _PARTITION = _KEY = "app"
 
 
 def claim_account(service: TableServiceClient, app: str, account: str | None) -> None:
-    """The first app that starts has it. One call, but for that first time. Raises InvalidSettings for any other app."""
+    """Reserve the account for the first app that starts. Costs one call, except the first time. Raises InvalidSettings for any
+    other app."""
     rows = GuardedRows(service.get_table_client(GATES_TABLE))
     what = "reading whose the storage account is"
     row = rows.get(_PARTITION, _KEY, what)
@@ -26,8 +27,8 @@ def claim_account(service: TableServiceClient, app: str, account: str | None) ->
     if other != app:
         raise InvalidSettings(
             [
-                f"The storage account is the app '{other}''s, and this app is '{app}'. Two on one account take each "
-                f"other's messages: give this one an account of its own (a deployment slot too). If '{other}' is gone for "
+                f"The storage account belongs to the app '{other}', and this app is '{app}'. Two apps on one account take each "
+                f"other's messages: give this app (or deployment slot) its own account. If '{other}' is gone for "
                 f"good, hand the account over: az storage entity delete --account-name {account or 'ACCOUNT'} --auth-mode "
                 f"login --table-name {GATES_TABLE} --partition-key {_PARTITION} --row-key {_KEY}"
             ]

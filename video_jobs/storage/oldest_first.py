@@ -1,4 +1,4 @@
-"""The end of a long range of rows, in a table that reads forwards only."""
+"""Finds the end of a long range of rows in a table that can only be read forwards."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Callable
 Probe = Callable[[int, int, int], list[int]]
 """The first rows between two positions, both left out: at most so many, in ascending order."""
 
-_ROOM = 4  # a probe that sees up to so many times what is wanted ends the search
+_ROOM = 4  # the search ends when a probe sees at most this many times the wanted rows
 
 
 def last_rows(probe: Probe, end: int, wanted: int) -> list[int]:
-    """The last `wanted` rows before `end`, in ascending order; all of them where there are no more.
+    """The last `wanted` rows before `end`, in ascending order; all rows if there are fewer.
 
     A bisection: how many probes it takes depends on how the rows are spread, hardly on how many there are.
     One is enough where there are few; some thirty where they were made at even intervals over years.

@@ -1,4 +1,4 @@
-"""Which version of the app wrote a row. While a deployment rolls, two versions read the same tables."""
+"""The version of the app that wrote a row. During a deployment, two versions read the same tables."""
 
 from __future__ import annotations
 

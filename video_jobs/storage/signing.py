@@ -18,10 +18,10 @@ from video_jobs.ports import SignedUrl
 from video_jobs.storage.connection import translated
 
 VALIDITY = timedelta(hours=1)
-"""For which a URL is good at least."""
+"""The shortest time for which a URL is valid."""
 
 WINDOW = timedelta(minutes=15)
-"""In which it stays the same."""
+"""The time in which a URL stays the same."""
 
 _CLOCK_SKEW = timedelta(minutes=15)  # between this machine's clock and the storage service's
 _KEY_VALIDITY = timedelta(hours=24)
@@ -31,12 +31,12 @@ _EPOCH = datetime.fromtimestamp(0, UTC)
 
 
 def window_at(now: datetime) -> datetime:
-    """When the window began that a moment lies in: the same on every instance."""
+    """When a moment's window began; the same on every instance."""
     return now - (now - _EPOCH) % WINDOW
 
 
 def good_until(now: datetime) -> datetime:
-    """When a URL that is signed now ends."""
+    """When a URL that is signed now expires."""
     return window_at(now) + WINDOW + VALIDITY
 
 
@@ -81,7 +81,7 @@ def account_key(key: str) -> KeySource:
 
 
 class UserDelegationKeys:
-    """Keys that Azure makes for the app's identity, asked for once a day and not once a URL."""
+    """Keys that Azure makes for the app's identity. They are requested once a day, not for each URL."""
 
     def __init__(self, blobs: BlobServiceClient) -> None:
         self._blobs = blobs
@@ -91,7 +91,7 @@ class UserDelegationKeys:
 
     def __call__(self, now: datetime) -> Mapping[str, Any]:
         with self._lock:
-            # What it signs must lie within its own time.
+            # A URL must expire before the key that signs it.
             if self._ends_at is None or self._ends_at < good_until(now):
                 ends_at = now + _KEY_VALIDITY
                 with translated("asking for a user delegation key"):

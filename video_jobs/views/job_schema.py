@@ -129,7 +129,7 @@ class DeliveryView(TypedDict):
 
 @_documented
 class WebhookView(TypedDict):
-    """Who is told of a job's end, and how far that has come."""
+    """The webhook of a job's end, and the state of its delivery."""
 
     url: Url | None
     """Scheme and host: the rest may hold a secret. Null for the app's own."""

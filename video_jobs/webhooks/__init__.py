@@ -1,1 +1,1 @@
-"""Telling a client that its job has ended: what is said, to whom, and over which connection."""
+"""Tells a client that its job has ended: signature, receivers, and connection."""

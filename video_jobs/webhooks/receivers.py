@@ -93,7 +93,7 @@ class Receivers:
             self._under_way += Counter()  # forgets who has none
 
     def _busy(self, owner: str, why: str) -> ReceiverBusy:
-        """Each comes back at a time of its own, so that they are not all turned away again at once."""
+        """Each returns at its own time, so that they are not all refused again at once."""
         now = time.monotonic()
         with self._lock:
             until = min(max(self._away_until.pop(owner, now), now) + _APART, now + _LONGEST_AWAY)
