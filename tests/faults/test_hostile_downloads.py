@@ -197,7 +197,7 @@ HOSTILE = {
     "202": Hostile("not accessible", {"status": 202, "body": ERROR}),
     "204": Hostile("empty body", {"status": 204}),
     "a part that nobody asked for": Hostile(
-        "a part of it only",
+        "only a part of it",
         elsewhere=lambda video: raw(
             video[:9000],
             "Content-Length: 9000",

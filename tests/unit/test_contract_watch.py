@@ -85,7 +85,7 @@ def test_a_host_in_this_process_is_watched(contract_watch: ContractWatch) -> Non
 
     @app.function_name("health")
     @app.route("health", methods=["GET"], auth_level=func.AuthLevel.FUNCTION)
-    @Operation("Is all well?", tag="Operation", answers={200: Promise("Yes")})
+    @Operation("The app's health", tag="Operation", answers={200: Promise("Yes")})
     def health(req: func.HttpRequest) -> func.HttpResponse:
         return func.HttpResponse(status_code=418)
 
