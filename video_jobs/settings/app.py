@@ -126,9 +126,9 @@ def _badly_pasted(environment: Mapping[str, str]) -> list[str]:
     for name, value in _ours(environment):
         text = value.strip()
         if text[:1] in _QUOTES and text[-1:] in _QUOTES and text:
-            problems.append(f"{name} has quotes around it. Copy it anew, without them.")
+            problems.append(f"{name} has quotes around it. Copy it again, without them.")
         elif _INVISIBLE.search(value):
-            problems.append(f"{name} holds an invisible character. Copy it anew, from plain text.")
+            problems.append(f"{name} holds an invisible character. Copy it again, from plain text.")
     return problems
 
 

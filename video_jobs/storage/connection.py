@@ -60,7 +60,7 @@ def connect(settings: StorageSettings, **changes: Any) -> StorageServices:
             return StorageServices(blobs, queues, tables, account.account_key, account.account_name)
         except ValueError:
             raise InvalidSettings(
-                ["AzureWebJobsStorage is a connection string that the SDK can't read. Copy it anew."]
+                ["AzureWebJobsStorage is a connection string that the SDK can't read. Copy it again."]
             ) from None
     # Imported only where it is used: this import takes longer than all others here.
     from azure.identity import DefaultAzureCredential

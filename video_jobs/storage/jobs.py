@@ -365,7 +365,9 @@ def _readable_entry(row: Any) -> IdempotencyEntry | None:
         try:
             return _entry_of(row, str(row.metadata["etag"]))
         except ValueError as error:
-            log.warning("An idempotency key of %s is passed over: %s", row["PartitionKey"], error)
+            log_event(
+                log, logging.WARNING, "storage.key_unreadable", owner=row["PartitionKey"], problem=error
+            )
     return None
 
 
