@@ -231,7 +231,9 @@ def test_beside_a_deployment_it_reads_the_environment_and_the_file(office: Offic
     assert "key from AZURE_OPENAI_API_KEY (local.settings.json)" in " ".join(done.stdout.split())
     done = doctor(AZURE_OPENAI_API_KEY="another-key")
     assert done.returncode == SOMETHING_WRONG
-    assert "its own values for these settings, and they are used: AZURE_OPENAI_API_KEY" in " ".join(done.stdout.split())
+    assert "its own values for these settings, and they are used: AZURE_OPENAI_API_KEY" in " ".join(
+        done.stdout.split()
+    )
     assert "another-key" not in done.stdout
     assert doctor("--nonsense").returncode == USAGE
 

@@ -132,7 +132,7 @@ class Output:
 
     index: int
     generation_id: str
-    chain: Chain = Chain()  #: of its fetch messages
+    chain: Chain = field(default_factory=Chain)  #: of its fetch messages
     stored: StoredVideo | None = None
     thumbnail: str | None = None  #: file ending of the stored thumbnail: jpg or webp
     suspects: tuple[Suspect, ...] = ()  #: what came, the latest last
@@ -185,7 +185,7 @@ class Job:
     request: VideoRequest
     metadata: dict[str, str] = field(default_factory=dict)
     backend: BackendRef
-    chain: Chain = Chain(turn=1)  #: of its poll messages
+    chain: Chain = field(default=Chain(turn=1))  #: of its poll messages
     status_since: datetime | None = None
     history: tuple[Event, ...] = ()  #: the last `MOST_EVENTS`
 

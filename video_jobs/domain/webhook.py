@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Self
@@ -42,7 +42,7 @@ class Webhook:
 
     url: str | None = None  #: None: the app's own, from its settings
     status: WebhookStatus = WebhookStatus.PENDING
-    chain: Chain = Chain()  #: of its messages of this round of tries; turn 0: none has been sent
+    chain: Chain = field(default_factory=Chain)  #: of this round's messages; turn 0: none has been sent
     manual: bool = False  #: somebody asked for this round, so that a hook that is turned off is tried too
     deliveries: tuple[Delivery, ...] = ()  #: the last `MOST_DELIVERIES`
 
