@@ -14,7 +14,7 @@ from local.function_host.__main__ import main
 
 WAITS: dict[str, float] = {
     "video_jobs.lifecycle.paid_call._LONGEST_SAVE": 30,
-    "video_jobs.domain.schedule._PATIENCE": 30,
+    "video_jobs.domain.chain._PATIENCE": 30,
     "video_jobs.domain.transitions.download.DOWNLOAD_OVERDUE": 30,
     "video_jobs.domain.gate.UNCLAIMED": 60,
     "sweep_jobs.sweep._UNHEARD": 20,

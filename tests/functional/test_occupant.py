@@ -33,7 +33,7 @@ def test_the_app_that_began_goes_on_and_another_is_told_whose_the_account_is(
     with pytest.raises(InvalidSettings) as refused:
         build(replace(settings, app_name="func-two"))
     [words] = refused.value.problems
-    assert "is the app 'func-one''s, and this app is 'func-two'" in words
+    assert "belongs to the app 'func-one', and this app is 'func-two'" in words
     assert "az storage entity delete --account-name reelkeeplocal" in words
     # As that command does it.
     real_services.tables.get_table_client(GATES_TABLE).delete_entity("app", "app")
