@@ -6,6 +6,8 @@ import contextlib
 from collections.abc import Iterator
 
 import pytest
+from azure.core.exceptions import ResourceNotFoundError
+from azure.data.tables import TableServiceClient
 
 from local.azurite_process import Azurite
 from local.simulator.server import Simulator
@@ -15,6 +17,8 @@ from tests.leaks import Leaks
 from tests.pipeline import API_KEY, Pipeline, UseServices
 from video_jobs import wiring
 from video_jobs.services import Services
+from video_jobs.storage.gates import GATES_TABLE
+from video_jobs.storage.live_jobs import LIVE_TABLE
 
 _WATCH = pytest.StashKey[Leaks]()
 _CONTRACT_WATCH = pytest.StashKey[ContractWatch]()
@@ -66,6 +70,20 @@ def azurite(leaks: Leaks) -> Iterator[Azurite]:
     with Azurite() as running:
         yield running
         leaks.look_into_storage(running.connection_string)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def jobs_of_other_modules_hold_nothing(request: pytest.FixtureRequest) -> None:
+    """No job of an earlier module has a slot, or waits for one, in the Azurite that the modules share."""
+    tests = (item for item in request.session.items if getattr(item, "module", None) is request.module)
+    if not any("azurite" in getattr(test, "fixturenames", ()) for test in tests):
+        return
+    running = request.getfixturevalue("azurite")
+    tables = TableServiceClient.from_connection_string(running.connection_string)
+    for table in map(tables.get_table_client, (GATES_TABLE, LIVE_TABLE)):
+        with contextlib.suppress(ResourceNotFoundError):  # nothing was stored yet
+            for row in table.list_entities(select=["PartitionKey", "RowKey"]):
+                table.delete_entity(row)
 
 
 @pytest.fixture(scope="session")

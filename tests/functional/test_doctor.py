@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from azure.core.exceptions import ResourceNotFoundError
 from azure.core.pipeline.transport import RequestsTransport
 
 from doctor.__main__ import ALL_RIGHT, SOMETHING_WRONG, USAGE, run
@@ -40,7 +39,6 @@ from video_jobs.domain.job import BackendRef, VideoRequest
 from video_jobs.ports import Claim
 from video_jobs.settings.app import Settings
 from video_jobs.storage.connection import StorageServices, connect
-from video_jobs.storage.gates import GATES_TABLE
 from video_jobs.wiring import build, utc_now
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -105,10 +103,6 @@ class Office:
 
 @pytest.fixture
 def office(simulator: Simulator, azurite: Azurite, tmp_path: Path) -> Office:
-    gates = connect(settings_for(azurite).storage).tables.get_table_client(GATES_TABLE)
-    with contextlib.suppress(ResourceNotFoundError):
-        for row in gates.list_entities():  # other modules' jobs may hold slots
-            gates.delete_entity(row)
     return Office(simulator, azurite, tmp_path)
 
 
