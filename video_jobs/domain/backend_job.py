@@ -1,4 +1,4 @@
-"""What a video API says of one of its jobs."""
+"""A backend job, as the video API describes it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from video_jobs.domain.cost import Cost
 
 
 class BackendState(StrEnum):
-    """What a backend's status word means to us."""
+    """The meaning of a backend's status word."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -18,7 +18,7 @@ class BackendState(StrEnum):
     FAILED = "failed"
     CANCELLED = "cancelled"
     EXPIRED = "expired"  #: deleted after its time
-    UNKNOWN = "unknown"  #: a word that we don't know: go on polling
+    UNKNOWN = "unknown"  #: a word that the app does not know: continue to poll
 
     @property
     def is_final(self) -> bool:
@@ -27,9 +27,9 @@ class BackendState(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class BackendJob:
-    """What a backend told of one of its jobs, in our words. Everything but the id may be missing.
+    """A backend's answer about one of its jobs, in the app's terms. Everything but the id may be missing.
 
-    Times are by the backend's clock, which may be wrong: `told_at` says what it showed.
+    Times are by the backend's clock, which may be wrong: `told_at` is the time that it showed.
     """
 
     id: str
@@ -49,10 +49,8 @@ class BackendJob:
     seconds: int | None = None
     variants: int | None = None
     model: str | None = None
-    from_image: bool = False  #: it says that it began with a picture; not all backends do
-    seems_done: bool = False  #: it names a time of completion, all of its progress, or where the bytes are
-    poll_after: float | None = None  #: seconds that the backend wants us to wait
+    from_image: bool = False  #: the answer names an input image; not all backends do
+    seems_done: bool = False  #: it has a completion time, a progress of 100, or the address of the bytes
+    poll_after: float | None = None  #: seconds to wait, as the backend asks
     request_id: str | None = None
-    told_at: datetime | None = field(
-        default=None, compare=False
-    )  #: the backend's own clock when it told this
+    told_at: datetime | None = field(default=None, compare=False)  #: the backend's own clock at this answer

@@ -1,4 +1,4 @@
-"""What a model can do, and the check of a request against it, before anything is written or paid for."""
+"""What a model can do, and the check of a request against it before anything is stored or paid for."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from video_jobs.domain.errors import FieldProblem, InvalidRequest
 from video_jobs.domain.job import InputImage, VideoRequest
 from video_jobs.domain.provider_options import problem_of_options
 
-LARGEST_SIDE = 8192  # pixels; no model comes near
+LARGEST_SIDE = 8192  # pixels; far more than any model makes
 MOST_REFERENCES = 10
 """Reference images of one request."""
 
@@ -18,15 +18,15 @@ _ANY_IMAGE = InputImage("image/png", 1, "", 1, 1)
 _RATIOS = ("16:9", "9:16", "1:1", "4:3", "3:4", "3:2", "2:3", "21:9", "9:21")
 _RESOLUTIONS = ("360p", "480p", "720p", "1080p", "1440p", "4K")
 _ABOUT = 0.03  # 832x480 and 864x496 are called 16:9 too
-_NOT_FETCHED = 0  # the width of an image that is an address so far
+_NOT_FETCHED = 0  # the width of an image that is not fetched yet
 
 BodyOf = Callable[[VideoRequest], Mapping[str, Any]]
-"""The JSON body that a request becomes."""
+"""Gives the JSON body for a request."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelTakes:
-    """What one model takes, as far as it is known. None: any, the provider decides. Empty, 0 and False: nothing."""
+    """What one model accepts, as far as known. None: the provider decides. Empty, 0 and False: nothing."""
 
     sizes: tuple[str, ...] | None = None  #: WIDTHxHEIGHT
     seconds: tuple[int, ...] | None = None
@@ -35,12 +35,12 @@ class ModelTakes:
     image: bool = True
     last_image: bool = False
     reference_images: int = 0  #: at most
-    audio: bool = False  #: that the sound is asked for, or left out
+    audio: bool = False  #: a request may say whether the video has sound
     seed: bool = False
     negative_prompt: bool = False
-    only_sizes: bool = False  #: an aspect ratio and a resolution stand for one of the sizes
-    references_alone: bool = False  #: no first or last image beside them
-    image_needed: bool = False  #: it makes no video of words alone
+    only_sizes: bool = False  #: an aspect ratio with a resolution must match one of the sizes
+    references_alone: bool = False  #: not together with a first or last image
+    image_needed: bool = False  #: it makes no video from text alone
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,14 +62,14 @@ NO_WISHES = Wishes()
 
 @dataclass(frozen=True, kw_only=True)
 class Limits(ModelTakes):
-    """What a model takes, and what it makes where a request does not say."""
+    """What a model accepts, and its defaults."""
 
     default_size: str
     default_seconds: int
     most_variants: Callable[[int, int], int]  #: of width and height
     most_seconds: Callable[[int, int], int]  #: of width and height
     image_has_the_videos_size: bool = False
-    body_of: BodyOf | None = None  #: for `options`, which must not meet a field of ours; None: it takes none
+    body_of: BodyOf | None = None  #: to check that `options` set no field of the app; None: no options
 
     def complete(
         self,
@@ -140,7 +140,7 @@ class Limits(ModelTakes):
     def _shape(
         self, size: str | None, wishes: Wishes, problems: list[FieldProblem]
     ) -> tuple[str | None, str | None, str | None]:
-        """Size, aspect ratio and resolution as the model spells them. No size where the model chooses it."""
+        """Size, aspect ratio and resolution as the model spells them. No size if the model chooses it."""
         ratio = self._spelt("aspect_ratio", wishes.aspect_ratio, self.aspect_ratios, problems)
         resolution = self._spelt("resolution", wishes.resolution, self.resolutions, problems)
         if wishes.aspect_ratio is None and wishes.resolution is None:
@@ -184,7 +184,7 @@ class Limits(ModelTakes):
         return f": {', '.join(self.sizes)}" if self.sizes else ""
 
     def _problems_of(self, wishes: Wishes, image: InputImage | None) -> list[FieldProblem]:
-        """What is asked for that the model does not know."""
+        """The requested values that the model does not know."""
         asked = {
             "input_image": image is not None and not self.image,
             "last_image": wishes.last_image is not None and not self.last_image,
@@ -226,7 +226,7 @@ class Limits(ModelTakes):
         return f"beside prompt, size and seconds this model takes {', '.join(names) or 'nothing'}"
 
     def _problems_of_options(self, request: VideoRequest, options: str) -> list[FieldProblem]:
-        """Against the body as it will be, and against one with everything in it: no option says what a field says."""
+        """Check the options against the real body and against one with every field: no option may repeat a field."""
         assert self.body_of is not None
         filled = replace(
             request,
@@ -252,7 +252,7 @@ class Limits(ModelTakes):
 
 
 def has_shape(size: str, aspect_ratio: str | None, resolution: str | None) -> bool:
-    """Whether a size has that aspect ratio and that resolution, where they are given: 1280x720 is 16:9 and 720p."""
+    """Whether a size has that aspect ratio and that resolution, if they are given: 1280x720 is 16:9 and 720p."""
     width, height = (int(side) for side in size.split("x"))
     if resolution is not None and min(width, height) != short_side(resolution):
         return False

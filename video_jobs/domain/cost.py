@@ -1,4 +1,4 @@
-"""What a job cost, as the video API told it."""
+"""The cost of a job, as the video API gives it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one error vocabulary. Adapters translate into it, the HTTP edge translates out of it.
+"""All errors of the app. Adapters raise them; the HTTP functions turn them into answers.
 
 No message here may carry a key, a token or a signed URL.
 """
@@ -25,7 +25,7 @@ class FieldProblem:
 
 
 class InvalidRequest(ReelkeepError):
-    """The request can't be taken; nothing was written."""
+    """The request is refused; nothing was stored."""
 
     def __init__(self, problems: list[FieldProblem], code: str = "invalid_request") -> None:
         super().__init__("; ".join(f"{problem.field}: {problem.message}" for problem in problems))
@@ -38,27 +38,27 @@ class InvalidRequest(ReelkeepError):
 
 
 class RequestTooLarge(InvalidRequest):
-    """More bytes than are taken."""
+    """The body has more bytes than the app accepts."""
 
 
 class LengthRequired(InvalidRequest):
-    """A body without a length, which does not arrive."""
+    """A body without a length, which the host does not pass on."""
 
 
 class UnsupportedContentType(InvalidRequest):
-    """Neither JSON nor a form."""
+    """The body is neither JSON nor a form."""
 
 
 class NotFetched(ReelkeepError):
-    """A file at an address that a client names could not be had. The message stands behind "could not be fetched:"."""
+    """A file at a client's address could not be fetched. The message follows "could not be fetched:"."""
 
 
 class IdempotencyKeyReused(ReelkeepError):
-    """The key came before with another request."""
+    """An earlier request, which was different, had the same key."""
 
 
 class TooManyJobs(ReelkeepError):
-    """The owner has as many jobs as one may have. `retry_after` is in seconds; None: when one of them has ended."""
+    """The owner has as many jobs as one may have. `retry_after` is in seconds; None: after one of them has ended."""
 
     def __init__(self, message: str, *, retry_after: int | None = None) -> None:
         super().__init__(message)
@@ -74,7 +74,7 @@ class JobNotFound(ReelkeepError):
 
 
 class NotRetriable(ReelkeepError):
-    """The job has not ended, or has its videos, or was tried again already."""
+    """The job has not ended, or has its videos, or was retried already."""
 
 
 class BackendJobNotFound(ReelkeepError):
@@ -110,11 +110,11 @@ class InvalidSettings(ReelkeepError):
 
 
 class Conflict(ReelkeepError):
-    """Somebody else has changed the row since it was read: reload and decide anew."""
+    """The row was changed since it was read: reload it and decide again."""
 
 
 class TransitionRefused(ReelkeepError):
-    """The job has moved on; what was to be done no longer applies to it."""
+    """The job has moved on, so the change does not apply to it any more."""
 
 
 class NothingToSend(TransitionRefused):
@@ -122,20 +122,20 @@ class NothingToSend(TransitionRefused):
 
 
 class StorageUnavailable(ReelkeepError):
-    """Azure Storage can't be reached or refuses us. May pass."""
+    """Azure Storage can't be reached or refuses the request. May pass."""
 
 
 class NewerVersion(StorageUnavailable, ValueError):
-    """A newer version of the app wrote this row or message, and this one must leave it alone. It passes when the deployment
-    is through."""
+    """A newer version of the app wrote this row or message, so this version must leave it alone. Passes with the end of
+    the deployment."""
 
 
 class InputMissing(ReelkeepError):
-    """The input image is not where it was put; a client or a rule of the storage account has deleted it."""
+    """The input image is gone; a client or a rule of the storage account has deleted it."""
 
 
 class ForeignBlob(ReelkeepError):
-    """Something that we did not write lies where a video belongs."""
+    """A blob that the app did not write has the name of a video."""
 
 
 # --- what a backend answered ---------------------------------------------------------------------
@@ -144,8 +144,8 @@ class ForeignBlob(ReelkeepError):
 class BackendError(ReelkeepError):
     """The video API did not do what it was asked.
 
-    Attributes: `status` its HTTP status, `code` and `detail` its own words, `request_id` what its support
-    asks for, `retry_after` seconds that it wants us to wait; each None where it said nothing.
+    Attributes: `status` its HTTP status, `code` and `detail` its own words, `request_id` the id for its
+    support, `retry_after` the seconds to wait; each is None if the answer does not give it.
     """
 
     def __init__(
@@ -167,7 +167,7 @@ class BackendError(ReelkeepError):
 
 
 class Rejected(BackendError):
-    """400, 413, 415, 422: it will never take this request."""
+    """400, 413, 415, 422: it will never accept this request."""
 
 
 class PaymentRequired(BackendError):
@@ -175,7 +175,7 @@ class PaymentRequired(BackendError):
 
 
 class Unauthorised(BackendError):
-    """401, 403: it does not take our key or identity."""
+    """401, 403: it refuses the app's key or identity."""
 
 
 class NotFound(BackendError):
@@ -187,7 +187,7 @@ class Gone(BackendError):
 
 
 class Busy(BackendError):
-    """429: later."""
+    """429: it wants the request later."""
 
 
 class Unavailable(BackendError):
@@ -195,12 +195,12 @@ class Unavailable(BackendError):
 
 
 class NotSent(Unavailable):
-    """Nothing reached the backend, and there is proof: no connection came about (DNS, refused, TLS), or we
-    did not get as far as calling it."""
+    """There is proof that nothing reached the backend: there was no connection (DNS, refused, TLS), or the app
+    did not begin the call."""
 
 
 class UnknownOutcome(BackendError):
-    """The paid call was sent and no answer proves what became of it. Never to be repeated."""
+    """The paid call was sent, and no answer shows its outcome. It must never be repeated."""
 
 
 class NotAVideo(BackendError):
@@ -215,10 +215,10 @@ class VideoTooLarge(BackendError):
 
 
 class Undelivered(ReelkeepError):
-    """A webhook was not delivered. The message is in our words and names neither host nor path.
+    """A webhook was not delivered. The message is in the app's words and names neither host nor path.
 
-    Attributes: `status` the receiver's HTTP status, None where no answer came; `retry_after` seconds that it
-    wants us to wait, None where it said nothing.
+    Attributes: `status` the receiver's HTTP status, None without an answer; `retry_after` the seconds
+    to wait, None if the answer does not give it.
     """
 
     def __init__(self, message: str, status: int | None = None, retry_after: float | None = None) -> None:
@@ -228,4 +228,4 @@ class Undelivered(ReelkeepError):
 
 
 class ReceiverBusy(Undelivered):
-    """Nothing was sent: others are being told, or waited for. It is no failed try."""
+    """Nothing was sent: the app is busy with other deliveries to the receiver. This is not a failed try."""

@@ -9,21 +9,21 @@ import statistics
 from dataclasses import dataclass, replace
 
 FEWEST = 3
-"""Jobs that must have been timed before anything is said of the next one."""
+"""How many jobs must have been timed before the first forecast."""
 
 MOST_KEPT = 50
-"""Durations; older ones go, so that a video API that has become faster or slower is soon known for it."""
+"""How many durations are kept; older ones are dropped, so that a forecast follows a faster or slower video API."""
 
-_SHORTEST, _LONGEST = 0.1, 86_400.0  # seconds; anything else is no duration, but a clock that is wrong
+_SHORTEST, _LONGEST = 0.1, 86_400.0  # seconds; anything else comes from a wrong clock
 _MOST_QUANTILES = 21  # the shortest, the longest, and every twentieth between them
-_NARROWEST = 1.0  # seconds; video APIs tell time in whole ones
+_NARROWEST = 1.0  # seconds; the times of video APIs are in whole seconds
 _LATE = 0.9
 _TYPICAL_PERCENT, _LATE_PERCENT = 80, 95
 
 
 @dataclass(frozen=True)
 class JobKind:
-    """Jobs that take about as long as each other."""
+    """A kind of jobs: all take about the same time."""
 
     backend: str  #: name
     model: str
@@ -33,23 +33,23 @@ class JobKind:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What is known of one kind; kept in one row, guarded by its ETag."""
+    """The durations of one kind; kept in one row, guarded by its ETag."""
 
     kind: JobKind
     durations: tuple[
         float, ...
-    ] = ()  #: seconds from the video API's taking a job to its end, the oldest first
-    jobs: int = 0  #: that were ever timed
+    ] = ()  #: seconds from acceptance by the video API to the end of the job, the oldest first
+    jobs: int = 0  #: how many were ever timed
 
     def with_one_more(self, duration: float) -> Estimate:
-        """What is no duration teaches nothing."""
+        """Add a duration; a value that can't be one is ignored."""
         if not _SHORTEST <= duration <= _LONGEST:
             return self
         kept = (*self.durations, round(duration, 1))[-MOST_KEPT:]
         return replace(self, durations=kept, jobs=self.jobs + 1)
 
     def forecast(self) -> Forecast | None:
-        """For the next job of the kind; None while too little is known."""
+        """The forecast for the next job of the kind; None as long as too little is known."""
         count = len(self.durations)
         if count < FEWEST:
             return None
@@ -61,9 +61,9 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Forecast:
-    """When a job is likely to be generated, in seconds from its submission. Small: each job's row holds one.
+    """When a job is likely to be generated, in seconds from its submission. Small, since each job's row has one.
 
-    Between two neighbouring `quantiles` lie equally many of the durations that it was learned from.
+    Between each two neighbouring `quantiles` there are equally many of the learned durations.
     """
 
     quantiles: tuple[float, ...]  #: in order; the first is the shortest duration, the last the longest
@@ -83,7 +83,7 @@ class Forecast:
         return self.quantiles[-1]
 
     def expected(self, passed: float) -> float | None:
-        """When a job that is not generated after `passed` seconds will be; None where none took so long."""
+        """When a job that is not generated after `passed` seconds will be; None if no job took so long."""
         left = [quantile for quantile in self.quantiles if quantile > passed]
         return statistics.median(left) if left else None
 

@@ -1,8 +1,8 @@
-"""The gate before a backend: who may submit, and who has to wait. Pure; `admission.py` has the effects.
+"""The gate before a backend: which jobs may submit, and which wait. Pure; `admission.py` has the effects.
 
-A slot is taken before the paid call and given back when the backend's job is seen to have ended, so that a
-slow download holds none. A closed gate lets nobody in until its time is over; then one goes ahead as a probe,
-and what the backend tells it opens the gate or closes it again.
+A job takes a slot before the paid call and gives it back when a poll sees that the backend job has ended, so a slow
+download has no slot. A closed gate lets no job in until its time is over; then one job goes ahead as the probe, and the
+backend's answer to it opens the gate or closes it again.
 """
 
 from __future__ import annotations
@@ -17,28 +17,28 @@ WINDOW = timedelta(seconds=61)
 """A minute of creates, and a second for a call that takes longer than the one before it."""
 
 UNCLAIMED = timedelta(minutes=5)
-"""A slot whose job was called and did not come for it goes to the next one."""
+"""After this time, a slot goes to the next job if the job that was called did not use it."""
 
-_LONGEST_CLOSURE = 120.0  # seconds, but for a backend that asks for more
-_PATIENT_TIMES = 5  # that a backend may say "busy" before another job is the probe
+_LONGEST_CLOSURE = 120.0  # seconds, unless the backend asks for more
+_PATIENT_TIMES = 5  # how often a backend may answer "busy" before another job is the probe
 _LONGEST_HINT = 3600.0  # seconds; a backend that says "in a week" is not believed
 
 
 class ClosureReason(StrEnum):
     """Why a gate is closed."""
 
-    #: The backend takes nothing right now, or can't be reached.
+    #: The backend accepts nothing right now, or can't be reached.
     BUSY = "busy"
-    #: The last paid call got no answer that tells what became of it.
+    #: No answer shows the outcome of the last paid call.
     UNKNOWN_OUTCOME = "unknown_outcome"
-    #: It does not take our key, or does not know the deployment.
+    #: The backend refuses the app's key, or does not know the deployment.
     MISCONFIGURED = "misconfigured"
     #: The account behind the key has no money or quota left.
     ACCOUNT = "account"
 
 
-# Seconds of the first closure, and what each one in a row is multiplied by. After an unknown outcome some others go on
-# soon: a backend that loses one answer rarely loses them all, and each that it does lose costs nobody anything.
+# Seconds of the first closure, and the factor for each further one in a row. After an unknown outcome the pause is short:
+# a backend that loses one answer rarely loses them all, and a lost answer costs nothing extra.
 _CLOSURES = {
     ClosureReason.BUSY: (10.0, 2.0),
     ClosureReason.UNKNOWN_OUTCOME: (2.0, 1.4),
@@ -55,7 +55,7 @@ _WHY_IN_OUR_WORDS = {
 
 @dataclass(frozen=True)
 class GateLimits:
-    """None means: as many as one likes."""
+    """None means: no limit."""
 
     running: int | None = None
     creates_per_minute: int | None = None
@@ -67,12 +67,12 @@ class GateLimits:
 
 @dataclass(frozen=True)
 class Slot:
-    """Who may have a job at the backend."""
+    """One job's right to be at the backend."""
 
     job_id: str
     owner: str
     taken_at: datetime
-    begun_at: datetime | None = None  #: when it went ahead; None while it is called and has not come
+    begun_at: datetime | None = None  #: when the job went ahead; None if it was called and has not polled yet
 
 
 @dataclass(frozen=True)
@@ -81,12 +81,12 @@ class Closure:
     reason: str  #: in words, for the client
     until: datetime
     times: int = 1  #: in a row
-    job_id: str | None = None  #: who met it last: others go ahead as probes before it does again
+    job_id: str | None = None  #: the job that met it last: other jobs are the probe before this one is again
 
 
 @dataclass(frozen=True)
 class Gate:
-    """One for each backend; kept in one row, guarded by its ETag."""
+    """The gate of one backend; kept in one row, guarded by its ETag."""
 
     backend: str
     slots: tuple[Slot, ...] = ()
@@ -101,24 +101,24 @@ class Gate:
 
     @property
     def called(self) -> tuple[Slot, ...]:
-        """Those that may go ahead and have not come yet."""
+        """The slots of the jobs that were called and have not gone ahead yet."""
         return tuple(slot for slot in self.slots if slot.begun_at is None)
 
     def reason(self) -> str | None:
-        """Why nobody is let in, in words; None where the gate is open."""
+        """Why no job is let in, in words; None if the gate is open."""
         if self.paused_since is not None:
             return "The operator has paused this video API. Jobs wait, and nothing is lost."
         return self.closure.reason if self.closure is not None else None
 
     def reason_in_our_words(self) -> str | None:
-        """The same without the backend's own, which may repeat something of the job that met them."""
+        """The same without the backend's own words, which may repeat a part of another job's request."""
         if self.paused_since is not None or self.closure is None:
             return self.reason()
         return _WHY_IN_OUR_WORDS[self.closure.why]
 
 
 def opens_at(gate: Gate, limits: GateLimits, now: datetime) -> datetime | None:
-    """When one more may be let in: now, later, or (None) when a slot is given back or an operator acts."""
+    """When one more job may be let in: now, later, or (None) after a slot is given back or an operator acts."""
     if gate.paused_since is not None:
         return None
     if limits.running is not None and len(gate.slots) >= limits.running:
@@ -130,7 +130,7 @@ def opens_at(gate: Gate, limits: GateLimits, now: datetime) -> datetime | None:
         elif probes(gate):
             return None
     if limits.creates_per_minute is not None:
-        # Who was called counts as if it went ahead now.
+        # A job that was called counts as if it went ahead now.
         stamps = sorted([*_recent(gate, now), *(now for _ in gate.called)])
         if len(stamps) >= limits.creates_per_minute:
             at = max(at, stamps[-limits.creates_per_minute] + WINDOW)
@@ -138,8 +138,8 @@ def opens_at(gate: Gate, limits: GateLimits, now: datetime) -> datetime | None:
 
 
 def probes(gate: Gate) -> tuple[Slot, ...]:
-    """Those that went ahead, or were called, after the time of the closure was over: what becomes of them
-    opens the gate or closes it again."""
+    """The jobs that went ahead or were called after the closure's time was over: their results open the gate or
+    close it again."""
     if gate.closure is None:
         return ()
     until = gate.closure.until
@@ -147,7 +147,7 @@ def probes(gate: Gate) -> tuple[Slot, ...]:
 
 
 def goes_last(gate: Gate) -> str | None:
-    """The job that closed the gate, where that may be about this one job: others show whether it is."""
+    """The job that closed the gate, if it alone may be the cause: other jobs go ahead first and show it."""
     closure = gate.closure
     passing = closure is not None and closure.why in (ClosureReason.BUSY, ClosureReason.UNKNOWN_OUTCOME)
     if closure is None or (passing and closure.times < _PATIENT_TIMES):
@@ -156,7 +156,7 @@ def goes_last(gate: Gate) -> str | None:
 
 
 def room(gate: Gate, limits: GateLimits, now: datetime, most: int) -> int:
-    """How many more may be let in right now, up to `most`."""
+    """How many more jobs may be let in right now, up to `most`."""
     found = 0
     while found < most:
         at = opens_at(gate, limits, now)
@@ -168,12 +168,12 @@ def room(gate: Gate, limits: GateLimits, now: datetime, most: int) -> int:
 
 
 def call(gate: Gate, now: datetime, job_id: str, owner: str) -> Gate:
-    """Give the next in line a slot, for it to come and use."""
+    """Give the next job in line a slot, which it uses at its next poll."""
     return replace(gate, slots=(*gate.slots, Slot(job_id, owner, now)))
 
 
 def begin(gate: Gate, limits: GateLimits, now: datetime, job: Job) -> Gate | None:
-    """The job goes ahead, in the slot that it has or in a free one; None where it can't."""
+    """Let the job go ahead, in its own slot or a free one; None if it can't."""
     own = gate.slot(job.id)
     others = replace(gate, slots=tuple(slot for slot in gate.slots if slot.job_id != job.id))
     at = opens_at(others, limits, now)
@@ -185,7 +185,7 @@ def begin(gate: Gate, limits: GateLimits, now: datetime, job: Job) -> Gate | Non
 
 
 def leave(gate: Gate, job_id: str) -> Gate:
-    """The job needs its slot no more; no error where it has none."""
+    """Free the job's slot; no error if it has none."""
     return replace(gate, slots=tuple(slot for slot in gate.slots if slot.job_id != job_id))
 
 
@@ -197,11 +197,11 @@ def close(
     retry_after: float | None,
     job_id: str | None = None,
 ) -> Gate:
-    """Let nobody in for a while that grows each time, and for no less than the backend asks for. Who was called waits
-    again."""
+    """Close the gate for a time that grows with each closure, and at least for as long as the backend asks. Jobs that were
+    called wait again."""
     times = 1
     if gate.closure is not None:
-        # Answers that were under way when it was closed are no further failure.
+        # An answer to a call from before the closure does not count as one more failure.
         times = gate.closure.times + (now >= gate.closure.until)
     first, growth = _CLOSURES[why]
     backed_off = min(first * growth ** min(times - 1, 20), _LONGEST_CLOSURE)
@@ -218,8 +218,8 @@ def reopen(gate: Gate, now: datetime) -> Gate:
 
 
 def taken(gate: Gate, now: datetime, job_id: str) -> Gate:
-    """The backend has taken, or judged, this job: if it was a probe, the gate is open again. What was under way
-    when the gate was closed proves nothing."""
+    """The backend has accepted or refused this job by itself: if it was a probe, open the gate. A call from before the
+    closure proves nothing."""
     return reopen(gate, now) if gate.slot(job_id) in probes(gate) else gate
 
 
@@ -229,7 +229,7 @@ def pause(gate: Gate, now: datetime) -> Gate:
 
 
 def resume(gate: Gate) -> Gate:
-    """What the operator says ends a closure too: they may have mended the key."""
+    """The operator resumes the backend. This ends a closure too: the operator may have mended the key."""
     return replace(gate, paused_since=None, closure=None)
 
 

@@ -1,4 +1,4 @@
-"""How a gate stands, in one word and one sentence, for people. Pure."""
+"""The state of a gate, in one word and one sentence, for people. Pure."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from enum import StrEnum
 
 from video_jobs.domain.gate import ClosureReason, Gate, GateLimits, opens_at
 
-_LONG = 5  # refusals in a row, some minutes, after which "busy" is no longer what a person would call it
+_LONG = 5  # refusals in a row, about some minutes; from then on the state is worse than "busy"
 
 
 class GateState(StrEnum):
-    """What a job meets that is submitted now."""
+    """What happens to a job that is submitted now."""
 
     #: It goes ahead at once.
     OPEN = "open"
-    #: It waits, and goes ahead by itself.
+    #: It waits, then goes ahead by itself.
     BUSY = "busy"
-    #: The video API lets nobody in: jobs wait until somebody has mended that.
+    #: The video API lets no job in: jobs wait until the operator has mended that.
     ON_HOLD = "on_hold"
-    #: The operator lets nobody in.
+    #: The operator has paused the backend.
     PAUSED = "paused"
 
 

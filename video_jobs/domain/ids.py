@@ -21,13 +21,13 @@ POSITIONS = 1 << (_MILLISECONDS_BITS + _RANDOM_BITS)
 def new_job_id(now: datetime) -> str:
     """`job_` and 26 digits of Crockford base32: 50 bits of inverted milliseconds, then 80 random bits.
 
-    Inverted, because Table Storage lists rows in ascending key order and people want the newest first.
+    The time is inverted because Table Storage lists rows in ascending key order, and people want the newest first.
     """
     return _job_id(now, secrets.randbits(_RANDOM_BITS))
 
 
 def lowest_id_at(moment: datetime) -> str:
-    """The lowest that an id of the moment's millisecond can be: older ids are higher, newer ones lower.
+    """The lowest possible id of the moment's millisecond: older ids are higher, newer ones lower.
 
     A moment before 1970 counts as 1970.
     """
@@ -35,7 +35,7 @@ def lowest_id_at(moment: datetime) -> str:
 
 
 def position_of(job_id: str) -> int:
-    """Where an id stands among all that can be, from 0: the higher, the older."""
+    """The number of an id among all possible ids, from 0: the higher, the older."""
     position = 0
     for digit in job_id.removeprefix(_PREFIX):
         position = position << 5 | _CROCKFORD.index(digit)
@@ -43,7 +43,7 @@ def position_of(job_id: str) -> int:
 
 
 def id_at(position: int) -> str:
-    """The id that stands there."""
+    """The id with that number."""
     digits = ""
     for _ in range((_MILLISECONDS_BITS + _RANDOM_BITS) // 5):
         digits = _CROCKFORD[position & 31] + digits

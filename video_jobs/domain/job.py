@@ -1,7 +1,7 @@
 """The job: one attempt to turn a prompt into videos that stay.
 
-Everything here is plain immutable data. How a job moves from one status to the next stands in
-`transitions.py`.
+Everything here is plain immutable data. The package `transitions` moves a job from one
+status to the next.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from video_jobs.domain.video_request import VideoRequest as VideoRequest
 from video_jobs.domain.webhook import Webhook
 
 DEFAULT_OWNER = "default"
-"""Whose jobs those of everybody are who is nobody in particular."""
+"""The owner of all jobs whose client is not known by name."""
 
 
 class Status(StrEnum):
-    """Where a job stands; the same word in code, table, API and documentation."""
+    """The status of a job; the same word in code, table, API and documentation."""
 
-    #: Accepted and stored; the video API has not been asked yet, or could not take it so far.
+    #: Accepted and stored; the video API has not been called yet, or could not accept it so far.
     WAITING = "waiting"
-    #: The call that costs money is in flight, or its outcome is not known.
+    #: The paid call is being made, or its outcome is unknown.
     SUBMITTING = "submitting"
     #: The video API has the job and has not begun.
     QUEUED = "queued"
@@ -38,13 +38,13 @@ class Status(StrEnum):
     FETCHING = "fetching"
     #: Generated, but the video API refuses the bytes so far; tried until it deletes them.
     PENDING_DOWNLOAD = "pending_download"
-    #: Every video that was generated lies in storage, whole and checked.
+    #: Every video that was generated is in storage, whole and checked.
     SUCCEEDED = "succeeded"
-    #: It will not come; `error` says why.
+    #: There will be no video; `error` says why.
     FAILED = "failed"
     #: The video API stopped it before anything was generated.
     CANCELLED = "cancelled"
-    #: The video API deleted it before it could be fetched, or let it lie until then.
+    #: The video API deleted it before it was fetched, or did not work on it until its time was over.
     EXPIRED = "expired"
 
     @property
@@ -53,13 +53,13 @@ class Status(StrEnum):
 
 
 MOST_EVENTS = 50
-"""Of a job's history that are kept."""
+"""How many events of a job's history are kept."""
 
 LOST_JOB_GRACE = timedelta(minutes=5)
-"""How long a backend may not know a job before its slot is given back and it is polled rarely."""
+"""How long a backend may answer that it does not know a job before the job gives its slot back and is polled rarely."""
 
 LONGEST_PAST_GUESS = timedelta(days=7)
-"""After an expiry that we guessed, for how long a backend that says nothing of the job is still asked."""
+"""How long after a guessed expiry a backend is still polled if it says nothing about the job."""
 
 MISSING_PAST_GUESS = timedelta(days=1)
 """The same for one that answers 404 to everything, as a gateway without its server does."""
@@ -83,9 +83,9 @@ class BackendRef:
 
 @dataclass(frozen=True)
 class JobError:
-    """Why a job ended without its videos."""
+    """The reason for which a job ended without its videos."""
 
-    code: str  #: ours, stable: docs/reference/errors.md lists them
+    code: str  #: the app's own, stable: docs/reference/errors.md lists them
     message: str
     backend_code: str | None = None  #: the video API's own code, as it came
     backend_message: str | None = None
@@ -95,35 +95,35 @@ class JobError:
 
 @dataclass(frozen=True)
 class StoredVideo:
-    """A video that lies in Blob Storage, as it was measured while it went in."""
+    """A video in Blob Storage, as it was measured during the upload."""
 
     length: int  #: bytes
     sha256: str
-    verified: bool = True  #: False: complete, but not a well-formed MP4
+    verified: bool = True  #: False: complete, but not a well-formed MP4 file
     width: int | None = None  #: pixels, from the file's own track header
     height: int | None = None
     duration_ms: int | None = None
-    trailing_bytes: int = 0  #: behind the MP4's last box; players pass over them
+    trailing_bytes: int = 0  #: after the MP4's last box; players ignore them
 
 
 @dataclass(frozen=True)
 class Event:
-    """Something that happened to a job; the same again is counted, not repeated."""
+    """Something that happened to a job; repetitions are counted, not listed."""
 
     at: datetime
     what: str  #: a stable name: docs/reference/events.md lists them
     detail: str | None = None
     request_id: str | None = None  #: what the backend's support asks for
     times: int = 1
-    first_at: datetime | None = None  #: where it happened more than once
+    first_at: datetime | None = None  #: if it happened more than once
 
 
 @dataclass(frozen=True)
 class Suspect:
-    """Bytes that may be a whole video and can't be told to be one."""
+    """Bytes that may or may not be a whole video."""
 
     sha256: str
-    times: int = 1  #: that they came
+    times: int = 1  #: how often they came
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ class Output:
     chain: Chain = field(default_factory=Chain)  #: of its fetch messages
     stored: StoredVideo | None = None
     thumbnail: str | None = None  #: file ending of the stored thumbnail: jpg or webp
-    suspects: tuple[Suspect, ...] = ()  #: what came, the latest last
+    suspects: tuple[Suspect, ...] = ()  #: the bytes that came, the latest last
     lost: bool = False  #: the backend deleted it first
     problem: str | None = None  #: why the last download failed
     missing_since: datetime | None = None  #: since when each download was answered 404 or 410
@@ -149,7 +149,7 @@ class Output:
 
 @dataclass(frozen=True)
 class EqualEntry:
-    """An entry of a backend's list that says the same as the job."""
+    """An entry of a backend's list that is equal to the job."""
 
     id: str
     model: str | None
@@ -158,11 +158,11 @@ class EqualEntry:
 
 @dataclass(frozen=True)
 class ListSearch:
-    """How far a backend's list has been read, newest first as a rule, to be gone on with by the next poll."""
+    """How far a backend's list has been read, usually newest first; the next poll continues there."""
 
-    after: str | None  #: the id after which to go on
+    after: str | None  #: the id after which to continue
     read: int  #: entries so far
-    is_newest_first: bool | None = None  #: None until two entries tell
+    is_newest_first: bool | None = None  #: None until two entries show it
     more_was_said: bool = False  #: by the backend
     has_unreadable: bool = False  #: entries
     candidates: tuple[str, ...] = ()  #: ids seen so far that may be the job
@@ -173,7 +173,7 @@ class ListSearch:
 class Job:
     """One attempt. A retry is another job, so that terminal is final.
 
-    Times are UTC and bear their time zone.
+    Times are UTC with their time zone.
     """
 
     id: str
@@ -192,42 +192,38 @@ class Job:
     counts_toward_quota: bool = False  #: among the jobs that its owner may have alive at once
     retry_of: str | None = None  #: the job that this one tries again
     retried_as: str | None = None
-    adopts: str | None = None  #: a backend's job to take up, in place of having one made
+    adopts: str | None = None  #: a backend job to reuse in place of a paid call
     cancel_requested_at: datetime | None = None
-    cancel_refused: str | None = None  #: why the backend goes on all the same
-    deleted_at: datetime | None = None  #: a tombstone: readers don't see the job any more
-    backend_job_gone: bool = False  #: by a delete of ours the backend has nothing of it any more
+    cancel_refused: str | None = None  #: why the backend continues in spite of the request
+    deleted_at: datetime | None = None  #: then the row is a tombstone: readers don't see the job
+    backend_job_gone: bool = False  #: the app has deleted it at the backend
     alarm: str | None = None  #: what will be lost unless somebody acts
-    last_error: str | None = None  #: why the last poll or download broke down
+    last_error: str | None = None  #: why the last poll or download failed
 
     attempt: str | None = None  #: a random name of the latest attempt at the paid call
-    refused_at: datetime | None = None  #: when the backend refused our key, or knew no deployment, over it
+    refused_at: datetime | None = None  #: when the backend last refused it for the key or the deployment
     submitting_since: datetime | None = None
-    outcome_lost_at: datetime | None = (
-        None  #: when whoever made the paid call noted that no answer tells its outcome
-    )
+    outcome_lost_at: datetime | None = None  #: when it was saved that no answer shows the paid call's outcome
     list_search: ListSearch | None = None  #: how far the backend's list has been read for it
     submitted_at: datetime | None = None
     backend_job_id: str | None = None
     backend_status: str | None = None  #: the backend's own word, for people
     backend_request_id: str | None = None
     expires_at: datetime | None = None  #: when the backend deletes job and bytes, by our clock
-    told_expires_at: datetime | None = (
-        None  #: the same as the backend told it; None: `expires_at` is our guess
-    )
-    last_polled_at: datetime | None = None  #: when the video API last told how far it is
+    told_expires_at: datetime | None = None  #: the same as the backend gave it; None: `expires_at` is a guess
+    last_polled_at: datetime | None = None  #: when the video API last gave its state
     not_found_since: datetime | None = None
-    unknown_since: datetime | None = None  #: since when its status is a word that we don't know
+    unknown_since: datetime | None = None  #: since when its status is a word that the app does not know
     no_output_since: datetime | None = None
-    progress: int | None = None  #: percent; None where nothing tells
+    progress: int | None = None  #: percent; None if unknown
     expected_at: datetime | None = None  #: when its videos are likely to be generated
-    forecast: Forecast | None = None  #: what was known of its kind when it was submitted
+    forecast: Forecast | None = None  #: the forecast for its kind when it was submitted
     outputs: tuple[Output, ...] = ()
-    cost: Cost | None = None  #: as the backend told it; None where it does not
+    cost: Cost | None = None  #: as the backend gave it; None if it gave none
     reason: str | None = None  #: why it is not further yet, in words
-    warning: str | None = None  #: what a client should know of a job that did succeed
+    warning: str | None = None  #: what a client should know of a job that succeeded
     error: JobError | None = None
-    webhook: Webhook | None = None  #: who is told of its end
+    webhook: Webhook | None = None  #: the URL that is told of its end, and the deliveries
 
     @property
     def is_terminal(self) -> bool:
@@ -251,7 +247,7 @@ class Job:
     def noting(
         self, now: datetime, what: str, detail: str | None = None, request_id: str | None = None
     ) -> Self:
-        """The job with one more event; the oldest go when there are too many or they grow too long."""
+        """The job with one more event; the oldest events are dropped if there are too many or they are too long."""
         event = Event(now, what, detail[:_LONGEST_DETAIL] if detail else None, request_id)
         events = self.history
         last = events[-1] if events else None
@@ -265,7 +261,7 @@ class Job:
 
     @property
     def was_refused(self) -> bool:
-        """Whether the backend turned the job down when it was submitted, so that nothing was paid for."""
+        """Whether the backend refused the job at submission, so that nothing was paid for."""
         return (
             self.status is Status.FAILED
             and self.backend_job_id is None
@@ -277,18 +273,18 @@ class Job:
         return next((output for output in self.outputs if output.index == index), None)
 
     def expired_by(self, now: datetime) -> bool:
-        """Whether the backend has surely deleted it: it told when, or our guess is long over."""
+        """Whether the backend has surely deleted it: its own expiry is over, or a guessed one is long over."""
         if self.expires_at is None:
             return False
         margin = timedelta() if self.told_expires_at is not None else LONGEST_PAST_GUESS
         return now >= self.expires_at + margin
 
     def is_past_guess(self, now: datetime, by: timedelta = timedelta()) -> bool:
-        """Whether an expiry that the backend never told is over, for as long as that: it proves nothing."""
+        """Whether a guessed expiry has been over for that long: a guess alone proves nothing."""
         return self.told_expires_at is None and self.expires_at is not None and now >= self.expires_at + by
 
     def is_in_doubt(self, now: datetime) -> bool:
-        """Whether the backend says so little of a job that it should have, that it may not have it any more.
+        """Whether the backend may not have the job any more: its answers say too little about it.
 
         Such a job holds no slot and is polled rarely.
         """
@@ -298,7 +294,7 @@ class Job:
         return self.is_past_guess(now) and (silent or self.unknown_since is not None)
 
     def time_left(self, now: datetime) -> timedelta | None:
-        """Until the backend deletes the bytes; None where nothing is known of it yet."""
+        """The time until the backend deletes the bytes; None as long as it is unknown."""
         return None if self.expires_at is None else max(self.expires_at - now, timedelta())
 
 

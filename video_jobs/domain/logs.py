@@ -1,4 +1,4 @@
-"""The app's log lines: JSON under stable event names. Lines of the libraries are held back: they repeat URLs with signatures."""
+"""The app's log lines: JSON under stable event names. Lines of libraries are suppressed: they repeat signed URLs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`options`: an object of the client's that goes to the provider as it is, beside what the app itself says."""
+"""`options`: a client's object that the provider gets unchanged, together with the app's own fields."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 LARGEST = 8192  # bytes as JSON
 DEEPEST = 6  # objects and lists in each other
 MOST_KEYS = 100  # of all its objects, and entries of its lists
-_LONGEST_NAME = 60  # characters of a key that are repeated
+_LONGEST_NAME = 60  # characters of a key that a message repeats
 
 
 def checked_options(given: Mapping[str, Any]) -> str:
-    """As the text that is kept. Raises ValueError, which says how to mend it."""
+    """The options as the text that is stored. Raises ValueError, which says how to mend them."""
     _refuse_large(given)
     try:
         text = json.dumps(given, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
@@ -26,7 +26,7 @@ def checked_options(given: Mapping[str, Any]) -> str:
 
 
 def problem_of_options(options: str, bodies: Iterable[Mapping[str, Any]]) -> str | None:
-    """What is wrong with them beside those bodies, in words."""
+    """Why the options do not fit those bodies, in words."""
     given = json.loads(options)
     for body in bodies:
         path = _met(given, body)
@@ -36,7 +36,7 @@ def problem_of_options(options: str, bodies: Iterable[Mapping[str, Any]]) -> str
 
 
 def with_options(body: Mapping[str, Any], options: str | None) -> dict[str, Any]:
-    """The body, and beside it what the options say: an object of both is joined, and else the body's word holds."""
+    """The body joined with the options. An object in both is joined too; for any other key in both the body wins."""
     return _joined(json.loads(options), body) if options is not None else dict(body)
 
 
@@ -49,7 +49,7 @@ def _joined(given: Mapping[str, Any], body: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _met(given: Mapping[str, Any], body: Mapping[str, Any], path: str = "") -> str | None:
-    """The first key that both have, unless it is an object in both and these have none in common."""
+    """The first key that both have; an object in both counts only if the two objects have a key in common."""
     for key in sorted(given.keys() & body.keys()):
         if not (isinstance(given[key], dict) and isinstance(body[key], dict)):
             return path + key
@@ -60,7 +60,7 @@ def _met(given: Mapping[str, Any], body: Mapping[str, Any], path: str = "") -> s
 
 
 def _refuse_large(given: Mapping[str, Any]) -> None:
-    """Level by level, since what is nested very deeply ends Python's stack."""
+    """Level by level, since recursion over very deep nesting would overflow Python's stack."""
     level: list[Any] = [given]
     count, depth = 0, 0
     while level:

@@ -20,7 +20,7 @@ FETCH_QUEUE = "video-fetch"
 NOTIFY_QUEUE = "video-notify"
 
 VERSION = 1
-"""Of the messages; grows when the version before must not act on them."""
+"""The version of the messages; it grows when an older app must not act on them."""
 
 
 def _job_id(text: str) -> str:
@@ -37,11 +37,11 @@ class _Message(BaseModel):
     job_id: Annotated[str, AfterValidator(_job_id)]
     turn: int | None = Field(default=None, ge=0, le=1_000_000_000)
     traceparent: Annotated[str | None, BeforeValidator(valid_traceparent)] = None
-    #: When it becomes visible, in seconds since 1970: a queue tells of a message only when it was sent.
+    #: When it becomes visible, in seconds since 1970: the queue itself gives only the time of sending.
     due: int | None = Field(default=None, ge=0, le=99_999_999_999)
 
     def encode(self, due: datetime | None = None) -> str:
-        """Bears the trace in which it is sent."""
+        """Carries the trace in which it is sent."""
         sent = {
             "traceparent": self.traceparent or current_traceparent(),
             "due": None if due is None else int(due.timestamp()),
@@ -50,17 +50,17 @@ class _Message(BaseModel):
 
 
 class PollMessage(_Message):
-    """Poll the job once; with a `turn`, chain on."""
+    """Poll the job once; with a `turn`, continue the chain."""
 
 
 class FetchMessage(_Message):
-    """Copy one output of the job into storage; with a `turn`, try again until it is there."""
+    """Copy one output of the job into storage; with a `turn`, try again until it is stored."""
 
     index: int = Field(ge=0, lt=100)
 
 
 class NotifyMessage(_Message):
-    """Tell the job's webhook that it has ended; with a `turn`, try again until it is told."""
+    """Tell the job's webhook that it has ended; with a `turn`, try again until it is delivered."""
 
 
 _M = TypeVar("_M", bound=_Message)

@@ -8,12 +8,12 @@ from datetime import UTC, date, datetime, time, timedelta
 from video_jobs.domain.errors import TooManyJobs
 
 MOST_AT_ONCE = 1000
-"""The ids of the jobs alive lie in one property of a table row."""
+"""The limit exists because the ids of all live jobs are in one property of a table row."""
 
 
 @dataclass(frozen=True)
 class OwnerLimits:
-    """None means: as many as one likes."""
+    """None means: no limit."""
 
     at_once: int | None = None
     per_day: int | None = None
@@ -25,8 +25,8 @@ class OwnerLimits:
 
 @dataclass(frozen=True)
 class Quota:
-    """What an owner has used of it. Jobs are named, not counted, so that one is released once however
-    often that is done."""
+    """The used part of an owner's limits. Jobs are listed by id, not counted: releasing a job twice has the effect of
+    once."""
 
     alive: tuple[str, ...] = ()  #: ids of the jobs that count toward the quota
     day: date | None = None  #: UTC
@@ -36,7 +36,7 @@ class Quota:
 def take(quota: Quota, limits: OwnerLimits, job_id: str, now: datetime) -> Quota:
     """The quota with one more job. Raises TooManyJobs."""
     today = now.astimezone(UTC).date()
-    if quota.day is None or quota.day < today:  # a later one is of a clock that is ahead of ours
+    if quota.day is None or quota.day < today:  # a later day comes from a clock that is ahead of ours
         quota = replace(quota, day=today, accepted=0)
     if limits.per_day is not None and quota.accepted >= limits.per_day:
         raise TooManyJobs(
@@ -55,11 +55,11 @@ def take(quota: Quota, limits: OwnerLimits, job_id: str, now: datetime) -> Quota
 
 
 def release(quota: Quota, job_id: str) -> Quota:
-    """The job has ended; no error where it does not count toward the quota."""
+    """Release the part of a job that has ended; no error if it does not count toward the quota."""
     return replace(quota, alive=tuple(held for held in quota.alive if held != job_id))
 
 
 def _until_midnight(now: datetime) -> int:
-    """Seconds, and never less than are left."""
+    """Seconds, rounded up."""
     tomorrow = datetime.combine(now.astimezone(UTC).date() + timedelta(days=1), time(), UTC)
     return -int((now - tomorrow) // timedelta(seconds=1))

@@ -1,17 +1,17 @@
-"""What a refusal is about: the content, the account, or something else. Told by code and words, which every API
-chooses for itself. Pure.
+"""Find the cause of a refusal: the content, the account, or something else. Code and words show it; each API has its
+own. Pure.
 
-The words of our own prompt are taken out before: many APIs repeat it, and it may speak of anything.
+The job's prompt is removed from the words first: many APIs repeat it, and it may contain any word.
 """
 
 from __future__ import annotations
 
 import re
 
-_LONGEST = 4000  # characters that are looked at
+_LONGEST = 4000  # characters that are searched
 _SHORTEST_REPEATED = 40  # characters of a prompt by which it is recognised
 
-# Every repeat has a bound, so that no text makes a pattern slow.
+# Every repetition in a pattern has a bound, so that no text makes it slow.
 _MODERATION = re.compile(
     r"moderat(?:ion|ed|or)"
     r"|content[\s_-]?(?:policy|filter|check|safety|moderat|violation)"
@@ -57,15 +57,15 @@ _ACCOUNT = re.compile(
 
 
 def is_wrong_key(status: int | None, message: str | None) -> bool:
-    """Whether a 400 is about our key, as Google answers a wrong or expired one."""
+    """Whether a 400 is about the app's key: Google answers so to a wrong or expired key."""
     return status == 400 and _WRONG_KEY.search((message or "")[:_LONGEST].lower()) is not None
 
 
 def is_moderation(code: str | None, message: str | None, prompt: str = "", status: int | None = None) -> bool:
-    """Whether the content was refused: final for the job, and nobody else's concern.
+    """Whether the content was refused: final for this job, and without effect on others.
 
-    `status`: of the refusal, where there was one. A 401 or 404 is about who asks or where, and an account that was
-    closed over its content is everybody's concern.
+    `status`: the refusal's HTTP status, if any. A 401 or 404 is about the key or the address; an account that was closed
+    because of its content affects every job.
     """
     if status in (401, 402, 404):
         return False
@@ -76,7 +76,7 @@ def is_moderation(code: str | None, message: str | None, prompt: str = "", statu
 def is_account(status: int | None, code: str | None, message: str | None, prompt: str = "") -> bool:
     """Whether the account behind the key has no money or quota left: nothing is wrong with the job.
 
-    A 429 counts only by its code: in words, "quota" is what many call their limit of requests a minute.
+    A 429 counts only by its code: in words, many APIs call their limit of requests per minute a "quota".
     """
     if status == 402:
         return True
@@ -87,7 +87,7 @@ def is_account(status: int | None, code: str | None, message: str | None, prompt
 
 
 def is_surely_account(status: int | None, code: str | None) -> bool:
-    """Whether the refusal says by more than words that the account is meant."""
+    """Whether the refusal shows by its code or status, not only by words, that the account is meant."""
     return status == 402 or _ACCOUNT.search(_said(code, None, "")) is not None
 
 

@@ -12,24 +12,24 @@ from video_jobs.domain.transitions import overdue_from
 FIRST_POLL = timedelta(seconds=3)
 AFTER_SUBMIT = FIRST_POLL
 UNDECIDED_AGAIN = timedelta(seconds=30)
-"""When a backend that could not say what it has is asked again."""
+"""The wait before a backend is asked again that could not say which jobs it has."""
 
 SEARCH_ON = timedelta(seconds=2)
-"""Until a long list is read on."""
+"""The wait before the next part of a long list is read."""
 
 _GUARD_MARGIN = timedelta(seconds=5)
 BACKLOG_AGAIN = timedelta(seconds=30)
-"""Until an overdue download is looked at again, while messages before its own wait to be taken."""
+"""The wait before an overdue download is checked again, as long as earlier messages wait in its queue."""
 
 # Seconds, all of them.
-_OF_ITS_AGE = 0.01  # of the time that a job has taken: by so little longer may it seem to take
+_OF_ITS_AGE = 0.01  # of a job's age: polling may make a job seem longer by this part only
 _CLOSEST, _SLOWEST_POLL = 1.5, 20.0  # the first comes to 2 s, whatever the jitter: queues count whole seconds
-_BEFORE_TYPICAL = 0.7  # of the time that half of its kind take; hardly one is generated earlier
+_BEFORE_TYPICAL = 0.7  # of the median time of its kind; hardly a job is generated earlier
 _SLOWEST_BEFORE = 60.0
-_QUICK_FAILURE = 10.0  # after which a poll tells of one
+_QUICK_FAILURE = 10.0  # until the poll that finds one
 _RARELY, _MOST_RARELY = 300.0, 1800.0  # a job that its backend may not have any more
 _SEARCH_AGAIN, _SEARCH_RARELY = 30.0, 900.0  # a list that could not be read
-_SEARCH_SOON = 10.0  # after a paid call whose answer was lost: what it made may be listed by then
+_SEARCH_SOON = 10.0  # after a paid call without an answer: its backend job may be listed by then
 _JITTER = 0.2
 _LONGEST_HINT = 300.0  # a backend that says "in a day" must not make us miss the end
 _FIRST_FETCH_AGAIN = 5.0
@@ -47,7 +47,7 @@ _LONGEST_NOTIFY_HINT = 86_400
 def poll_delay(job: Job, hint: float | None, now: datetime) -> timedelta:
     """Until the next poll: a hundredth of the job's age, from 2 to 20 seconds, and no sooner than the backend asks for.
 
-    Where it is known how long jobs like this one take, it is polled once a minute until seven tenths of that are over. The
+    If the median time of such jobs is known, the job is polled once a minute until seven tenths of it are over. The
     jitter keeps jobs that were submitted together from being polled together for ever.
     """
     if job.is_in_doubt(now) or job.is_past_guess(now):
@@ -72,20 +72,20 @@ def search_delay(job: Job, now: datetime) -> timedelta:
 
 
 def after_submit(forecast: Forecast | None) -> timedelta:
-    """Until the first poll of a job that is about to be submitted: early, for one that fails at once."""
+    """Until the first poll of a job that is about to be submitted: early, in case the job fails at once."""
     if forecast is None:
         return AFTER_SUBMIT
     return max(timedelta(seconds=min(forecast.quantiles[0] / 2, _QUICK_FAILURE)), AFTER_SUBMIT)
 
 
 def stopping_delay(job: Job, now: datetime) -> timedelta:
-    """Until a job that is being deleted is tried again at a backend that does not let go of it."""
+    """Until the deletion of a job is tried again at a backend that refuses it."""
     waited = now - (job.deleted_at or now)
     return timedelta(seconds=min(max(waited.total_seconds() / 2, 5.0), _LONGEST_STOP))
 
 
 def guard_delay(job: Job, now: datetime) -> timedelta:
-    """Until the guard polls again, once the videos are being fetched: when the first download may count as lost."""
+    """Until the next poll during the downloads: when the first download may count as lost."""
     overdue = [overdue_from(output) or now for output in job.outputs if not output.is_settled]
     first = min(overdue, default=now)
     return _not_past_expiry(job, max(first - now, timedelta()) + _GUARD_MARGIN, now)
@@ -104,8 +104,8 @@ def fetch_delay(job: Job, attempts: int, hint: float | None, now: datetime) -> t
 
 
 def suspect_delay(job: Job, now: datetime) -> timedelta:
-    """Until complete bytes that are no video are asked for once more: soon, since it must be before the expiry,
-    and not at once, since the file may still be growing."""
+    """Until the next download after complete bytes that are not a video: soon, since it must be before the expiry, and
+    not at once, since the file may still be growing."""
     left = job.time_left(now)
     return _SUSPECT_AGAIN if left is None else min(_SUSPECT_AGAIN, left / 2)
 
@@ -119,12 +119,12 @@ def notify_delay(attempts: int, hint: float | None) -> timedelta | None:
 
 
 def busy_delay(turn: float | None) -> timedelta:
-    """Until a receiver has its turn while others are being told, or waited for; `turn`: seconds until it may come."""
+    """Until a delivery is tried that waits for other deliveries; `turn`: seconds until it may be made."""
     return _jittered(max(_BUSY, turn or 0.0))
 
 
 def _no_sooner_than(hint: float | None, delay: timedelta) -> timedelta:
-    """What a server asks for bounds our own delay from below and never takes its place: many ask for nothing."""
+    """The delay, and at least the server's hint: a hint may lengthen the delay but never shortens it."""
     return max(delay, timedelta(seconds=min(hint or 0.0, _LONGEST_HINT)))
 
 

@@ -1,4 +1,4 @@
-"""The W3C trace of the request that a piece of work goes back to: its messages and its log lines bear it."""
+"""The W3C trace of the request that caused some work: the work's messages and log lines carry it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _current: ContextVar[str | None] = ContextVar("traceparent", default=None)
 
 
 def valid_traceparent(text: object) -> str | None:
-    """As it is, where it is one (https://www.w3.org/TR/trace-context/), else None."""
+    """The value if it is a traceparent (https://www.w3.org/TR/trace-context/), else None."""
     return text if isinstance(text, str) and _TRACEPARENT.fullmatch(text) else None
 
 
@@ -23,7 +23,7 @@ def current_traceparent() -> str | None:
 
 @contextlib.contextmanager
 def following(traceparent: object) -> Iterator[None]:
-    """What is sent and logged in here belongs to this trace. What is no traceparent is none."""
+    """Messages and log lines in this context belong to the trace. An invalid traceparent is ignored."""
     token = _current.set(valid_traceparent(traceparent))
     try:
         yield

@@ -1,4 +1,4 @@
-"""What a client asks for, as it is kept in the job: plain immutable data."""
+"""A client's request, as it is kept in the job: plain immutable data."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ FIRST, LAST = 0, 1
 
 @dataclass(frozen=True)
 class InputImage:
-    """The image that the video starts from; its bytes lie in the `inputs` container."""
+    """The image that the video starts from; its bytes are in the `inputs` container."""
 
     content_type: str  #: image/png, image/jpeg or image/webp, as sniffed
     length: int  #: bytes
@@ -21,7 +21,7 @@ class InputImage:
 
 @dataclass(frozen=True)
 class VideoRequest:
-    """What the client asked for, with the backend's defaults filled in."""
+    """The client's request, with the backend's defaults filled in."""
 
     prompt: str
     width: int  #: pixels
@@ -31,8 +31,8 @@ class VideoRequest:
     input_image: InputImage | None = None
     last_image: InputImage | None = None
     reference_images: tuple[InputImage, ...] = ()
-    model: str | None = None  #: None: the backend's own, whichever that is when the job is submitted
-    aspect_ratio: str | None = None  #: like 16:9; where it says the shape, `width` and `height` may be 0
+    model: str | None = None  #: None: the backend's own at the time of submission
+    aspect_ratio: str | None = None  #: like 16:9; with it, `width` and `height` may be 0
     resolution: str | None = None  #: like 720p
     audio: bool | None = None
     seed: int | None = None
@@ -45,7 +45,7 @@ class VideoRequest:
 
     @property
     def shape(self) -> str:
-        """The size where it is known, else what was asked for in its place."""
+        """The size if it is known, else the aspect ratio and resolution."""
         return self.size if self.width else " ".join(filter(None, (self.aspect_ratio, self.resolution)))
 
     @property
@@ -56,7 +56,7 @@ class VideoRequest:
 
     @property
     def has_more_than_lists_tell(self) -> bool:
-        """Whether an entry of a backend's list that says the same may still be another's."""
+        """Whether the request has parts that a backend's list does not show: an equal entry may be another job's."""
         further = (
             self.aspect_ratio,
             self.resolution,

@@ -1,4 +1,4 @@
-"""How a job comes into being, whoever asked for it: in the order that makes each crash harmless."""
+"""Store a new job, for every API: the order of the writes makes each crash harmless."""
 
 from __future__ import annotations
 
@@ -33,10 +33,13 @@ def accept(
     entry: IdempotencyEntry | None,
     images: Mapping[int, bytes] = MappingProxyType({}),
 ) -> StoredJob | IdempotencyEntry:
-    """Store a new job with the bytes of its images, or give the entry of whoever came first with the same key, and leave nothing behind.
+    """Store a new job with the bytes of its images.
 
-    A crash leaves a live row without a job, which is swept, or a job without a message, which is set going.
-    Raises TooManyJobs, and StorageUnavailable while there is no job yet.
+    If an earlier request had the same idempotency key, give its entry; then nothing of the new job is left.
+
+    A crash leaves a live row without a job, which the sweeper removes, or a job without a message, which the
+    sweeper starts.
+    Raises TooManyJobs, and StorageUnavailable as long as the job is not stored.
     """
     at_once = services.owner_limits.at_once
     chain = replace(job.chain, due_at=job.created_at + FIRST_POLL)
@@ -47,7 +50,7 @@ def accept(
         earlier = services.jobs.find_entry(job.owner, entry.key_hash) if entry is not None else None
         if earlier is None or entry is None or earlier.etag == entry.etag:
             raise
-        return earlier  # it took the last of the quota just now
+        return earlier  # the earlier request used the rest of the quota a moment ago
     if isinstance(stored, StoredJob):
         log_events(None, stored.job)
     return stored
@@ -79,11 +82,12 @@ def _undo_accept(services: Services, job: Job, live: LiveJob) -> None:
 
 
 def begin(services: Services, stored: StoredJob) -> Job:
-    """What can be done with it first: it is submitted, or stands in line. A message is sent only once it has a
-    slot; until then the sweeper finds what a crash leaves.
+    """Take the first step of a new job: submit it, or let it wait in line.
 
-    One with an image is left to its chain: the request holds the image, in several forms, and many requests come at once.
-    Raises nothing: the job is accepted, and an error now would make the client send it again.
+    A message is sent only after the job has a slot; until then the sweeper finds what a crash leaves.
+
+    A job with an image is left to its chain: this request has the image in memory, in several forms, and many
+    requests come at once. Raises nothing: the job is accepted, and an error now would make the client send it again.
     """
     job = stored.job
     first = PollMessage(owner=job.owner, job_id=job.id, turn=job.chain.turn)
@@ -98,5 +102,6 @@ def begin(services: Services, stored: StoredJob) -> Job:
             with contextlib.suppress(ReelkeepError):  # else the sweeper finds it
                 services.messages.send_poll(first, FIRST_POLL)
     with contextlib.suppress(ReelkeepError, ValueError):
-        return services.jobs.get(job.owner, job.id).job  # its poll chain was faster, or it got so far
+        # Its poll chain was faster, or a save went before the error.
+        return services.jobs.get(job.owner, job.id).job
     return job

@@ -1,8 +1,9 @@
-"""Who goes ahead to a backend, and who waits in line: the gate's rules carried out on its row.
+"""Decide which job goes ahead to a backend and which waits in line: applies the gate's rules to its row.
 
-Who waits is marked in its live row, so the line is in order of arrival and costs what is alive. Who changes
-the gate calls those for whom there is room then, in the same write, and wakes them with a message. Whoever waits
-holds no message; the sweeper is the net for what a crash leaves half done.
+A waiting job is marked in its live row, so the line is in order of arrival, and reading it costs only as much as
+there are live jobs. Each change of the gate also calls the jobs for which there is room then, in the same write,
+and wakes them with a message. A waiting job has no message in the queue; the sweeper repairs what a crash leaves
+half done.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from video_jobs.services import Services
 
 log = logging.getLogger("reelkeep.gate")
 
-_MOST_TRIES = 100  # each lost race is somebody else's progress
+_MOST_TRIES = 100  # each lost race means that another process succeeded
 _MOST_CALLED = 50  # at once
 _MOST_READ = 10_000  # of the line
 _AT_ONCE = timedelta()
@@ -38,22 +39,22 @@ Change = Callable[[Gate], Gate]
 
 
 def enter(services: Services, job: Job) -> Gate | None:
-    """None where a waiting job may go ahead now. If not, it stands in line and will be called; gives the gate."""
+    """None if a waiting job may go ahead now. If not, the gate: the job is in line then and will be called."""
     if _begin(services, job) is None:
         return None
     services.live_jobs.add(LiveJob.of(job, waiting=True))
     backend = job.backend.name
-    # Read after it stands in line: whoever empties the line from now on sees it.
+    # Read the gate after the job is in line: every process that empties the line from now on sees the job.
     stored = services.gates.get(backend)
     limits, now = services.backends.gate_limits(backend), services.clock()
     if stored.gate.contended and gates.opens_at(stored.gate, limits, now) is None:
-        return stored.gate  # every slot is taken: whoever gives one back calls the next
+        return stored.gate  # every slot is taken: the job that gives one back calls the next
     call_next(services, backend, caller=job.id, stored=stored)
     return _begin(services, job)
 
 
 def entered(services: Services, job: Job) -> None:
-    """It is stored as submitting: it stands in line no more."""
+    """Take the job out of the line: it is stored as submitting."""
     services.live_jobs.add(LiveJob.of(job))
 
 
@@ -63,9 +64,9 @@ def leave(services: Services, job: Job) -> None:
 
 
 def leave_unless_running(services: Services, job: Job) -> None:
-    """For whoever entered and then found that the job had moved on."""
+    """Give the slot back if the job, which moved on after it had entered, does not need it."""
     if job.status is Status.WAITING:
-        # Another poll of it may be about to go ahead in this very slot. If there is none, this one does.
+        # Another poll of the job may be about to use this slot. If there is none, the message sent here does.
         _send(services, job, _AT_ONCE)
     elif job.status not in _NEEDS_A_SLOT:
         leave(services, job)
@@ -74,9 +75,9 @@ def leave_unless_running(services: Services, job: Job) -> None:
 def close(
     services: Services, job: Job, *, went: Job, why: ClosureReason, reason: str, retry_after: float | None
 ) -> None:
-    """The backend took nothing: nobody goes ahead for a while, and the job, if it waits, is in line again.
+    """The backend accepted nothing: no job goes ahead for a while, and this job, if it waits, is in line again.
 
-    `went` is the job as it was when it went ahead: a slot in which it has gone ahead once more is left alone.
+    `went` is the job as it was when it went ahead. If it has gone ahead once more since then, it keeps its slot.
     """
     now = services.clock()
 
@@ -85,7 +86,7 @@ def close(
         again = slot and slot.begun_at and went.submitting_since and slot.begun_at > went.submitting_since
         if job.status not in _NEEDS_A_SLOT and not again:
             gate = gates.leave(gate, job.id)
-        # Whether others wait or not, it may be in line itself now.
+        # Even if no other job waits, this one may be in line now.
         return replace(gates.close(gate, now, why, reason, retry_after, job.id), contended=True)
 
     if job.status is Status.WAITING:
@@ -103,11 +104,11 @@ def close(
 
 
 def reopen(services: Services, job: Job) -> None:
-    """The backend took, or judged, a job: if its gate was closed and this was the probe, it is open again."""
+    """The backend accepted or refused this job by itself: if the gate was closed and this was the probe, open it."""
     backend = job.backend.name
     kept = services.kept_gates.of(backend)
     if kept is not None and kept.gate.slot(job.id) is not None and kept.gate.closure is None:
-        return  # it was open when the job went ahead, or since
+        return  # the gate was open when the job went ahead, or has opened since
     stored = services.gates.get(backend)
     if stored.gate.slot(job.id) in gates.probes(stored.gate):
         log_event(log, logging.INFO, "gate.opened", backend=backend)
@@ -115,9 +116,9 @@ def reopen(services: Services, job: Job) -> None:
 
 
 def why_closed(services: Services, gate: Gate, job: Job) -> str | None:
-    """Why nobody is let in before this job, in words; None where the gate is open.
+    """Why the gate is closed, in words; None if it is open.
 
-    What the backend said to another job is another owner's, where there are several.
+    If there are several owners, the backend's answer to another job is not shown: it may be another owner's.
     """
     anothers = gate.closure is not None and gate.closure.job_id != job.id
     return gate.reason_in_our_words() if anothers and services.is_multi_tenant else gate.reason()
@@ -131,10 +132,10 @@ def call_next(
     caller: str | None = None,
     stored: StoredGate | None = None,
 ) -> Gate:
-    """Change the gate, call those for whom there is room then, and wake them.
+    """Change the gate, call the jobs for which there is room then, and wake them.
 
     Args:
-        caller: a job that is in the middle of a poll and waits: it is not woken when its turn has come.
+        caller: a waiting job that is being polled right now: it needs no message when it is called.
         stored: the gate, if it was just read.
     """
     limits = services.backends.gate_limits(backend)
@@ -146,7 +147,7 @@ def call_next(
         now = services.clock()
         gate = change(before)
         free = gates.room(gate, limits, now, most=_MOST_CALLED)
-        # Two more than there is room for, to know who is left and who goes before whom: each costs a read.
+        # Two more than there is room for show whether jobs are left, and in which order. Each costs a read.
         line = _line(services, before, gate, now)
         in_line = list(islice(line, free + 2)) if gate.contended or caller else []
         if (last := gates.goes_last(gate)) is not None:
@@ -174,9 +175,10 @@ def call_next(
 def _change(
     services: Services, backend: str, change: Callable[[Gate], Gate | None], stored: StoredGate | None = None
 ) -> tuple[Gate, bool]:
-    """The gate, and whether it was changed; None leaves it as it is.
+    """The gate, and whether it was changed. If `change` gives None, the gate is left as it is.
 
-    What this process wrote last is tried first: if it is still so, the write succeeds, and the gate need not be read.
+    The gate that this process wrote last is tried first: if nobody has changed it since, the write succeeds without
+    a read.
     """
     kept = services.kept_gates.take(backend) if stored is None else None
     stored = stored or kept
@@ -196,7 +198,7 @@ def _change(
 
 
 def _begin(services: Services, job: Job) -> Gate | None:
-    """None where it has its slot; else the gate that does not let it in."""
+    """None if the job has its slot; else the gate, which does not let it in."""
     limits, let_in = services.backends.gate_limits(job.backend.name), False
 
     def begun(gate: Gate) -> Gate | None:
@@ -221,10 +223,10 @@ def _called(gate: Gate, limits: GateLimits, now: datetime, job: Job) -> Gate:
 
 
 def _line(services: Services, before: Gate, gate: Gate, now: datetime) -> Iterator[StoredJob]:
-    """Those that wait and have no slot, in order of arrival, as their own rows say.
+    """The jobs that wait and have no slot, in order of arrival; their own rows say whether they wait.
 
-    Who was called and did not come, and loses the slot by this change, is out of line until it polls by itself:
-    called again at once, it would keep the slot from the others for ever.
+    A job that was called, did not come, and loses its slot by this change leaves the line until its own next poll:
+    if it were called again at once, the others would never get the slot.
     """
     absent = {slot.job_id for slot in gates.unclaimed(before, now)}
     for live in _standing(services, gate.backend, _MOST_CALLED + len(gate.slots) + len(absent) + 1):
@@ -233,7 +235,7 @@ def _line(services: Services, before: Gate, gate: Gate, now: datetime) -> Iterat
         try:
             stored = services.jobs.get(live.owner, live.job_id)
         except JobNotFound:
-            continue  # being accepted right now, or left by a crash: the sweeper's
+            continue  # it is being accepted right now, or a crash left it to the sweeper
         except ValueError as error:
             log_event(
                 log,
@@ -250,7 +252,7 @@ def _line(services: Services, before: Gate, gate: Gate, now: datetime) -> Iterat
 
 
 def _standing(services: Services, backend: str, most: int) -> Iterator[LiveJob]:
-    """At first so many, and more only where those are not enough: a newer version's jobs may be passed over."""
+    """The first `most` of the line, and more only if those are not enough: a newer version's jobs may be skipped."""
     last = ""
     while True:
         found = services.live_jobs.line(backend, most)
@@ -261,14 +263,14 @@ def _standing(services: Services, backend: str, most: int) -> Iterator[LiveJob]:
 
 
 def _wake(services: Services, waiting: StoredJob, delay: timedelta) -> None:
-    """Go on with its chain sooner: the message that is under way may be minutes off.
+    """Continue the job's chain sooner: its present message may come only minutes later.
 
-    As with every turn, the message first and then the row: a poll that is going on right now is refused its own
-    next turn, and can't carry the chain past this message.
+    As with every turn, the message is sent first and the row is saved then: a poll that runs right now can't save a
+    next turn of its own, so it can't move the chain past this message.
     """
     turn, now = _send(services, waiting.job, delay), services.clock()
     woken = partial(transitions.next_turn, now=now, turn=turn, due_at=now + delay)
-    with suppress(TransitionRefused, JobNotFound):  # it was faster
+    with suppress(TransitionRefused, JobNotFound):  # the job has moved on
         update(services.jobs, waiting, woken)
 
 

@@ -1,8 +1,8 @@
-"""A backend's job that may be ours: found in its list when the paid call's answer never came.
+"""Find a job's backend job in the backend's list after a paid call without an answer.
 
-Jobs whose prompt and parameters are equal are worth the same to everybody, so any that nobody has claimed will
-do. Input images are not listed, nor are seeds, options and the like, and many people ask for "make it move": a job
-with one is never adopted on a guess, since it may show another person's picture. It is named, for import.
+If prompt and parameters are equal, one backend job is as good as another, so any that no job has claimed will do.
+The list shows no input images, seeds, options and the like, and many people ask for "make it move". So a job with one
+of these never adopts on a guess: the video may show another person's picture. The job names the candidate for import.
 """
 
 from __future__ import annotations
@@ -20,28 +20,30 @@ from video_jobs.services import Services
 
 log = logging.getLogger("reelkeep.adoption")
 
-_CLOCKS_APART = timedelta(seconds=30)  # at most, the backend's and ours, once its Date is reckoned with
-_MOST_MODELS = 10  # by whose names entries are told apart
-_MOST_NAMED = 5  # ids may be long, and have to fit into a row
+_CLOCKS_APART = timedelta(
+    seconds=30
+)  # most that the backend's clock, corrected by its Date header, may differ from ours
+_MOST_MODELS = 10  # for which the nearest entry is kept
+_MOST_NAMED = 5  # ids may be long and must fit into a row
 
 
 @dataclass(frozen=True)
 class Search:
-    """What the list told: the job to take up, if there is one, and else those that it may be."""
+    """The result of a search: the backend job to adopt, or else the candidates."""
 
     found: BackendJob | None = None
     candidates: tuple[str, ...] = ()
     read: int = 0  #: entries of the list
-    rest: ListSearch | None = None  #: where the next poll goes on; None: the list was read whole
+    rest: ListSearch | None = None  #: where the next poll continues; None: the list was read whole
 
 
 def search(services: Services, job: Job) -> Search:
-    """Look for what the latest attempt of the job may have created, a part of a long list at each poll.
+    """Look for the backend job that the job's latest attempt may have created: each poll reads a part of a long list.
 
     Raises ListUnavailable and NoList.
     """
     for claim in services.claims.of_job(job.id, job.backend.base_url):
-        # Its answer did arrive, or it was taken up from the list, before a crash.
+        # Before a crash, the answer arrived, or the backend job was adopted from the list.
         return Search(BackendJob(id=claim.backend_job_id, state=BackendState.UNKNOWN))
     since = job.submitting_since
     if since is None:
@@ -68,7 +70,7 @@ def search(services: Services, job: Job) -> Search:
 
 
 def adopt(services: Services, job: Job, backend_job_id: str, from_job_id: str | None = None) -> bool:
-    """Claim the backend's job for this one; False where it is another's."""
+    """Claim the backend job for this job; False if another job owns it."""
     claim = Claim(job.backend.base_url, backend_job_id, job.owner, job.id)
     if from_job_id is None:
         return services.claims.claim(claim).job_id == job.id
@@ -76,11 +78,11 @@ def adopt(services: Services, job: Job, backend_job_id: str, from_job_id: str | 
 
 
 def is_listed(services: Services, job: Job) -> tuple[bool | None, ListSearch | None]:
-    """Whether the backend's own list still knows the job, and where the next poll goes on to read it.
+    """Whether the backend's list still has the backend job, and where the next poll continues to read.
 
-    None where the list was not read whole, or is none: that proves nothing.
+    None if the list was not read whole or does not exist: that proves nothing.
     """
-    created = job.submitting_since  # None for one that was made elsewhere, whenever that was
+    created = job.submitting_since  # None for an imported job: its time is unknown
     to = None if created is None else created - _CLOCKS_APART
     try:
         reading = read_back(services.backends.client(job.backend), to, services.clock(), job.list_search)
@@ -95,9 +97,9 @@ def is_listed(services: Services, job: Job) -> tuple[bool | None, ListSearch | N
 
 
 def _may_be(job: Job, entry: Entry, begin: datetime, end: datetime) -> bool:
-    """Whether it was created while the call was made, and contradicts the job in nothing that is listed.
+    """Whether the entry was created during the call, and nothing listed contradicts the job.
 
-    Without a time, or with one that nobody knows how to read, it may be only what says the same.
+    An entry without a time, or with one of an unknown format, must be equal in everything instead.
     """
     if not entry.is_within(begin, end):
         return not (entry.moments and entry.is_clock_told) and _says_the_same(job, entry.job)
@@ -106,7 +108,7 @@ def _may_be(job: Job, entry: Entry, begin: datetime, end: datetime) -> bool:
 
 
 def _parameters(job: Job, entry: BackendJob) -> list[tuple[object, object]]:
-    """What was asked for beside what is listed. White space changes on its way: ends are trimmed, lines rewritten."""
+    """Pairs of a requested value and the listed value. Backends change white space: prompts are compared by words."""
     request = job.request
     asked = (_words(request.prompt), request.width, request.height, request.seconds)
     listed = (
@@ -131,7 +133,7 @@ def _says_the_same(job: Job, entry: BackendJob) -> bool:
 
 
 def _nearest(before: tuple[EqualEntry, ...], equal: list[Entry], since: datetime) -> tuple[EqualEntry, ...]:
-    """Of each model the entry that was created nearest to the call."""
+    """For each model, the entry that was created nearest to the call."""
     known = {entry.model: entry for entry in before}
     for entry in equal:
         apart = min(abs((moment - since).total_seconds()) for moment in entry.moments)
@@ -144,11 +146,11 @@ def _nearest(before: tuple[EqualEntry, ...], equal: list[Entry], since: datetime
 def _best(
     job: Job, nearest: tuple[EqualEntry, ...], read: list[BackendJob], *, is_whole: bool
 ) -> BackendJob | None:
-    """The one to adopt; None where there is none, or no telling which.
+    """The backend job to adopt; None if there is none, or if nothing decides between several.
 
-    A model's name may come back resolved ('sora-2' as 'sora-2-2025-10-06'), so another name ranks lower and rules
-    nothing out; but between two different ones nobody can choose. Of those that rank alike, the nearest to the call
-    is the likeliest, and who asked for the same a minute later finds its own.
+    A backend may list a model under a longer name ('sora-2' as 'sora-2-2025-10-06'), so another name ranks lower but
+    excludes nothing; between two different other names nothing decides. Among entries of one model, the nearest to
+    the call is the likeliest; a job with the same request, sent a minute later, finds its own nearest.
     """
     if job.request.has_more_than_lists_tell or not nearest:
         return None
@@ -162,7 +164,7 @@ def _best(
 
 
 def _rank(ours: str, theirs: str | None) -> int:
-    """0: the very name, or none is told; 1: one begins with the other; 2: another."""
+    """0: the same name, or none is listed; 1: one name is a part of the other; 2: another name."""
     if theirs is None or theirs == ours:
         return 0
     a, b = ours.lower(), theirs.lower()

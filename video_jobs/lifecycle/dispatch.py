@@ -1,4 +1,4 @@
-"""A waiting job goes ahead: it takes up what the backend has already, or waits in line, or is submitted."""
+"""A waiting job goes ahead: it reuses what the backend already has, or waits in line, or is submitted."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ _AFTER_OTHERS = "It is submitted after others that bring an image, which are sub
 _IMAGES_AGAIN = timedelta(seconds=3)
 
 MOST_IMAGES = 2
-"""Jobs with images that one process submits at once: each has them on its disk meanwhile."""
+"""How many jobs with images one process submits at once: the images of each are on its disk during that time."""
 
 _images = threading.BoundedSemaphore(MOST_IMAGES)
 
 
 def start(services: Services, stored: StoredJob, send_next: SendNext) -> Job:
-    """One poll of a waiting job. A crash anywhere leaves a job that the next poll finds where it is.
+    """One poll of a waiting job. After a crash at any point, the next poll continues the job.
 
     Raises TransitionRefused when the job has moved on.
     """
@@ -44,7 +44,7 @@ def start(services: Services, stored: StoredJob, send_next: SendNext) -> Job:
     try:
         existing = reuse_existing(services, job)
     except Undecided as undecided:
-        admission.leave(services, job)  # it may have one from before a crash
+        admission.leave(services, job)  # it may have a slot from before a crash
         turn = send_next(UNDECIDED_AGAIN if undecided.rest is None else SEARCH_ON)
         reason, rest = str(undecided), undecided.rest
         return update(services.jobs, stored, lambda job: transitions.waits(turn(job), now, reason, rest)).job
@@ -65,8 +65,8 @@ def start(services: Services, stored: StoredJob, send_next: SendNext) -> Job:
 
 def _go_ahead(services: Services, stored: StoredJob, send_next: SendNext) -> Job:
     job = stored.job
-    # Read before anything is taken or saved: an image that can't be read must neither hold a slot nor look
-    # like a call that was made.
+    # Read the images before a slot is taken or a row saved: a job whose image can't be read must neither hold a
+    # slot nor look as if its paid call was made.
     with contextlib.ExitStack() as files:
         try:
             images = {
@@ -84,7 +84,7 @@ def _enter(services: Services, stored: StoredJob, images: Mapping[int, Image], s
         reason = admission.why_closed(services, gate, job) or _IN_LINE
         stands = partial(transitions.stands_in_line, now=now, reason=reason, turn=job.chain.turn)
         return update(services.jobs, stored, stands).job
-    if job.chain.turn > 0:  # it may have stood in line; from here on the sweeper looks after it
+    if job.chain.turn > 0:  # it may have been in line; from here on the sweeper repairs its chain
         admission.entered(services, job)
     return _submit(services, stored, images, send_next)
 
@@ -109,7 +109,7 @@ def _submit(services: Services, stored: StoredJob, images: Mapping[int, Image], 
 
 
 def _take_up(services: Services, stored: StoredJob, existing: Existing, send_next: SendNext) -> Job:
-    """Claim what the backend has, then keep its id: no call is paid for."""
+    """Claim the existing backend job, then save its id: no paid call is made."""
     job, now, backend = stored.job, services.clock(), existing.backend
     claimant = replace(job, backend=backend)
     if not adopt(services, claimant, existing.backend_job.id, existing.held_by):
@@ -129,7 +129,7 @@ def _take_up(services: Services, stored: StoredJob, existing: Existing, send_nex
     except TransitionRefused:
         current = services.jobs.get(job.owner, job.id).job
         if current.backend_job_id != existing.backend_job.id and not current.is_terminal:
-            # Another poll of it has submitted it: what was found is for whoever looks for it.
+            # Another poll has submitted the job: release the claim, so that the backend job can be adopted or imported.
             services.claims.release(Claim(backend.base_url, existing.backend_job.id, job.owner, job.id))
         raise
     with contextlib.suppress(StorageUnavailable):
@@ -147,7 +147,7 @@ def _refuse(services: Services, stored: StoredJob, code: str, why: str) -> Job:
 
 
 def _link_retry(services: Services, job: Job) -> None:
-    """A retry is named in the job that it tries again, whatever a crash kept from being written."""
+    """Name a retry in the job that it retries, in case a crash prevented that."""
     if job.retry_of is None:
         return
     with contextlib.suppress(JobNotFound):

@@ -1,4 +1,4 @@
-"""What follows when a job has ended. All of it may run twice."""
+"""The steps that follow when a job has ended. Each may run twice."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from video_jobs.views.job_view import history_view, job_summary
 
 
 def finish(services: Services, job: Job) -> None:
-    """For a job that is stored as terminal. The live row goes last: until then the sweeper finds the job."""
+    """Finish a job that is stored as terminal. The live row is removed last: until then the sweeper finds the job."""
     if job.deleted_at is not None:
         return  # there is more to do for it, and nothing to sum up
     if (
@@ -39,7 +39,7 @@ def finish(services: Services, job: Job) -> None:
 
 
 def _is_asked_again(services: Services, job: Job) -> bool:
-    """Whether a new round was begun while the one before ended, whose live row this was too."""
+    """Whether a new round of webhook messages began while the last one ended: both use the same live row."""
     try:
         return is_untold(services.jobs.get(job.owner, job.id).job)
     except JobNotFound:

@@ -1,4 +1,4 @@
-"""Finding a job for whoever may see it."""
+"""Find a job for a client that may see it."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from video_jobs.domain.ids import is_job_id
 from video_jobs.ports import StoredJob
 from video_jobs.services import Services
 
-_LONGEST_SHOWN = 100  # characters of an id that is none of ours
+_LONGEST_SHOWN = 100  # characters of an id that this app did not make
 _AT_THE_BACKEND = {"gen_": "generation_id", "task_": "backend_job_id", "video_": "backend_job_id"}
 
 
 def find_job(services: Services, owner: str, job_id: str, *, deleted_too: bool = False) -> StoredJob:
-    """Raises InvalidRequest for what is no job id, JobNotFound for one that is not the owner's, or deleted."""
+    """Raises InvalidRequest for a text that is not a job id, JobNotFound for a job of another owner or a deleted one."""
     if not is_job_id(job_id):
         raise InvalidRequest.of("id", _wrong_id(job_id), code="invalid_job_id")
     stored = services.jobs.get(owner, job_id)

@@ -8,11 +8,12 @@ import hashlib
 def key_of(*parts: str) -> str:
     """The hash under which an idempotency key is kept.
 
-    One part: a client's own key. More: ours, which no client can send, for what may be made only once.
+    One part is a client's own key. Several parts are a key of the app, which no client can send, for a job that may be
+    made only once.
     """
     return hashlib.sha256("\n".join(parts).encode("utf-8")).hexdigest()
 
 
 def retry_key(job_id: str) -> str:
-    """Of the one job that tries this one again."""
+    """The hash for the one retry of this job."""
     return key_of("retry", job_id)

@@ -1,4 +1,4 @@
-"""The images of a request: what was sent, and what is fetched from where the client says that it is."""
+"""The images of a request: those that were sent, and those that are fetched from a client's address."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ class SentImage:
 
     @property
     def identity(self) -> str:
-        """What tells it from another in a fingerprint."""
+        """The text that distinguishes this image from another in a fingerprint."""
         return self.address if self.address is not None else self.facts.sha256
 
     def with_content(self, content: bytes) -> SentImage:
-        """Raises InvalidRequest for what is no image that the video APIs take."""
+        """Raises InvalidRequest if it is not an image that the video APIs accept."""
         return replace(self, content=content, facts=described(content, self.field))
 
 
@@ -42,7 +42,7 @@ Images = Mapping[int, SentImage]
 
 
 def refuse_too_many_bytes(images: Images) -> None:
-    """Raises InvalidRequest where they are larger together than one may be: they are in memory together."""
+    """Raises InvalidRequest if all together are larger than one image may be: they are in memory at the same time."""
     total = sum(len(each.content or b"") for each in images.values())
     if total > LARGEST_IMAGE:
         words = (
@@ -52,7 +52,7 @@ def refuse_too_many_bytes(images: Images) -> None:
 
 
 def fetched(services: Services, images: Images) -> Images:
-    """With the bytes of all. Raises InvalidRequest for one that can't be had, or is no image."""
+    """The images with the bytes of all. Raises InvalidRequest if one can't be fetched or is not an image."""
     ends_at = time.monotonic() + FETCH_SECONDS
     left = LARGEST_IMAGE - sum(len(each.content or b"") for each in images.values())
     whole: dict[int, SentImage] = {}

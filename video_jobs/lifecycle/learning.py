@@ -1,4 +1,4 @@
-"""Learning how long jobs take, and telling it to the next one. Neither may fail a job, or hold one up for long."""
+"""Learn how long jobs take, and forecast the next one. Neither may fail a job or delay it for long."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from video_jobs.services import Services
 
 log = logging.getLogger("reelkeep.estimates")
 
-_MOST_TRIES = 3  # a sample that is lost to a race does no harm: whoever won it learned as much
-_FRESH = 60.0  # seconds in which what others have learned may be missed
-_LONGEST_UNWATCHED = timedelta(minutes=1)  # in which a job may have ended, for the middle of it to say when
+_MOST_TRIES = 3  # losing a sample to another process does no harm: that process stored one of its own
+_FRESH = 60.0  # seconds for which a kept estimate is used without a read
+_LONGEST_UNWATCHED = timedelta(minutes=1)  # between two polls that give an end time
 
 
 def forecast(services: Services, job: Job) -> Forecast | None:
-    """For a job that is about to be submitted. None where little is known, or storage doesn't tell."""
+    """The forecast for a job before it is submitted. None if too little is known, or storage can't be read."""
     kind = kind_of(job)
     try:
         stored = services.kept_estimates.of(kind, _FRESH) or services.estimates.get(kind)
@@ -32,12 +32,12 @@ def forecast(services: Services, job: Job) -> Forecast | None:
 
 
 def learn(services: Services, job: Job, seen: BackendJob, now: datetime) -> None:
-    """To be called once a job, by the poll that saved it as generated.
+    """Learn from one job. Called once for each job, by the poll that saved it as generated.
 
     Args:
         job: as it was before that poll.
-        seen: what the poll told.
-        now: when it did.
+        seen: the backend's answer to that poll.
+        now: when the answer came.
     """
     duration, kind = duration_of(job, seen, now), kind_of(job)
     if duration is None:
@@ -63,13 +63,13 @@ def kind_of(job: Job) -> JobKind:
 
 
 def duration_of(job: Job, seen: BackendJob, now: datetime) -> float | None:
-    """Seconds for which the video API worked on a job, by its own clock where it tells; None where nothing does.
+    """Seconds for which the video API worked on a job, by its own clock if it gives times; None if nothing shows it.
 
-    Ours knows that the job ended between two polls: the middle is a guess, and no other clock leads out of that.
+    By our clock, the job ended between two polls; the middle of that time is the estimate.
     """
     if job.submitting_since is None or job.submitted_at is None:
         return None  # made elsewhere, or for a job before this one
-    # From the last poll that told something: others may have told nothing, or nobody may have polled.
+    # Count from the last poll that got an answer: later polls may have got none.
     shortest, longest = (
         (job.last_polled_at or job.submitted_at) - job.submitted_at,
         now - job.submitting_since,

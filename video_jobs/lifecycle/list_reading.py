@@ -1,7 +1,7 @@
-"""Reading a backend's own list back to a moment, however many jobs are newer: a part of it at each poll.
+"""Read a backend's list back to a moment: each poll reads a part, so the list may be of any length.
 
 Only a list that was read whole, back to that moment, proves that a job is not in it. Most servers list the newest
-first, as they are asked to; one that does not is read to its end.
+first, as the app asks for; the list of any other server is read to its end.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ class ListUnavailable(Exception):
 
     def __init__(self, message: str, candidates: tuple[str, ...] = ()) -> None:
         super().__init__(message)
-        self.candidates = candidates  #: ids in what was read
+        self.candidates = candidates  #: ids from the part that was read
 
 
 class NoList(Exception):
-    """The backend keeps no list, as far as its answer tells.
+    """The backend's answer says that it has no list.
 
-    `is_certain`: it says that there is no such call. A 404 may also come from something before the backend.
+    `is_certain`: the answer says that there is no such call. A 404 is not certain: a gateway may have sent it.
     """
 
     def __init__(self, error: BackendError) -> None:
@@ -43,10 +43,10 @@ class NoList(Exception):
 
 @dataclass(frozen=True)
 class Entry:
-    """A job in the list, and when it was created: as it is told, and corrected by how wrong the backend's clock is."""
+    """A job in the list and its time of creation: as listed, and corrected by the error of the backend's clock."""
 
     job: BackendJob
-    moments: tuple[datetime, ...]  #: empty where no time is told; two where the clocks disagree
+    moments: tuple[datetime, ...]  #: empty if the list gives no time; two if the clocks differ
     is_clock_told: bool  #: by the backend
 
     def is_within(self, begin: datetime, end: datetime) -> bool:
@@ -64,7 +64,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Reading:
-    """What one poll read."""
+    """The part of the list that one poll read."""
 
     entries: tuple[Entry, ...]
     read: int  #: entries of all polls
@@ -95,7 +95,7 @@ def read_back(client: Backend, to: datetime | None, now: datetime, before: ListS
                 raise
             return Reading(tuple(entries), state.read, problem=str(error))
         if page.next_after is not None and page.next_after == state.after:
-            # It does not know `after`, and sends the same again: all that it has, or as much as it was asked for.
+            # The backend ignores `after` and sends the same page again: its whole list, or one full page.
             cut = page.says_more or page.is_full
             return _at_the_end(entries, state, "it can't be read beyond its first page" if cut else None)
         found = [Entry.read(job, page.told_at, now) for job in page.jobs]
@@ -136,7 +136,7 @@ def _at_the_end(entries: list[Entry], state: ListSearch, problem: str | None) ->
 
 
 def _is_newest_first(entries: list[Entry], before: bool | None) -> bool | None:
-    """None until two entries of different age tell; False for good once one is newer than the one before it."""
+    """None until two entries differ in age; always False after an entry that is newer than the one before it."""
     if before is False:
         return False
     moments = [entry.job.created_at for entry in entries if entry.job.created_at is not None]

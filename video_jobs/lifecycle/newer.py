@@ -1,4 +1,4 @@
-"""What a newer version of the app stored or sent is left alone: while a deployment rolls, the two run side by side."""
+"""Leave rows and messages of a newer version alone: during a rolling deployment, two versions run side by side."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ log = logging.getLogger("reelkeep.newer")
 
 @contextlib.contextmanager
 def skipping_newer() -> Iterator[None]:
-    """For a queue function: the message is over, with one line in the log, and never becomes poison.
+    """Drop a newer version's message with one line in the log, so that it does not become poison.
 
     The newer version's sweeper sends the job's next message.
     """

@@ -1,5 +1,5 @@
-"""An owner's quota carried out on its row: a job is counted in the transaction that stores it, and released
-when the job has ended. Nothing is read or written while no limit is set.
+"""Keep an owner's quota in its row: a job is counted in the transaction that stores it, and released
+when it has ended. Nothing is read or written while no limit is set.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ _SOON, _SOONEST, _LATEST = (
     5,
     600,
 )  # seconds after which to come again: not known, and at the least and most
-_MOST_TRIES = 200  # each lost race is another job of this owner that was accepted or has ended
+_MOST_TRIES = 200  # each lost race means that another job of this owner was accepted or has ended
 
 
 def reserve(services: Services, job: Job) -> Allowance | None:
-    """One more job for its owner, to be stored with it; None where there are no limits. Raises TooManyJobs."""
+    """The owner's quota with this job added, to be stored with the job; None without limits. Raises TooManyJobs."""
     if services.owner_limits.none:
         return None
     for _ in range(_MOST_TRIES):
@@ -44,9 +44,9 @@ def reserve(services: Services, job: Job) -> Allowance | None:
 def insert(
     services: Services, job: Job, entry: IdempotencyEntry | None, allowance: Allowance | None
 ) -> StoredJob | IdempotencyEntry:
-    """Store the job and what it takes of its owner's quota, whoever else does so at the same time.
+    """Store the job and its part of the owner quota; other processes may do the same at the same time.
 
-    Raises TooManyJobs when others have taken the rest since the allowance was made.
+    Raises TooManyJobs if other jobs have used the rest since the allowance was read.
     """
     for _ in range(_MOST_TRIES):
         try:
@@ -57,7 +57,7 @@ def insert(
 
 
 def release(services: Services, job: Job) -> None:
-    """The job has ended. May be repeated."""
+    """Release the part of the quota of a job that has ended. May be repeated."""
     if job.counts_toward_quota:
         _release(services, job.owner, job.id)
 
@@ -77,8 +77,9 @@ def _release(services: Services, owner: str, job_id: str) -> None:
 
 
 def _oldest(services: Services, stored: StoredQuota) -> Job | None:
-    """The oldest job that counts toward the quota: the likeliest to end next. None where it has ended or is gone (its row was
-    deleted by hand, or changed by a version that knew no quota), and is now released.
+    """The oldest job that counts toward the quota: the likeliest to end next.
+
+    None if it has ended or its row is gone (deleted by hand, or changed by a version without quotas): it is released now.
     """
     job_id = max(stored.quota.alive)  # ids are newest first
     try:

@@ -1,4 +1,4 @@
-"""The paid call, made in one place: by the request that brings the job, or later by its poll chain."""
+"""The one place that makes the paid call: for the request that creates the job, or later for its poll chain."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ Change = Callable[[Job], Job]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a paid call: what changes in the job, what follows at the gate, and the words for a log."""
+    """The result of a paid call: the change of the job, the change of the gate, and the words for the log."""
 
     change: Change
     at_the_gate: Callable[[Job], None]
-    told: str  #: for whoever has to find out by hand, should it not be possible to store it
+    told: str  #: for the operator, who must act by hand if the result can't be stored
     log_line: str | None = None
 
 
@@ -59,10 +59,10 @@ def new_attempt() -> str:
 
 
 def make_paid_call(services: Services, stored: StoredJob, images: Mapping[int, Image]) -> Job:
-    """Call the backend for a job that is stored as `submitting`, and store what came of it.
+    """Call the backend for a job that is stored as `submitting`, and store the result.
 
-    To be called only by whoever stored `submitting` under its own attempt: that is the right to make the
-    call. Raises StorageUnavailable when what came of it can't be stored.
+    Only the process that stored `submitting` under its own attempt may call this: that gives the right to make the
+    call. Raises StorageUnavailable if the result can't be stored.
     """
     job = stored.job
     try:
@@ -109,7 +109,7 @@ def _no_success(services: Services, job: Job, error: BackendError) -> Outcome:
 
 
 def _in_doubt(services: Services, job: Job, error: BackendError) -> Outcome:
-    """Nothing is called again; the poll chain looks for the job, or gives up and says so."""
+    """The outcome is unknown: the call is not repeated; the poll chain searches for the backend job, or ends the job."""
     change = partial(
         transitions.note_unknown_outcome,
         now=services.clock(),
@@ -129,7 +129,7 @@ def _in_doubt(services: Services, job: Job, error: BackendError) -> Outcome:
 
 
 def _put_back(services: Services, job: Job, error: BackendError, why: ClosureReason, reason: str) -> Outcome:
-    """Nothing was created, and nothing is wrong with the job: it waits until others get through."""
+    """Nothing was created, and the job is not the cause: it waits until other jobs are accepted."""
     change = partial(
         transitions.put_back,
         now=services.clock(),
@@ -145,14 +145,14 @@ def _put_back(services: Services, job: Job, error: BackendError, why: ClosureRea
 
 
 def _refused(services: Services, job: Job, error: BackendError) -> Outcome:
-    """Nothing was created, and nothing will be: the backend has judged this job."""
+    """Nothing was created or ever will be: the backend has refused this job for good."""
     change = partial(
         transitions.submission_failed,
         now=services.clock(),
         attempt=job.attempt or "",
         error=refusal(job, error),
     )
-    # A key or a deployment that others get through with is no sign that the gate may open: they showed it already.
+    # If other jobs succeed with this key and deployment, this refusal is no reason to open the gate.
     judged = not isinstance(error, Unauthorised | NotFound) or is_moderation(
         error.code, error.detail, job.request.prompt, error.status
     )
@@ -161,7 +161,7 @@ def _refused(services: Services, job: Job, error: BackendError) -> Outcome:
 
 
 def _settle(services: Services, stored: StoredJob, outcome: Outcome) -> Job:
-    """Store what the call told, and do at the gate what follows."""
+    """Store the result of the call, then change the gate accordingly."""
     job = stored.job
     try:
         saved = _save_persistently(services, stored, outcome)
@@ -181,11 +181,11 @@ def _settle(services: Services, stored: StoredJob, outcome: Outcome) -> Job:
 
 
 def save_attempt(services: Services, stored: StoredJob, attempt: str, change: Change) -> StoredJob:
-    """Store `submitting` under this attempt. Whoever has done so may make the call.
+    """Store `submitting` under this attempt, which gives the right to make the call.
 
-    A save whose reply is lost may have been stored. This process knows that it has not called, and nobody else ever
-    will know: so it saves on until it knows where the row is, and when it may go ahead no more it takes its own attempt
-    back. Raises TransitionRefused when the job has moved on, and StorageUnavailable.
+    A save whose reply is lost may have been stored. Only this process knows that the call was not made. So it repeats the
+    save until it knows the state of the row; if it is too late to make the call then, it takes its attempt back.
+    Raises TransitionRefused if the job has moved on, and StorageUnavailable.
     """
     job, until = stored.job, services.clock() + timedelta(seconds=2 * services.create_deadline)
     for number, pause in enumerate((*services.timings.save_again, None)):
@@ -208,17 +208,18 @@ def _reload(services: Services, job: Job) -> StoredJob:
 
 
 def outcome_known_after(services: Services) -> timedelta:
-    """How long after `submitting` was saved nobody can hold an answer to the paid call any more.
+    """The time after the save of `submitting` from which no process can still have an answer that it has not saved.
 
-    The call ends after its deadline, its answer is saved again and again until twice that, and the last of
-    these saves may take a while.
+    The call ends after its deadline, saves of its answer are repeated until twice the deadline, and the last save may
+    take some time.
     """
     return timedelta(seconds=2 * services.create_deadline) + _LONGEST_SAVE
 
 
 def _time_left(services: Services, job: Job) -> float:
-    """Seconds for the call. Raises NotSent where so much time has passed since `submitting` was saved that
-    somebody may give the outcome up while the call is made.
+    """Seconds for the call.
+
+    Raises NotSent if `submitting` was saved so long ago that the job might end as unconfirmed during the call.
     """
     began = job.submitting_since or services.clock()
     left = services.create_deadline - (services.clock() - began).total_seconds()
@@ -228,8 +229,10 @@ def _time_left(services: Services, job: Job) -> float:
 
 
 def _is_about_the_job(services: Services, job: Job) -> bool:
-    """Whether a refusal that looks like a wrong key, or an empty account, is about whatever it is in this one job that others got through
-    with since it was refused the last time. A gate that can't be read tells nothing, and the job waits."""
+    """Whether a refusal that looks like a wrong key or an empty account is about this job alone.
+
+    That is so if other jobs were accepted since the last refusal of this one. If the gate can't be read, the job waits.
+    """
     if job.refused_at is None:
         return False
     try:
@@ -240,19 +243,19 @@ def _is_about_the_job(services: Services, job: Job) -> bool:
 
 
 def _taken(services: Services, job: Job, backend_job: BackendJob) -> Change:
-    """Claims the backend's job, and keeps its id."""
+    """Claim the backend job, and save its id."""
     now, retention = services.clock(), services.backends.retention(job.backend)
     claim = Claim(job.backend.base_url, backend_job.id, job.owner, job.id)
 
     def change(current: Job) -> Job:
         if not adopt(services, job, backend_job.id):
-            # Another job, whose own answer was lost, has taken it for its own. They are worth the same.
+            # Another job, whose own answer was lost, has adopted it. The two backend jobs are equal.
             reason = "Another job that asked for the same has taken up what the video API made."
             return transitions.note_unknown_outcome(current, now, job.attempt or "", reason)
         try:
             return transitions.submitted(current, now, backend_job, retention)
         except TransitionRefused:
-            # It has another already. For whoever looks for this one, or imports it.
+            # The job has another backend job already. This one is free to be adopted or imported.
             services.claims.release(claim)
             told = f"it is the backend's {backend_job.id}"
             _alert(job, "job.video_to_import", told, "The job has another video. Import this one.")
@@ -262,7 +265,7 @@ def _taken(services: Services, job: Job, backend_job: BackendJob) -> Change:
 
 
 def _save_persistently(services: Services, stored: StoredJob, outcome: Outcome) -> StoredJob:
-    """What the call told must not be lost to a storage fault: the SDK has tried for seconds, try on."""
+    """Save the result of the call even during a storage fault: try again after the SDK has given up."""
     job = stored.job
     until = (job.submitting_since or services.clock()) + timedelta(seconds=2 * services.create_deadline)
     for pause in (*services.timings.save_again, None):
@@ -288,5 +291,5 @@ def _save_persistently(services: Services, stored: StoredJob, outcome: Outcome) 
 
 
 def _alert(job: Job, event: str, told: str, problem: str) -> None:
-    """For an operator, who may have to act: a line that bears the backend's id, where there is one."""
+    """Log a line with the backend job's id, if there is one: the operator may have to act."""
     log_event(log, logging.CRITICAL, event, job_id=job.id, owner=job.owner, known=told, problem=problem)

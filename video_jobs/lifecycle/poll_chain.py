@@ -24,7 +24,7 @@ Turn = Callable[[Job], Job]
 """Writes the turn of a message that was sent into the job."""
 
 SendNext = Callable[[timedelta], Turn]
-"""Enqueues the chain's next message, so much later."""
+"""Enqueues the chain's next message with that delay."""
 
 _AT_ONCE = timedelta()
 
@@ -34,7 +34,7 @@ _Message = TypeVar("_Message", PollMessage, FetchMessage, NotifyMessage)
 
 
 def send_on(send: Callable[[_Message, timedelta], None], message: _Message, delay: timedelta) -> int:
-    """Enqueue the message after this one, which has a turn; gives the next one's, for the row."""
+    """Enqueue the message after this one, which has a turn; gives the new message's turn, for the row."""
     turn = (message.turn or 0) + 1
     send(message.model_copy(update={"turn": turn}), delay)
     _next_is_sent.set(True)
@@ -43,10 +43,10 @@ def send_on(send: Callable[[_Message, timedelta], None], message: _Message, dela
 
 @contextlib.contextmanager
 def going_on_once_sent(what: str) -> Iterator[None]:
-    """A storage fault in here is raised only while the chain's next message is not sent; after that it is logged.
+    """Raise a storage fault only if the chain's next message is not sent yet; after that, log it.
 
-    Raised, it would have the host deliver the same message again, which sends another next one: one job becomes
-    thousands of messages while reads and sends work and saves fail.
+    If it were raised, the host would deliver the same message again, which would send another next message. While
+    sends work and saves fail, one job would then cause thousands of messages.
     """
     token = _next_is_sent.set(False)
     try:
@@ -60,7 +60,7 @@ def going_on_once_sent(what: str) -> Iterator[None]:
 
 
 def send_next(services: Services, message: PollMessage, delay: timedelta) -> Turn:
-    """The message after this one. One without a turn starts no chain: nothing is sent."""
+    """Send the message after this one. A message without a turn starts no chain: nothing is sent."""
     if message.turn is None:
         return lambda job: job
     now = services.clock()
@@ -69,24 +69,24 @@ def send_next(services: Services, message: PollMessage, delay: timedelta) -> Tur
 
 
 def keep_row(services: Services, stored: StoredJob) -> None:
-    """For the next poll, or the first download: it need not read the row then."""
+    """Keep the row for the next poll or the first download, which saves a read."""
     if stored.job.status in (Status.QUEUED, Status.RUNNING, Status.FETCHING):
         services.kept_jobs.keep(stored.job.id, stored)
 
 
 def kept_row(services: Services, owner: str, job_id: str, seconds: float = float("inf")) -> StoredJob | None:
-    """The row as this process saved it last. Somebody may have changed it since: then a save is refused, as after a read.
+    """The row as this process saved it last. If it was changed since, a save is refused, as after a read.
 
-    So it is for a poll and a download that end with a save, and do nothing before it that the newest row might forbid.
+    So only a poll or download uses it that ends with a save and does nothing earlier that the newest row might forbid.
     """
     kept = services.kept_jobs.take(job_id, seconds)
     return kept if kept is not None and kept.job.owner == owner else None
 
 
 def poll_now(services: Services, job: Job, delay: timedelta = _AT_ONCE) -> None:
-    """Hurry the chain: this message takes the place of the one that is under way, if any.
+    """Expedite the chain: this message replaces the one in the queue, if any.
 
-    It is one ahead of the row, so that it is not dropped when a poll that is under way saves the next turn.
+    Its turn is one ahead of the row's, so it is not dropped when a poll that runs right now saves the next turn.
     """
     message = PollMessage(owner=job.owner, job_id=job.id, turn=job.chain.turn + 1)
     services.messages.send_poll(message, delay)

@@ -1,4 +1,4 @@
-"""What is told of a submission that did not succeed: to the client in the job, to the operator in the log."""
+"""The words for a submission that did not succeed: for the client in the job, for the operator in the log."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _ACCESS = re.compile(r"\bmodel|deployment|verif|organi[sz]ation|subscription pla
 
 
 def unconfirmed(job: Job, candidates: tuple[str, ...], list_told: str) -> JobError:
-    """For a job whose paid call may have been carried out, and nothing says so.
+    """The error of a job whose paid call may have created a backend job, but nothing proves it.
 
-    `list_told`: what came of the backend's list, as a sentence.
+    `list_told`: the result of reading the backend's list, as a sentence.
     """
     outcomes = [event.detail for event in job.history if event.what == "outcome_unknown" and event.detail]
     what = outcomes[-1] if outcomes else "The app ended before it could store what the video API answered."
@@ -39,7 +39,7 @@ def unconfirmed(job: Job, candidates: tuple[str, ...], list_told: str) -> JobErr
 
 
 def misconfiguration(job: Job, error: BackendError, signs_in_with: SignsInWith) -> str:
-    """What keeps every job from this backend, in words that say which setting to look at."""
+    """Why no job reaches this backend, and which setting to check."""
     backend = f"The backend '{job.backend.name}'"
     match error:
         case Unauthorised(status=403):
@@ -77,7 +77,7 @@ def _advice_for_403(job: Job, error: BackendError, signs_in_with: SignsInWith) -
 
 
 def out_of_money(job: Job, error: BackendError) -> str:
-    """What keeps every job from this backend until somebody pays."""
+    """Why no job reaches this backend until somebody pays."""
     said = error.detail or error.code or f"it answered {error.status}"
     return (
         f"The account at the backend '{job.backend.name}' has no money or quota left: pay, or raise its limit. Jobs wait, "
@@ -86,7 +86,7 @@ def out_of_money(job: Job, error: BackendError) -> str:
 
 
 def refusal(job: Job, error: BackendError) -> JobError:
-    """What the backend's refusal of this one job means."""
+    """The meaning of the backend's refusal of this one job."""
     backend = f"The backend '{job.backend.name}'"
     if is_moderation(error.code, error.detail, job.request.prompt, error.status):
         code, words = "moderation_blocked", f"{backend} refused the content"

@@ -1,4 +1,4 @@
-"""Setting a job going again: at once when somebody asks, and by the sweeper when its chain seems broken."""
+"""Continue a job: at once when a client asks, or by the sweeper when its chain seems broken."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ _FETCHING = (Status.FETCHING, Status.PENDING_DOWNLOAD)
 
 
 def is_broken(job: Job, now: datetime) -> bool:
-    """Whether the next message of the job's chain must be lost. One that stands in line has none."""
+    """Whether the next message of the job's chain must be lost. A job in line has no message."""
     stands_in_line = job.status is Status.WAITING and job.chain.due_at is None
     return not stands_in_line and job.chain.is_overdue(job.updated_at, now)
 
 
 def is_long_broken(job: Job, now: datetime) -> bool:
-    """Whether it is late for so long that no backlog explains it."""
+    """Whether the message is so late that no backlog explains it."""
     return now - (job.chain.due_at or job.updated_at) >= _LONGEST_BACKLOG
 
 
 def repair(services: Services, stored: StoredJob) -> Job:
-    """Write down that the chain was broken, then send its message: the other way round nothing would slow
-    down a repair that doesn't help.
+    """Save that the chain was broken, then send its message. In the other order, a repair that does not help would be
+    repeated without a pause.
 
-    Raises TransitionRefused when there is nothing left to do for the job.
+    Raises TransitionRefused if there is nothing left to do for the job.
     """
     job = update(services.jobs, stored, partial(transitions.repaired, now=services.clock())).job
     poll_now(services, job)
@@ -43,10 +43,10 @@ def repair(services: Services, stored: StoredJob) -> Job:
 
 
 def expedite(services: Services, stored: StoredJob) -> Job:
-    """Do now what would be done later: look, and download what is not here yet."""
+    """Do the job's next step at once: poll, and download the videos that are not stored yet."""
     job = stored.job
     if job.is_over:
-        finish(services, job)  # in case a crash kept the first time from its end
+        finish(services, job)  # again: a crash may have interrupted the first time
         return job
     if job.status in _FETCHING and job.deleted_at is None:
         again = partial(transitions.fetch_again, now=services.clock(), all_open=True)
@@ -60,10 +60,10 @@ def expedite(services: Services, stored: StoredJob) -> Job:
 
 
 def mark_deleted(services: Services, stored: StoredJob) -> Job:
-    """Put a tombstone up. The live row first, so that the sweeper finds what a crash leaves."""
+    """Mark the job deleted. The live row is written first, so that the sweeper finds what a crash leaves."""
     services.live_jobs.add(LiveJob.of(stored.job))
     job = update(services.jobs, stored, partial(transitions.request_delete, now=services.clock())).job
-    services.live_jobs.add(LiveJob.of(job))  # whoever ended the job just now may have removed it
+    services.live_jobs.add(LiveJob.of(job))  # a process that ended the job a moment ago may have removed it
     services.kept_jobs.take(job.id)
     poll_now(services, job)
     return job
@@ -71,7 +71,7 @@ def mark_deleted(services: Services, stored: StoredJob) -> Job:
 
 @contextlib.contextmanager
 def noting_last_error(services: Services, owner: str, job_id: str) -> Iterator[None]:
-    """What breaks down in here is written into the job, if that can be, and goes on to the host."""
+    """Save an error that is raised here as the job's last error, if possible, then pass it on to the host."""
     try:
         yield
     except Exception as error:

@@ -1,7 +1,7 @@
-"""The last question before a job ends without its videos: does the backend hand them out all the same?
+"""The last check before a job ends without its videos: whether the backend still serves the bytes.
 
-A backend that does not know a job any more, says a word that we don't know, or says nothing until the job's time is
-over, may still serve its bytes. They were paid for.
+A backend may still serve the bytes, which were paid for, even if it does not know the job any more, reports an unknown
+status, or reports nothing until the job has expired.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ _DEADLINE = 20.0  # seconds
 
 
 def rescued(client: Backend, job: Job, told: BackendJob | None) -> BackendJob | None:
-    """The job as one that is done, where the bytes of an output can be had; None where nothing is to be had.
+    """The backend job as done, if the bytes of an output can be fetched; None if not.
 
-    `told`: what the backend told of it just now, if it told anything.
+    `told`: the backend's latest answer about the job, if any.
     """
     if job.backend_job_id is None:
         return None
@@ -40,6 +40,6 @@ def rescued(client: Backend, job: Job, told: BackendJob | None) -> BackendJob | 
 
 
 def serves_video(client: Backend, backend_job_id: str, output: str) -> bool:
-    """Whether what is served under that id begins like a video. Raises BackendError where nothing is served."""
+    """Whether the bytes under that id begin like a video. Raises BackendError if there are none."""
     with client.open_video(backend_job_id, output, _DEADLINE) as content:
         return is_video(next(content.chunks(SAMPLE), b""))

@@ -1,6 +1,6 @@
-"""What a waiting job can take up in place of a paid call: what it imports, or what the job before it left.
+"""Find what a waiting job can reuse in place of a paid call: the imported backend job, or that of an earlier attempt.
 
-A retry generates anew only what can't be had any more.
+A retry generates a video again only if the earlier one can't be fetched any more.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ _NOTHING_CAME = (BackendState.FAILED, BackendState.CANCELLED, BackendState.EXPIR
 
 
 class Undecided(Exception):
-    """The backend can't tell right now, or not all of it yet; ask again before anything is paid for.
+    """The backend's answer does not decide yet; ask again before the paid call.
 
-    `rest`: where its list is to be read on.
+    `rest`: where to continue reading the backend's list.
     """
 
     def __init__(self, message: str, rest: ListSearch | None = None) -> None:
@@ -31,20 +31,20 @@ class Undecided(Exception):
 
 
 class NothingToAdopt(Exception):
-    """What the job was to take up is not there."""
+    """The backend job that the job should reuse does not exist."""
 
 
 @dataclass(frozen=True)
 class Existing:
-    """A backend's job that can be taken up."""
+    """A backend job that can be reused."""
 
     backend_job: BackendJob
     backend: BackendRef
-    held_by: str | None  #: the job before, whose claim is handed over
+    held_by: str | None  #: the earlier job, whose claim is handed over
 
 
 def reuse_existing(services: Services, job: Job) -> Existing | None:
-    """What the job can take up; None where one has to be made.
+    """The backend job to reuse; None if the paid call is needed.
 
     Raises Undecided, and NothingToAdopt for a job that may not be submitted.
     """
@@ -66,7 +66,7 @@ def reuse_existing(services: Services, job: Job) -> Existing | None:
 def _unless_anothers(
     services: Services, family: set[str], backend: BackendRef, found: BackendJob | None
 ) -> Existing | None:
-    """What a job outside the family has is not for this one: that one will have its video."""
+    """The backend job, unless a job outside the family owns it: that job will store the video."""
     if found is None:
         return None
     claim = services.claims.find(backend.base_url, found.id)
@@ -76,7 +76,7 @@ def _unless_anothers(
 
 
 def _jobs_before(services: Services, job: Job) -> Iterator[Job]:
-    """The job that this one tries again, the one before that, and so on."""
+    """The job that this one retries, the one before that, and so on."""
     while job.retry_of is not None:
         try:
             job = services.jobs.get(job.owner, job.retry_of).job
@@ -102,7 +102,7 @@ def _what_is_left(services: Services, job: Job, before: Job) -> BackendJob | Non
 
 
 def _is_proven_gone(before: Job) -> bool:
-    """Whether the backend said so itself when the job before ended."""
+    """Whether the backend said so itself when the earlier job ended."""
     if before.status is Status.EXPIRED:
         return before.told_expires_at is not None
     lost = before.error is not None and before.error.code in ("backend_lost_job", "generation_failed")
@@ -110,7 +110,7 @@ def _is_proven_gone(before: Job) -> bool:
 
 
 def _search(services: Services, before: Job, *, patient: bool) -> BackendJob | None:
-    """For a job whose outcome was never known: it may be in the list by now."""
+    """Search the list for the backend job of an earlier job whose outcome stayed unknown: it may be listed by now."""
     try:
         listed = search(services, before)
     except NoList as error:
@@ -139,8 +139,11 @@ def _poll(services: Services, job: Job, backend_job_id: str, *, patient: bool) -
 
 
 def _can_be_fetched(services: Services, job: Job, found: BackendJob, *, patient: bool) -> bool:
-    """Whether its bytes may still be had. Before its time is over, a refusal is no proof of loss; after that,
-    only handing them out is: some keep the record of a job for longer than its video. `patient`: a refusal may pass."""
+    """Whether its bytes may still be fetched.
+
+    Before the expiry, a refusal does not prove a loss. After it, only bytes that arrive are proof: some backends keep a
+    job's record longer than its video. `patient`: a refusal may pass.
+    """
     if not found.generation_ids:
         return False
     expires_at = found.expires_at or job.expires_at

@@ -1,4 +1,4 @@
-"""Who holds the slots of a gate, and until when: one read of a row for each, of so many at most."""
+"""List the jobs that hold a gate's slots, and until when: one read of a row for each, up to a limit."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from video_jobs.services import Services
 
 @dataclass(frozen=True)
 class Holder:
-    """One slot. `status` is None where its job can't be read."""
+    """One slot. `status` is None if its job can't be read."""
 
     slot: Slot
     status: Status | None
-    free_at: datetime | None  #: when it is likely to be given back; None where nobody knows
-    is_unconfirmed: bool  #: the paid call got no answer, and its outcome is being found out
+    free_at: datetime | None  #: when the job is likely to give it back; None if unknown
+    is_unconfirmed: bool  #: the outcome of the paid call is unknown so far
 
 
 def holders(services: Services, gate: Gate, owner: str | None, most: int) -> list[Holder]:
-    """The first `most` of one owner, or of all, those first that have held theirs for longest."""
+    """The first `most` slots of one owner, or of all; the one that is held longest comes first."""
     slots = [slot for slot in gate.slots if owner is None or slot.owner == owner]
     return [_holder(services, slot) for slot in sorted(slots, key=lambda slot: slot.taken_at)[:most]]
 

@@ -1,4 +1,4 @@
-"""From what a client asks for to a job at the backend, whichever API it came through."""
+"""Turn a client's request into a job at the backend, for every API."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from video_jobs.services import Services
 
 @dataclass(frozen=True, kw_only=True)
 class Submission:
-    """A request that is well-formed; whether the model can do it is for the backend's limits to say.
+    """A well-formed request; the backend's limits decide later whether the model can do it.
 
-    None is the backend's default.
+    None means the backend's default.
     """
 
     prompt: str
@@ -38,7 +38,7 @@ class Submission:
 
     @property
     def contents(self) -> dict[int, bytes]:
-        """The bytes of its images that are here."""
+        """The bytes of the images that have arrived."""
         return {number: each.content for number, each in self.images.items() if each.content is not None}
 
     @property
@@ -50,9 +50,9 @@ class Submission:
 
 
 def submit_job(services: Services, owner: str, submission: Submission) -> Job:
-    """The new job, or the one that the idempotency key stands for.
+    """The new job, or the earlier job of the same idempotency key.
 
-    Raises InvalidRequest, IdempotencyKeyReused, and StorageUnavailable while there is no job yet.
+    Raises InvalidRequest, IdempotencyKeyReused, and StorageUnavailable as long as the job is not stored.
     """
     job = new_job(services, owner, submission)
     entry = None
@@ -70,8 +70,10 @@ def submit_job(services: Services, owner: str, submission: Submission) -> Job:
 
 
 def with_all_images(services: Services, submission: Submission, job: Job) -> tuple[Submission, Job]:
-    """With the images fetched that are addresses so far, which is done once it is known that the job is a new one, and
-    checked again with what they are. Raises InvalidRequest."""
+    """Fetch the images that are addresses so far, and check the request again with their sizes.
+
+    Called only after it is known that the job is new. Raises InvalidRequest.
+    """
     if all(each.content is not None for each in submission.images.values()):
         return submission, job
     submission = replace(submission, images=fetched(services, submission.images))
@@ -79,7 +81,7 @@ def with_all_images(services: Services, submission: Submission, job: Job) -> tup
 
 
 def new_job(services: Services, owner: str, submission: Submission) -> Job:
-    """With the backend's defaults filled in; nothing is stored. Raises InvalidRequest."""
+    """The request with the backend's defaults; nothing is stored. Raises InvalidRequest."""
     backend, limits = services.backends.choose(submission.backend, submission.model)
     request = limits.complete(
         submission.prompt,

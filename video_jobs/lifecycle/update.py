@@ -1,4 +1,4 @@
-"""Change a stored job, whoever else does so at the same time, and log what happened to it."""
+"""Change a stored job safely while other processes change it too, and log its new events."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from video_jobs.ports import JobStore, StoredJob
 
 log = logging.getLogger("reelkeep.jobs")
 
-_MOST_TRIES = 50  # each lost race is somebody else's progress; this many in a row is a bug
+_MOST_TRIES = 50  # each lost race means that another process succeeded; this many in a row is a bug
 _LOUD = {
     "alarm": logging.ERROR,
     "outcome_unknown": logging.ERROR,
@@ -24,7 +24,7 @@ _LOUD = {
 
 
 def update(jobs: JobStore, stored: StoredJob, change: Callable[[Job], Job]) -> StoredJob:
-    """Save `change(job)`; on a conflict reload and decide anew.
+    """Save `change(job)`; after a conflict, reload the job and apply `change` again.
 
     Raises what `change` raises (TransitionRefused, as a rule), and JobNotFound.
     """
@@ -68,7 +68,7 @@ def log_events(before: Job | None, after: Job) -> None:
 
 
 def _figures(before: Job | None, after: Job, what: str) -> dict[str, Any]:
-    """What the operator adds up over many jobs: what was paid for, what was stored, why jobs failed."""
+    """Log what the operator sums up over many jobs: what was paid for, what was stored, why jobs failed."""
     if what in ("submitted", "adopted"):
         seconds = after.request.seconds * after.request.variants
         return {"model": after.backend.model, "video_seconds": seconds}

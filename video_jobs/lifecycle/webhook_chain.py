@@ -1,4 +1,4 @@
-"""The chain of messages by which a job's end is told: its first one, another for one that is lost, a new round."""
+"""The chain of a job's webhook messages: the first message, one in place of a lost one, a new round."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _AT_ONCE = timedelta()
 
 
 def is_untold(job: Job) -> bool:
-    """Whether somebody has yet to be told that the job has ended: until then it stays among the live ones."""
+    """Whether the webhook is still to be delivered: until then the job keeps its live row."""
     return job.is_over and job.webhook is not None and job.webhook.status is WebhookStatus.PENDING
 
 
 def keep_telling(services: Services, job: Job) -> None:
     """Send the first message, or one in place of one that is overdue. May be repeated; mostly does nothing.
 
-    The message goes first, then the row with its turn: a crash between the two leaves a message too many.
+    The message is sent first, then the row is saved with its turn: a crash between the two leaves one message too many.
     """
     if not _needs_message(job, services.clock()):
         return
@@ -41,7 +41,7 @@ def keep_telling(services: Services, job: Job) -> None:
 
 
 def tell_again(services: Services, stored: StoredJob) -> Job:
-    """Begin a new round, at once. The live row first, so that the sweeper finds what a crash leaves.
+    """Begin a new round at once. The live row is written first, so that the sweeper finds what a crash leaves.
 
     Raises NothingToSend.
     """
@@ -49,7 +49,7 @@ def tell_again(services: Services, stored: StoredJob) -> Job:
     transitions.delivery_requested(stored.job, now)
     services.live_jobs.add(LiveJob.of(stored.job))
     job = update(services.jobs, stored, partial(transitions.delivery_requested, now=now)).job
-    services.live_jobs.add(LiveJob.of(job))  # whoever ended the round before may have removed it
+    services.live_jobs.add(LiveJob.of(job))  # the end of the last round may have removed it
     assert job.webhook is not None
     message = NotifyMessage(owner=job.owner, job_id=job.id, turn=job.webhook.chain.turn)
     services.messages.send_notify(message, _AT_ONCE)

@@ -1,4 +1,4 @@
-"""The chain of poll messages, and what is done when it breaks."""
+"""Transitions of the chain of poll messages, and of its repair."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from video_jobs.domain.job import Job
 
 
 def next_turn(job: Job, now: datetime, turn: int, due_at: datetime) -> Job:
-    """The chain goes on with the message `turn`, which is already in the queue."""
+    """The chain continues with the message `turn`, which is already in the queue."""
     _refuse_over(job)
     return job.evolve(now, chain=job.chain.next(turn, due_at), last_error=None)
 
@@ -29,13 +29,13 @@ def poisoned(job: Job, now: datetime, problem: str) -> Job:
 
 
 def attempt_failed(job: Job, now: datetime, last_error: str) -> Job:
-    """A function broke down over the job; its message comes again."""
+    """A function failed at the job; its message comes again."""
     _refuse_over(job)
     return job.evolve(now, last_error=last_error)
 
 
 def alarmed(job: Job, now: datetime, alarm: str) -> Job:
-    """Say, once, that a video is about to be lost."""
+    """Raise the alarm, once, that a video is about to be lost."""
     if job.is_terminal or job.alarm is not None:
         raise TransitionRefused(f"{job.id} needs no alarm")
     return job.evolve(now, alarm=alarm).noting(now, "alarm", alarm)

@@ -1,4 +1,4 @@
-"""What a client wants done with a job: saved here, carried out by the code that polls."""
+"""A client's wishes for a job: saved here, carried out by the poll."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _STOPPABLE = (Status.SUBMITTING, Status.QUEUED, Status.RUNNING)
 
 
 def request_cancel(job: Job, now: datetime) -> Job:
-    """Nothing was asked for yet: cancelled. Generated or ended: too late, unchanged. Else an intent."""
+    """Not submitted yet: the job is cancelled. Generated or ended: too late, unchanged. Else the wish is saved."""
     if job.status is Status.WAITING:
         return ended(job.evolve(now, cancel_requested_at=now), now, Status.CANCELLED)
     wanted = job.cancel_requested_at is not None and job.cancel_refused is None
@@ -23,13 +23,13 @@ def request_cancel(job: Job, now: datetime) -> Job:
 
 
 def cancel_refused(job: Job, now: datetime, reason: str) -> Job:
-    """The backend goes on with it; asked again only if the client asks again."""
+    """The backend continues the job; it is asked again only if the client asks again."""
     require(job, Status.QUEUED, Status.RUNNING)
     return job.evolve(now, cancel_refused=reason).noting(now, "cancel_refused", reason)
 
 
 def cancelled(job: Job, now: datetime) -> Job:
-    """The backend has stopped it, and has nothing of it any more.
+    """The backend has stopped the job and deleted everything of it.
 
     Another poll may have seen it generated meanwhile: then no download begins any more, and one that is under way may
     still bring the video. The job ends with the last of them.
@@ -43,7 +43,7 @@ def cancelled(job: Job, now: datetime) -> Job:
 
 
 def request_delete(job: Job, now: datetime) -> Job:
-    """A tombstone, from any status. What runs is stopped, and what is stored goes, by and by."""
+    """Mark the job deleted, from any status. Later polls stop its generation and delete its stored files."""
     if job.deleted_at is not None:
         return job
     if job.status is Status.WAITING:
@@ -52,7 +52,7 @@ def request_delete(job: Job, now: datetime) -> Job:
 
 
 def backend_job_gone(job: Job, now: datetime) -> Job:
-    """While deleting: there is nothing at the backend any more."""
+    """During deletion: the backend has nothing of the job any more."""
     if job.backend_job_gone:
         return job
     if job.deleted_at is None:
@@ -63,7 +63,7 @@ def backend_job_gone(job: Job, now: datetime) -> Job:
 
 
 def retried(job: Job, now: datetime, retry: str) -> Job:
-    """Name the job that tries this one again."""
+    """Name the job that retries this one."""
     if job.retried_as is not None:
         return job
     return job.evolve(now, retried_as=retry).noting(now, "retried", retry)

@@ -12,7 +12,7 @@ from video_jobs.domain.transitions.shared import ended, expired, require
 MOST_OUTPUTS = 10
 """Videos of one job that are fetched; more than any model makes, and few enough for one row."""
 
-_MOST_SUSPECTS = 4  # kinds of bytes, which a server with several ways to a video may send by turns
+_MOST_SUSPECTS = 4  # kinds of bytes, between which a server may alternate
 _LONGEST_PROBLEM = 500  # characters; with all outputs it has to fit into one property
 
 DOWNLOAD_OVERDUE = timedelta(minutes=2)
@@ -20,11 +20,11 @@ DOWNLOAD_OVERDUE = timedelta(minutes=2)
 hidden for ten minutes, with the host that died over it."""
 
 PROGRESS_EVERY = timedelta(minutes=1)
-"""How often a download that lasts notes that bytes still come."""
+"""How often a long download saves that bytes still arrive."""
 
 
 def output_stored(job: Job, now: datetime, which: Output, video: StoredVideo, thumbnail: str | None) -> Job:
-    """One output lies in storage; with the last one the job ends.
+    """One output is in storage; with the last output the job ends.
 
     `which`, here and below, is the output as it was read: the transition is for it and for no other.
     """
@@ -75,7 +75,7 @@ def _counted(suspects: tuple[Suspect, ...], sha256: str | None) -> tuple[Suspect
 
 
 def output_lost(job: Job, now: datetime, which: Output, problem: str) -> Job:
-    """The backend's time for one output is over and it was not to be had."""
+    """One output is lost: its time at the backend is over, and it could not be fetched."""
     output = _open_output(job, which)
     lost = replace(output, lost=True, chain=output.chain.over(), problem=problem[:_LONGEST_PROBLEM])
     job = _with_output(job, now, lost).noting(now, "lost", f"video {output.index}: {problem}")
@@ -83,7 +83,7 @@ def output_lost(job: Job, now: datetime, which: Output, problem: str) -> Job:
 
 
 def output_progressed(job: Job, now: datetime, which: Output) -> Job:
-    """Bytes of one output are coming."""
+    """Bytes of one output arrive."""
     return _with_output(job, now, replace(_open_output(job, which), progress_at=now))
 
 
@@ -133,7 +133,7 @@ def _settle(job: Job, now: datetime) -> Job:
         return job
     lost = [output for output in job.outputs if output.lost]
     if lost and job.backend_job_gone:
-        return ended(job, now, Status.CANCELLED)  # at somebody's request
+        return ended(job, now, Status.CANCELLED)  # at a client's request
     if lost:
         return expired(job, now, f"Video {lost[0].index} could not be fetched in time: {lost[0].problem}")
     unverified = [o.index for o in job.outputs if o.stored is not None and not o.stored.verified]

@@ -1,4 +1,4 @@
-"""While the backend generates: what its polls tell."""
+"""Transitions by the polls of a job that the backend generates."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ NO_OUTPUT_GRACE = timedelta(minutes=5)
 
 
 def polled(job: Job, now: datetime, backend_job: BackendJob, retention: timedelta | None = None) -> Job:
-    """Apply what a poll of the backend told, if the job is still the one that was polled.
+    """Apply the backend's answer to a poll, if the job is still the one that was polled.
 
     `retention`: for how long the backend keeps what is done, where it never says; an expiry that is our guess counts
     from the completion.
@@ -69,7 +69,7 @@ def polled(job: Job, now: datetime, backend_job: BackendJob, retention: timedelt
 
 
 def poll_failed(job: Job, now: datetime, reason: str, request_id: str | None = None) -> Job:
-    """A poll that told nothing of the job."""
+    """A poll whose answer said nothing about the job."""
     require(job, Status.QUEUED, Status.RUNNING)
     if job.expired_by(now):
         return expired(job, now, reason)
@@ -114,7 +114,7 @@ def is_missing_too_long(job: Job, now: datetime) -> bool:
 
 def _given_up(job: Job, now: datetime, expired_why: str | None) -> Job:
     if job.cancel_requested_at is not None and job.cancel_refused is None:
-        # It was asked to forget the job, and its answer got lost.
+        # The backend was asked to delete the job, and its answer was lost.
         return ended(job, now, Status.CANCELLED)
     if expired_why is not None:
         return expired(job, now, expired_why)

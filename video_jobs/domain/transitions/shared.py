@@ -1,4 +1,4 @@
-"""What the transitions share."""
+"""Helpers of all transitions."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def refuse_terminal(job: Job) -> None:
 
 
 def expecting(job: Job, now: datetime, told: int | None) -> Job:
-    """How far the job is, and when its videos may be expected: by what the video API told of its progress, and
-    by how long others of its kind took. Progress never falls, whatever anybody says.
+    """The job's progress, and when its videos may be expected: from the video API's progress, and from the time that
+    other jobs of its kind took. Progress never falls.
     """
     began, forecast = job.submitted_at, job.forecast
     if began is None or forecast is None:
@@ -46,22 +46,22 @@ def expecting(job: Job, now: datetime, told: int | None) -> Job:
 
 
 def by_our_clock(moment: datetime, told_at: datetime | None, now: datetime) -> datetime:
-    """A time that a backend told, corrected by how wrong its clock is, where it says what it shows."""
+    """A time from a backend, corrected by the error of its clock if its answer shows the clock."""
     if told_at is None or abs(told_at - now) < _CLOCKS_APART:
         return moment
     return moment - (told_at - now)
 
 
 def with_expiry(job: Job, now: datetime, told: BackendJob) -> Job:
-    """Keep when the backend deletes the job, if it tells. The correction by its clock is made once for each value:
-    made anew at each poll, it would make the end come never."""
+    """Save when the backend deletes the job, if its answer says so. Each value is corrected by the backend's clock only
+    once: a new correction at each poll might move the end further and further."""
     if told.expires_at is None or told.expires_at == job.told_expires_at:
         return job
     if told.created_at is not None and told.expires_at <= told.created_at:
         return job  # nonsense
     told_at = told.told_at
     if told_at is None and told.created_at is not None and job.submitting_since is not None:
-        # Without its clock, the moment at which it says that it made the job shows how wrong that is.
+        # Without a clock in the answer, the job's time of creation shows the clock's error.
         told_at = now + (told.created_at - job.submitting_since)
     expires_at = min(by_our_clock(told.expires_at, told_at, now), now + _LONGEST_KEPT)
     return replace(job, expires_at=expires_at, told_expires_at=told.expires_at)
@@ -73,7 +73,7 @@ def _risen(before: int | None, now: int | None) -> int | None:
 
 
 def ended(job: Job, now: datetime, status: Status, error: JobError | None = None) -> Job:
-    """The one way to an end."""
+    """The only transition to a terminal status."""
     refuse_terminal(job)
     job = job.evolve(
         now, status=status, finished_at=now, error=error, reason=None, alarm=None, expected_at=None

@@ -1,4 +1,4 @@
-"""From accepted to taken by the backend."""
+"""Transitions from accepted to submitted."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from video_jobs.domain.transitions.shared import (
 
 
 def waits(job: Job, now: datetime, reason: str | None, search: ListSearch | None = None) -> Job:
-    """waiting → waiting, and why. `search`: how far the backend's list has been read for the job before it."""
+    """waiting → waiting, and why. `search`: how far the backend's list has been read for the earlier job."""
     require(job, Status.WAITING)
     if job.list_search != search:
         job = job.evolve(now, list_search=search)
@@ -30,7 +30,7 @@ def waits(job: Job, now: datetime, reason: str | None, search: ListSearch | None
 
 
 def stands_in_line(job: Job, now: datetime, reason: str, turn: int) -> Job:
-    """waiting → waiting, without a message of its own: whoever frees a slot calls the first in line.
+    """waiting → waiting, without a message of its own: a job that frees a slot calls the first in line.
 
     `turn` is the one that was read: with a higher one the job has been called meanwhile.
     """
@@ -41,7 +41,7 @@ def stands_in_line(job: Job, now: datetime, reason: str, turn: int) -> Job:
 def begin_submit(
     job: Job, now: datetime, attempt: str, backend: BackendRef, forecast: Forecast | None = None
 ) -> Job:
-    """waiting → submitting: to be stored before the paid call is made.
+    """waiting → submitting: stored before the paid call is made.
 
     Who gets this stored under its own `attempt` has the right to make the call, once. Found stored already,
     it was a save whose reply was lost. `backend` is as the settings name it now: nothing was made at the
@@ -73,7 +73,7 @@ def put_back(
     *,
     refused: bool = False,
 ) -> Job:
-    """submitting → waiting: there is proof that this attempt created nothing. Who wanted it stopped has that."""
+    """submitting → waiting: it is proved that this attempt created nothing. After a cancel request: cancelled."""
     if job.status is Status.WAITING and job.attempt == attempt:
         return job
     if job.status is Status.CANCELLED and job.attempt == attempt:
@@ -87,7 +87,7 @@ def put_back(
 
 
 def submission_failed(job: Job, now: datetime, attempt: str, error: JobError) -> Job:
-    """submitting → failed: refused, or never to be known."""
+    """submitting → failed: refused, or the outcome stays unknown."""
     if job.status is Status.FAILED and job.attempt == attempt:
         return job
     require_attempt(job, attempt)
@@ -97,7 +97,7 @@ def submission_failed(job: Job, now: datetime, attempt: str, error: JobError) ->
 def note_unknown_outcome(
     job: Job, now: datetime, attempt: str, reason: str, request_id: str | None = None
 ) -> Job:
-    """Say why the job stays `submitting`: whoever made the call holds no answer any more."""
+    """Save why the job stays `submitting`: no process has an answer to the call any more."""
     require_attempt(job, attempt)
     if job.reason == reason and job.outcome_lost_at is not None:
         return job
@@ -106,7 +106,7 @@ def note_unknown_outcome(
 
 
 def searched(job: Job, now: datetime, attempt: str, search: ListSearch | None, reason: str | None) -> Job:
-    """The backend's list was read, and did not tell yet; None: it is read from its beginning the next time."""
+    """The backend's list was read so far without a result; None: the next poll reads it from its beginning."""
     require_attempt(job, attempt)
     job = job.evolve(now, list_search=search)
     if reason is None or job.reason == reason:
@@ -117,7 +117,7 @@ def searched(job: Job, now: datetime, attempt: str, search: ListSearch | None, r
 def submitted(
     job: Job, now: datetime, backend_job: BackendJob, retention: timedelta, what: str = "submitted"
 ) -> Job:
-    """Keep the backend's id. No status refuses it: an id that is lost is a video that is lost.
+    """Save the backend job's id. This is allowed in every status: a lost id means a lost video.
 
     `what` the history calls it: submitted, or adopted.
     """
@@ -148,13 +148,13 @@ def submitted(
 
 
 def nothing_to_adopt(job: Job, now: datetime, error: JobError) -> Job:
-    """waiting → failed: what it was to take up, or to begin with, is not there."""
+    """waiting → failed: the backend job to reuse, or the input image, is missing."""
     require(job, Status.WAITING)
     return failed(job, now, error)
 
 
 def adopted(job: Job, now: datetime, backend: BackendRef, found: BackendJob, retention: timedelta) -> Job:
-    """waiting → queued with what the backend has already; a submission in flight is not overruled."""
+    """waiting → queued with an existing backend job; refused during a paid call."""
     if job.backend_job_id == found.id:
         return job
     require(job, Status.WAITING)

@@ -1,4 +1,4 @@
-"""Telling a client of a job's end. The end itself is final: only what its webhook knows changes here."""
+"""Transitions of a job's webhook. The job's end is final: only the state of its webhook changes here."""
 
 from __future__ import annotations
 
@@ -20,40 +20,40 @@ def delivery_sent(job: Job, now: datetime, turn: int) -> Job:
 
 
 def delivery_succeeded(job: Job, now: datetime, delivery: Delivery, turn: int) -> Job:
-    """Whichever message it was that told: told is told."""
+    """The webhook was delivered, by whichever message."""
     told = _settled(job, now, delivery, WebhookStatus.DELIVERED, turn)
     return told.noting(now, "webhook_delivered", f"It answered {delivery.status_code}.")
 
 
 def delivery_delayed(job: Job, now: datetime, delivery: Delivery, turn: int, due_at: datetime) -> Job:
-    """It could not be told; the message `turn`, visible from `due_at`, tries again."""
+    """A delivery failed; the message `turn`, visible from `due_at`, tries again."""
     hook = _pending(job)
     chain = hook.chain.next(turn, due_at, attempts=hook.chain.attempts + 1)
     return _with(job, now, hook.after(delivery, chain=chain))
 
 
 def delivery_refused(job: Job, now: datetime, delivery: Delivery) -> Job:
-    """It could not be told by a message that belongs to no chain."""
+    """A delivery by a message that belongs to no chain failed."""
     hook = _pending(job)
     return _with(job, now, hook.after(delivery, chain=replace(hook.chain, repairs=0)))
 
 
 def delivery_given_up(job: Job, now: datetime, delivery: Delivery, which: Webhook) -> Job:
-    """`which`, here and below, is the webhook as it was read: of another round of tries, nothing is said."""
+    """Given up. `which`, here and below, is the webhook as it was read: another round of tries is not changed."""
     _same_round(job, which)
     lost = _settled(job, now, delivery, WebhookStatus.FAILED)
     return lost.noting(now, "webhook_failed", delivery.problem)
 
 
 def delivery_unwanted(job: Job, now: datetime, delivery: Delivery | None, which: Webhook) -> Job:
-    """The receiver wants no more: it has just said so, or (None) of another job before."""
+    """The receiver wants no more: it said so to this delivery, or (None) to an earlier one of another job."""
     _same_round(job, which)
     off = _settled(job, now, delivery, WebhookStatus.DISABLED)
     return off.noting(now, "webhook_disabled", delivery.problem if delivery else None)
 
 
 def delivery_requested(job: Job, now: datetime) -> Job:
-    """A new round, whatever came of the last one; its message is about to be sent.
+    """Begin a new round, whatever the result of the last one; its message is about to be sent.
 
     Raises NothingToSend where there is nobody to tell, or nothing yet.
     """
