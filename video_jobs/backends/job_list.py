@@ -1,4 +1,4 @@
-"""A page of a backend's list, read entry by entry: what it costs does not depend on what is in it."""
+"""Read a page of a backend's list entry by entry: the cost does not depend on its content."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ class _Entry:
 
 
 def _reread(source: _Source, read: Callable[[dict[str, Any]], _T | None], name: str) -> _Reader[_T]:
-    """With Python's own parser, which takes what some servers write and the other does not, such as NaN."""
+    """Parse with Python's own parser, which accepts values that ijson refuses, such as NaN."""
     reader = _Reader(read, name)
     try:
         body = json.loads(source.all_of_it())

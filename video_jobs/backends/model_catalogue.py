@@ -1,4 +1,4 @@
-"""What providers tell of their models, kept for a while: a submit must not ask each time, nor fail for want of an answer."""
+"""The providers' lists of models, kept for a while: a submit must not ask each time, or fail without an answer."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ log = logging.getLogger("reelkeep.models")
 KEPT = 600.0
 """Seconds after which a provider is asked again."""
 
-_AGAIN = 30.0  # seconds until one that did not tell is asked again
+_AGAIN = 30.0  # seconds until a provider that gave no list is asked again
 _MOST_MODELS = 500
 _LONGEST_NAME = 200  # characters, as in the settings
 
@@ -41,7 +41,7 @@ class ModelCatalogue:
         self._told: dict[str, _Told] = {}
 
     def of(self, backend: str, ask: Ask) -> Mapping[str, ModelTakes]:
-        """Empty while the provider has never told."""
+        """Empty as long as the provider has never given its list."""
         with self._lock:
             told = self._told.get(backend)
             asking = self._asking.setdefault(backend, threading.Lock())

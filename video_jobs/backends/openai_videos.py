@@ -114,7 +114,7 @@ class OpenAIVideos:
         delete_job(self._http, _path(backend_job_id), backend_job_id)
 
     def job_of(self, generation_id: str) -> str:
-        """One and the same; whoever looks at it next learns whether it exists."""
+        """The same id; the next call shows whether it exists."""
         return generation_id
 
     def unnamed_outputs(self, backend_job_id: str) -> tuple[str, ...]:
@@ -150,7 +150,7 @@ class OpenAIVideos:
                     continue
                 yield content
                 return
-        # What the API itself answers says most about what became of the video.
+        # The API's own answer says most about the state of the video.
         raise problem.get(self._served.__name__) or next(iter(problem.values()))
 
     def _served(
@@ -222,7 +222,7 @@ def _outputs(body: dict[str, Any], video_id: str) -> tuple[str, ...]:
 
 
 def _video(body: dict[str, Any], told: ToldHeaders, video_id: str) -> BackendJob:
-    """`video_id` is the id that was asked for: what a body says of it may be missing, or written otherwise."""
+    """`video_id` is the requested id: in the body it may be missing or written differently."""
     status = text(body.get("status"))
     state = state_of(status)
     failure = message_in({"error": body.get("error")})

@@ -1,4 +1,4 @@
-"""Taking our own key out of whatever a server answers, before anything of it is stored, logged or shown.
+"""Remove the app's own key from a server's answer before any part of it is stored, logged or shown.
 
 Servers repeat request headers in their errors, and not in errors only. The key is found as it is, and also written in
 the ways in which text is escaped on its way: in JSON, in a URL, in HTML.

@@ -104,7 +104,7 @@ class Backends:
         return settings
 
     def _models(self, settings: BackendSettings) -> list[str]:
-        """The default one first, then the settings' others, then what the provider tells."""
+        """The default model first, then the others of the settings, then those that the provider lists."""
         return list(dict.fromkeys((settings.model, *settings.models, *self._told(settings))))
 
     def _words_of_models(self, backends: tuple[BackendSettings, ...]) -> str:
@@ -113,7 +113,7 @@ class Backends:
         return f"there is no such model here; there are: {', '.join(names[:_MOST_NAMED])}{more}"
 
     def _told(self, settings: BackendSettings) -> Mapping[str, ModelTakes]:
-        """What the provider tells of its models; empty where it tells nothing, or can't be asked."""
+        """The provider's list of its models; empty if it has none or can't be reached."""
         api = TASK_APIS.get(settings.dialect)
         if api is None or api.model_list is None:
             return {}

@@ -1,4 +1,4 @@
-"""A video's size as many models want it said: the shape, like 16:9, and the lines of its shorter side, like 720p."""
+"""A video's size in the form of many models: aspect ratio, like 16:9, and resolution, like 720p."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LINES = re.compile(r"([1-9][0-9]{2,3})[pP]")
 
 
 def aspect_ratio(request: VideoRequest) -> str | None:
-    """What was asked for, else the size's; None where neither is known."""
+    """The requested aspect ratio, else the size's; None if neither is known."""
     width, height = request.width, request.height
     if request.aspect_ratio is not None or not width:
         return request.aspect_ratio

@@ -20,11 +20,11 @@ from video_jobs.net.told import number, percent
 from video_jobs.settings.backends import BackendSettings
 
 _ANY = "data:,"  # an image in a body of which only the names matter
-_MOST_OUTPUTS = 20  # of one task that are believed
-_HIGHEST_COST = 1e6  # whatever is more is no cost of a video
+_MOST_OUTPUTS = 20  # of one task; more are ignored
+_HIGHEST_COST = 1e6  # a higher value can't be the cost of a video
 
 Body = Mapping[str, Any]
-"""What the API says of a task, without our key."""
+"""The API's answer about a task, without the app's key."""
 
 Addresses = list[list[str]]
 """For each output the addresses of its bytes, the likeliest first."""
@@ -156,7 +156,7 @@ def _placeholders(request: VideoRequest) -> Images:
 
 
 def without_nulls(body: Body) -> dict[str, Any]:
-    """What is not asked for is left to the model."""
+    """Leave values that were not requested to the model."""
     return {name: value for name, value in body.items() if value is not None}
 
 
@@ -166,7 +166,7 @@ def path_of(template: str, model: str, task_id: str) -> str:
 
 
 def inner(body: Any, *names: str) -> Any:
-    """What stands under these names, one within the other; None where it is not there."""
+    """The value under these nested names; None if it is missing."""
     for name in names:
         body = body.get(name) if isinstance(body, Mapping) else None
     return body
@@ -192,7 +192,7 @@ def addresses_anywhere(body: Any) -> Addresses:
 
 
 def dollars(amount: Any, each: float = 1) -> Cost | None:
-    """So many units of that many dollars each, if it is a number and may be the cost of a video."""
+    """The cost of that many units at that price in dollars, if it is a number and can be the cost of a video."""
     units = None if isinstance(amount, bool) else number(amount)
     cost = None if units is None else round(units * each, 6)
     return Cost(cost, "USD") if cost is not None and 0 <= cost < _HIGHEST_COST else None

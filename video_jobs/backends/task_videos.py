@@ -76,7 +76,7 @@ class TaskVideos:
         return read_job(answer, backend_job_id, self._job)
 
     def addresses(self, backend_job_id: str) -> list[str]:
-        """All that the task names now."""
+        """All outputs that the task names now."""
         return [
             address for output in self._api.outputs(self._told(backend_job_id).body) for address in output
         ]
@@ -187,7 +187,7 @@ class TaskVideos:
         return max(told.wait or 0, self._api.shortest_poll) or told.wait
 
     def _job(self, body: dict[str, Any], told: ToldHeaders, task_id: str) -> BackendJob:
-        """No time of expiry: what is told is an address's, and the video may outlive it."""
+        """No time of expiry: the given one is the address's, and the video may exist longer."""
         state = self._api.state(body)
         failure = self._api.failure(body)
         outputs = self._api.outputs(body)
@@ -212,5 +212,5 @@ class TaskVideos:
 
 
 def _naming(answer: Answer, task_id: str) -> Answer:
-    """The answer with the id where every other provider has it."""
+    """The answer with the id in the usual place."""
     return replace(answer, body={**answer.body, "id": task_id})

@@ -1,4 +1,4 @@
-"""Where the bytes of a video are, as far as a job's record or another answer names an address.
+"""Find the address of a video's bytes in a job's record or another answer.
 
 Many servers that speak the videos protocol serve no bytes themselves, and each has its own place for the address.
 """

@@ -1,1 +1,1 @@
-"""What the bytes of videos and images say of themselves."""
+"""Reads kind, size and completeness of videos and images from their bytes."""

@@ -1,11 +1,11 @@
-"""Is a body media, or text in its place? Told from its label and its first bytes."""
+"""Decide whether a body is media, or text in its place, by its label and its first bytes."""
 
 from __future__ import annotations
 
 from video_jobs.media.images import sniff
 
 SAMPLE = 512
-"""Bytes that tell it: in any media file, one that no text holds stands much earlier."""
+"""How many bytes decide it: every media file has a byte that no text has much earlier."""
 
 _TEXT_STARTS = (b"{", b"[", b"<")
 _NEVER_IN_TEXT = frozenset(range(32)) - frozenset(b"\t\n\f\r")

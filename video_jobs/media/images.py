@@ -1,4 +1,4 @@
-"""What kind of picture is this? Told by its content, never by what a client calls it."""
+"""Find the kind of a picture by its content, never by the client's label."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def sniff(content: bytes) -> str | None:
 
 
 def described(content: bytes, field: str = "input_image") -> InputImage:
-    """Raises InvalidRequest for what is no image that the video APIs take."""
+    """Raises InvalidRequest if it is not an image that the video APIs accept."""
     media_type, width, height = measure(content, field)
     return InputImage(media_type, len(content), hashlib.sha256(content).hexdigest(), width, height)
 

@@ -1,4 +1,4 @@
-"""Is this a whole MP4? Told from the bytes as they pass by, without holding them.
+"""Check that a stream of bytes is a whole MP4 file, without keeping the bytes.
 
 An MP4 is a sequence of boxes (ISO/IEC 14496-12, 4.2): 32 bits of length, four letters of type. Length 1
 means that 64 bits of length follow, length 0 that the box reaches to the end of the file.
@@ -42,7 +42,7 @@ _KNOWN = frozenset(
 
 
 class InvalidMp4(ValueError):
-    """The bytes are no whole MP4; the message says where they break off or go wrong."""
+    """The bytes are not a whole MP4 file; the message says where they end or are wrong."""
 
 
 class Mp4Check:
@@ -84,7 +84,7 @@ class Mp4Check:
             view = view[len(taken) :]
 
     def finish(self) -> Mp4Facts:
-        """Raises InvalidMp4 unless there was a whole movie, and whatever is behind it may be there."""
+        """Raises InvalidMp4 unless there was a whole movie, followed only by bytes that are allowed after it."""
         if self._boxes > _MOST_BOXES:
             raise InvalidMp4(f"it has more than {_MOST_BOXES} boxes")
         if self._header and not self._is_playable:

@@ -1,4 +1,4 @@
-"""What an MP4 says of itself: pixels and length. Nothing here is proof, and nothing here raises.
+"""Read pixels and length from an MP4 file's headers. The values may be wrong, and nothing here raises.
 
 Offsets are those of ISO/IEC 14496-12. A fragmented file (8.8) tells its length in `mehd`, or only by its fragments.
 """
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 _MOST_TRACKS = 16
-_LONGEST = 7 * 24 * 3600 * 1000  # milliseconds; what says to be longer is not believed
+_LONGEST = 7 * 24 * 3600 * 1000  # milliseconds; a longer duration is ignored
 _LARGEST_SIDE = 16_384  # pixels
 _SAMPLE_FIELDS = (0x100, 0x200, 0x400, 0x800)  # flags of `trun`, each for four bytes a sample
 

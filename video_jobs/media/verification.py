@@ -1,4 +1,4 @@
-"""The bytes of a video, checked while they pass: what is short, wrong or no video is never committed."""
+"""Check the bytes of a video during the copy: an incomplete or wrong file is never committed."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ CHUNK = 4 << 20
 """Bytes held, hashed and staged at once."""
 
 PIECE = 256 << 10
-"""Bytes after which a download is seen to go on."""
+"""After how many bytes a download counts as active."""
 
 _COMPLETE_TIMES = 2  # that the same bytes have to come, where the transfer tells that they are complete
 _UNMARKED_TIMES = 6  # where it does not: they may have been cut off at the same place
 
 
 class SuspectVideo(ReelkeepError):
-    """The bytes came, and can't be told to be a whole MP4."""
+    """The bytes arrived, but nothing proves that they are a whole MP4 file."""
 
     def __init__(self, sha256: str, why: str) -> None:
         super().__init__(f"The video API delivered {why}.")

@@ -35,7 +35,7 @@ class NotReachable(Exception):
 
 
 class NotAllowed(NotReachable):
-    """The name leads to an address that may not be connected to."""
+    """The name has an address to which the app may not connect."""
 
 
 def resolve(host: str, port: int) -> list[str]:
@@ -117,7 +117,7 @@ def get_from(
 
 @cache
 def _trusted(ca_file: str) -> ssl.SSLContext:
-    """The same roots that the video APIs' certificates are checked with. To read them costs some milliseconds."""
+    """The root certificates that also check the video APIs. Reading them takes some milliseconds."""
     return ssl.create_default_context(cafile=ca_file)
 
 

@@ -1,4 +1,4 @@
-"""Numbers, times and waits out of what a server says: bounded, and None for what is none."""
+"""Read numbers, times and waits from a server's answer: bounded, and None if a value is invalid."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _UNIT = re.compile(r" ?(?:s|sec|seconds?|px)$", re.IGNORECASE)
 
 
 def header_date(headers: Mapping[str, str]) -> datetime | None:
-    """The server's clock, as its `Date` tells it."""
+    """The server's clock, from its `Date` header."""
     date = _date(headers.get("date", "")[:LONGEST_HEADER])
     return date if date is not None and date.timestamp() >= _EARLIEST else None
 
@@ -87,7 +87,7 @@ def _iso_seconds(text: str) -> float | None:
 
 
 def percent(value: Any) -> int | None:
-    """Out of 55, "55", "55%" or 0.55: what lies between 0 and 1 is a share."""
+    """Percent from 55, "55", "55%" or 0.55: a number between 0 and 1 is a share."""
     result = number(value.strip().removesuffix("%") if isinstance(value, str) else value)
     if result is None or isinstance(value, bool):
         return None

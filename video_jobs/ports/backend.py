@@ -26,9 +26,9 @@ class ListedJobs:
         str | None
     )  #: names the next page: the id after which it begins, or a cursor; None: the list ends here
     says_more: bool = False  #: True: the server says that there is another page; False: there may be one
-    is_full: bool = False  #: it has just as many entries as were asked for
+    is_full: bool = False  #: it has as many entries as the request allowed
     passed_over: int = 0  #: entries that can't be read as jobs
-    told_at: datetime | None = None  #: the backend's own clock when it told this
+    told_at: datetime | None = None  #: the backend's own clock at this answer
 
 
 class ContentStream(Protocol):
@@ -44,14 +44,14 @@ class ContentStream(Protocol):
 
     @property
     def has_marked_end(self) -> bool:
-        """Whether a body that was cut off could not be taken for a whole one."""
+        """Whether the transfer shows that a body was cut off."""
 
     def chunks(self, size: int) -> Iterator[bytes]:
         """Pieces of `size` bytes, the last one shorter. Raises Unavailable when cut off or out of time, and
         VideoTooLarge."""
 
     def quotation(self, beginning: bytes) -> str:
-        """What a body that is no video is and says, to stand in a sentence."""
+        """A description, for use in a sentence, of a body that is not a video."""
 
 
 class Backend(Protocol):
@@ -74,13 +74,13 @@ class Backend(Protocol):
     def get(self, backend_job_id: str) -> BackendJob: ...
 
     def list_jobs(self, after: str | None) -> ListedJobs:
-        """A page of the backend's own list, newest first as a rule. NotFound where it keeps none."""
+        """A page of the backend's own list, usually newest first. NotFound if it has no list."""
 
     def recent(self) -> Iterator[BackendJob]:
         """All that the list holds, in its order, page by page."""
 
     def delete(self, backend_job_id: str) -> None:
-        """Stop the job if it runs, and forget it and its bytes: the only stop that either dialect has.
+        """Stop the job if it runs, and delete it and its bytes: no dialect has another way to stop a job.
 
         Raises NotFound where it is gone, Rejected where it will not.
         """
@@ -113,7 +113,7 @@ class Backends(Protocol):
         """The backend with its own model, without asking anybody. Raises InvalidRequest for a name that there is not."""
 
     def models(self, name: str) -> tuple[str, ...]:
-        """Those of a backend that may be asked for, its own first."""
+        """The models of a backend that a request may name, its own first."""
 
     def client(self, ref: BackendRef) -> Backend:
         """Speaks to the address that is frozen in the job. Raises NotSent when the settings no longer name the backend."""
@@ -129,4 +129,4 @@ class Backends(Protocol):
     def signs_in_with(self, ref: BackendRef) -> Literal["key", "identity", "nothing"]: ...
 
     def retention(self, ref: BackendRef) -> timedelta:
-        """How long the backend keeps a job, where its answers don't say."""
+        """How long the backend keeps a job if its answers don't say it."""

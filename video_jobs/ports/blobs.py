@@ -12,7 +12,7 @@ from video_jobs.domain.job import InputImage
 
 @dataclass(frozen=True)
 class VideoKey:
-    """Where one output of a job lies: `{owner}/{job_id}/{index}.mp4`."""
+    """The blob of one output of a job: `{owner}/{job_id}/{index}.mp4`."""
 
     owner: str
     job_id: str
@@ -21,7 +21,7 @@ class VideoKey:
 
 @dataclass(frozen=True)
 class BlobFacts:
-    """What a committed video blob says of itself."""
+    """The properties and metadata of a committed video blob."""
 
     length: int  #: bytes
     metadata: dict[str, str]
@@ -29,7 +29,7 @@ class BlobFacts:
 
 @dataclass(frozen=True)
 class SignedUrl:
-    """A read-only URL and when it ends. The URL is a secret: it may stand in an answer, nowhere else."""
+    """A read-only URL and when it ends. The URL is a secret: only an answer may have it."""
 
     url: str
     expires_at: datetime

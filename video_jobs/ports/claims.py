@@ -1,4 +1,4 @@
-"""Whose a video API's jobs are."""
+"""Which job owns which backend job."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Protocol
 
 @dataclass(frozen=True)
 class Claim:
-    """Whose a backend's job is, however we came by it. Ids belong to one address."""
+    """The owner of a backend job, whether submitted, adopted or imported. Ids belong to one address."""
 
     base_url: str
     backend_job_id: str
@@ -32,4 +32,4 @@ class Claims(Protocol):
         """Claim the backend job if nobody has, or take it over from another job of the same owner. Gives the valid claim."""
 
     def release(self, claim: Claim) -> None:
-        """Give it up where it is this job's; no error where it is not."""
+        """Delete the claim if it is this job's; no error if it is not."""

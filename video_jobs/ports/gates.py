@@ -1,4 +1,4 @@
-"""Who may submit."""
+"""The rows of the gates."""
 
 from __future__ import annotations
 

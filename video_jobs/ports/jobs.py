@@ -21,7 +21,7 @@ class StoredJob:
 
 @dataclass(frozen=True)
 class IdempotencyEntry:
-    """Which job a client's key stands for, and of which request."""
+    """The job and the request of a client's idempotency key."""
 
     owner: str
     key_hash: str
@@ -32,7 +32,7 @@ class IdempotencyEntry:
 
 
 MOST_PASSED = 3000
-"""Rows that one page reads to find what a filter lets through."""
+"""How many rows one page reads to find those that match a filter."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What this process stored or read last, kept so that it need not be read again before the next write."""
+"""Rows that this process stored or read last, kept to save a read before the next write."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from video_jobs.ports.jobs import StoredJob
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V", StoredJob, StoredGate, StoredEstimate)
 
-_MOST = 300  # the one that was kept longest ago goes first
+_MOST = 300  # the oldest is dropped first
 _NOT_KEPT = 60.0  # seconds after a write on it was refused
 
 

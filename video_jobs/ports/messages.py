@@ -10,15 +10,15 @@ from typing import Any, Protocol
 from video_jobs.domain.queue_messages import FetchMessage, NotifyMessage, PollMessage
 
 BACKLOG_AGE = timedelta(seconds=30)
-"""A message that is visible for longer means that the host has more to do than it can."""
+"""If a message is visible for longer than this, the host is overloaded."""
 
 
 @dataclass(frozen=True)
 class PoisonMessage:
-    """What the Functions host has given up on."""
+    """A message that the Functions host has given up."""
 
     queue: str  #: the one that it was sent to
-    body: bytes | None  #: None where it is no base64
+    body: bytes | None  #: None if it is not base64
     tries: int  #: how often it was taken out of the poison queue, this time included
     receipt: Any  #: the adapter's own
 
@@ -51,7 +51,7 @@ class Messages(Protocol):
         """Up to so many of each poison queue, hidden from others for two minutes."""
 
     def drop_poison(self, message: PoisonMessage) -> None:
-        """It is gone after this; no error where it is gone already."""
+        """Delete the message; no error if it is gone already."""
 
     def ping(self) -> None:
         """Raises StorageUnavailable where it can't be used."""

@@ -9,7 +9,7 @@ from typing import Protocol
 
 @dataclass(frozen=True)
 class Hook:
-    """Where webhooks go, as that which may be turned off."""
+    """A receiver of webhooks that may be turned off."""
 
     owner: str | None  #: who named it; None: the app's settings
     url: str
@@ -21,10 +21,10 @@ class Hooks(Protocol):
     def is_off(self, hook: Hook) -> bool: ...
 
     def turn_off(self, hook: Hook, job_id: str) -> None:
-        """`job_id`: the job whose end the receiver did not want to know."""
+        """`job_id`: the job whose delivery the receiver refused."""
 
     def turn_on(self, hook: Hook) -> None:
-        """No error where it is on."""
+        """No error if it is on."""
 
 
 class WebhookSender(Protocol):

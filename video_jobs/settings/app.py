@@ -121,7 +121,7 @@ def _ours(environment: Mapping[str, str]) -> list[tuple[str, str]]:
 
 
 def _badly_pasted(environment: Mapping[str, str]) -> list[str]:
-    """What came along with a copy, and is no part of any setting."""
+    """Characters that were pasted along with a value and belong to no setting."""
     problems = []
     for name, value in _ours(environment):
         text = value.strip()
@@ -241,7 +241,7 @@ def _single_backend(environment: Mapping[str, str], problems: list[str]) -> list
 
 
 def _is_azures(endpoint: str) -> bool:
-    """A gateway of one's own may have a path, and may be asked by http."""
+    """The operator's own gateway may have a path, and may be called by http."""
     return bool(re.match(r"https?://[^/?#@]+\.azure\.(com|us|cn)(:[0-9]+)?(/|$)", endpoint, re.I))
 
 

@@ -1,4 +1,4 @@
-"""What one API key is enough for: where each provider's API is, and the model that is asked for by default."""
+"""The providers for which an API key is enough: the address of each API, and its default model."""
 
 from __future__ import annotations
 

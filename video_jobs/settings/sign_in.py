@@ -25,7 +25,7 @@ class SignIn:
 
     @property
     def problem(self) -> str | None:
-        """What the operator should mend; None if nothing."""
+        """The problem that the operator should mend; None if there is none."""
         if not self.wanted or self.by_platform:
             return None
         return (

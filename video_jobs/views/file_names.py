@@ -1,4 +1,4 @@
-"""What a video is called when somebody saves it: the words of its prompt, and enough of its id to be another one."""
+"""The file name of a saved video: the words of its prompt, and enough of its id to be unique."""
 
 from __future__ import annotations
 

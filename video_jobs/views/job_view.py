@@ -91,7 +91,7 @@ def job_view(job: Job, blobs: Blobs) -> JobView:
 
 
 def event_id(job: Job) -> str:
-    """Of the one end that a job has, so whoever derives it derives the same."""
+    """The id of the job's end. A job ends once, so every process derives the same id."""
     return f"evt_{job.id.removeprefix('job_')}_{job.status}"
 
 
@@ -136,7 +136,7 @@ def _error(error: JobError | None) -> JobErrorView | None:
 
 
 def _origin(url: str) -> str:
-    """All of a URL that may be shown: its path and its query may be secrets."""
+    """The part of a URL that may be shown: its path and its query may be secrets."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}"
 

@@ -1,4 +1,4 @@
-"""What a receiver is told: Standard Webhooks events, the same bytes and the same id at every attempt."""
+"""The events for a receiver, as Standard Webhooks: the same bytes and the same id at every try."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What this process knows of receivers: who answers, who keeps us waiting, and who is being told right now.
+"""What this process knows about receivers: which answer, which are slow, and which have a delivery right now.
 
 One that never answers takes a thread for as long as its delivery may last. So one delivery at a time goes to a receiver, and
 one that has never answered gets little time, until it has used that up often enough to be merely slow; few of those are
@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from video_jobs.domain.errors import ReceiverBusy
 
 SHORT_DEADLINE = 3.0  # seconds, for a receiver that has not answered yet
-SHORT_TIMES = 2  # that it has so little time
+SHORT_TIMES = 2  # how often it gets this short time
 MOST_SLOW = 2  # deliveries at once to those that used it up
 MOST_OF_AN_OWNER = 2
 """Deliveries at once to receivers that have not answered, or took long; of eight at once in a process."""

@@ -1,4 +1,4 @@
-"""How an event is signed, as Standard Webhooks has it."""
+"""Sign an event as Standard Webhooks requires."""
 
 from __future__ import annotations
 
