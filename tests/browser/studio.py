@@ -34,6 +34,7 @@ from video_jobs.domain.job import BackendRef, Job, JobError, Status, VideoReques
 ROOT = Path(__file__).resolve().parents[2]
 SCREENSHOTS = ROOT / "build" / "screenshots"
 DESKTOP = {"width": 1440, "height": 900}
+LAPTOP = {"width": 1366, "height": 657}
 PHONE = {"width": 390, "height": 844}
 KEYS = AccessKeys(function="the-function-key", master="the-master-key")
 ANYTHING = {

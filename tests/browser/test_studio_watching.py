@@ -8,7 +8,7 @@ from dataclasses import replace
 from playwright.sync_api import Page, expect
 
 from tests.browser.steps import submit
-from tests.browser.studio import PHONE, Studio, refuse_barriers, shot
+from tests.browser.studio import DESKTOP, LAPTOP, PHONE, Studio, refuse_barriers, shot
 from video_jobs import wiring
 from video_jobs.domain.job import Status
 
@@ -51,6 +51,23 @@ def test_the_viewer_goes_through_videos_by_arrow_keys_and_compares_them(studio: 
     page.keyboard.press("Escape")
     expect(viewer).to_be_hidden()
     expect(page.locator("#viewer-stage video")).to_have_count(0)
+
+
+def test_a_tall_video_and_all_that_steers_it_are_inside_the_window(studio: Studio) -> None:
+    page = studio.visit()
+    page.get_by_role("radio", name="Portrait").check()
+    two_videos(page)
+    page.get_by_role("button", name="View large").click()
+    for size in (DESKTOP, LAPTOP, PHONE):
+        page.set_viewport_size(size)  # type: ignore[arg-type]
+        for name in ("one", "compared"):
+            outside = page.evaluate(
+                """() => [...document.querySelectorAll("#viewer :is(video, button)")].map((each) => each.getBoundingClientRect())
+                    .filter((box) => box.right > innerWidth || box.bottom > innerHeight || box.left < 0 || box.top < 0)"""
+            )
+            assert outside == [], (size, name)
+            shot(page, f"viewer-{name}-{size['width']}-dark")
+            page.keyboard.press("c")
 
 
 def test_one_video_plays_at_a_time_and_the_stage_has_its_shape(studio: Studio) -> None:
