@@ -12,7 +12,7 @@ from doctor.findings import Mark, right, warning, wrong
 from doctor.printer import Printer, Row
 from doctor.subject import Subject
 from doctor.wire import Response, Wire, is_own
-from video_jobs.backends.credentials import signer
+from video_jobs.backends.credentials import key_headers, signer
 from video_jobs.backends.elsewhere import Elsewhere
 from video_jobs.domain.backend_job import BackendState
 from video_jobs.net.web_address import read_address
@@ -184,7 +184,7 @@ def _use(printer: Printer, subject: Subject, good: Tried, now: datetime) -> None
             "The others fail since the video is the generation's (gen_…) and not the job's (task_…), lies below "
             "/video/generations, ends in /content/video, and is known under api-version=preview only."
         )
-    elif good.form.words == VIDEO:
+    elif good.form.words == VIDEO and backend.dialect == "openai-videos":
         printer.paragraph(
             "The others fail since the video is at /videos/{id}/content, with the id percent-encoded."
         )
@@ -203,10 +203,8 @@ def _key_header(backend: BackendSettings) -> str:
         return ""
     if backend.api_key_setting is None:
         return '-H "Authorization: Bearer $TOKEN" '
-    by_default = "api-key" if backend.dialect == "azure-sora" else "bearer"
-    if (backend.auth or by_default) == "api-key":
-        return f'-H "api-key: ${backend.api_key_setting}" '
-    return f'-H "Authorization: Bearer ${backend.api_key_setting}" '
+    headers = key_headers(backend, f"${backend.api_key_setting}")
+    return "".join(f'-H "{name}: {value}" ' for name, value in headers.items())
 
 
 def _show_import(printer: Printer, subject: Subject, claim: Claim | None, is_default: bool) -> None:

@@ -17,6 +17,7 @@ from doctor.access_check import check_access
 from doctor.backend_check import check_backend
 from doctor.configuration import read_configuration
 from doctor.download_forms import forms_of
+from doctor.downloads import _key_header
 from doctor.environment import read_environment
 from doctor.findings import Finding, Mark, right, unknown, warning, wrong
 from doctor.printer import Printer, Row
@@ -439,3 +440,22 @@ def test_wrong_arguments_end_with_2(
         run(arguments, dict(FINE), tmp_path, io.StringIO())
     assert caught.value.code == 2
     assert "usage:" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("dialect", "header"),
+    [
+        ("azure-sora", '-H "api-key: $THE_KEY" '),
+        ("openai-videos", '-H "Authorization: Bearer $THE_KEY" '),
+        ("runway", '-H "Authorization: Bearer $THE_KEY" '),
+        ("gemini", '-H "x-goog-api-key: $THE_KEY" '),
+        ("fal", '-H "Authorization: Key $THE_KEY" '),
+    ],
+)
+def test_the_curl_line_of_a_download_names_the_key_as_the_video_api_wants_it(
+    dialect: Any, header: str
+) -> None:
+    backend = BackendSettings(
+        name="b", dialect=dialect, base_url="https://api.example/v1", model="m", api_key_setting="THE_KEY"
+    )
+    assert _key_header(backend) == header

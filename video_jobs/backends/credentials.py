@@ -21,11 +21,12 @@ def signer(settings: BackendSettings, api_key: str | None) -> Sign:
     if settings.auth == "none":
         return lambda: always
     if api_key:
-        return lambda: {**always, **_key(settings, api_key)}
+        return lambda: {**always, **key_headers(settings, api_key)}
     return _identity(settings, client_id_in(os.environ))
 
 
-def _key(settings: BackendSettings, api_key: str) -> Mapping[str, str]:
+def key_headers(settings: BackendSettings, api_key: str) -> Mapping[str, str]:
+    """The header that carries the key, as this backend wants it."""
     api = TASK_APIS.get(settings.dialect)
     if api is not None and settings.auth is None:
         return api.sign(api_key)
