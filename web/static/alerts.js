@@ -1,5 +1,5 @@
 /**
- * A word from the browser when a video is ready and nobody looks at the tab: only for who said yes, once, here.
+ * The browser's notification when a video is ready and the tab is not visible, if the person has allowed it here.
  * @module
  */
 
@@ -27,7 +27,7 @@ export function startAlerts(jobs) {
   });
 }
 
-/** After the first submit: shall it tell? */
+/** After the first submit, ask whether the person wants notifications. */
 export function offerAlerts() {
   if (isThere() && kept() === null && Notification.permission === "default") byId("alerts").hidden = false;
 }
@@ -42,7 +42,7 @@ function tell(job) {
       note.close();
     });
   } catch {
-    // Some phones take none from a page; the title still tells.
+    // Some phones accept no notification from a page; the tab's title still changes.
   }
 }
 
@@ -59,6 +59,6 @@ function keep(choice) {
   try {
     localStorage.setItem(CHOICE, choice);
   } catch {
-    // It holds until the page is closed.
+    // Without storage, the choice holds until the page is closed.
   }
 }

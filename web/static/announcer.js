@@ -1,5 +1,5 @@
 /**
- * Says what happened: to screen readers politely, to everybody else in a note that goes by itself.
+ * Says what happened: politely to screen readers, and to others in a note that disappears by itself.
  * @module
  */
 
@@ -7,10 +7,10 @@ import { byId, el, icon, setText } from "./dom.js";
 
 const STAYS = 6000; // milliseconds
 
-/** Only for who does not see it: what others see on the card itself. @param {string} words */
+/** Only for screen readers: others see it on the card itself. @param {string} words */
 export function announce(words) {
   const region = byId("live-region");
-  // The same words twice are said twice only when the region was empty in between.
+  // A screen reader repeats the same words only if the region was empty in between.
   setText(region, "");
   requestAnimationFrame(() => setText(region, words));
 }

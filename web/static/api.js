@@ -1,5 +1,5 @@
 /**
- * Requests to the job API: one way out, one vocabulary of errors, the key, and the server's clock.
+ * All requests to the job API: the kinds of errors, the key, and the server's clock.
  * @module
  */
 
@@ -14,7 +14,7 @@ const LONGEST_SUBMIT = 240_000; // HTTP answers are cut off at 230 s
  * @typedef {{status: number, data: any, etag: string|null, retryAfter: number|null}} Answer `retryAfter` in seconds
  */
 
-/** The API answered, and said no. `message` is for people. */
+/** The API answered with a refusal. `message` is for people. */
 export class Refusal extends Error {
   /**
    * @param {number} status
@@ -24,7 +24,7 @@ export class Refusal extends Error {
   constructor(status, body, retryAfter) {
     super(body?.detail || body?.title || wordsFor(status));
     this.status = status;
-    /** Empty where it was not the app that answered but something before it: what became of the request is not known. */
+    /** Empty if something before the app answered. Then nobody knows whether the app got the request. */
     this.code = /** @type {string} */ (body?.code ?? "");
     /** @type {FieldError[]} */
     this.errors = Array.isArray(body?.errors) ? body.errors : [];
@@ -42,7 +42,7 @@ export class Unreachable extends Error {
   }
 }
 
-/** Tells of `reachable` and `unreachable`, at each change. */
+/** Sends the events `reachable` and `unreachable`, at each change. */
 export const connection = new EventTarget();
 let reachable = true;
 let clockOffset = 0;
@@ -70,7 +70,7 @@ export async function call(method, path, options = {}) {
   }
 }
 
-/** A path below `/api/` as somebody else would write it. */
+/** The full address of a path below `/api/`. */
 export const addressOf = (/** @type {string} */ path) => new URL(path, ROOT).href;
 
 /**
@@ -119,7 +119,7 @@ async function read(response, bytes) {
     try {
       data = bytes && response.ok ? await response.blob() : await response.json();
     } catch {
-      if (response.ok) throw new Unreachable(); // it broke off
+      if (response.ok) throw new Unreachable(); // the body was cut off
     }
   }
   if (!response.ok && response.status !== 304) throw new Refusal(response.status, data, retryAfter);

@@ -24,7 +24,7 @@ import { isLive } from "./words.js";
 
 /** @typedef {import("./jobs.js").Job} Job */
 
-const STATES = 15_000; // milliseconds: how the backends stand, while a job waits in sight of somebody
+const STATES = 15_000; // milliseconds between reads of the backends' states, while a visible job waits
 
 keyring.start();
 const jobs = new Jobs();
@@ -47,7 +47,7 @@ startAlerts(jobs);
 startClearing(jobs);
 onlyOnePlays();
 
-/** A job that has just come into being. @param {Job} job */
+/** A job that was just created. @param {Job} job */
 function show(job) {
   if (!["all", "working"].includes(jobs.filter)) choose("all");
   jobs.put(job);
@@ -72,9 +72,9 @@ connection.addEventListener("reachable", () => {
   byId("offline").hidden = true;
   if (jobs.error) jobs.more();
 });
-// Once the app is well again, so is the form.
+// When the app is healthy again, the form works again.
 jobs.addEventListener("state", () => jobs.began && !composer.ready && composer.load());
-// How the backends stand changes when a job ends, and what the cards say with it.
+// When a job ends, the backends' states change, and so does the text of the cards.
 jobs.addEventListener("change", (/** @type {any} */ event) => isLive(event.before) && !isLive(event.job) && backends.refresh());
 backends.addEventListener("change", () => {
   feed.refresh();

@@ -1,5 +1,5 @@
 /**
- * The backends as they stand: what they make, and whether they let anybody in. Read again when that may have changed.
+ * The backends: what they make, and whether they take jobs. They are read again when this may have changed.
  * @module
  */
 
@@ -9,13 +9,13 @@ import { readBackends } from "./options.js";
 /** @typedef {import("./options.js").Backend} Backend */
 /** @typedef {import("./options.js").State} State */
 
-const SOON = 400; // milliseconds in which several wishes to read are one
+const SOON = 400; // milliseconds in which several calls make one read
 
-/** Tells of `change`. */
+/** Sends the event `change`. */
 export class Backends extends EventTarget {
   /** @type {Backend[]} */
   list = [];
-  /** Whether the app has said what there is. */
+  /** Whether the app has answered which backends there are. */
   loaded = false;
   /** @type {Promise<void>|null} */
   #reading = null;
@@ -27,18 +27,18 @@ export class Backends extends EventTarget {
     return this.list.find((each) => each.name === name)?.now ?? null;
   }
 
-  /** The state's one word, or nothing. @param {string} name */
+  /** The backend's state in one word, or nothing. @param {string} name */
   stateOf(name) {
     return this.now(name)?.state ?? "";
   }
 
-  /** Reads them; a second call while one is under way is the same. @throws {Refusal|Unreachable} */
+  /** Reads the backends. A call during a read waits for that read. @throws {Refusal|Unreachable} */
   load() {
     this.#reading ??= this.#read().finally(() => (this.#reading = null));
     return this.#reading;
   }
 
-  /** Reads them soon, and leaves it at what is known where that fails. */
+  /** Reads the backends soon. If that fails, the known states stay. */
   refresh() {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {

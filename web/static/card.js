@@ -66,7 +66,7 @@ export class Card {
     this.update(job);
   }
 
-  /** Whether it must stay as it is: something plays in it, is typed or asked. */
+  /** Whether the card must not be replaced: a video plays, somebody types, or a question is open. */
   get busy() {
     return this.#media.busy || this.#busy || this.element.contains(document.activeElement);
   }
@@ -84,17 +84,17 @@ export class Card {
     more.hidden = job.prompt.length <= LONG_PROMPT && job.prompt.split("\n").length <= 3;
     setText(facts, factsOf(job).join(" · "));
     const said = notesOf(job, state, now());
-    // What is the same stays: somebody may be reading it, or copying from it.
+    // Unchanged text stays in place: somebody may be reading it, or copying from it.
     if (said.map((note) => note.textContent).join("\n") !== [...notes.children].map((note) => note.textContent).join("\n")) notes.replaceChildren(...said);
     this.#media.update(job, now());
-    status.hidden = isLive(job); // then the stage says it, larger
+    status.hidden = isLive(job); // the stage shows it then, in larger type
     setText(status, statusWords(job, state));
     this.#showDeeds();
     this.#showDetails();
     this.tick();
   }
 
-  /** How its backend stands, in one word. */
+  /** The state of its backend, in one word. */
   get state() {
     return this.#deeds.backend(this.job.backend.name)?.now?.state ?? "";
   }

@@ -1,5 +1,5 @@
 /**
- * Clears what failed or was stopped: all such jobs that are shown, after one more question.
+ * Deletes all shown jobs that failed or were stopped, after a confirmation.
  * @module
  */
 

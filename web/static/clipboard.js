@@ -1,5 +1,5 @@
 /**
- * Puts a text where it can be pasted from, and says so.
+ * Copies a text to the clipboard, and says so.
  * @module
  */
 

@@ -1,5 +1,5 @@
 /**
- * The form: what is asked for, what the app says against it, and sending it exactly once.
+ * The form: it shows the fields and the app's objections, and makes exactly one job from each submit.
  * @module
  */
 
@@ -21,9 +21,9 @@ import { counted, isHeld, roughly, sentence, span } from "./words.js";
 /** @typedef {import("./jobs.js").Job} Job */
 
 const FIELDS = ["prompt", "backend", "model", "size", "seconds", "variants", ...EXTRA_FIELDS];
-const SHAPING = ["backend", "model", "shape", "size"]; // what else may be chosen depends on these
-const PATIENCE = [1, 2, 4, 8, 15]; // seconds between tries that reach nobody
-const PASSES = [408, 429, 500, 502, 503, 504]; // what hosts and gateways answer while they can't reach the app
+const SHAPING = ["backend", "model", "shape", "size"]; // the choices of the other fields depend on these
+const PATIENCE = [1, 2, 4, 8, 15]; // seconds between tries that get no answer
+const PASSES = [408, 429, 500, 502, 503, 504]; // hosts and gateways answer these while they can't reach the app
 const CLICKS = 1000; // milliseconds after a submit in which another click is the same one
 
 export class Composer {
@@ -32,7 +32,7 @@ export class Composer {
   #sending = false;
   #sentAt = -CLICKS;
   #sent = ""; // what was submitted last
-  #offered = ""; // what the fields were made of
+  #offered = ""; // the options from which the fields were made
   #lost = lostImages();
   #picture;
   #extras = new Extras(byId("extras"));
@@ -66,7 +66,7 @@ export class Composer {
     this.load();
   }
 
-  /** Whether it knows what may be asked for. */
+  /** Whether the form knows the options. */
   get ready() {
     return this.#store.loaded;
   }
@@ -75,7 +75,7 @@ export class Composer {
     return this.#store.list;
   }
 
-  /** What may be asked for, from the app. */
+  /** The options that the app offers. */
   async load() {
     try {
       await this.#store.load();
@@ -86,7 +86,7 @@ export class Composer {
     this.#noteChange();
   }
 
-  /** The app has said, perhaps once more, what there is and how it stands: the fields change only where they must. */
+  /** The app has answered again what the backends offer and how they stand. Only fields that differ change. */
   #refresh() {
     const what = JSON.stringify(this.#backends.map(({ now, estimates, models, ...rest }) => [rest, models.map(({ estimates: learned, ...model }) => model)]));
     if (what !== this.#offered) this.#offer(this.#offered ? {} : readDraft());
@@ -95,7 +95,7 @@ export class Composer {
     this.#noteChange();
   }
 
-  /** Beside each field whose image went with a reload, and is not picked again. @param {string} todo @returns {boolean} whether there is one */
+  /** A message beside each field whose image was lost with a reload and not picked again. @param {string} todo @returns {boolean} whether there is one */
   #sayLost(todo) {
     const here = this.#files().map(([field]) => field);
     const lost = this.#lost.filter(([field]) => !here.includes(field));
@@ -103,7 +103,7 @@ export class Composer {
     return lost.length > 0;
   }
 
-  /** Fill in what a job was asked for, its image too. @param {Partial<Job> & {prompt: string}} job */
+  /** Fill in the request of a job, with its image. @param {Partial<Job> & {prompt: string}} job */
   use(job) {
     this.#picture.clear();
     this.#extras.clear();
@@ -137,12 +137,12 @@ export class Composer {
     return this.#backends.find((each) => each.name === byId("backend").value) ?? this.#backends[0];
   }
 
-  /** With what its chosen model takes. */
+  /** The backend, with what its chosen model takes. */
   get #backend() {
     return this.#named && withModel(this.#named, byId("model").value);
   }
 
-  /** Show what the chosen backend makes at the chosen size; keep what is chosen where it can be. @param {Record<string, string>} [wanted] */
+  /** Show what the chosen backend makes at the chosen size. Keep each choice that is still possible. @param {Record<string, string>} [wanted] */
   #offer(wanted = {}) {
     const kept = { ...this.#values(), ...Object.fromEntries(Object.entries(wanted).filter(([name, value]) => value || EXTRA_FIELDS.includes(name))) };
     const backends = byId("backend");
@@ -185,7 +185,7 @@ export class Composer {
     if (!this.#sending) setText(byId("send-words"), this.#isSent(values) ? "Generate another" : "Generate");
   }
 
-  /** Whether this very request was just submitted. @param {Record<string, string>} values */
+  /** Whether the same request was just submitted. @param {Record<string, string>} values */
   #isSent(values) {
     return this.#sent === this.#request(values);
   }
@@ -196,7 +196,7 @@ export class Composer {
     return [...(first ? [/** @type {[string, File]} */ (["input_image", first])] : []), ...this.#extras.files()];
   }
 
-  /** What is about to be sent, so that two equal requests are the same text. @param {Record<string, string>} values */
+  /** The request as text, so that equal requests give the same text. @param {Record<string, string>} values */
   #request(values) {
     return JSON.stringify([values, this.#files().map(([name, file]) => [name, file.name, file.size, file.lastModified])]);
   }
@@ -218,14 +218,14 @@ export class Composer {
   async #send() {
     if (this.#sending || performance.now() - this.#sentAt < CLICKS) return;
     if (!this.ready) {
-      // A request without the fields that are still to come would be another one than before a reload.
+      // Without the fields that are not loaded yet, the request would differ from the one before a reload.
       this.#busy(true, "Loading…");
       await this.load();
       this.#busy(false);
       if (!this.ready) return;
     }
     const isLost = this.#sayLost("Add it again, or press Generate once more to go on without it");
-    this.#lost = []; // said once: who sends again means it
+    this.#lost = []; // the warning comes once: a second submit is meant
     if (isLost) return this.#refuse([]);
     const values = this.#values();
     for (const name of [...FIELDS, "input_image", ...EXTRA_FILES]) this.#complain(name, "");
@@ -247,7 +247,7 @@ export class Composer {
     }
   }
 
-  /** Sends until there is an answer; every time under the same key, so that it is paid for once. @param {Record<string, string>} values */
+  /** Sends until there is an answer, each time with the same key, so that the job is paid for once. @param {Record<string, string>} values */
   async #post(values) {
     const files = this.#files();
     const chosen = Object.fromEntries(Object.entries(values).filter(([name, value]) => value && !(name === "variants" && byId("variants-field").hidden)));
@@ -300,7 +300,7 @@ export class Composer {
     (wrong ?? byId("banner")).focus();
   }
 
-  /** Words beside a field; none take them away. False where there is no such field. @param {string} field @param {string} words */
+  /** Shows a message beside a field; an empty one removes it. False if there is no such field. @param {string} field @param {string} words */
   #complain(field, words) {
     const place = document.getElementById(`${field}-error`);
     if (!place) return false;
@@ -341,5 +341,5 @@ function offerModels(models, chosen) {
   select.replaceChildren(...models.map((each) => el("option", { value: each.model, text: each.model })));
   if (models.some((each) => each.model === chosen)) select.value = chosen;
   byId("model-field").hidden = models.length < 2;
-  select.disabled = models.length < 2; // then the form leaves it out
+  select.disabled = models.length < 2; // the form does not send a disabled field
 }

@@ -13,7 +13,7 @@ import { nameOf } from "./words.js";
 
 /** @typedef {import("./jobs.js").Job} Job */
 
-const BETWEEN_DOWNLOADS = 600; // milliseconds: a browser drops those that come at once
+const BETWEEN_DOWNLOADS = 600; // milliseconds: a browser drops downloads that start at the same time
 
 /**
  * @param {{jobs: import("./jobs.js").Jobs, watcher: import("./watcher.js").Watcher,
@@ -55,7 +55,7 @@ export function deedsOf({ jobs, watcher, backends, show, edit, view }) {
   };
 }
 
-/** Does something with a job, and says in words why not. @param {() => Promise<void>} deed */
+/** Does something with a job. If that fails, says why. @param {() => Promise<void>} deed */
 async function trying(deed) {
   try {
     await deed();

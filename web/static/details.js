@@ -1,5 +1,5 @@
 /**
- * What a card has to say when it is unfolded: facts, what happened, and last the long words that machines want.
+ * What an open card shows: facts, the history, and at the end ids and other data for programs.
  * @module
  */
 

@@ -1,5 +1,5 @@
 /**
- * Elements made by hand. There is no way from a text to markup here: texts become text nodes, always.
+ * Makes elements. No text becomes markup: texts always become text nodes.
  * @module
  */
 
@@ -52,7 +52,7 @@ export function iconButton(name, label, act, also = "") {
   return el("button", { type: "button", class: `icon-button ${also}`, "aria-label": label, title: label, on: { click: act } }, icon(name));
 }
 
-/** Sets a text only where it is another one, so that nothing is painted or announced for nothing. */
+/** Sets a text only if it differs, so that nothing is painted or announced without need. */
 export function setText(/** @type {Element} */ element, /** @type {string} */ text) {
   if (element.textContent !== text) element.textContent = text;
 }

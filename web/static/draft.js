@@ -1,5 +1,5 @@
 /**
- * What is typed and not sent yet, and the key that makes sending it safe to repeat; both outlive a reload of the tab.
+ * The text that is not sent yet, and the key that makes sending safe to repeat. Both survive a reload of the tab.
  * @module
  */
 
@@ -21,8 +21,7 @@ export function keepDraft(fields) {
 }
 
 /**
- * The idempotency key for a request: the same one until that request is answered, whatever becomes of the page in
- * between.
+ * The idempotency key for a request. It stays the same until the request is answered, also after a reload.
  * @param {string} request what is about to be sent, in a form that two equal requests share
  */
 export function attemptKey(request) {
@@ -34,7 +33,7 @@ export function attemptKey(request) {
 }
 
 /**
- * The images of a request that is under way still, or was when the page was left, by their fields; they themselves are gone.
+ * The fields with images of a request that is still under way, or was when the page closed. The images are lost.
  * @returns {[string, string][]}
  */
 export function lostImages() {
@@ -46,7 +45,7 @@ export function lostImages() {
   }
 }
 
-/** The request was answered: the next one is another one, even if it is equal. */
+/** The request was answered. The next request gets a new key, even if it is equal. */
 export function attemptAnswered() {
   sessionStorage.removeItem(ATTEMPT);
 }

@@ -43,7 +43,7 @@ export function explainJob(job) {
 }
 
 /**
- * Why a job that goes on is not further.
+ * Why an unfinished job does not go on.
  * @param {Job} job
  * @param {string} state of its backend
  * @param {number} now
@@ -68,7 +68,7 @@ function explainDelay(job, now) {
   return { what: `The video is finished, but the service doesn’t hand it over yet.${why}`, means: kept, todo: next };
 }
 
-/** What a refused request means, by what was asked for. */
+/** The meaning of a refused request, by the action. */
 const UNCHANGED = {
   submit: "Nothing was sent to the video service, and nothing is billed.",
   change: "The job is as it was.",

@@ -1,5 +1,5 @@
 /**
- * What a model takes beside prompt, size and length: only that is shown, and the form sends what is chosen.
+ * The fields for what a model takes besides prompt, size and length. Only these are shown and sent.
  * @module
  */
 
@@ -8,19 +8,19 @@ import { shapeWords } from "./words.js";
 
 /** @typedef {import("./options.js").Model} Model */
 
-/** The names of the fields that may be here. */
+/** The names of the fields that may be shown. */
 export const EXTRA_FIELDS = ["aspect_ratio", "resolution", "audio", "seed", "negative_prompt"];
 
-/** The names of the files that may be here. */
+/** The names of the files that may be picked. */
 export const EXTRA_FILES = ["last_image", "reference_images"];
 
 const AUDIO = [["", "Default"], ["true", "On"], ["false", "Off"]];
 const KINDS = "image/png,image/jpeg,image/webp";
 
-/** Whether an aspect ratio stands in place of a size. @param {Model} model */
+/** Whether an aspect ratio replaces the size. @param {Model} model */
 export const choosesByShape = (model) => (model.aspect_ratios ?? []).length > 0;
 
-/** What is learned of such videos is kept under this name. @param {Model} model @param {Record<string, string>} values */
+/** The estimate for such videos has this name. @param {Model} model @param {Record<string, string>} values */
 export function sizeOfShape(model, values) {
   const { aspect_ratio: ratio, resolution } = values;
   const sizes = (model.sizes ?? []).map((each) => each.size);
@@ -36,11 +36,11 @@ export class Extras {
     this.#holder = holder;
   }
 
-  /** Show what the model takes; keep what is chosen where it can be. @param {Model} model @param {Record<string, string>} kept */
+  /** Show what the model takes. Keep each choice that is still possible. @param {Model} model @param {Record<string, string>} kept */
   offer(model, kept) {
     const takes = [model.model, model.aspect_ratios, model.resolutions, model.last_image, model.reference_images, model.audio, model.seed, model.negative_prompt];
     const shown = JSON.stringify([takes, EXTRA_FIELDS.map((name) => kept[name] ?? "")]);
-    if (shown === this.#shown) return; // a file that was picked stays
+    if (shown === this.#shown) return; // keeps a picked file
     const files = this.files();
     this.#shown = shown;
     const ratios = choosesByShape(model) ? model.aspect_ratios ?? [] : [];
@@ -69,7 +69,7 @@ export class Extras {
     );
   }
 
-  /** What was sent is not sent again by itself. */
+  /** Clears what was sent, so that the next request does not send it again. */
   clear() {
     for (const input of this.#holder.querySelectorAll("input[type=file]")) /** @type {HTMLInputElement} */ (input).value = "";
   }
@@ -106,7 +106,7 @@ function fileInput(name, label, multiple) {
   return el("input", { type: "file", name, class: "control file", accept: KINDS, multiple, "aria-label": label, "aria-describedby": `${name}-error` });
 }
 
-/** A frame of that shape. @param {string} ratio */
+/** A frame with that aspect ratio. @param {string} ratio */
 export function glyph(ratio) {
   const frame = el("i", { class: "shape", "aria-hidden": "true" });
   const [width, height] = ratio.split(":").map(Number);

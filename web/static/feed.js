@@ -1,6 +1,6 @@
 /**
- * The list of cards. However long it grows, only what is near the window has contents: the rest is empty boxes that
- * keep their height, so that ten thousand jobs scroll like ten.
+ * The list of cards. Only cards near the window have contents. The others are empty boxes of the same height, so that
+ * ten thousand jobs scroll as fast as ten.
  * @module
  */
 
@@ -14,9 +14,9 @@ import { isLive, nameOf, statusWords } from "./words.js";
 
 /** @typedef {import("./jobs.js").Job} Job */
 
-const NEAR = "1200px 0px"; // of the window: what lies there has contents
-const FURTHER = "1600px 0px"; // the end of the list is read on from there
-const AT_ONCE = 12; // cards that are made before anybody knows which are near
+const NEAR = "1200px 0px"; // around the window: cards within it have contents
+const FURTHER = "1600px 0px"; // when the list's end is within it, the next page is read
+const AT_ONCE = 12; // cards that are made before the observer has reported which are near
 const TICK = 1000; // milliseconds
 
 export class Feed {
@@ -29,7 +29,7 @@ export class Feed {
   #cards = new Map();
   /** @type {string[]} ids, newest first: a job's id says when it was made */
   #order = [];
-  #words = ""; // that prompts are searched for
+  #words = ""; // search words for prompts
   #near;
   #list = byId("list");
   #newcomers = new Newcomers((jobs) => this.#letIn(jobs));
@@ -59,7 +59,7 @@ export class Feed {
     this.#slots.get(id)?.scrollIntoView({ block: "nearest", behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth" });
   }
 
-  /** Only those whose prompts have the words; nothing more is loaded for it. @param {string} words */
+  /** Show only jobs whose prompts have the words. It loads no further jobs. @param {string} words */
   search(words) {
     this.#words = words;
     for (const [id, slot] of this.#slots) this.#sift(id, slot);
@@ -72,7 +72,7 @@ export class Feed {
     slot.hidden = this.#words !== "" && job !== undefined && !hasWords(job, this.#words);
   }
 
-  /** What is shown was read anew, such as how the backends stand. */
+  /** Other data was read again, such as the backends' states. */
   refresh() {
     for (const card of this.#cards.values()) card.update(card.job);
   }
@@ -89,7 +89,7 @@ export class Feed {
     else this.#add(job);
   }
 
-  /** Whether a card that came in at the top would push away what somebody looks at. */
+  /** Whether a new card at the top would move what somebody is reading. */
   #someoneReads() {
     return this.#list.getBoundingClientRect().top < 0 || [...this.#cards.values()].some((card) => card.busy);
   }
@@ -111,12 +111,12 @@ export class Feed {
     this.#slots.set(job.id, slot);
     this.#sift(job.id, slot);
     this.#list.insertBefore(slot, after ?? null);
-    // At once, so that nothing moves when its box gets its height; what is not near goes again.
+    // Filled at once, so that nothing moves when the box gets its height. Cards that are not near are emptied later.
     if (this.#cards.size < AT_ONCE) this.#mount(job.id, slot);
     this.#near.observe(slot);
   }
 
-  /** Where an id belongs in the order, by halving. @param {string} id */
+  /** The index of an id in the order, by binary search. @param {string} id */
   #placeOf(id) {
     let [low, high] = [0, this.#order.length];
     while (low < high) {
@@ -146,7 +146,7 @@ export class Feed {
     this.#near.unobserve(slot);
     this.#slots.delete(id);
     slot.remove();
-    // Who worked here by keyboard goes on at the next card, not at the top of the page.
+    // Keyboard focus moves to the next card, not to the top of the page.
     if (hadFocus) {
       const next = this.#slots.get(this.#order[Math.min(at, this.#order.length - 1)] ?? "");
       (next?.querySelector("button, a") ?? byId("list-heading")).focus();
@@ -202,7 +202,7 @@ export class Feed {
 
   async #more() {
     await this.#jobs.more();
-    // A short page may leave the end in sight, and the observer tells of changes only.
+    // After a short page the list's end may still be visible, and the observer reports only changes.
     requestAnimationFrame(() => {
       if (byId("list-end").getBoundingClientRect().top < innerHeight + 1600) this.#atEnd();
     });

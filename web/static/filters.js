@@ -1,5 +1,5 @@
 /**
- * Which jobs are shown. What is chosen stands in the address, so that it can be kept, sent and gone back to.
+ * Which jobs are shown. The address contains the choice, so that people can keep it, send it and go back to it.
  * @module
  */
 
@@ -9,18 +9,18 @@ import { chosenWhere } from "./search.js";
 
 const PARAMETER = "show";
 
-/** What the address says. */
+/** The filter in the address. */
 export function chosen() {
   const named = new URLSearchParams(location.search).get(PARAMETER) ?? "";
   return named in FILTERS ? named : "all";
 }
 
-/** Fills in what the address says of backend and day. */
+/** Fills in backend and day from the address. */
 export function takeFromAddress() {
   const said = new URLSearchParams(location.search);
   const backend = said.get("backend") ?? "";
   const select = byId("where-backend");
-  // The backends may not be known yet; what the address says counts all the same.
+  // The backends may not be known yet. The filter in the address is valid anyway.
   if (backend && ![...select.options].some((each) => each.value === backend)) select.append(new Option(backend, backend));
   select.value = backend;
   byId("where-day").value = said.get("day") ?? "";

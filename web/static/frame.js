@@ -1,13 +1,13 @@
 /**
- * A video's own first frame, for one that its provider gives no thumbnail of.
+ * The first frame of a video for which the provider gives no thumbnail.
  * @module
  */
 
 import { el } from "./dom.js";
 
-const FIRST = "#t=0.001"; // without it, some browsers show nothing until it plays
+const FIRST = "#t=0.001"; // without it, some browsers show nothing until the video plays
 
-/** Read once it is near the screen: a list may be long. @param {string} url @param {() => Promise<unknown>} renew */
+/** Loads it only when it is near the screen, since a list may be long. @param {string} url @param {() => Promise<unknown>} renew */
 export function firstFrame(url, renew) {
   const frame = /** @type {HTMLVideoElement} */ (el("video", { class: "frame", preload: "metadata", playsinline: true, tabindex: -1, "aria-hidden": "true" }));
   frame.muted = true;
@@ -21,7 +21,7 @@ export function firstFrame(url, renew) {
   return frame;
 }
 
-/** A new URL for one that has nothing to show. @param {HTMLVideoElement|null} frame @param {string|null|undefined} url */
+/** A new URL for a frame that shows nothing yet. @param {HTMLVideoElement|null} frame @param {string|null|undefined} url */
 export function renewFrame(frame, url) {
   if (frame && url && frame.error && frame.src !== url + FIRST) frame.src = url + FIRST;
 }

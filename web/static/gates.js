@@ -1,5 +1,5 @@
 /**
- * The backends' gates for their operator: how each stands, who holds its slots, pause and resume.
+ * The backends' gates for the operator: the state of each, the jobs that have its slots, pause and resume.
  * @module
  */
 

@@ -1,5 +1,5 @@
 /**
- * A line above Generate while a job would wait: that it would, why, and until when.
+ * A line above Generate if a new job would have to wait: it says why, and until when.
  * @module
  */
 
@@ -17,7 +17,7 @@ export function showHold(backend) {
   place.hidden = lines.length === 0;
   place.classList.toggle("warn", isHeld(state?.state ?? ""));
   const text = lines.join("\n");
-  if (place.dataset.text === text) return; // somebody may be listening to it
+  if (place.dataset.text === text) return; // a screen reader may be reading it
   place.dataset.text = text;
   place.replaceChildren(icon(isHeld(state?.state ?? "") ? "alert" : "clock"), el("div", {}, ...lines.map((line) => el("p", { text: line }))));
 }

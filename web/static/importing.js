@@ -1,5 +1,5 @@
 /**
- * Takes up a video that was made elsewhere, by its id at the video service.
+ * Imports a video that was made elsewhere, by its id at the video service.
  * @module
  */
 
@@ -43,7 +43,7 @@ export function startImporting(backends, show) {
   });
 }
 
-/** The id in what was pasted, which may be an address or a line of JSON around it. @param {string} text */
+/** The id in the pasted text, which may be an address or a line of JSON. @param {string} text */
 function idIn(text) {
   return /(?:gen|task|video)_[\w-]+/.exec(text)?.[0] ?? (/^\s*[^\s/]+\s*$/.test(text) ? text.trim() : "");
 }

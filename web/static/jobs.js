@@ -1,5 +1,5 @@
 /**
- * The jobs that the page knows, newest first, and where the rest of the list goes on.
+ * The jobs that the page knows, newest first, and the cursor for the rest of the list.
  * @module
  */
 
@@ -34,10 +34,10 @@ export const FILTERS = {
 };
 
 const PAGE = 24;
-const MOST_PAGES_BACK = 5; // that a refresh reads to reach what is known already
+const MOST_PAGES_BACK = 5; // pages that a refresh reads at most, until it reaches known jobs
 
 /**
- * Tells of `add` and `change` (with `job` and `before`), `remove` (with `id`), `reset`, and `state`.
+ * Sends the events `add` and `change` (with `job` and `before`), `remove` (with `id`), `reset`, and `state`.
  */
 export class Jobs extends EventTarget {
   /** @type {Map<string, Job>} */
@@ -51,7 +51,7 @@ export class Jobs extends EventTarget {
   /** @type {string|null} of the top of the list, as it was read last */
   #etag = null;
   filter = "all";
-  /** What the list is narrowed to besides. */
+  /** Further filters of the list. */
   where = { backend: "", day: "" };
   loading = false;
   /** @type {Error|null} */
@@ -103,7 +103,7 @@ export class Jobs extends EventTarget {
       for (const job of page.jobs) this.put(job);
     } catch (error) {
       if (run !== this.#run) return;
-      // A cursor can end with a deployment: the list begins anew then.
+      // A deployment can make a cursor invalid. Then the list is read from the start.
       if (error instanceof Refusal && error.code === "invalid_cursor") this.#cursor = null;
       this.error = /** @type {Error} */ (error);
     }
@@ -111,17 +111,17 @@ export class Jobs extends EventTarget {
     this.#tell();
   }
 
-  /** Whether one of those that are known goes on. */
+  /** Whether a known job is unfinished. */
   get someLive() {
     return [...this.#byId.values()].some(isLive);
   }
 
-  /** All that are known, newest first. @returns {Job[]} */
+  /** All known jobs, newest first. @returns {Job[]} */
   get all() {
     return [...this.#byId.values()].sort((one, other) => (one.id < other.id ? -1 : 1));
   }
 
-  /** What is new, and what is gone, at the top of the list; without URLs, and nothing where nothing has changed. */
+  /** Reads new and removed jobs at the top of the list. The answer has no URLs, and is empty if nothing has changed. */
   async refresh() {
     if (!this.#began || this.loading) return;
     const run = this.#run;
@@ -141,7 +141,7 @@ export class Jobs extends EventTarget {
       cursor = next_cursor;
       if (cursor === null || before.size === 0 || jobs.some((/** @type {Job} */ job) => before.has(job.id))) break;
     }
-    // Under a filter a job leaves the list by going on, and stays in sight.
+    // A job may no longer fit the filter when its status changes. It stays visible.
     if (this.filter !== "all") return;
     const last = cursor === null ? "~" : [...seen].sort().at(-1) ?? "";
     for (const id of before) if (id <= last && !seen.has(id)) this.remove(id);
@@ -161,7 +161,7 @@ export class Jobs extends EventTarget {
   }
 
   /**
-   * Takes over what an answer says of a job, unless something newer is known.
+   * Stores a job from an answer, unless the page has a newer version.
    * @param {Job} job
    * @param {boolean} [unasked] whether it may be a job that nobody here has asked for
    */
@@ -169,7 +169,7 @@ export class Jobs extends EventTarget {
     const before = this.#byId.get(job.id);
     if (this.#gone.has(job.id) || (before && job.updated_at < before.updated_at)) return;
     const merged = before ? withKnownUrls(job, before) : job;
-    // The list leaves the history out.
+    // The list's jobs have no history.
     if (before && !job.history && before.status === job.status) merged.history = before.history;
     this.#byId.set(job.id, merged);
     this.dispatchEvent(Object.assign(new Event(before ? "change" : "add"), { job: merged, before, unasked }));
@@ -195,7 +195,7 @@ export class Jobs extends EventTarget {
   }
 }
 
-/** The job with the URLs that are known of its videos, where the answer came without. @param {Job} job @param {Job} before @returns {Job} */
+/** The job, with the known URLs of its videos if the answer has none. @param {Job} job @param {Job} before @returns {Job} */
 function withKnownUrls(job, before) {
   const videos = job.videos.map((video) => {
     const known = video.url === null && video.sha256 ? before.videos.find((each) => each.index === video.index && each.sha256 === video.sha256) : undefined;

@@ -1,11 +1,12 @@
 /**
- * The API's function key: asked for once, when the API wants one; kept for this tab only; sent as a header only.
+ * The API's function key. The page asks for it once, if the API wants one. It keeps the key only for this tab, and sends
+ * it only as a header.
  * @module
  */
 
 import { byId, setText } from "./dom.js";
 
-const PLACE = document.body.dataset.keyPlace ?? "reelkeep.key"; // the operator’s page has another key
+const PLACE = document.body.dataset.keyPlace ?? "reelkeep.key"; // the operator’s page uses another key
 
 /** @type {string|null} */
 let key = sessionStorage.getItem(PLACE);
@@ -18,12 +19,12 @@ let answer = null;
 export const current = () => key;
 
 /**
- * The API answered 401 to a request that bore `sent`. Resolves with the key to try next.
+ * The API answered 401 to a request with the key `sent`. Resolves with the key to try next.
  * @param {string|null} sent
  * @returns {Promise<string>}
  */
 export function nextKey(sent) {
-  if (key !== null && key !== sent) return Promise.resolve(key); // entered meanwhile
+  if (key !== null && key !== sent) return Promise.resolve(key); // somebody entered it in the meantime
   const wrong = sent !== null;
   if (wrong) forgetQuietly();
   asking ??= new Promise((resolve) => {
@@ -33,18 +34,18 @@ export function nextKey(sent) {
   return asking;
 }
 
-/** The API took what was sent. */
+/** The API accepted the key. */
 export function accepted() {
   if (!byId("key-panel").hidden && asking === null) hide();
 }
 
-/** Forget the key, here and now; the next request asks for it. */
+/** Forget the key. The next request asks for it. */
 export function forget() {
   forgetQuietly();
   location.reload();
 }
 
-/** Wires the panel up; once. */
+/** Connects the panel's events. Call it once. */
 export function start() {
   byId("key-form").addEventListener("submit", (/** @type {Event} */ event) => {
     event.preventDefault();

@@ -1,5 +1,5 @@
 /**
- * A job's place in line, in time: how long until it begins, and how long it takes then.
+ * A waiting job's times: how long until it begins, and how long it takes then.
  * @module
  */
 
@@ -10,7 +10,7 @@ import { roughly } from "./words.js";
 /** @typedef {import("./options.js").Backend} Backend */
 
 /**
- * Empty where nobody knows.
+ * Empty if not known.
  * @param {Job} job
  * @param {Backend|undefined} backend
  */
@@ -22,7 +22,7 @@ export function lineWords(job, backend) {
   return `${roughly((usual * job.queue_position) / limit)}, then ${roughly(usual)}`;
 }
 
-/** What a new job would meet. @param {Backend|undefined} backend */
+/** How many jobs are in line before a new job, in words; empty if none. @param {Backend|undefined} backend */
 export function aheadWords(backend) {
   const waiting = backend?.now?.waiting ?? 0;
   return waiting ? `${waiting} ahead of it in line.` : "";

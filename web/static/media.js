@@ -1,5 +1,5 @@
 /**
- * What a card shows: the way to the video, then the video itself, playing in place.
+ * What a card shows: first the progress, then the video, which plays in the card.
  * @module
  */
 
@@ -14,14 +14,14 @@ import { clockTime, isHeld, isLive, span, statusWords } from "./words.js";
 
 export class Media {
   #index = 0;
-  #isPicked = false; // by somebody; else it is the first that is here
+  #isPicked = false; // whether somebody picked the variant; else the first stored one is shown
   #progress = new Progress();
   /** @type {Job} */
   #job;
   /** @type {HTMLVideoElement|null} */
   #player = null;
   #playing = -1;
-  #goesOn = false; // whether somebody wants it to play; a failed source pauses by itself
+  #goesOn = false; // whether it should play; a failed source pauses by itself
   #deeds;
   #stage;
   #strip;
@@ -43,12 +43,12 @@ export class Media {
     this.update(job, now);
   }
 
-  /** Whether somebody is watching: then nothing here may be taken away. */
+  /** Whether somebody is watching. Then nothing here may be removed. */
   get busy() {
     return this.#player !== null && !this.#player.paused && !this.#player.ended;
   }
 
-  /** Whether a video is to be seen; else the stage itself says how the job stands. */
+  /** Whether a video is shown; else the stage shows the job's status. */
   get hasVideo() {
     return this.#shown.startsWith("video");
   }
@@ -63,7 +63,7 @@ export class Media {
     this.tick(now);
   }
 
-  /** Time went on. @param {number} now */
+  /** Called as time passes. @param {number} now */
   tick(now) {
     const live = this.#live;
     if (!live) return;
@@ -83,7 +83,7 @@ export class Media {
     this.#stage.classList.toggle("held", this.#job.status === "pending_download" || (this.#job.status === "waiting" && isHeld(state)));
   }
 
-  /** Reads the job again, for URLs that still hold. */
+  /** Reads the job again to get valid URLs. */
   #renew() {
     return this.#deeds.reread(this.#job.id);
   }
@@ -96,7 +96,7 @@ export class Media {
     const picked = this.#isPicked || this.#playing >= 0 ? job.videos.find((each) => each.index === this.#index && each.url) : undefined;
     const video = picked ?? first;
     if (video) this.#index = video.index;
-    this.#stage.hidden = !video && !isLive(job); // what has no video needs no stage
+    this.#stage.hidden = !video && !isLive(job); // without a video no stage is needed
     this.#stage.style.aspectRatio = shapeOfStage(job, video);
     const kind = video ? `video ${video.index}` : isLive(job) ? "live" : `ended ${job.status}`;
     if (kind === this.#shown) return;
@@ -169,14 +169,14 @@ export class Media {
     this.#goesOn = true;
     this.#stage.replaceChildren(player, this.#enlarge());
     if (focus) player.focus({ preventScroll: true });
-    player.play().catch(() => {}); // the browser may want a click more; the controls are there
+    player.play().catch(() => {}); // the browser may want another click; the controls are there
   }
 
   #current() {
     return this.#job.videos.find((video) => video.index === this.#index);
   }
 
-  /** A new URL for what stands still; what plays is left alone, and asks for one when it needs it. */
+  /** A new URL for a paused video. A playing one is not disturbed, and requests a URL when it needs one. */
   #freshen() {
     const [player, video] = [this.#player, this.#current()];
     if (player === null) {
@@ -188,7 +188,7 @@ export class Media {
     }
   }
 
-  /** The URL ended while somebody watched: go on with a new one, from where it was. @param {HTMLVideoElement} player */
+  /** The URL ended while somebody watched. Continue with a new URL at the same place. @param {HTMLVideoElement} player */
   async #recover(player) {
     const failed = player.src;
     await this.#renew().catch(() => {});
@@ -229,13 +229,13 @@ export class Media {
   }
 }
 
-/** The stage has the shape of what it shows, or will. @param {Job} job @param {Video|undefined} video */
+/** The stage has the aspect ratio of the video that it shows or will show. @param {Job} job @param {Video|undefined} video */
 function shapeOfStage(job, video) {
   if (video?.width && video.height) return `${video.width} / ${video.height}`;
   return job.size ? job.size.replace("x", " / ") : "";
 }
 
-/** How long the video API keeps what it does not hand over. @param {Job} job @param {number} now */
+/** How long the video API keeps a video that can't be downloaded yet. @param {Job} job @param {number} now */
 function untilGone(job, now) {
   if (job.status !== "pending_download" || !job.backend_expires_at) return "";
   const seconds = (Date.parse(job.backend_expires_at) - now) / 1000;

@@ -1,5 +1,5 @@
 /**
- * Jobs that came to be elsewhere while somebody reads the list: they wait behind a button, so that nothing jumps.
+ * Jobs that were created elsewhere while somebody reads the list. They wait behind a button, so that nothing moves.
  * @module
  */
 

@@ -1,5 +1,5 @@
 /**
- * What there is to know of a job beyond its status, as the boxes on its card: each thing once.
+ * The boxes on a job's card with what the status does not say, each thing once.
  * @module
  */
 

@@ -1,5 +1,5 @@
 /**
- * A number to choose: few side by side, many on a slider, any in a box.
+ * A field for a number: few choices side by side, many on a slider, any number in a box.
  * @module
  */
 

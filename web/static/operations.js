@@ -1,5 +1,5 @@
 /**
- * Puts the operator's page together: everything on it is a call of the API, with the master key.
+ * Puts the operator's page together. All of its data comes from the API, with the master key.
  * @module
  */
 
@@ -15,7 +15,7 @@ import { ago } from "./words.js";
 
 const EVERY = 20_000; // milliseconds
 
-/** Where the two lists that go on are read on from. @type {Record<string, string|null>} */
+/** The cursors of the two lists that have further pages. @type {Record<string, string|null>} */
 const cursors = { attention: null, webhooks: null };
 
 keyring.start();
@@ -95,7 +95,7 @@ async function change(path, words) {
 }
 
 async function everything() {
-  // One after another: a wrong key is asked for once.
+  // One after another, so that the page asks only once after a wrong key.
   const done = await trying(async () => {
     await backends();
     await queues();

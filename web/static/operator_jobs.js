@@ -1,5 +1,5 @@
 /**
- * Jobs as their operator sees them: those that need somebody, those that wait, and their webhooks.
+ * The operator's view of jobs: those that need somebody, those that wait, and their webhooks.
  * @module
  */
 

@@ -1,5 +1,5 @@
 /**
- * What may be asked for, and how long it usually takes.
+ * What a request may ask for, and how long a job usually takes.
  * @module
  */
 
@@ -28,7 +28,7 @@ export async function readBackends() {
   }
 }
 
-/** A backend with what the chosen one of its models takes. @param {Backend} backend @param {string} model @returns {Backend} */
+/** A backend, with what its chosen model takes. @param {Backend} backend @param {string} model @returns {Backend} */
 export function withModel(backend, model) {
   const found = model === backend.model ? undefined : backend.models.find((each) => each.model === model);
   return found ? { ...backend, ...found } : backend;

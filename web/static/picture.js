@@ -1,5 +1,5 @@
 /**
- * The image that a video begins with: picked, dropped or pasted, looked at, taken out again.
+ * The field for an input image: pick, drop or paste it, look at it, remove it.
  * @module
  */
 
@@ -31,9 +31,9 @@ export class Picture {
       event.preventDefault();
       this.#take(files);
     });
-    // Beside the target a dropped file would replace the page.
+    // If a file is dropped beside the target, the browser would replace the page.
     for (const name of ["dragover", "drop"]) addEventListener(name, (event) => event.preventDefault());
-    let depth = 0; // of elements that the pointer is over
+    let depth = 0; // how many nested elements the pointer is over
     const over = (/** @type {number} */ change) => target.classList.toggle("dropping", (depth = Math.max(depth + change, 0)) > 0);
     target.addEventListener("dragenter", () => over(1));
     target.addEventListener("dragleave", () => over(-1));

@@ -1,6 +1,6 @@
 /**
- * How far a job is, between two polls: from what it said last towards when it is expected, never back, never done
- * before it is.
+ * A job's progress between two polls. It moves from the last known value towards the expected end, never back, and
+ * reaches 100 % only when the job is done.
  * @module
  */
 
@@ -8,10 +8,10 @@ import { isLive, roughly } from "./words.js";
 
 /** @typedef {import("./jobs.js").Job} Job */
 
-const MOST = 98; // percent that a guess may show
-const UNKNOWN = 1500; // milliseconds after which a job that tells nothing is only known to run
+const MOST = 98; // percent that an estimate may show
+const UNKNOWN = 1500; // milliseconds after which a job without progress is shown only as running
 
-/** Of one job, as it goes on. */
+/** The progress of one job. */
 export class Progress {
   #shown = 0;
   #from = 0;
@@ -20,7 +20,7 @@ export class Progress {
   #expectedAt = null;
   #known = false;
 
-  /** What a poll told. @param {Job} job @param {number} now */
+  /** Takes the result of a poll. @param {Job} job @param {number} now */
   note(job, now) {
     const expected = job.expected_at ? Date.parse(job.expected_at) : null;
     if (job.progress !== null && job.progress > this.#shown) this.#shown = job.progress;
@@ -31,7 +31,7 @@ export class Progress {
     if (!isLive(job)) this.#shown = job.status === "succeeded" ? 100 : this.#shown;
   }
 
-  /** Percent to show now; null where nothing is known. @param {number} now */
+  /** Percent to show now; null if not known. @param {number} now */
   at(now) {
     if (!this.#known) return null;
     if (this.#expectedAt !== null && this.#from < MOST) {
@@ -42,7 +42,7 @@ export class Progress {
     return Math.min(this.#shown, 100);
   }
 
-  /** The time that is left, in words; empty where nobody knows. @param {number} now */
+  /** The remaining time, in words; empty if not known. @param {number} now */
   left(now) {
     if (this.#expectedAt === null) return "";
     const seconds = (this.#expectedAt - now) / 1000;

@@ -1,5 +1,5 @@
 /**
- * Finds jobs: by words of the prompt among those that are loaded; by backend and day at the app.
+ * Finds jobs. Words of the prompt search the loaded jobs; backend and day ask the app.
  * @module
  */
 
@@ -7,7 +7,7 @@ import { byId, el } from "./dom.js";
 
 /** @typedef {import("./jobs.js").Job} Job */
 
-const PAUSE = 250; // milliseconds without a key, after which it is looked for
+const PAUSE = 250; // milliseconds after the last key, when the search starts
 
 /** Whether a prompt has all of the words, in any order and case. @param {Job} job @param {string} words */
 export function hasWords(job, words) {
@@ -15,7 +15,7 @@ export function hasWords(job, words) {
   return words.toLowerCase().split(/\s+/).every((word) => prompt.includes(word));
 }
 
-/** What is chosen besides the status. @returns {{backend: string, day: string}} */
+/** The filters besides the status. @returns {{backend: string, day: string}} */
 export const chosenWhere = () => ({ backend: byId("where-backend").value, day: byId("where-day").value });
 
 /**

@@ -1,5 +1,5 @@
 /**
- * Sizes as people choose them: first the shape, which is drawn, then how fine it is.
+ * Sizes as people choose them: first the shape, which is drawn, then the resolution.
  * @module
  */
 
@@ -29,7 +29,7 @@ export function offerSizes(backend, chosen) {
   return showSizes(known, size);
 }
 
-/** For a model that is told an aspect ratio instead. */
+/** For a model that takes an aspect ratio instead. */
 export function offerNoSizes() {
   byId("shape-field").hidden = true;
   for (const name of ["shape", "size"]) byId(`${name}-holder`).replaceChildren();
@@ -48,7 +48,7 @@ function showSizes(known, size) {
 function shapeChoice(shapes, chosen, known) {
   const choices = shapes.map((shape) => {
     const radio = el("input", { type: "radio", name: "shape", value: shape, checked: shape === chosen });
-    // The same fineness in another shape, where there is one.
+    // The same resolution in the other shape, if there is one.
     radio.addEventListener("change", () => showSizes(known, nearest(known, shape, byId("size").value)));
     return el("label", { class: "choice-label" }, radio, el("span", {}, glyph(SHAPES[shape]), shape));
   });
@@ -67,7 +67,7 @@ const shorter = (/** @type {string} */ size) => Math.min(...size.split("x").map(
 const quality = (size) => `${shorter(size)}p`;
 
 /**
- * Why there are fewer videos in a job at this size than at others; empty where there are not.
+ * Why a job has fewer videos at this size than at others; empty if it has not.
  * @param {Backend} backend @param {string} size
  */
 export function variantsNote(backend, size) {

@@ -1,5 +1,5 @@
 /**
- * A job as code that asks for it again, in four ways. The key stays here: a placeholder stands for it.
+ * A job as code that makes the same request, in four languages. The code has a placeholder for the key.
  * @module
  */
 
@@ -32,13 +32,13 @@ function bodyOf(job) {
   return body;
 }
 
-/** The fields of the images that belong to it, one as often as it has images. @param {Job} job */
+/** The names of the job's image fields; a field with several images appears once for each. @param {Job} job */
 function imagesOf(job) {
   const references = (job.reference_images ?? []).map(() => "reference_images");
   return [...(job.input_image ? ["input_image"] : []), ...(job.last_image ? ["last_image"] : []), ...references];
 }
 
-/** What a form says of it. @param {Body} body @returns {[string, string][]} */
+/** The request's form fields. @param {Body} body @returns {[string, string][]} */
 const formFields = (body) => Object.entries(body).map(([name, value]) => [name, typeof value === "object" ? JSON.stringify(value) : String(value)]);
 
 const quoted = (/** @type {string} */ text) => `'${text.replaceAll("'", String.raw`'\''`)}'`;
@@ -54,7 +54,7 @@ function curl(job, body) {
 
 const PYTHONS = new Map([[null, "None"], [true, "True"], [false, "False"]]);
 
-/** What JSON says, as Python writes it. @param {any} value @param {string} [indent] @returns {string} */
+/** A JSON value, as Python writes it. @param {any} value @param {string} [indent] @returns {string} */
 function literal(value, indent = "") {
   if (typeof value !== "object" || value === null) return PYTHONS.get(value) ?? JSON.stringify(value);
   const inner = `${indent}    `;
@@ -108,7 +108,7 @@ for (const video of job.videos) console.log(video.url);
 
 /** @param {Job} job @param {Body} body @param {import("./options.js").Backend|undefined} backend */
 function openai(job, body, backend) {
-  // There `model` names a backend, which makes it with its own model, or else a model.
+  // In this API `model` names a backend (the job then uses its default model), or a model.
   const model = backend && backend.model !== body.model ? body.model : body.backend;
   const lines = [`    model=${JSON.stringify(model)},`, `    prompt=${JSON.stringify(body.prompt)},`];
   if (body.size) lines.push(`    size=${JSON.stringify(body.size)},`);

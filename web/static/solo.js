@@ -1,5 +1,5 @@
 /**
- * One video plays at a time; but for those that are compared, which play together.
+ * Only one video plays at a time, except for compared videos, which play together.
  * @module
  */
 

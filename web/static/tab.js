@@ -1,5 +1,5 @@
 /**
- * What the tab's title says: how far a job is, and, to somebody who has left the tab, what has become of it.
+ * The tab's title: the progress of a job and, if the tab is hidden, how the job ended.
  * @module
  */
 

@@ -1,5 +1,5 @@
 /**
- * A table that is made anew when what it shows has changed, and says so where there is nothing.
+ * A table that is built again when its data has changed. If it has no rows, it says so.
  * @module
  */
 
@@ -16,7 +16,7 @@ import { el } from "./dom.js";
  */
 export function showTable(place, name, heads, rows, nothing) {
   const text = JSON.stringify(rows.map((row) => row.map((cell) => (typeof cell === "string" ? cell : cell.textContent))));
-  if (place.dataset.shown === text || place.contains(document.activeElement)) return; // somebody may be at a button in it
+  if (place.dataset.shown === text || place.contains(document.activeElement)) return; // somebody may be using a button in it
   place.dataset.shown = text;
   if (rows.length === 0) return place.replaceChildren(el("p", { class: "quiet", text: nothing }));
   const head = el("thead", {}, el("tr", {}, ...heads.map((text) => el("th", { scope: "col", text }))));

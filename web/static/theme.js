@@ -1,4 +1,4 @@
-// Before the first paint, so a classic script: the colours that were chosen here, else those of the system.
+// Sets the chosen colours, else those of the system. It must run before the first paint, so it is a classic script.
 (() => {
   const PLACE = "reelkeep.theme";
   const root = document.documentElement;
@@ -6,7 +6,7 @@
     const kept = localStorage.getItem(PLACE);
     if (kept === "light" || kept === "dark") root.dataset.theme = kept;
   } catch {
-    // No storage, no memory: the system's colours do.
+    // Without storage nothing is remembered: the system's colours are used.
   }
   addEventListener("DOMContentLoaded", () => {
     const button = /** @type {HTMLElement} */ (document.getElementById("theme"));
@@ -21,7 +21,7 @@
       try {
         localStorage.setItem(PLACE, root.dataset.theme);
       } catch {
-        // It holds until the page is closed.
+        // Without storage, the choice holds until the page is closed.
       }
       label();
     });

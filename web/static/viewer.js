@@ -1,6 +1,6 @@
 /**
- * One video, large: arrow keys lead to the job's other videos and to the jobs beside it; all videos of a job can be
- * compared side by side.
+ * One large video. Arrow keys go to the job's other videos and to the jobs beside it. All videos of a job can be compared
+ * side by side.
  * @module
  */
 
@@ -20,7 +20,7 @@ export class Viewer {
   #dialog = /** @type {HTMLDialogElement} */ (byId("viewer"));
   /** @type {Job|null} */
   #job = null;
-  #place = 0; // among the job's videos that can be seen
+  #place = 0; // index among the job's stored videos
   #compares = false;
   #muted = sessionStorage.getItem(MUTED) === "yes";
   #loops = sessionStorage.getItem(LOOPS) !== "no";
@@ -73,7 +73,7 @@ export class Viewer {
     deed();
   }
 
-  /** To the next video, which may be of the next job. @param {number} step */
+  /** Go to the next video, which may belong to the next job. @param {number} step */
   #go(step) {
     const place = this.#place + step;
     if (!this.#compares && place >= 0 && place < seen(this.#job ?? undefined).length) {
@@ -134,9 +134,9 @@ export class Viewer {
       el("video", { controls: !this.#compares, playsinline: true, poster: video.thumbnail_url, src: video.url, "aria-label": `Video ${video.index + 1}` })
     );
     this.#tune(player);
-    // The URL has ended: once more, with a new one.
+    // The URL has ended: try once more with a new one.
     player.addEventListener("error", () => this.#renew(job.id, video.index, player), { once: true });
-    player.play().catch(() => {}); // the browser may want a click more; the controls are there
+    player.play().catch(() => {}); // the browser may want another click; the controls are there
     return this.#compares ? el("figure", {}, player, el("figcaption", { text: `Video ${video.index + 1}` })) : player;
   }
 

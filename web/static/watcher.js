@@ -1,6 +1,6 @@
 /**
- * Keeps what is in sight up to date: live jobs by polling, URLs by asking for new ones before they end, the list by
- * reading its top. While the tab is hidden only the list is read, seldom, and only as long as a job goes on.
+ * Keeps the visible jobs up to date: it polls live jobs, requests new URLs before the old ones end, and reads the top of
+ * the list. While the tab is hidden, it reads only the list, seldom, and only as long as a job is unfinished.
  * @module
  */
 
@@ -10,18 +10,18 @@ import { isLive } from "./words.js";
 /** @typedef {import("./jobs.js").Jobs} Jobs */
 /** @typedef {import("./jobs.js").Job} Job */
 
-const LONG_POLLS = 2; // that wait at the server at once: a browser has six connections for one host
+const LONG_POLLS = 2; // polls that wait at the server at once: a browser has six connections for one host
 const WAIT = 20; // seconds that such a poll waits
 const SOONEST = 1000; // milliseconds, all of these
 const USUAL = 5000;
 const SLOWEST = 30_000;
-const LIST = 8000; // while a job goes on
-const QUIET_LIST = 30_000; // while none does
-const HIDDEN_LIST = 45_000; // while nobody looks
-const BEFORE_END = 5 * 60_000; // URLs are renewed so long before they end
+const LIST = 8000; // while a job is unfinished
+const QUIET_LIST = 30_000; // while no job is unfinished
+const HIDDEN_LIST = 45_000; // while the tab is hidden
+const BEFORE_END = 5 * 60_000; // URLs are renewed this long before they end
 const LONGEST_TIMER = 2 ** 31 - 1;
 
-/** One job that is in sight. */
+/** One visible job. */
 class Watch {
   /** @type {ReturnType<typeof setTimeout>|undefined} */
   timer;
@@ -47,7 +47,7 @@ export class Watcher {
     this.#listTimer = setTimeout(() => this.#readList(), LIST);
   }
 
-  /** The job came into sight. @param {string} id */
+  /** The job became visible. @param {string} id */
   watch(id) {
     if (this.#watches.has(id)) return;
     const watch = new Watch();
@@ -56,14 +56,14 @@ export class Watcher {
     if (job && !document.hidden) this.#plan(id, watch, isLive(job) ? 0 : untilRenewal(job));
   }
 
-  /** It went out of sight, or is gone. @param {string} id */
+  /** The job is no longer visible, or no longer exists. @param {string} id */
   unwatch(id) {
     const watch = this.#watches.get(id);
     if (watch) stop(watch);
     this.#watches.delete(id);
   }
 
-  /** Look at once, such as after something was done with the job. @param {string} id */
+  /** Request it at once, for instance after an action on the job. @param {string} id */
   pollNow(id) {
     const watch = this.#watches.get(id);
     if (watch && !document.hidden) {
@@ -120,7 +120,7 @@ export class Watcher {
     try {
       await this.#jobs.refresh();
     } catch {
-      // The line at the top says that the app is out of reach; the next time may be better.
+      // The line at the top says that the app is out of reach. The next request may succeed.
     }
     this.#planList();
   }
@@ -152,7 +152,7 @@ function stop(watch) {
   watch.request?.abort();
 }
 
-/** Milliseconds until the URLs of a job should be asked for anew. @param {Job} job */
+/** Milliseconds until the page should request new URLs of a job. @param {Job} job */
 function untilRenewal(job) {
   if (job.videos.some((video) => video.status === "stored" && !video.url)) return SOONEST / 4;
   const ends = job.videos.flatMap((video) => (video.url_expires_at ? [Date.parse(video.url_expires_at)] : []));

@@ -26,7 +26,7 @@ export function statusWords(job, state = "") {
     case "submitting":
       return "Sending";
     case "queued":
-      // Polled seldom, so it may be generating by now.
+      // It is polled seldom, so it may already be generating.
       return "Waiting at the video service";
     case "running":
       return "Generating";
@@ -60,10 +60,10 @@ export function tone(job, state = "") {
   return job.status === "cancelled" || job.status === "waiting" ? "calm" : "live";
 }
 
-/** Whether a backend in this state lets nobody in until somebody acts. */
+/** Whether a backend in this state takes no jobs until somebody acts. */
 export const isHeld = (/** @type {string} */ state) => state === "on_hold" || state === "paused";
 
-/** Whether the content filter said no: other words help, and trying again does not. */
+/** Whether the content filter refused it: other words help, a repeat does not. */
 export const isRefused = (/** @type {Job} */ job) => job.error?.code === "moderation_blocked";
 
 /** @param {string|null} size like 1280x720 */
@@ -88,7 +88,7 @@ export function bytesWords(bytes) {
   return `${value < 10 ? value.toFixed(1) : Math.round(value)} ${unit}`;
 }
 
-/** A length of time, as one says it. @param {number} seconds */
+/** A duration in words. @param {number} seconds */
 export function span(seconds) {
   if (seconds < 8) return "a few seconds";
   if (seconds < 55) return `${Math.round(seconds / 5) * 5} seconds`;
@@ -98,10 +98,10 @@ export function span(seconds) {
   return hours === 1 ? "an hour" : `${hours} hours`;
 }
 
-/** The same, as a guess. @param {number} seconds */
+/** The same, as an estimate. @param {number} seconds */
 export const roughly = (seconds) => (seconds < 8 ? span(seconds) : `about ${span(seconds)}`);
 
-/** A moment, as one says it. @param {string} time RFC 3339 @param {number} now */
+/** A time in words. @param {string} time RFC 3339 @param {number} now */
 export function ago(time, now) {
   const seconds = (now - Date.parse(time)) / 1000;
   if (seconds < 45) return "just now";
@@ -112,7 +112,7 @@ export function ago(time, now) {
   return new Date(time).toLocaleDateString(undefined, { day: "numeric", month: "short", year: "numeric" });
 }
 
-/** A moment to come: the time, and the day where it is another one. @param {string} time RFC 3339 @param {number} now */
+/** A time in the future: the time, and the day if it is not today. @param {string} time RFC 3339 @param {number} now */
 export function whenWords(time, now) {
   const [then, today] = [new Date(time), new Date(now)];
   const days = Math.round((new Date(then).setHours(0, 0, 0, 0) - new Date(today).setHours(0, 0, 0, 0)) / 86_400_000);
@@ -133,5 +133,5 @@ export const shortened = (text, most = 60) => (text.length > most ? `${text.slic
 /** @param {string} text */
 export const sentence = (text) => (text ? text[0].toUpperCase() + text.slice(1) + (/[.!?…)]$/.test(text) ? "" : ".") : "");
 
-/** What a job is called where there is no room for it. @param {Job} job */
+/** A short name of a job, for places with little room. @param {Job} job */
 export const nameOf = (job) => (job.prompt ? `“${shortened(job.prompt, 48)}”` : "The imported job");
