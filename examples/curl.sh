@@ -13,8 +13,8 @@ trap 'rm -rf "$folder"' EXIT
 [ -z "${REELKEEP_KEY:-}" ] || printf 'x-functions-key: %s\n' "$REELKEEP_KEY" > "$folder/key"
 touch "$folder/key"
 
-# Prints the answer, or, where it is a refusal, says it. No answer, 429 and 5xx pass: the host is busy, or a process of it
-# has died. The key is in a file, since every user of a machine can read its command lines.
+# Prints the answer, or explains a refusal. It repeats after no answer, 429 and 5xx: the host is busy, or one of its
+# processes has died. The key is in a file, since every user of a machine can read its command lines.
 api() {
     local pause status
     for pause in 1 2 4 8 15 ''; do
@@ -26,14 +26,14 @@ api() {
     done
     case $status in 2?? | 304) cat "$folder/answer" ;; *) echo "HTTP $status" | cat "$folder/answer" - >&2; return 1 ;; esac
 }
-# A value in the job that is read: field videos 0 url
+# Prints a value of the job from standard input: field videos 0 url
 field() {
     python3 -c 'import functools, json, sys
 print(functools.reduce(lambda at, key: at[int(key) if key.isdigit() else key], sys.argv[1:], json.load(sys.stdin)))' "$@"
 }
 
-# Sent again after a lost answer, the same key gives the same job: nothing is paid for twice. It is kept beside the file
-# until the job has ended, so that this program, begun again, goes on with the same job.
+# After a lost answer, the same key gives the same job, and nothing is paid for twice. It is kept beside the file until
+# the job has ended, so that a second run of this program goes on with the same job.
 body=$(python3 -c 'import json, sys; print(json.dumps({"prompt": sys.argv[1]}))' "$PROMPT")
 kept=$FILE.key
 [ "$(sed 1d "$kept" 2> /dev/null)" = "$body" ] ||
@@ -46,19 +46,19 @@ etag='""' said=None
 while :; do
     status=$(field status <<< "$job")
     echo "  $status"
-    # Why it is not further, when that changes: a long wait without it is a riddle.
+    # Say why the job does not go on, each time that the reason changes.
     reason=$(field reason <<< "$job")
     [ "$reason" = None ] || [ "$reason" = "$said" ] || echo "  $reason" >&2
     said=$reason
     case $status in succeeded | failed | cancelled | expired) break ;; esac
-    # The answer comes when something has changed; after 25 seconds it is 304, with no body.
+    # The answer comes when the job has changed; after 25 seconds it is 304, without a body.
     answer=$(api "$API/jobs/$id?wait=25" -H "If-None-Match: $etag" -D "$folder/headers")
     etag=$(sed -n 's/^[Ee][Tt]ag: *\(".*"\).*/\1/p' "$folder/headers" | tail -1)
     if [ -n "$answer" ]; then job=$answer; else sleep 1; fi
 done
 [ "$status" = succeeded ] || { rm "$kept"; field error message <<< "$job" >&2; exit 1; }
 
-# The URL is signed: no key is sent with it, which would be nothing for the storage to see.
+# The URL is signed. No key is sent with it, since the storage must not see the key.
 curl -sS --fail --connect-timeout 10 --speed-limit 1000 --speed-time 60 --retry 5 "$(field videos 0 url <<< "$job")" -o "$FILE.part"
 expected=$(field videos 0 sha256 <<< "$job")
 actual=$(python3 -c 'import hashlib, sys; print(hashlib.sha256(open(sys.argv[1], "rb").read()).hexdigest())' "$FILE.part")

@@ -1,13 +1,13 @@
 @description('What all alerts share: location, tags, insightsId, actionGroupId.')
 param common object
 param name string
-@description('What happened, in a sentence: the mail begins with it.')
+@description('One sentence that says what happened. The mail begins with it.')
 param says string
 param severity int
-@description('Longer than the time between two looks where a line comes once: lines arrive minutes late.')
+@description('If a line comes only once, longer than the time between two evaluations, since lines arrive minutes late.')
 param window string
 param query string
-@description('Columns of the query that the mail names. Each new value of them is an alert of its own.')
+@description('Columns of the query that the mail names. Each new value is a separate alert.')
 param names array = []
 
 resource rule 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = {
@@ -24,7 +24,7 @@ resource rule 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = {
     evaluationFrequency: 'PT5M'
     windowSize: window
     autoMitigate: true
-    skipQueryValidation: true // the tables exist after the app's first lines only
+    skipQueryValidation: true // the tables do not exist before the app's first lines
     criteria: {
       allOf: [
         {

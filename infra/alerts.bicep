@@ -1,4 +1,4 @@
-// Each alert has an entry of its name in docs/runbook.md. What its query looks for, the app logs.
+// Each alert has an entry with its name in docs/runbook.md. Its query reads events that the app logs.
 param location string
 param tags object
 param insightsId string
@@ -20,7 +20,7 @@ resource group 'Microsoft.Insights/actionGroups@2023-01-01' = {
 
 var common = { location: location, tags: tags, insightsId: insightsId, actionGroupId: group.id }
 
-// The host ends itself where storage or identity refuse it: this one catches all of that.
+// If storage or the identity refuses the host, the host ends. This alert catches every such case.
 module sweeperSilent 'alert.bicep' = {
   params: {
     common: common

@@ -70,7 +70,7 @@ resource site 'Microsoft.Web/sites@2024-04-01' = {
   }
 }
 
-// These replace all settings of the app: what was set by hand is gone after this.
+// These replace all settings of the app. Settings that were made by hand are removed.
 resource appSettings 'Microsoft.Web/sites/config@2024-04-01' = {
   parent: site
   name: 'appsettings'

@@ -3,14 +3,14 @@ targetScope = 'subscription'
 @description('Name of the azd environment; the resource group is named after it.')
 param environmentName string
 param location string
-@description('Object id of who deploys. It gets the storage roles that the doctor needs; empty: nobody does.')
+@description('Object id of the person who deploys. It gets the storage roles that the doctor needs; empty: nobody gets them.')
 param deployerId string = ''
 @allowed(['User', 'ServicePrincipal', 'Group'])
 param deployerType string = 'User'
 
 // --- the video API: a resource in Azure, or a provider's key --------------------------------------
 
-@description('Name of an Azure OpenAI resource in this subscription; empty: the settings or a key name the video API.')
+@description('Name of an Azure OpenAI resource in this subscription; empty: the settings or a provider\'s key select the video API.')
 param videoResourceName string = ''
 @description('Resource group of that resource.')
 param videoResourceGroup string = ''
@@ -35,7 +35,7 @@ param arkKey string = ''
 @description('Entries of VIDEO_BACKENDS (docs/reference/settings.md).')
 param videoBackends array = []
 
-// --- who comes in, and who is told ------------------------------------------------------------------
+// --- sign-in and notifications ----------------------------------------------------------------------
 
 @secure()
 param compatibleApiKeys string = ''
@@ -43,32 +43,32 @@ param compatibleApiKeys string = ''
 param webhookSecrets string = ''
 @secure()
 param webhookUrl string = ''
-@description('Client id of a registration in Entra ID: people sign in with it. Empty: whoever has a function key comes in.')
+@description('Client id of a registration in Entra ID with which people sign in. Empty: everybody with a function key may use the app.')
 param signInClientId string = ''
 @description('Origins of other front ends. The app\'s own page needs none.')
 param corsOrigins array = []
 
 // --- the app ----------------------------------------------------------------------------------------
 
-@description('Settings of the app as docs/reference/settings.md lists them; an empty one is left out. No secrets.')
+@description('Settings of the app, as listed in docs/reference/settings.md. Empty ones are left out. Put no secrets here.')
 param settings object = {}
 @description('Days for which ended jobs and their videos are kept; 0: for ever.')
 param retentionDays int = 0
-@description('512 bears a quiet app without image uploads.')
+@description('512 is enough for a quiet app without image uploads.')
 @allowed([512, 2048, 4096])
 param instanceMemoryMB int = 2048
 @minValue(40)
 @maxValue(1000)
 param maximumInstanceCount int = 40
-@description('Instances that are always ready for HTTP, and for polling. Each is paid for all the time.')
+@description('Instances that are always ready for HTTP, and for polling. You pay for each of them all the time.')
 param alwaysReadyHttp int = 0
 param alwaysReadyPoll int = 0
-@description('Messages that an instance takes at once from a queue, and how few may be left before it takes more.')
+@description('Messages that an instance takes from a queue at once. When only so many are left, it takes more.')
 @minValue(1)
 @maxValue(32)
 param queueBatchSize int = 6
 param queueNewBatchThreshold int = 2
-@description('Name and group of a Key Vault of yours whose secrets `settings` refers to; empty: none.')
+@description('Name and resource group of your own Key Vault, if `settings` refers to its secrets; empty: none.')
 param keyVaultName string = ''
 param keyVaultResourceGroup string = ''
 
@@ -78,14 +78,14 @@ param keyVaultResourceGroup string = ''
 param storageSku string = 'Standard_LRS'
 @description('Videos move to the cool tier after so many days; 0: never.')
 param coolAfterDays int = 0
-@description('Storage is reached from a network of the app\'s own only. Videos then play inside of it only.')
+@description('Only the app\'s own network reaches the storage. Videos then play only inside this network.')
 param privateNetwork bool = false
 
-// --- watching -----------------------------------------------------------------------------------------
+// --- monitoring ---------------------------------------------------------------------------------------
 
-@description('Address that alerts and the budget\'s warnings are sent to; empty: neither.')
+@description('Mail address for alerts and the budget\'s warnings; empty: none are made.')
 param alertEmail string = ''
-@description('Telemetry is cut off after so many GB a day.')
+@description('Telemetry stops after so many GB a day.')
 param dailyCapGB int = 1
 @description('Budget of a month in the subscription\'s currency; 0: none.')
 param budgetAmount int = 0
@@ -93,7 +93,7 @@ param budgetAmount int = 0
 param budgetStart string = ''
 
 var tags = { 'azd-env-name': environmentName }
-// An empty setting is one that nobody gave: it must not stand in the way of a derived one.
+// An empty setting counts as not given, so that it does not replace a derived one.
 var given = toObject(filter(items(settings), each => !empty(each.value)), each => each.key, each => each.value)
 var withVideoResource = !empty(videoResourceName) && !empty(videoResourceGroup)
 var withVault = !empty('${azureOpenAiKey}${openRouterKey}${runwaySecret}${replicateToken}${falKey}${xaiKey}${geminiKey}${arkKey}${compatibleApiKeys}${webhookSecrets}${webhookUrl}')
@@ -101,7 +101,7 @@ var withSignIn = !empty(signInClientId)
 var withKeyVault = !empty(keyVaultName) && !empty(keyVaultResourceGroup)
 var withBudget = budgetAmount > 0 && !empty(budgetStart) && !empty(alertEmail)
 
-// What is given by half is refused before anything is made.
+// Incomplete parameters are refused before anything is made.
 var wholeVideo = empty(videoResourceName) == empty(videoResourceGroup) ? true : fail('VIDEO_RESOURCE_NAME and VIDEO_RESOURCE_GROUP belong together: set both, or none.')
 var wholeVault = empty(keyVaultName) == empty(keyVaultResourceGroup) ? true : fail('KEY_VAULT_NAME and KEY_VAULT_RESOURCE_GROUP belong together: set both, or none.')
 var wholeBudget = budgetAmount == 0 || withBudget ? true : fail('BUDGET_AMOUNT needs BUDGET_START (the first day of this month, like 2026-11-01) and ALERT_EMAIL.')
@@ -143,8 +143,8 @@ module network 'network.bicep' = if (privateNetwork) {
   params: { location: location, tags: tags, storageId: storage.outputs.id }
 }
 
-// These lie in other groups, and nothing is made there: azd down deletes each group in which a deployment made anything.
-// The app's roles at them are given by the hook `postprovision` (azure.yaml), from the output ROLES_ELSEWHERE.
+// These are in other groups. Nothing is made there, since azd down deletes each group in which a deployment made anything.
+// The hook `postprovision` (azure.yaml) assigns the app's roles there. It reads them from the output ROLES_ELSEWHERE.
 resource video 'Microsoft.CognitiveServices/accounts@2024-10-01' existing = if (withVideoResource) {
   scope: resourceGroup(videoResourceGroup)
   name: videoResourceName
@@ -261,5 +261,5 @@ output STUDIO_URL string = '${app.outputs.url}${withSignIn ? '/.auth/login/aad?p
 output STORAGE_ACCOUNT string = storage.outputs.name
 output INSIGHTS_NAME string = telemetry.outputs.insightsName
 output IDENTITY_PRINCIPAL_ID string = identity.outputs.principalId
-// Each as ROLE=SCOPE, with a blank between.
+// Each is written ROLE=SCOPE; a blank separates two of them.
 output ROLES_ELSEWHERE string = join(rolesElsewhere, ' ')

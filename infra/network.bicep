@@ -1,4 +1,4 @@
-// A network of the app's own: the app goes out through it, and storage is reached from inside only.
+// The app's own network: the app's outgoing traffic goes through it, and storage is reached only from inside.
 param location string
 param tags object
 param storageId string

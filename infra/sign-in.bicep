@@ -1,4 +1,4 @@
-// App Service's authentication with Entra ID, without a secret: the app's identity stands in for it. The registration
+// App Service's authentication with Entra ID. It needs no secret: the app's identity takes its place. The registration
 // must trust that identity (docs/how-to/sign-people-in.md).
 param siteName string
 param registrationClientId string
@@ -15,7 +15,7 @@ resource authentication 'Microsoft.Web/sites/config@2024-04-01' = {
     globalValidation: {
       requireAuthentication: true
       unauthenticatedClientAction: 'Return401'
-      // These ask for keys of their own.
+      // These paths check their own keys.
       excludedPaths: ['/api/v1', '/api/v1/*']
     }
     httpSettings: { requireHttps: true }

@@ -1,4 +1,4 @@
-// What the app needs of the storage account, for one identity: the app's own, or that of whoever runs the doctor.
+// The roles at the storage account for one identity: the app's, or that of the person who runs the doctor.
 param storageName string
 param principalId string
 @allowed(['ServicePrincipal', 'User', 'Group'])

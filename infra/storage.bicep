@@ -58,7 +58,7 @@ resource inputs 'Microsoft.Storage/storageAccounts/blobServices/containers@2024-
   name: 'inputs'
 }
 
-// Videos are never deleted here: RETENTION_DAYS does that, rows and all.
+// No rule here deletes videos. RETENTION_DAYS deletes them, together with their rows.
 var deleteInputs = {
   name: 'delete-old-inputs'
   type: 'Lifecycle'

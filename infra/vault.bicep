@@ -1,4 +1,4 @@
-// Keys of providers and the app's other secrets: each lies in a vault, and the app's setting refers to it.
+// Keys of providers and the app's other secrets. Each is in a vault, and the app's setting refers to it.
 param location string
 param tags object
 @secure()

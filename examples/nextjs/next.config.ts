@@ -2,7 +2,7 @@ import type { NextConfig } from "next";
 
 const config: NextConfig = {
   distDir: "build/next",
-  // tsconfig.json is for the handlers in plain Node.
+  // tsconfig.json is for running the handlers in plain Node.
   typescript: { tsconfigPath: "tsconfig.next.json" },
   outputFileTracingRoot: __dirname,
 };

@@ -1,4 +1,4 @@
-"""Submit a prompt, show how far it is, download the video and check it. Needs `requests`, and nothing else.
+"""Submit a prompt, show its progress, download the video and check it. Needs only `requests`.
 
 REELKEEP_API=https://YOUR-APP.azurewebsites.net/api REELKEEP_KEY=… python generate.py "A paper boat" boat.mp4
 """
@@ -31,7 +31,7 @@ Job = dict[str, Any]
 
 
 class Reelkeep:
-    """As much of the API as one video needs."""
+    """The part of the API that one video needs."""
 
     def __init__(self, api: str, key: str | None = None) -> None:
         self._api = api.rstrip("/")
@@ -40,7 +40,7 @@ class Reelkeep:
             self._session.headers["x-functions-key"] = key
 
     def submit(self, request: dict[str, Any], key: str) -> Job:
-        """Under the same key a request may be sent again: whatever became of the first, there is one job.
+        """A request may be repeated with the same key: there is one job, whatever happened to the first request.
 
         Raises requests.HTTPError where it is refused; str() of it says why.
         """
@@ -48,7 +48,7 @@ class Reelkeep:
         return job
 
     def follow(self, job_id: str) -> Iterator[Job]:
-        """The job each time that it has changed, until it has ended."""
+        """Yield the job after each change, until it has ended."""
         etag = ""
         while True:
             answer = self._ask(
@@ -58,7 +58,7 @@ class Reelkeep:
                 headers={"If-None-Match": etag} if etag else {},
             )
             etag = answer.headers["ETag"]
-            if answer.status_code == 304:  # as it was: the time is over, or too many wait
+            if answer.status_code == 304:  # unchanged: the time is over, or too many requests wait
                 time.sleep(1)
                 continue
             job: Job = answer.json()
@@ -77,7 +77,7 @@ class Reelkeep:
                     raise
             else:
                 told = problem_of(answer)
-                # Without a code it is the host's answer, or a gateway's, while the app can't be reached.
+                # Without a code, the answer comes from the host or a gateway that can't reach the app.
                 passes = PASSES if "code" not in told else {503}
                 if answer.status_code not in passes or pause is None:
                     break
@@ -91,7 +91,7 @@ class Reelkeep:
 
 
 def problem_of(answer: requests.Response) -> dict[str, Any]:
-    """What the app says of a refusal; empty where it was not the app that answered."""
+    """The app's words about a refusal; empty if the answer did not come from the app."""
     if not answer.headers.get("Content-Type", "").startswith("application/problem+json"):
         return {}
     told: dict[str, Any] = answer.json()
@@ -99,8 +99,8 @@ def problem_of(answer: requests.Response) -> dict[str, Any]:
 
 
 def key_for(request: dict[str, Any], kept: Path) -> str:
-    """The idempotency key for this request: kept beside the file until the job has ended, so that this program, begun
-    again, goes on with the same job."""
+    """The idempotency key for this request. It is kept beside the file until the job has ended, so that a second run of
+    this program goes on with the same job."""
     with contextlib.suppress(OSError, ValueError):
         before = json.loads(kept.read_text())
         if before["request"] == request:
@@ -111,10 +111,10 @@ def key_for(request: dict[str, Any], kept: Path) -> str:
 
 
 def download(video: dict[str, Any], file: Path) -> Iterator[int]:
-    """Write the video, giving after each piece how many bytes are there. Raises OSError where they are not those
-    that were stored."""
+    """Write the video, and yield the number of bytes after each piece. Raises OSError if they are not the stored
+    bytes."""
     part, digest, length = file.with_name(file.name + ".part"), hashlib.sha256(), 0
-    # The URL is signed: no key is sent with it, which would be nothing for the storage to see.
+    # The URL is signed. No key is sent with it, since the storage must not see the key.
     with requests.get(video["url"], stream=True, timeout=60) as answer, part.open("wb") as out:
         answer.raise_for_status()
         for piece in answer.iter_content(1 << 18):
@@ -128,7 +128,7 @@ def download(video: dict[str, Any], file: Path) -> Iterator[int]:
 
 
 def how_far(job: Job) -> float:
-    """From 0 to 1: what the video API says, or else what is likely."""
+    """From 0 to 1: the video API's progress, else an estimate."""
     if job["progress"] is not None:
         return float(job["progress"]) / 100
     if job["expected_at"] is None:
@@ -139,7 +139,7 @@ def how_far(job: Job) -> float:
 
 
 def show(part: float, words: str) -> None:
-    """One line that is written over on a terminal; a line each time where it goes to a file."""
+    """One line that is overwritten on a terminal; in a file, a new line each time."""
     bar = ("█" * round(part * BAR)).ljust(BAR, "░")
     line = f"{bar} {part:4.0%}  {words}"
     print(f"\r\x1b[K{line}" if sys.stderr.isatty() else line, end="", file=sys.stderr, flush=True)
@@ -166,9 +166,7 @@ def main() -> int:
         for seen in reelkeep.follow(job["id"]):
             job = seen
             show(how_far(job), job["status"])
-            if (
-                job["reason"] and job["reason"] != said
-            ):  # why it is not further: a long wait without it is a riddle
+            if job["reason"] and job["reason"] != said:  # why the job does not go on
                 print(f"\n{job['reason']}", file=sys.stderr)
             said = job["reason"]
         if job["status"] != "succeeded":

@@ -20,7 +20,7 @@ export default function Page() {
     if (!progress || ENDED.has(progress.status)) return;
     const timer = setTimeout(async () => {
       const answer = await fetch(`/api/videos/${progress.id}`).catch(() => null);
-      // A fresh object each time, so that the next poll follows also where this one failed.
+      // A new object each time, so that the next poll follows even if this one failed.
       setProgress(answer?.ok ? ((await answer.json()) as Progress) : { ...progress });
     }, BETWEEN_POLLS);
     return () => clearTimeout(timer);

@@ -9,5 +9,5 @@ export async function jobEnded(type: string, job: Job): Promise<void> {
   if (known.has(job.id)) return;
   known.add(job.id);
   console.log(`${type} ${job.id} ${job.error?.message ?? `${job.videos.length} videos`}`);
-  // The videos stay in Reelkeep's storage: `reelkeep().job(job.id)` gives fresh URLs whenever somebody looks.
+  // The videos stay in Reelkeep's storage: `reelkeep().job(job.id)` gives new URLs at any time.
 }

@@ -88,7 +88,7 @@ export class Reelkeep {
     const headers = new Headers(init.headers);
     if (this.key) headers.set("x-functions-key", this.key);
     const signal = AbortSignal.timeout(LONGEST_ANSWER);
-    const uncached = { ...init, headers, signal, cache: "no-store" }; // or Next.js may keep what it fetched once
+    const uncached = { ...init, headers, signal, cache: "no-store" }; // otherwise Next.js may cache the answer
     const answer = await fetch(this.api + path, uncached as RequestInit);
     if (answer.ok) return (await answer.json()) as Job;
     const isProblem = answer.headers.get("Content-Type")?.startsWith("application/problem+json");

@@ -11,7 +11,7 @@ export async function POST(request: Request): Promise<Response> {
   const asked: unknown = await request.json().catch(() => null);
   const prompt = typeof asked === "object" && asked !== null && "prompt" in asked ? asked.prompt : null;
   if (typeof prompt !== "string") return refusal(400, 'Send JSON like {"prompt": "A paper boat"}.');
-  // From the browser, made once for a click: then a click that is sent twice makes one video.
+  // The browser makes one key for each click, so that a click that is sent twice makes one video.
   const key = request.headers.get("Idempotency-Key") ?? randomUUID();
   const hook = process.env.REELKEEP_WEBHOOK_URL;
   try {
@@ -20,7 +20,7 @@ export async function POST(request: Request): Promise<Response> {
   } catch (error) {
     if (error instanceof ReelkeepProblem && error.code !== null && VISITORS.has(error.status))
       return refusal(error.status, error.message, error.retryAfter);
-    // What is wrong between this app and Reelkeep is not the visitor's to mend, nor to see.
+    // A visitor can't repair an error between this app and Reelkeep, and should not see it.
     console.error("No video from Reelkeep:", error);
     const later = error instanceof ReelkeepProblem ? error.retryAfter : null;
     return refusal(502, "Videos can't be made right now. Try again: with the same Idempotency-Key it is safe.", later);

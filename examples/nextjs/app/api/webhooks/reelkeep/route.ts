@@ -14,7 +14,7 @@ interface JobEvent {
 export async function POST(request: Request): Promise<Response> {
   const secret = process.env.REELKEEP_WEBHOOK_SECRET;
   if (!secret) throw new Error("REELKEEP_WEBHOOK_SECRET is not set: it is one of the app's WEBHOOK_SECRETS.");
-  const body = await request.text(); // as it came: parsed and written anew it would have another signature
+  const body = await request.text(); // the unchanged bytes: the signature does not fit a body that was parsed and written again
   let event: JobEvent;
   try {
     event = new Webhook(secret).verify(body, Object.fromEntries(request.headers)) as JobEvent;
@@ -23,5 +23,5 @@ export async function POST(request: Request): Promise<Response> {
     return new Response(null, { status: 401 });
   }
   await jobEnded(event.type, event.data);
-  return new Response(null, { status: 204 }); // anything but a 2xx, and it comes again
+  return new Response(null, { status: 204 }); // without a 2xx, the webhook comes again
 }
