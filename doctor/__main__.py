@@ -71,14 +71,14 @@ def run(
                 printer.findings(check_access(configuration.settings))
             doctor.go_through()
             _sum_up(printer)
-    except NotSent as error:  # no token: the record may have said so
+    except NotSent as error:  # no token: the job's record may have told why
         if printer.all_right:
             printer.finding(wrong("identity", str(error)))
     return ALL_RIGHT if printer.all_right else SOMETHING_WRONG
 
 
 def _visit_deployed(name: str, group: str | None, environment: MutableMapping[str, str], out: TextIO) -> int:
-    """A deployed app, by its settings alone: its storage may not be reachable from here."""
+    """Check only the settings of a deployed app: this machine may not reach its storage."""
     try:
         app = read_app(name, group)
     except AzureCliFailed as error:
@@ -150,22 +150,22 @@ def _sum_up(printer: Printer) -> None:
 
 def main() -> int:
     quieten_libraries()
-    # An identity that can't sign in is a finding; the library would tell it at length, and each time.
+    # If an identity can't sign in, the doctor reports it. The library would log it at length, each time.
     logging.getLogger("azure").setLevel(logging.CRITICAL)
-    # What was begun is cleared away: an interruption unwinds like any other error.
+    # An interruption is raised like any other error, so the probes are deleted.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(SOMETHING_WRONG))
     sys.excepthook = _without_secrets
     try:
         return run(sys.argv[1:], os.environ, Path.cwd(), sys.stdout)
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
-    except BrokenPipeError:  # whoever read along has enough
+    except BrokenPipeError:  # the reader of the output has closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return SOMETHING_WRONG
 
 
 def _without_secrets(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """A fault of our own is worth its traceback, but not what the libraries quote in it."""
+    """For a bug of the doctor, print the traceback, but not the texts that libraries quote in it."""
     secrets = read_environment(dict(os.environ), Path.cwd()).secrets()
     print(hidden("".join(traceback.format_exception(kind, error, trace)), list(secrets)), file=sys.stderr)
 

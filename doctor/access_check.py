@@ -1,4 +1,4 @@
-"""Who may come in beside the function keys, whose jobs they see, and who is told when one has ended."""
+"""Who may use the app besides the function keys, whose jobs they see, and which webhooks are called."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from video_jobs.settings.webhooks import SECRETS, WebhookSettings
 
 
 def check_access(settings: Settings) -> Iterator[Finding]:
-    """What is malformed is among the problems of the settings already."""
+    """The check of the settings reports malformed values, so this one does not."""
     yield _openai_api(settings)
     yield _sign_in(settings.sign_in)
     yield _limits(settings.owner_limits)

@@ -1,4 +1,4 @@
-"""What Azure knows of a deployed app, asked through the Azure CLI and whoever is signed in to it."""
+"""What Azure knows of a deployed app, read with the Azure CLI and the account that is signed in there."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ APP_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,58}[A-Za-z0-9])?")
 
 
 class AzureCliFailed(Exception):
-    """In words, and what to do."""
+    """The message says what went wrong, and what to do."""
 
     def __init__(self, words: str, advice: str) -> None:
         super().__init__(words)
@@ -89,7 +89,7 @@ def _group_of(name: str) -> str:
 
 
 def _role_ids(identity: Mapping[str, Any]) -> frozenset[str] | None:
-    """None where whoever is signed in may not read them."""
+    """None if the signed-in account may not read them."""
     people = [each.get("principalId") for each in (identity.get("userAssignedIdentities") or {}).values()]
     people.append(identity.get("principalId"))
     found: set[str] = set()

@@ -1,6 +1,6 @@
-"""A video API: the way to it, who we are to it, what it has, and what it will not have for long. Nothing here costs.
+"""Checks a video API: the connection, the key, its models, and which of them will end soon. Nothing here costs money.
 
-Only GETs are made. Whether a create is taken, only a create can tell.
+It sends only GETs. Only a create could tell whether the video API accepts creates.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ _NOWHERE = "doctor0000000000000000000000"  # an id that no job has
 _LONGEST_LIST = 2 << 20  # bytes of a list of models
 _NO_LIST = (404, 405, 501)
 _UNDERSTOOD = (400, 404, 410, 422)
-"""What an API says of an id that it does not know, in its own words."""
+"""An API's own words about an id that it does not know."""
 
 
 def check_backend(backend: BackendSettings, api_key: str | None, now: datetime) -> Iterator[Finding]:
-    """`api_key` is empty where the setting that should hold it does not, and None where none is wanted."""
+    """`api_key` is empty if the setting that should hold it is empty, and None if no key is needed."""
     setting = "AZURE_OPENAI_ENDPOINT" if backend.name == "default" else "VIDEO_BACKENDS"
     way = check_way(backend.base_url, setting)
     yield from way
@@ -60,7 +60,7 @@ def check_api(backend: BackendSettings, sign: Sign, now: datetime) -> Iterator[F
         findings = list(_judge_list(response, backend))
     else:
         response, findings = Response(), []
-    if not findings:  # no list: an id that is not there tells whether there is an API at all
+    if not findings:  # no list: the answer to an unknown id shows whether there is an API at all
         findings = list(_judge_unknown_id(response, wire.get(_job_url(backend, f"/{_NOWHERE}")), backend))
     yield from findings
     if any(finding.mark is Mark.WRONG for finding in findings):
@@ -70,7 +70,7 @@ def check_api(backend: BackendSettings, sign: Sign, now: datetime) -> Iterator[F
     model = None
     if is_azure(backend.base_url) or backend.dialect == "azure-sora":
         root = _resource(backend)
-        # The one version that has this call; it is documented no more, and served.
+        # Only this version has the call. It is no longer documented, but still served.
         deployments = _body(
             wire.get(f"{root}/openai/deployments?api-version=2023-03-15-preview", _LONGEST_LIST)
         )
@@ -103,7 +103,7 @@ def _models_url(backend: BackendSettings) -> str:
 
 
 def _resource(backend: BackendSettings) -> str:
-    """The endpoint that all of a resource's paths follow."""
+    """The endpoint with which all of a resource's URLs begin."""
     return backend.base_url.partition("/openai/")[0]
 
 
@@ -111,7 +111,7 @@ def _resource(backend: BackendSettings) -> str:
 
 
 def _judge_list(response: Response, backend: BackendSettings) -> Iterator[Finding]:
-    """Nothing where the answer says that there is no such list."""
+    """No finding if the answer says that there is no such list."""
     body = _body(response)
     if response.status is None:
         yield wrong(
@@ -151,13 +151,13 @@ def _judge_list(response: Response, backend: BackendSettings) -> Iterator[Findin
 
 
 def _entries(backend: BackendSettings) -> str:
-    """The name under which a list of jobs has them."""
+    """The field that has the jobs in an answer with a list."""
     api = TASK_APIS.get(backend.dialect)
     return "data" if api is None or api.tasks is None else api.tasks.entries
 
 
 def _shows_prompts(backend: BackendSettings, entries: list[Any]) -> Finding:
-    """Only a list that shows prompts tells whether a job in it may be ours."""
+    """Only a list with prompts shows whether one of its jobs may belong to this app."""
     api = TASK_APIS.get(backend.dialect)
     tasks = None if api is None else api.tasks
     shown = [
@@ -176,7 +176,7 @@ def _shows_prompts(backend: BackendSettings, entries: list[Any]) -> Finding:
 
 
 def _judge_unknown_id(listed: Response, response: Response, backend: BackendSettings) -> Iterator[Finding]:
-    """What it says of a job that does not exist, after it had no list."""
+    """What the API answers about a job that does not exist, if it has no list."""
     if response.status in (401, 403) or is_wrong_key(response.status, response.said):
         yield _refused(response, backend)
     elif response.status in _UNDERSTOOD and response.kind == "JSON" and not _is_no_path(response, backend):
@@ -197,9 +197,9 @@ def _judge_unknown_id(listed: Response, response: Response, backend: BackendSett
 
 
 def _is_no_path(response: Response, backend: BackendSettings) -> bool:
-    """A gateway's or framework's 404, from before anything that knows videos has seen the request."""
+    """Whether the 404 comes from a gateway or framework, so that no video API has seen the request."""
     said = response.said.lower()
-    if backend.dialect in TASK_APIS:  # some have the status as the code of each error
+    if backend.dialect in TASK_APIS:  # some send the status as the code of each error
         said = said.replace("404: ", "")
     return response.status == 404 and (
         not said
@@ -263,7 +263,7 @@ def _accepted(backend: BackendSettings) -> str:
 
 
 def _judge_deployments(body: dict[str, Any] | None, backend: BackendSettings) -> tuple[Finding, str | None]:
-    """With the model that the deployment is of, where that is told."""
+    """The finding names the deployment's model, if the API tells it."""
     if body is None or not isinstance(body.get("data"), list):
         words = (
             f"the resource does not list its deployments, so whether '{backend.model}' exists can't be told."

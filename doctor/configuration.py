@@ -1,4 +1,4 @@
-"""The settings piece by piece: when one of them is wrong, the others can be looked at all the same."""
+"""Reads the settings part by part: if one is wrong, the others can still be checked."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def read_configuration(environment: Mapping[str, str]) -> Configuration:
         settings = Settings.from_environment(environment)
     except InvalidSettings as error:
         problems = error.problems
-    ignored: list[str] = []  # from_environment has told them
+    ignored: list[str] = []  # from_environment has reported these problems
     storage = read_storage(environment, ignored)
     backends = read_backends(environment, ignored)
     keys = read_api_keys(environment, backends, ignored)

@@ -1,4 +1,4 @@
-"""A deployed app beside infra/: what differs, and whether the app could start with the settings that it has."""
+"""Compares a deployed app with infra/: what differs, and whether the app could start with its settings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from doctor.settings_check import NAMES
 
 _AGAIN = "azd provision sets it again."
 _REFERENCE = "@microsoft.keyvault("
-# What a reference resolves to is not told. These have its form, so that the other settings can be checked.
+# Azure does not show what a reference resolves to. These have its form, so that the other settings can be checked.
 _STAND_INS = {
     "OPENAI_COMPAT_API_KEYS": "k" * 32,
     "WEBHOOK_SECRETS": f"whsec_{base64.b64encode(bytes(32)).decode()}",
@@ -31,7 +31,7 @@ _OPENAI_USER = "5e0bd9bd-7b93-4f28-af87-19fc36ad61bd"  # enough for the first So
 
 
 def environment_of(app: DeployedApp) -> Environment:
-    """As the app sees it, with a stand-in for each secret that Azure has resolved."""
+    """The settings as the app sees them, with a placeholder for each secret that Azure has resolved."""
     values = {"WEBSITE_SITE_NAME": app.name, **({"WEBSITE_SKU": "FlexConsumption"} if app.is_flex else {})}
     if app.signs_in:
         values["WEBSITE_AUTH_ENABLED"] = "True"

@@ -1,4 +1,4 @@
-"""What a run of the doctor consists of: which checks, in which order, over one set of settings."""
+"""One run of the doctor: which checks it makes, and in which order, for one set of settings."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from video_jobs.storage.jobs import TableJobs
 
 
 class Doctor:
-    """Prints as it goes; the printer counts what is wrong."""
+    """Prints each finding at once; the printer counts what is wrong."""
 
     def __init__(self, printer: Printer, configuration: Configuration, clock: Clock) -> None:
         self._printer = printer
@@ -31,7 +31,7 @@ class Doctor:
         self._clock = clock
 
     def go_through(self) -> None:
-        """Storage, then each backend and its gate."""
+        """Check storage, then each backend and its gate."""
         storage = self._storage()
         usable = storage is not None and self._check_storage(storage)
         for backend in self._configuration.backends:
@@ -41,7 +41,7 @@ class Doctor:
                 self._printer.finding(check_gate(TableGates(storage.tables), backend, self._clock()))
 
     def find(self, named: str, backends: list[BackendSettings]) -> None:
-        """All forms of the download URL of what `named` is the id of, at the first of these that knows it."""
+        """Try all forms of the download URL for the id `named`, at the first of these backends that knows it."""
         storage = self._storage()
         if is_job_id(named):
             job = self._job(storage, named)
@@ -61,7 +61,7 @@ class Doctor:
         show_downloads(self._printer, subject, key, claim, self._is_default(subject.backend), self._clock())
 
     def list_orphans(self, backends: list[BackendSettings]) -> None:
-        """What each of these has and nobody here has claimed."""
+        """List the jobs of each of these backends that this app has not claimed."""
         storage = self._storage()
         if storage is None:
             self._printer.finding(wrong("storage", "is not configured, and it knows what has been claimed."))
@@ -99,7 +99,7 @@ class Doctor:
     # --- a job of ours ---
 
     def _job(self, storage: StorageServices | None, job_id: str) -> Job | None:
-        """Says what stands in its row."""
+        """Say what the job's row contains."""
         if storage is None:
             self._printer.finding(
                 wrong("storage", f"is not configured, and {job_id} is a job of this app's.")
@@ -132,7 +132,7 @@ class Doctor:
         return job
 
     def _as_submitted(self, job: Job) -> list[BackendSettings]:
-        """Its backend, at the address that is frozen in the job."""
+        """The job's backend, with the address that is stored in the job."""
         for backend in self._configuration.backends:
             if (backend.name, backend.dialect) == (job.backend.name, job.backend.dialect):
                 return [

@@ -1,6 +1,6 @@
-"""Every form of a download's URL that is documented or was tried by somebody, and why most of them can't work. Pure.
+"""Every form of a download's URL that is documented or that somebody tried, and why most of them can't work. Pure.
 
-The documented ones stand first. Sources: the published descriptions of both protocols, and the questions of people
+The documented ones come first. Sources: the published descriptions of both protocols, and the questions of people
 whose job had succeeded and whose every download was 404.
 """
 
@@ -29,7 +29,7 @@ class Form:
 def forms_of(
     backend: BackendSettings, job_id: str | None, generation_id: str | None, named_urls: Sequence[str]
 ) -> Iterator[Form]:
-    """`named_urls` are those that the job's own record holds."""
+    """`named_urls` are the URLs in the job's own record."""
     if backend.dialect == "azure-sora":
         yield from _sora_forms(backend, job_id, generation_id)
     elif backend.dialect in TASK_APIS:

@@ -1,4 +1,4 @@
-"""`--generation ID`: which form of the download URL answers what, which is right, and what to do with it."""
+"""`--generation ID`: what each form of the download URL answers, which one is right, and what to do with it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Tried:
 
     @property
     def mark(self) -> Mark | None:
-        """None for what fails as it has to."""
+        """None if the form fails as expected."""
         if self.form.documented:
             wanted = "video" if self.form.gives_video else "picture"
             return Mark.RIGHT if (self.response.status, self.response.kind) == (200, wanted) else Mark.WRONG
@@ -45,7 +45,7 @@ def show_downloads(
     is_default: bool,
     now: datetime,
 ) -> None:
-    """Prints the record, the table, and in one sentence what to do. Raises NotSent where no token can be had."""
+    """Print the record, the table, and one sentence that says what to do. Raises NotSent if it can get no token."""
     backend = subject.backend
     named = subject.generation_id or subject.job_id or ""
     printer.title(f"Downloads of {named} at '{backend.name}'")
@@ -63,14 +63,14 @@ def show_downloads(
 
 
 def import_call(backend: BackendSettings, is_default: bool, **named: str) -> str:
-    """The curl line that takes a backend's job up."""
+    """The curl line that imports a backend job."""
     body = {**named} if is_default else {**named, "backend": backend.name}
     text = shlex.quote(json.dumps(body, ensure_ascii=False))
     return f"""curl -s "$API/jobs/import" -H "x-functions-key: $KEY" -H 'Content-Type: application/json' -d {text}"""
 
 
 def _try(wire: Wire, form: Form) -> Tried:
-    """With its redirects, which our key does not follow to another origin."""
+    """Follows redirects, but sends the key to no other origin."""
     response, by = wire.get(form.url), ""
     for _ in range(_MOST_REDIRECTS):
         if (
@@ -133,7 +133,7 @@ def _row(entry: Tried, backend: BackendSettings) -> Row:
 
 
 def _shown(url: str, backend: BackendSettings) -> str:
-    """Of another origin only the host: what follows may be a signature."""
+    """For another origin only the host: the rest may contain a signature."""
     try:
         address = read_address(url)
     except ValueError:

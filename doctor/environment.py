@@ -1,4 +1,4 @@
-"""The settings that the app would see here: the environment's, and beside it those of local.settings.json."""
+"""The settings that the app would see here: those of the environment, and those of local.settings.json."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from doctor.findings import Finding, right, warning, wrong
 FILE = "local.settings.json"
 
 _SECRET_NAME = re.compile(r"KEY|SECRET|TOKEN|PASSWORD|CONNECTION|STORAGE$", re.IGNORECASE)
-_SHORTEST_SECRET = 6  # characters: whatever is shorter stands in other words as well
+_SHORTEST_SECRET = 6  # characters: a shorter value occurs inside other words
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Environment:
         return FILE if name in self.from_file else self.elsewhere
 
     def secrets(self) -> Iterator[str]:
-        """Whatever must not be printed, as far as the settings' names tell."""
+        """All values that must not be printed, judged by the settings' names."""
         for name, value in self.values.items():
             if _SECRET_NAME.search(name):
                 for piece in (value, *re.split(r"[,;\s\"]|AccountKey=|SharedAccessSignature=", value)):
@@ -38,8 +38,8 @@ class Environment:
 
 
 def read_environment(environment: MutableMapping[str, str], folder: Path) -> Environment:
-    """As Core Tools does it: what the environment has already is kept, and the file adds the rest, to the
-    environment itself, where libraries look for theirs (AZURE_CLIENT_ID, HTTPS_PROXY).
+    """Like Core Tools: settings in the environment win, and the file adds the others. They are added to the environment
+    itself, since libraries read theirs there (AZURE_CLIENT_ID, HTTPS_PROXY).
     """
     path = folder / FILE
     if not path.is_file():

@@ -1,4 +1,4 @@
-"""The gate before a video API: whether jobs go ahead, and why they don't."""
+"""Checks the gate of a video API: whether it lets jobs through and, if not, why."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What infra/ sets, read from its templates: for comparing a deployed app with them."""
+"""Reads from the templates what infra/ sets, to compare a deployed app with it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ INFRA = Path(__file__).resolve().parents[1] / "infra"
 
 
 def fixed_settings(infra: Path = INFRA) -> dict[str, str | None]:
-    """What every app gets, by name; None where the value is the deployment's own. Raises OSError and ValueError."""
+    """The settings of every app, by name; None if the value differs by deployment. Raises OSError and ValueError."""
     text = (infra / "app.bicep").read_text(encoding="utf-8")
     block = text[text.index("resource appSettings ") :]
     block = block[block.index("union(") : block.index("    settings,")]
@@ -22,14 +22,14 @@ def fixed_settings(infra: Path = INFRA) -> dict[str, str | None]:
 
 
 def references(infra: Path = INFRA) -> dict[str, str]:
-    """Settings that are Key Vault references, and the parameters whose values lie in the vault."""
+    """Settings that are Key Vault references, and the parameters whose values are in the vault."""
     text = (infra / "main.bicep").read_text(encoding="utf-8")
     found = re.findall(r"empty\((\w+)\) \? \{\} : \{ (\w+): '@Microsoft\.KeyVault\(", text)
     return {setting: parameter for parameter, setting in found}
 
 
 def optional_settings(infra: Path = INFRA) -> set[str]:
-    """What an app gets where its parameters say so. Raises OSError and ValueError."""
+    """The settings that an app gets only with certain parameters. Raises OSError and ValueError."""
     text = (infra / "main.bicep").read_text(encoding="utf-8")
     derived = text[text.index("    settings: union(") : text.index("    references: references")]
     document = json.loads((infra / "main.parameters.json").read_text(encoding="utf-8"))
@@ -47,6 +47,6 @@ def http_concurrency(infra: Path = INFRA) -> int:
 
 
 def role_ids(template: str, infra: Path = INFRA) -> dict[str, str]:
-    """The roles that a template assigns, or has its hook assign: ids by the names that it has for them."""
+    """The roles that a template or its hook assigns: ids by the template's names for them."""
     text = (infra / f"{template}.bicep").read_text(encoding="utf-8")
     return dict(re.findall(r"^var (\w+) = '([0-9a-f-]{36})'", text, re.MULTILINE))

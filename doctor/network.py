@@ -1,4 +1,4 @@
-"""The way to a host, step by step: its name, its port, its certificate."""
+"""Checks the connection to a host step by step: its name, its port, its certificate."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _NOT_YET_VALID, _EXPIRED, _SELF_SIGNED, _SELF_SIGNED_ROOT, _OTHER_NAME, _OTHER_A
 
 
 def check_way(url: str, setting: str) -> list[Finding]:
-    """Whether a connection to the host of the URL comes about. `setting` names what the URL was set by."""
+    """Whether the host of the URL can be reached. `setting` is the name of the setting that has the URL."""
     proxy = select_proxy(url, get_environ_proxies(url))
     if proxy:
         return [_proxy(proxy)]
@@ -59,7 +59,7 @@ def check_way(url: str, setting: str) -> list[Finding]:
 
 
 def _proxy(address: str) -> Finding:
-    """Its address may hold a password, which no part of it that can't be read may show."""
+    """The proxy's address may contain a password, so no part of an unreadable address is shown."""
     try:
         parts = urlsplit(address)
         host, port = parts.hostname, parts.port or 80
@@ -74,7 +74,7 @@ def _proxy(address: str) -> Finding:
 
 
 def is_local(url: str) -> bool:
-    """Whether the host of the URL is this machine, by its name."""
+    """Whether the URL's host name means this machine."""
     host = urlsplit(url).hostname or ""
     try:
         return ipaddress.ip_address(host).is_loopback
@@ -110,12 +110,12 @@ def _check_tls(connection: socket.socket, host: str, setting: str) -> Finding:
 
 
 def _trusting() -> ssl.SSLContext:
-    """As requests has it, which trusts whom the environment names."""
+    """Trusts the same certificates as requests: those that the environment names."""
     named = Path(
         os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or DEFAULT_CA_BUNDLE_PATH
     )
     context = create_urllib3_context(cert_reqs=ssl.CERT_REQUIRED)
-    with contextlib.suppress(OSError):  # then nobody is trusted, by requests either
+    with contextlib.suppress(OSError):  # then no certificate is trusted, as in requests
         if named.is_dir():
             context.load_verify_locations(capath=str(named))
         else:
@@ -150,7 +150,7 @@ def _distrust(
 
 
 def _certificate_facts(host: str, address: tuple[str, int]) -> dict[str, str]:
-    """What a certificate that is not accepted says of itself; nothing where it can't be read."""
+    """What a refused certificate says about itself; nothing if it can't be read."""
     from cryptography import x509
 
     probe_context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

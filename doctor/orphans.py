@@ -1,4 +1,4 @@
-"""`--orphans`: what the video API has, and nobody here has claimed, with the call that imports each."""
+"""`--orphans`: the video API's jobs that this app has not claimed, with the call that imports each."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from video_jobs.settings.backends import BackendSettings
 _MOST_LISTED = 1000  # jobs of a backend's list
 _LONGEST_PROMPT = 40  # characters
 _STILL_OURS = timedelta(minutes=8)
-"""So young a job may be one of ours whose submission is being cleared up: the longest deadline twice, and more."""
+"""A younger job may belong to this app, whose outcome is still unknown: twice the longest deadline, and more."""
 
 
 def show_orphans(

@@ -12,11 +12,11 @@ from typing import TextIO
 from doctor.findings import Finding, Mark
 
 _SIGNS = {Mark.RIGHT: "✓", Mark.WARNING: "!", Mark.WRONG: "✗", Mark.UNKNOWN: "?"}
-_PLAIN_SIGNS = {**_SIGNS, Mark.RIGHT: "+", Mark.WRONG: "x"}  # for a terminal that has no others
+_PLAIN_SIGNS = {**_SIGNS, Mark.RIGHT: "+", Mark.WRONG: "x"}  # for a terminal that can't show the others
 _COLOURS = {Mark.RIGHT: "32", Mark.WARNING: "33", Mark.WRONG: "31", Mark.UNKNOWN: "36"}
 _SUBJECT = 13  # columns
-_WIDTH = 110  # columns, where nobody says
-_SHORTEST_SECRET = 8  # characters: a shorter one is part of many a word, which would be torn
+_WIDTH = 110  # columns, if the terminal does not tell
+_SHORTEST_SECRET = 8  # characters: a shorter secret is part of many words, which would become unreadable
 _SIGNATURE = re.compile(r"\b(sig|signature|token|code|key)=[^&\s\"']+", re.IGNORECASE)
 
 
@@ -30,10 +30,10 @@ class Row:
 
 
 class Printer:
-    """Counts what it prints.
+    """Prints the report and counts the findings.
 
     Args:
-        secrets: what must not be seen, whoever repeats it.
+        secrets: values that must not be printed, in whichever text they occur.
     """
 
     def __init__(self, out: TextIO, environment: Mapping[str, str], secrets: Iterable[str]) -> None:
@@ -56,7 +56,7 @@ class Printer:
         self.line(self._in_colour("1", self._clean(text)))
 
     def findings(self, findings: Iterable[Finding]) -> None:
-        """Each as soon as it is there: a check may take seconds."""
+        """Print each finding at once, since a check may take seconds."""
         for finding in findings:
             self.finding(finding)
 
@@ -80,7 +80,7 @@ class Printer:
             self.line(f"  {line}")
 
     def command(self, text: str) -> None:
-        """A line to copy: never broken."""
+        """A line to copy, which is never wrapped."""
         self.line(f"    {self._clean(text)}")
 
     def table(self, header: Sequence[str], rows: Sequence[Row]) -> None:
@@ -106,7 +106,7 @@ class Printer:
         ) or [""]
 
     def _clean(self, text: str) -> str:
-        """On one line, without control characters: much of it is what others have answered."""
+        """On one line, without control characters, since much of the text comes from other servers."""
         text = "".join(c if c.isprintable() else " " for c in hidden(text, self._secrets))
         text = text.replace("…", self._rest)
         encoding = self._out.encoding or "utf-8"
@@ -117,7 +117,7 @@ class Printer:
 
 
 def hidden(text: str, secrets: Iterable[str]) -> str:
-    """The text without these secrets, nor what looks like a signature."""
+    """The text without these secrets, and without anything that looks like a signature."""
     for secret in secrets:
         if len(secret) >= _SHORTEST_SECRET:
             text = text.replace(secret, "[removed]")

@@ -1,4 +1,4 @@
-"""What is known of the end of the models and APIs that these dialects were made for, and when it was looked up."""
+"""When the models and APIs of these dialects end, and when somebody looked it up."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def is_azure(base_url: str) -> bool:
 
 
 def known_retirement(backend: BackendSettings) -> Retirement | None:
-    """By host and dialect: a deployment's name may be anything, and each dialect had one model at Azure."""
+    """Found by host and dialect: a deployment may have any name, and each dialect had one model at Azure."""
     if urlsplit(backend.base_url).hostname == "api.openai.com":
         return _OPENAI
     if is_azure(backend.base_url):
@@ -49,11 +49,11 @@ def known_retirement(backend: BackendSettings) -> Retirement | None:
 def check_retirement(
     backend: BackendSettings, models: Mapping[str, Any] | None, model: str | None, now: datetime
 ) -> Iterator[Finding]:
-    """What the resource itself says of its models comes before what is known of them in general.
+    """The resource's own answer about its models counts more than what is known in general.
 
     Args:
-        models: the body of Azure's list of models, where it could be read.
-        model: what the deployment is of, where that is known.
+        models: the body of Azure's list of models, if it could be read.
+        model: the deployment's model, if known.
     """
     told = _told(models, model or ("sora" if backend.dialect == "azure-sora" else "sora-2"))
     if told is not None:
@@ -68,7 +68,7 @@ def check_retirement(
 
 
 def check_known_end(backend: BackendSettings, now: datetime) -> Iterator[Finding]:
-    """What is known without asking, and may be why nothing answers any more; nothing where nothing is."""
+    """What is known without a request. It may explain why nothing answers any more; empty if nothing is known."""
     known = known_retirement(backend)
     if known is None:
         return

@@ -1,4 +1,4 @@
-"""The settings: every problem at once, where each backend's values come from, and what is odd without being wrong."""
+"""Checks the settings: reports all problems at once, where each backend's values come from, and what is unusual."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ _FITTING_BODY_LIMIT = (
 
 
 def check_settings(environment: Environment, configuration: Configuration, app: Path) -> Iterator[Finding]:
-    """`app` is the folder that function_app.py and host.json lie in."""
+    """`app` is the folder with function_app.py and host.json."""
     yield from environment.findings
     for problem in configuration.problems:
         yield wrong("settings", problem)
@@ -155,12 +155,12 @@ def _misspelt(environment: Environment) -> Iterator[Finding]:
 
 
 def _is_a_key(environment: Environment, name: str) -> bool:
-    """Backends name the settings of their keys as they like."""
+    """Backends may give any name to the settings with their keys."""
     return f'"{name}"' in environment.values.get("VIDEO_BACKENDS", "")
 
 
 def _runtime(environment: Environment) -> Iterator[Finding]:
-    """What the Functions host wants, where there is one: in Azure, or beside the file of Core Tools."""
+    """What the Functions host needs, if there is one: in Azure, or with the file of Core Tools."""
     values = environment.values
     runtime = values.get("FUNCTIONS_WORKER_RUNTIME", "").strip()
     hosted = "WEBSITE_SITE_NAME" in values or bool(environment.from_file)
@@ -190,7 +190,7 @@ def _on_flex(values: Mapping[str, str]) -> Iterator[Finding]:
 
 
 def _body_limit(text: str) -> Iterator[Finding]:
-    """The host reads a whole body into its memory and the worker's before any check of the app."""
+    """The host copies a whole body into its own memory and the worker's, before the app can check it."""
     advice = f"Set it to {_FITTING_BODY_LIMIT} (bytes)."
     if not text:
         words = f"{_BODY_LIMIT} is not set: a body of 100 MB, sent by anybody, takes 2.6 GB of memory."
@@ -248,7 +248,7 @@ def check_host_json(path: Path, settings: Settings | None) -> Iterator[Finding]:
 
 
 def _seconds(text: object, default: float) -> float:
-    """Out of `[days.]hh:mm:ss`; -1 is without end."""
+    """Seconds from `[days.]hh:mm:ss`; -1 means no limit."""
     if text is None:
         return default
     if str(text) == "-1":

@@ -1,4 +1,4 @@
-"""Storage: each of its three kinds by a probe, and what stands in the way in words."""
+"""Checks storage: a probe for each of its three kinds, and a sentence that says what is wrong."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _EMULATOR = "If it is Azurite: start it, with --skipApiVersionCheck."
 _OFF, _TOO_FAR_OFF = (
     timedelta(minutes=2),
     timedelta(minutes=14),
-)  # a signature is good for a quarter of an hour
+)  # a signature is valid for a quarter of an hour
 
 
 def check_storage(storage: StorageServices, clock: Clock) -> Iterator[Finding]:
@@ -50,7 +50,7 @@ def check_storage(storage: StorageServices, clock: Clock) -> Iterator[Finding]:
 def check_kind(
     kind: str, url: str, identity: bool, probe: Callable[[datetime, Doing], None], clock: Clock
 ) -> Iterator[Finding]:
-    """`identity`: one signs in, and no key."""
+    """`identity`: whether an identity signs in, without a key."""
     setting = f"{_SETTING}__accountName" if identity else _SETTING
     way = [finding for finding in check_way(url, setting) if finding.mark is not Mark.RIGHT]
     for finding in way:
@@ -81,7 +81,7 @@ def check_kind(
 
 
 def _skew(url: str, clock: Clock) -> timedelta | None:
-    """How far the service's clock is ahead of ours; None where it does not say."""
+    """How far the service's clock is ahead of ours; None if the service does not tell."""
     date = Wire(url, dict).get(url).date
     return None if date is None else date - clock()
 
@@ -100,7 +100,7 @@ def _advice_for_signed(identity: bool) -> str:
 
 
 def explain(error: AzureError, kind: str, identity: bool) -> tuple[str, str]:
-    """What it means and what to do. The SDK's own text is left out: it may repeat a request, signature and all."""
+    """What it means and what to do. The SDK's own text is left out: it may repeat a request with its signature."""
     status = error.status_code if isinstance(error, HttpResponseError) else None
     if status is None:
         if isinstance(error, ClientAuthenticationError):

@@ -1,7 +1,7 @@
-"""What the app does with storage, done once with things of our own: made, written, read, deleted.
+"""Does once what the app does with storage, on probes: makes, writes, reads and deletes them.
 
-Each probe has a name that nobody else's thing can have, and says when it was made: what a run leaves that was
-killed half-way, a later one deletes.
+A probe's name is used by nothing else, and tells when the probe was made. If a run is killed, a later run deletes what
+is left.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from azure.storage.queue import QueueServiceClient, TextBase64EncodePolicy
 from doctor.wire import Response, Wire
 from video_jobs.storage.signing import BlobSigner, account_key
 
-PREFIX = "reelkeepdoctor"  # letters only: all that a table's name may begin with
+PREFIX = "reelkeepdoctor"  # only letters: a table's name must begin with one
 
-_OLD = timedelta(minutes=5)  # longer than any run takes: what is younger may be another doctor's at work
+_OLD = timedelta(minutes=5)  # longer than any run takes: a younger probe may belong to another running doctor
 _CONTENT = b"Reelkeep's doctor wrote this, and deletes it again."
 
 Doing = Callable[[str], None]
-"""Told before each step what it is, in words."""
+"""Called before each step with its description."""
 
 
 class ProbeFailed(Exception):
-    """What was read is not what was written, or could not be read without an error of the SDK's."""
+    """The data that was read differs from what was written, or could not be read, without an error of the SDK."""
 
 
 def probe_name(now: datetime) -> str:
@@ -40,7 +40,7 @@ def probe_name(now: datetime) -> str:
 
 
 def left_behind(names: Iterable[str], now: datetime) -> list[str]:
-    """Those of our probes that an earlier run must have left."""
+    """The probes that an earlier run must have left."""
     found = []
     for name in names:
         made = re.fullmatch(rf"{PREFIX}([0-9a-f]{{8}})[0-9a-f]{{16}}", name)
@@ -99,7 +99,7 @@ def probe_queues(service: QueueServiceClient, now: datetime, doing: Doing) -> No
 
 
 def probe_blobs(service: BlobServiceClient, now: datetime, key: str | None, doing: Doing) -> None:
-    """With a signed URL, as clients get them; `key` is the account's, or None where an identity signs in.
+    """Uses a signed URL, as clients do. `key` is the account's, or None if an identity signs in.
 
     Raises AzureError, or ProbeFailed.
     """
@@ -148,7 +148,7 @@ def _read_signed(
 
 @contextlib.contextmanager
 def _deleted_in_the_end(delete: Callable[[], object], doing: Doing, what: str) -> Iterator[None]:
-    """Whatever happens in between, an interruption too; its own failure then says nothing new."""
+    """Delete the probe whatever happens, also after an interruption. If the deletion then fails too, that is ignored."""
     try:
         yield
         doing(what)

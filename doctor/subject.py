@@ -1,4 +1,4 @@
-"""What an id is of: a backend's job, one of its generations, or a job of ours, and where it stands."""
+"""Finds out what an id means: a backend job, one of its generations, or a job of this app, and its state."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def find_ours(jobs: JobStore, claims: Claims, job_id: str) -> Job | None:
 
 
 def find_subject(backends: Sequence[BackendSettings], api_keys: Mapping[str, str], named: str) -> Subject:
-    """At the first backend that knows it: ids belong to one resource. Else at the first one, unknown there."""
+    """At the first backend that knows the id, since an id belongs to one resource. Else at the first one, as unknown."""
     unknown: list[Subject] = []
     for backend in backends:
         client = client_of(backend, api_keys.get(backend.name), backend.base_url, backend.model)
@@ -66,7 +66,7 @@ def find_subject(backends: Sequence[BackendSettings], api_keys: Mapping[str, str
 
 
 def _guess(backend: BackendSettings, named: str) -> tuple[str | None, str | None]:
-    """As job and as generation, by its form."""
+    """The id as a job's and as a generation's, judged by its form."""
     if backend.dialect != "azure-sora":
         return named, named
     return (named, None) if named.startswith("task_") else (None, named)
@@ -78,7 +78,7 @@ def _poll(client: Backend, backend: BackendSettings, named: str) -> Subject:
         try:
             job_id = client.job_of(named)
         except _NOT_THERE:
-            job_id, generation_id = named, None  # perhaps it is a job's after all
+            job_id, generation_id = named, None  # it may be a job's id
     try:
         found = client.get(job_id or named)
     except _NOT_THERE:
@@ -101,5 +101,5 @@ def _named_urls(backend: BackendSettings, api_key: str | None, video_id: str) ->
         try:
             urls.append(str(read_address(named, str(base))))
         except ValueError:
-            urls.append(named)  # to be shown as what can't be used
+            urls.append(named)  # to be shown as unusable
     return tuple(dict.fromkeys(urls))

@@ -1,4 +1,4 @@
-"""One GET whose answer is looked at and not believed: any status, any body, only its beginning."""
+"""One GET that trusts nothing in the answer: it accepts any status and any body, and reads only the beginning."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _TIMEOUT = (8.0, 15.0)  # seconds to connect, and of silence
 
 @dataclass(frozen=True)
 class Response:
-    """What came back. `status` is None where nothing did, and `problem` says why."""
+    """The answer. `status` is None if there was none, and `problem` says why."""
 
     status: int | None = None
     content_type: str = ""
@@ -55,12 +55,12 @@ class Response:
 
     @property
     def said(self) -> str:
-        """The server's own words about a refusal, cleaned; empty where it said nothing."""
+        """The server's own words about a refusal, cleaned; empty if it said nothing."""
         return error_message(self.body).in_words.strip() if self.may_be_quoted else ""
 
     @property
     def in_words(self) -> str:
-        """To stand behind 'the server answers'."""
+        """The words that follow 'the server answers'."""
         return f"{self.status} {self.said}".strip() if self.status else self.problem
 
     @property
@@ -76,8 +76,8 @@ class Response:
 
 
 class Wire:
-    """Gets URLs; `sign`'s headers go to the origin of `base_url` and to no other. What the app would not connect to,
-    the doctor doesn't either."""
+    """Gets URLs. `sign`'s headers go only to the origin of `base_url`. The doctor connects to no address to which the
+    app would not connect."""
 
     def __init__(
         self, base_url: str, sign: Callable[[], Mapping[str, str]], elsewhere: Elsewhere | None = None
@@ -88,8 +88,8 @@ class Wire:
         self._elsewhere = elsewhere or Elsewhere()
 
     def get(self, url: str, most: int = 4096) -> Response:
-        """Follows no redirect. Reads at most that many bytes; of a video only the first. Raises NotSent where
-        no token can be had."""
+        """Follows no redirect. Reads at most that many bytes; of a video only the first. Raises NotSent if it can get no
+        token."""
         try:
             address = read_address(url)
         except ValueError as error:
@@ -101,7 +101,7 @@ class Wire:
         try:
             with (
                 deadline.watching(),
-                new_session(1) as session,  # what is left of a body must be in nobody's way
+                new_session(1) as session,  # a body that was not read must not disturb the next request
                 session.get(
                     url, headers=headers, timeout=_TIMEOUT, allow_redirects=False, stream=True
                 ) as response,
@@ -135,7 +135,7 @@ def _read(
     raw: Any, status: int, headers: Mapping[str, str], url: str, most: int, *, may_be_quoted: bool = True
 ) -> Response:
     body = b""
-    with contextlib.suppress(HTTPError, OSError):  # cut off: what came is what we look at
+    with contextlib.suppress(HTTPError, OSError):  # cut off: what has arrived is used
         body = raw.read(_FIRST, decode_content=True) or b""
         if Response(body=body).kind not in ("video", "picture", "other bytes"):
             body += raw.read(most - len(body), decode_content=True) or b""
