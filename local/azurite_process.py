@@ -1,10 +1,10 @@
-"""Azurite, Microsoft's storage emulator, as a child process with an account of its own.
+"""Azurite, Microsoft's storage emulator, as a child process with its own account.
 
     with Azurite() as azurite:
         QueueServiceClient.from_connection_string(azurite.connection_string)
 
-Every instance listens on free ports of 127.0.0.1 and takes a random account key, so that several can
-run beside each other and none answers to Azurite's published key.
+Every instance listens on free ports of 127.0.0.1 and takes a random account key. So several can run at the same time,
+and none accepts Azurite's published key.
 """
 
 import atexit
@@ -32,7 +32,7 @@ Ports = tuple[int, int, int]
 
 
 class AzuriteError(RuntimeError):
-    """Azurite is not installed, did not start or died; the message says what to do, or what it said."""
+    """Azurite is not installed, did not start or died. The message says what to do, or has Azurite's own words."""
 
 
 class PortTakenError(AzuriteError):
@@ -45,7 +45,7 @@ class Azurite:
     ``start`` and ``stop`` may be called again and again: the ports, the account and, with ``data_dir``,
     the data stay the same.
 
-    data_dir: where the data lies; None keeps it in memory, and ``stop`` forgets it.
+    data_dir: the folder for the data; None keeps it in memory, and ``stop`` deletes it.
     ports: blob, queue and table; None takes free ones.
     debug_log: a file for Azurite's own request log.
     """
@@ -60,7 +60,7 @@ class Azurite:
         self.account_key = base64.b64encode(secrets.token_bytes(64)).decode()
         self._data_dir = data_dir
         self._debug_log = debug_log
-        # Ports that the caller named, or that were handed out once, are kept whatever happens.
+        # Ports that the caller named, or that were used once, never change.
         self._ports_are_fixed = ports is not None
         self._ports = ports or free_ports()
         self._process: subprocess.Popen[bytes] | None = None
@@ -68,7 +68,7 @@ class Azurite:
 
     @property
     def pid(self) -> int | None:
-        """It leads a process group of this number."""
+        """The number of the process group that it leads."""
         return self._process.pid if self._process else None
 
     @property
@@ -151,7 +151,7 @@ class Azurite:
             command += ["--location", str(self._data_dir)]
         if self._debug_log is not None:
             command += ["--debug", str(self._debug_log)]
-        # A file, because nobody reads along: a full pipe would stop Azurite in the middle of a request.
+        # A file, since nobody reads the output: a full pipe would stop Azurite in the middle of a request.
         self._output = tempfile.TemporaryFile()  # noqa: SIM115 (closed by stop)
         with uninterrupted():
             self._process = subprocess.Popen(
@@ -160,13 +160,13 @@ class Azurite:
                 stdout=self._output,
                 stderr=subprocess.STDOUT,
                 env={**os.environ, "AZURITE_ACCOUNTS": f"{self.account_name}:{self.account_key}"},
-                # Ctrl-C reaches the whole terminal group; storage has to outlive those who use it.
+                # Ctrl-C reaches the whole terminal group, but storage must run longer than the programs that use it.
                 start_new_session=True,
             )
         atexit.register(self.stop)
 
     def _wait_until_ready(self) -> None:
-        # Azurite's own words, not an answer on the port: another Azurite there would answer as well.
+        # Wait for Azurite's own words, not for an answer on the port: another Azurite could answer there.
         deadline = time.monotonic() + START_SECONDS
         while not all(
             f"successfully listening at http://{HOST}:{port}" in self._said() for port in self._ports

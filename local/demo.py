@@ -1,4 +1,4 @@
-"""`make demo`: one prompt goes through the whole pipeline, and a playable video is left behind."""
+"""`make demo`: takes one prompt through the whole pipeline, and leaves a playable video."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _http.trust_env = False  # a proxy is for the world outside
 
 
 class DemoError(RuntimeError):
-    """The demonstration failed; the message says at what."""
+    """The demonstration failed; the message says at which step."""
 
 
 def main() -> int:
@@ -78,7 +78,7 @@ def _run(body: dict[str, Any], api: str) -> dict[str, Any]:
 
 
 def _download(job: dict[str, Any], video: dict[str, Any]) -> None:
-    """Through the signed URL, as a client would, and check every byte. Raises DemoError."""
+    """Download through the signed URL, as a client would, and check every byte. Raises DemoError."""
     VIDEOS.mkdir(exist_ok=True)
     path = VIDEOS / f"{job['id']}-{video['index']}.mp4"
     content = _http.get(video["url"], timeout=60).content

@@ -1,4 +1,4 @@
-"""Child processes that are ended for certain, with all that they have started themselves."""
+"""Ends child processes for certain, with all processes that they have started."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ from typing import NoReturn
 
 
 def end(process: subprocess.Popen[bytes], seconds: float) -> None:
-    """SIGTERM to the process's whole group, and SIGKILL when it has not ended after `seconds`.
+    """Send SIGTERM to the process's whole group, and SIGKILL if it has not ended after `seconds`.
 
-    The process must lead a group of its own (`start_new_session`). The group, because what is called node may
-    be a wrapper that started the real one.
+    The process must lead its own group (`start_new_session`). The signal goes to the group, because `node` may be a
+    wrapper that started the real one.
     """
     with uninterrupted():
         _signal_group(process, signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(seconds)
-        _signal_group(process, signal.SIGKILL)  # to what is left of it
+        _signal_group(process, signal.SIGKILL)  # to processes of it that still run
         process.wait()
 
 
 def stop_on_signals() -> None:
-    """Let SIGTERM, and the end of the terminal, end us as Ctrl-C does: through every `with`."""
+    """Let SIGTERM and the end of the terminal work like Ctrl-C, so that every `with` block ends properly."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
 
 
 @contextlib.contextmanager
 def uninterrupted() -> Iterator[None]:
-    """A Ctrl-C that comes meanwhile is raised at the end: for what must not be left half done.
+    """Raise a Ctrl-C that comes during the block only at its end, for work that must not be interrupted.
 
-    That is the ending of what we have started, and the moment between the start of a process and the noting
-    that there is one.
+    Such work is ending processes that we have started, and the moment between the start of a process and the note of
+    its number.
     """
     if threading.current_thread() is not threading.main_thread():
         yield  # signals are raised in the main thread only

@@ -1,4 +1,4 @@
-"""A job's progress on a terminal: one line that lives; elsewhere a line for each change."""
+"""A job's progress: on a terminal one line that is overwritten, elsewhere a line for each change."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class ProgressLine:
             print(flush=True)
 
     def show(self, status: str, percent: int | None) -> None:
-        """`percent` is None where the video API tells none."""
+        """`percent` is None if the video API tells none."""
         changed = not self._path or self._path[-1] != status
         if changed:
             self._path.append(status)
@@ -34,7 +34,7 @@ class ProgressLine:
         if self._live:
             self._drawn += 1
             line = f"    {self._bar(status, percent)} {seconds:5.1f} s  "
-            # A line that wraps could not be drawn over.
+            # A wrapped line could not be overwritten.
             room = shutil.get_terminal_size().columns - len(line) - 1
             way = " → ".join(self._path)
             shown = way if len(way) <= room else f"… → {status}"

@@ -1,4 +1,4 @@
-"""Everything on one machine: Azurite, the simulated video API unless a real one is named, and the app."""
+"""The whole stack on one machine: Azurite, the simulated video API (unless a real one is named), and the app."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ _START_SECONDS = 60.0
 _STOP_SECONDS = 50.0  # the function host waits 30 s for requests and 10 for what else runs
 MODELS = {"azure-sora": "sora", "openai-videos": "sora-2"}
 SIMULATED = (*MODELS, *(provider.name for provider in PROVIDERS))
-"""What the app can speak to the simulated video API."""
+"""The dialects that the app can speak with the simulated video API."""
 
 WEBHOOK_SETTINGS = {
     "WEBHOOK_SECRETS": "whsec_cmVlbGtlZXAgb24gb25lIG1hY2hpbmU6IG5vdCBhIHNlY3JldA==",  # known to all: on one machine there is nobody to fool
     "WEBHOOK_ALLOW_HTTP_LOOPBACK": "true",
 }
-# What a shell or a local.settings.json may hold must not lead a demonstration to a backend that costs money.
+# Settings of a shell or a local.settings.json must not lead a demonstration to a backend that costs money.
 BACKEND_SETTINGS = (
     "AZURE_OPENAI_ENDPOINT",
     "AZURE_OPENAI_API_KEY",
@@ -48,7 +48,7 @@ BACKEND_SETTINGS = (
 
 
 class StackError(RuntimeError):
-    """A part did not start, or died; the message says which, and where its log is."""
+    """A part did not start, or died. The message says which one, and where its log is."""
 
 
 class Service:
@@ -66,7 +66,7 @@ class Service:
 
     @property
     def pid(self) -> int | None:
-        """It leads a process group of this number."""
+        """The number of the process group that it leads."""
         return self._process.pid if self._process else None
 
     def start(self) -> None:
@@ -83,7 +83,7 @@ class Service:
             end(process, _STOP_SECONDS)
 
     def kill(self) -> None:
-        """SIGKILL to it and to what it has started: no more time to tidy up than a power cut gives."""
+        """Send SIGKILL to it and to the processes that it has started. Like a power cut, it leaves no time to tidy up."""
         process, self._process = self._process, None
         if process is not None:
             with contextlib.suppress(ProcessLookupError):
@@ -91,7 +91,7 @@ class Service:
             process.wait()
 
     def told(self, pattern: str) -> str:
-        """The first group of what it has printed. Raises StackError."""
+        """The first group of the pattern in what the process has printed. Raises StackError."""
         found = re.search(pattern, self._said())
         if found is None:
             raise StackError(f"The {self.name} did not say what was expected. Its log: {self.log}")
@@ -110,7 +110,7 @@ class Service:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,  # Ctrl-C is for us, who end the parts in their order
+                start_new_session=True,  # Ctrl-C reaches only this process, which ends the parts in their order
             )
         deadline = time.monotonic() + _START_SECONDS
         while not (address := re.search(r"(?:Ready on|API at) (http://\S+)", self._said())):
@@ -124,16 +124,16 @@ class Service:
 
 
 class Stack:
-    """Starts the parts one after another, saying so, and stops them in the opposite order.
+    """Starts the parts one after another, prints each start, and stops them in the opposite order.
 
     Args:
         dialect: which of `SIMULATED` the app speaks; None: the environment names a real backend.
         port: of the app; 0 for a free one.
         simulator_port: of the simulated video API; 0 for a free one.
         speed: simulated seconds in a real one.
-        folder: where data and logs are kept, by one stack at a time; None: in memory, and nowhere.
+        folder: where data and logs are kept, by one stack at a time; None: data in memory, logs not kept.
         lease: seconds for which a killed host hides its messages; None: as long as Azure's.
-        function_key, master_key: what the app asks for, as in Azure; None: nothing.
+        function_key, master_key: the keys that the app requires, as in Azure; None: none.
     """
 
     def __init__(
@@ -172,7 +172,7 @@ class Stack:
 
     @property
     def api(self) -> str:
-        """The address that the job API's paths follow."""
+        """The address with which the job API's URLs begin."""
         assert self.host is not None
         return f"{self.host.url}/api"
 
@@ -181,7 +181,7 @@ class Stack:
             self._parts.close()
 
     def wait(self) -> None:
-        """Until a part dies that can't be started again. Raises StackError then.
+        """Wait until a part dies that can't be started again. Raises StackError then.
 
         As in Azure, the host ends when its worker dies for the third time, or storage refuses it for too long, and
         a new host takes over.
@@ -253,8 +253,8 @@ class Stack:
 
 
 def storage_environment(azurite: Azurite) -> dict[str, str]:
-    """This process's environment, for an app that keeps everything in that Azurite."""
-    # A proxy is for the world outside, not for the parts to find each other.
+    """This process's environment, changed so that the app keeps everything in that Azurite."""
+    # A proxy is for outside addresses. The parts reach each other without it.
     here = ",".join(filter(None, (os.environ.get("no_proxy", ""), "127.0.0.1", "localhost")))
     return {
         **os.environ,

@@ -33,7 +33,7 @@ def main() -> int:
         return 1
     try:
         print("==> starting everything", flush=True)
-        # A fixed port for the simulated API too: the jobs of the last time look for it where it was.
+        # A fixed port for the simulated API too: jobs of an earlier run expect it at the same address.
         with Stack(
             dialect=dialect,
             port=port,
@@ -56,7 +56,7 @@ def main() -> int:
 
 
 def _refuse_unhealthy(stack: Stack, key: str | None) -> None:
-    """Raises StackError with what is wrong with the settings."""
+    """Raises StackError, whose message says what is wrong with the settings."""
     session = requests.Session()
     session.trust_env = False
     answer = session.get(f"{stack.api}/health", headers={"x-functions-key": key} if key else {}, timeout=60)
@@ -68,7 +68,7 @@ def _explain(stack: Stack, *, real: bool, key: str | None) -> None:
     assert stack.host is not None
     if real:
         print("\n    The backend is the one that your environment names: what you submit is billed.")
-    # Named, and not shown: what a terminal prints is often kept.
+    # Only the setting's name is printed, not the value: terminal output is often kept.
     header = ' -H "x-functions-key: $KEY"' if key else ""
     simulator = (
         "" if stack.simulator is None else f"\n    The simulated video API is at {stack.simulator.url}."

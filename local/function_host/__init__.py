@@ -1,5 +1,5 @@
-"""Runs a function app (Python, v2 programming model) where Core Tools are not at hand.
+"""Runs a function app (Python, v2 programming model) without Core Tools.
 
-It knows HTTP, queue and timer triggers and treats them as the Azure Functions host does; anything else
-is refused at start. Where ``func start`` is available, that is the real thing and does all of this.
+It knows HTTP, queue and timer triggers and handles them like the Azure Functions host. It refuses any other trigger at
+start. If ``func start`` is available, it runs the real host, which does all of this.
 """

@@ -24,7 +24,7 @@ log = logging.getLogger("local.function_host")
 
 
 class _End:
-    """Why the host is to end: a signal, a third crash of the worker, storage that is gone."""
+    """Why the host must end: a signal, a third crash of the worker, or storage out of reach."""
 
     def __init__(self) -> None:
         self._wanted = threading.Event()
@@ -43,7 +43,7 @@ class _End:
         return self._wanted.is_set()
 
     def wait(self) -> None:
-        # In pieces: a signal's handler runs in this thread, between two of them.
+        # Waits in short steps: a signal's handler runs in this thread, between two of them.
         while not self._wanted.wait(1.0):
             pass
 
@@ -79,7 +79,7 @@ def main() -> int:
         print(f"The function host cannot start: {error}", file=sys.stderr)
         return 1
     _serve(host, end)
-    # The interpreter would wait for the threads of what was left behind.
+    # Otherwise the interpreter would wait for threads that still run.
     logging.shutdown()
     sys.stdout.flush()
     os._exit(0)

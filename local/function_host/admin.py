@@ -1,4 +1,4 @@
-"""What the host answers for itself: its home page, its status, and the draining before it is stopped."""
+"""The host's own answers: its home page, its status, and the drain before a stop."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _HOME = b"<!doctype html><title>Functions</title><p>Your Functions host is up an
 
 
 class Drainable(Protocol):
-    """The host as it is seen from here."""
+    """The parts of the host that this module uses."""
 
     def drain(self) -> None:
         """Take no more messages and run no more timers; HTTP goes on."""
@@ -32,7 +32,7 @@ class Drainable(Protocol):
 
 
 class Admin:
-    """Asks for the master key, where there are keys."""
+    """Requires the master key, if there are keys."""
 
     def __init__(self, keys: AccessKeys, host: Drainable) -> None:
         self._keys = keys
@@ -42,7 +42,7 @@ class Admin:
     def answer(
         self, method: str, path: str, headers: Mapping[str, str], query: Mapping[str, str]
     ) -> Answer | None:
-        """None where the path is not the host's own."""
+        """None if the path is not one of the host's own."""
         if path == "/":
             return _home(method)
         what = {

@@ -1,4 +1,4 @@
-"""How long a queue's listener pauses while it finds nothing: as the real host does, randomized and exponential.
+"""How long a queue's listener pauses while the queue is empty: randomized and exponential, like the real host.
 
 The pause is 0.1 s, then 0.1 s and twice as much more each time, give or take a fifth. At `maxPollingInterval` it stays
 exactly that, until a message is found.
@@ -19,11 +19,11 @@ class Backoff:
         self._empty = 0
 
     def found(self) -> None:
-        """A message, or somebody who says that there is one."""
+        """A message was found, or somebody said that there is one."""
         self._empty = 0
 
     def pause(self) -> float:
-        """Seconds, after one more time that nothing was found."""
+        """The pause in seconds, after one more empty read."""
         self._empty += 1
         if self._empty == 1:
             return min(SHORTEST, self._longest)

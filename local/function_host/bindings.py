@@ -44,7 +44,7 @@ class QueueTrigger:
 @dataclass(frozen=True)
 class TimerTrigger:
     """schedule is an NCRONTAB expression: six fields, seconds first. With use_monitor each run is noted in storage, and a
-    run that was missed is made up for."""
+    missed run is made later."""
 
     function: str
     schedule: str
@@ -54,7 +54,7 @@ class TimerTrigger:
 
 @dataclass(frozen=True)
 class Triggers:
-    """All of an app, sorted by what starts it."""
+    """All functions of an app, sorted by their triggers."""
 
     http: tuple[HttpTrigger, ...] = ()
     queues: tuple[QueueTrigger, ...] = ()

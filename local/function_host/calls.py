@@ -1,6 +1,6 @@
-"""What goes to a function and what comes back, in a form that also travels to another process.
+"""A call to a function and its result, in a form that can be sent to another process.
 
-Both are as the real host and its Python worker pass them on, including where that is a surprise.
+Both are as the real host and its Python worker pass them on, also where that is unexpected.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class TimerCall:
 
 @dataclass(frozen=True)
 class Invocation:
-    """One call of a function. `traceparent`: as an HTTP request bore it, or new."""
+    """One call of a function. `traceparent`: the HTTP request's, or a new one."""
 
     id: str
     function: str

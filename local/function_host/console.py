@@ -1,4 +1,4 @@
-"""Standard error in place of Application Insights: the lines that the real host sends, and those that it loses, marked."""
+"""Standard error instead of Application Insights: the lines that the real host sends and, marked, those that it loses."""
 
 from __future__ import annotations
 
@@ -33,6 +33,6 @@ def log_to_stderr(levels: LogFilter) -> None:
     root = logging.getLogger()
     root.handlers = [_Console(levels)]
     root.setLevel(min(levels.level("Function.any.User"), logging.INFO))
-    # These tell of every single request to the storage.
+    # These log every single request to the storage.
     for chatty in ("azure", "urllib3", "asyncio"):
         logging.getLogger(chatty).setLevel(logging.WARNING)

@@ -1,4 +1,4 @@
-"""Calls functions for all triggers of one host: knows what runs, and how long it may."""
+"""Calls functions for all triggers of one host. It knows which run, and for how long they may."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 class Dispatcher:
-    """timeout: seconds that a function may take; None for any time. Who outlives it takes the worker along."""
+    """timeout: seconds that a function may take; None for any time. A function that takes longer ends the worker."""
 
     def __init__(self, worker: Worker, timeout: float | None) -> None:
         self._worker = worker
@@ -47,7 +47,7 @@ class Dispatcher:
             return self._worker.call(invocation)
 
     def close(self) -> None:
-        """Let go of what still runs."""
+        """Stop waiting for functions that still run."""
         if self._limit:
             self._limit.close()
         self._worker.close()
@@ -69,7 +69,7 @@ class Dispatcher:
 
 
 class _TimeLimit:
-    """One thread that watches the oldest invocation: all have the same limit, so it is the next due."""
+    """One thread that watches the oldest invocation. All have the same limit, so the oldest reaches it first."""
 
     def __init__(self, seconds: float, on_timeout: Callable[[], None]) -> None:
         self._seconds = seconds

@@ -2,7 +2,7 @@
 
 
 class AppError(ValueError):
-    """The app asks for something this host cannot do; the message names the function and the way out."""
+    """The app needs something that this host can't do. The message names the function and says what to do."""
 
 
 class HostJsonError(ValueError):

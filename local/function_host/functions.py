@@ -1,4 +1,4 @@
-"""The worker's side: the app's functions, run on threads and on one event loop, each call with its own context."""
+"""The worker's side: runs the app's functions on threads and on one event loop, each call with its own context."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ _TASK = "function "  # before the function's name, in that of its asyncio task
 def current_function() -> str | None:
     """The function that runs here: in its own thread, or its own task.
 
-    None in a thread that the app has made, an executor's and `asyncio.to_thread`'s too: the real worker knows no
-    invocation there, and what is logged there arrives nowhere. Unless the app has said whose it is, in the context's
+    None in a thread that the app has made, also by an executor or `asyncio.to_thread`. The real worker knows no
+    invocation there, and loses what such a thread logs, unless the app has set the invocation's id in the context's
     `thread_local_storage`.
     """
     name: str | None = getattr(_current, "function", None)
@@ -71,7 +71,7 @@ class Functions:
         return self._handlers[function].function
 
     def start(self, invocation: Invocation, tell: Callable[[str, Answer | None, bool], None]) -> None:
-        """Run it, and tell what came of it: the answer of an HTTP function, and whether it succeeded."""
+        """Run it. Returns the answer of an HTTP function, and whether the function succeeded."""
         self._pool.submit(self._run_and_tell, invocation, tell)
 
     def run_on_pool(self, invocation: Invocation) -> Answer | None:
@@ -105,7 +105,7 @@ class Functions:
         return answer
 
     def close(self) -> None:
-        """Let go of the threads. What still runs is not waited for."""
+        """Release the threads, without waiting for what still runs."""
         self._pool.shutdown(wait=False, cancel_futures=True)
         self._loop.close()
 
@@ -177,7 +177,7 @@ class _EventLoop:
 
 
 class _Trace:
-    """As the worker gives it: under both spellings."""
+    """As the worker gives it: under both names."""
 
     def __init__(self, traceparent: str) -> None:
         self.Traceparent = self.trace_parent = traceparent

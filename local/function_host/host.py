@@ -1,4 +1,4 @@
-"""The function host: reads an app, starts what its triggers need, and ends in the order of the real one."""
+"""The function host: reads an app, starts what its triggers need, and stops in the same order as the real host."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class FunctionHost:
     lease_seconds: how long a message stays hidden when this process is killed. Whole seconds, at least 2.
     on_timeout: called when a function in this process outlives functionTimeout; by default the process ends with 70.
     stop_seconds: how long leaving the block waits for what runs, at most.
-    keys: what functions that are not anonymous ask for; by default nothing.
+    keys: the keys that functions require, except anonymous ones; by default none.
 
     Raises AppError for an app that it cannot run, HostJsonError for host.json, OSError for a taken port.
     """
@@ -130,7 +130,7 @@ class FunctionHost:
 
     @property
     def storage_endpoint(self) -> str | None:
-        """Of the queues; None for an app without any."""
+        """The address of the queues; None for an app without queues."""
         return None if self._storage is None else str(self._storage.url)
 
     def start(self) -> Self:
@@ -184,7 +184,7 @@ class FunctionHost:
 
     @property
     def outstanding(self) -> int:
-        """Messages and timers that are being worked on."""
+        """The number of messages and timers under way."""
         messages = sum(listener.in_process for listener in self._listeners)
         running = [invocation.function for invocation in self._dispatcher.running]
         return messages + sum(trigger.function in running for trigger in self._triggers.timers)
@@ -202,7 +202,7 @@ class FunctionHost:
         return _wait(self._idle, timeout)
 
     def describe(self) -> list[str]:
-        """One line a function, as Core Tools print them."""
+        """One line for each function, as Core Tools print them."""
         port = self._http.port
         lines = [_describe_http(trigger, port, self._prefix) for trigger in self._triggers.http]
         lines += [
@@ -242,7 +242,7 @@ class FunctionHost:
         )
 
     def _idle(self) -> bool:
-        # A function that ends between two polls may have filled a queue that was already looked at:
+        # A function that ends between two rounds may have filled a queue that this round had already read:
         # only a round in which none ran at all counts.
         before = self._dispatcher.started
         try:
@@ -254,7 +254,7 @@ class FunctionHost:
 
 
 class _Budget:
-    """Seconds that are spent once."""
+    """A number of seconds that several waits share."""
 
     def __init__(self, seconds: float) -> None:
         self._until = time.monotonic() + seconds

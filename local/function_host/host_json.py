@@ -1,6 +1,6 @@
 """host.json: the settings that this host knows, with the real host's defaults.
 
-Settings it does not know are left alone, since most of them mean something in Azure only.
+It ignores settings that it does not know, since most of them have a meaning only in Azure.
 https://learn.microsoft.com/azure/azure-functions/functions-host-json
 """
 
@@ -20,7 +20,7 @@ _TIME_SPAN = re.compile(r"(?:(\d+)\.)?(\d{1,2}):(\d{1,2})(?::(\d{1,2}(?:\.\d+)?)
 
 @dataclass(frozen=True)
 class QueueOptions:
-    """extensions.queues; they hold for each queue function by itself. Times are seconds."""
+    """extensions.queues. They hold for each queue function separately. Times are seconds."""
 
     batch_size: int = 16
     new_batch_threshold: int | None = None
@@ -93,7 +93,7 @@ class HostJson:
 
 
 class _Section:
-    """One object of the file, found by its dotted path, whose values are checked as they are read."""
+    """One object of the file, with its dotted path. It checks each value when it is read."""
 
     def __init__(self, document: Any, path: str = "") -> None:
         self._path = path

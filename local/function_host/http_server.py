@@ -1,8 +1,8 @@
-"""HTTP triggers: a threaded HTTP/1.1 server on 127.0.0.1 that answers what the real host answers, as it was measured.
+"""HTTP triggers: a threaded HTTP/1.1 server on 127.0.0.1 that gives the same answers as the real host, as measured.
 
-What comes from the host has no body: 400, 401, 404, 414, 429, 431, 500. Two protections are this host's own, since no
-key keeps other sites out of a local one: it answers to loopback names only, and changes nothing at the wish of another
-site. Both are 403, in words.
+The host's own answers have no body: 400, 401, 404, 414, 429, 431, 500. This host adds two protections, since a local host
+has no key that keeps other sites out: it answers only to loopback names, and refuses changes that another site requests.
+Both refusals are 403, with an explanation.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ class _Server(ThreadingHTTPServer):
 
     @property
     def is_full(self) -> bool:
-        """With the request that asks."""
+        """Whether more requests are open than the host takes, the one that asks included."""
         most = self._most_outstanding
         return self.throttled or (most is not None and self.busy > most)
 
@@ -182,7 +182,7 @@ class _Server(ThreadingHTTPServer):
 
 
 class _RefusedError(Exception):
-    """A request that is answered without asking the app."""
+    """A request that the host answers without the app."""
 
     def __init__(self, status: int, words: str = "") -> None:
         super().__init__(status)
@@ -194,7 +194,7 @@ class _RefusedError(Exception):
 
 
 class _CutError(Exception):
-    """The connection is cut, and nobody is answered."""
+    """The connection is cut without an answer."""
 
 
 class _HeaderLines:
@@ -248,7 +248,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.rfile = whole
 
     def handle_expect_100(self) -> bool:
-        # A client that asks first is told whether to send when it is known, which is after its key was looked at.
+        # A client that asks whether to send its body gets the answer after its key was checked.
         self._asked_to_continue = True
         return True
 
@@ -300,7 +300,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _target(self) -> tuple[str, str]:
         """Path and query, dot segments resolved. Raises _RefusedError."""
-        # Not self.path, of which the base class takes leading slashes away.
+        # Not self.path, since the base class removes leading slashes from it.
         words = self.requestline.split(" ")
         target = words[1] if len(words) == 3 else ""
         path, _, query = target.partition("?")
@@ -326,7 +326,7 @@ class _Handler(BaseHTTPRequestHandler):
             raise _RefusedError(403, "Another site's page may not change anything at this local host.\n")
 
     def _read_body(self) -> bytes:
-        """Raises _RefusedError, and ConnectionAbortedError where the client leaves within it."""
+        """Raises _RefusedError, and ConnectionAbortedError if the client leaves before the body's end."""
         limit = _body_limit()
         if "chunked" in self.headers.get("Transfer-Encoding", "").lower():
             self._continue()
@@ -390,7 +390,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._write_body(answer.body, in_chunks)
 
     def _write_body(self, body: bytes, in_chunks: bool) -> None:
-        # A timeout holds for one send as a whole: in pieces, a slow client may take as long as it likes.
+        # A timeout holds for one whole send. Sent in pieces, a slow client may take any time.
         view = memoryview(body)
         for start in range(0, len(view), WRITE_CHUNK_BYTES):
             piece = view[start : start + WRITE_CHUNK_BYTES]
@@ -411,7 +411,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._linger()
 
     def _linger(self) -> None:
-        """Closing on unread bytes resets the connection, and the client might never see the answer."""
+        """Read the rest: closing with unread bytes resets the connection, and the client might never get the answer."""
         deadline = time.monotonic() + LINGER_SECONDS
         with contextlib.suppress(OSError):
             self.connection.shutdown(socket.SHUT_WR)

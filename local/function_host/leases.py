@@ -1,7 +1,7 @@
-"""Leases on queue messages: while a function works on one, nobody else may see it.
+"""Leases on queue messages: while a function works on a message, it is hidden from others.
 
-A lease is the message's invisibility. Each renewal changes the pop receipt, and only who has the
-latest one may renew, release or delete the message.
+A lease is the time for which the message is invisible. Each renewal changes the pop receipt, and only the latest receipt
+allows to renew, release or delete the message.
 """
 
 import logging
@@ -20,7 +20,7 @@ _LOST = frozenset({"MessageNotFound", "PopReceiptMismatch", "QueueNotFound"})
 
 
 class LeaseLostError(Exception):
-    """Another has the message by now, or it is gone."""
+    """Somebody else has the message now, or it no longer exists."""
 
 
 class Lease:
@@ -34,7 +34,7 @@ class Lease:
         self._queue = queue
         self._seconds = seconds
         self._pop_receipt = message.pop_receipt
-        # A renewal in flight would otherwise make the receipt stale under a delete.
+        # Otherwise a renewal under way could make the receipt of a delete stale.
         self._lock = threading.Lock()
         self._over = False
         self.renew_at = time.monotonic() + seconds / 2
@@ -137,5 +137,5 @@ class LeaseKeeper:
 
 
 def brief(error: Exception) -> str:
-    """An error's first line: the SDK's messages go on for many."""
+    """An error's first line, since the SDK's messages have many."""
     return (str(error).splitlines() or [type(error).__name__])[0]

@@ -1,4 +1,4 @@
-"""What hosts of one app share in Blob Storage: who runs a timer, and when it ran last.
+"""The data that hosts of one app share in Blob Storage: which host runs a timer, and when it ran last.
 
 The names are the real host's: container `azure-webjobs-hosts`, `locks/HOST/…` and `timers/HOST/…`.
 """
@@ -25,7 +25,7 @@ RENEW_SECONDS = 30.0
 
 
 class TimerStore(Protocol):
-    """Of one timer."""
+    """The lock of one timer."""
 
     def acquire(self) -> bool:
         """Whether this host runs the timer: until `release`, or until `held` is false."""
@@ -41,7 +41,7 @@ class TimerStore(Protocol):
 
 
 class OwnTimer:
-    """For an app without storage: no other host, and nothing of earlier ones."""
+    """For an app without storage: there is no other host, and nothing is known of earlier ones."""
 
     held = True
 
@@ -59,7 +59,7 @@ class OwnTimer:
 
 
 class SharedTimer:
-    """Held by a blob lease, which a thread renews. A holder that is killed keeps others out for up to a minute."""
+    """Held with a blob lease, which a thread renews. If the holder is killed, other hosts wait for up to a minute."""
 
     def __init__(
         self,
@@ -91,7 +91,7 @@ class SharedTimer:
             with contextlib.suppress(ResourceExistsError):
                 self._lock.upload_blob(b"", overwrite=False)
             self._lease = self._lock.acquire_lease(lease_duration=self._lease_seconds)
-        except AzureError as error:  # another host's, as a rule
+        except AzureError as error:  # usually another host has it
             log.debug("Timer %s: its lock is not to be had: %s", self._name, brief(error))
             return False
         self._released.clear()

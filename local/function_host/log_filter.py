@@ -1,4 +1,5 @@
-"""What of the log the real host sends on: by `logging` in host.json, as it was measured, not as one would think.
+"""Which log lines the real host sends, by `logging` in host.json. It follows measurements, which differ from what one
+would expect.
 
 Categories: `Function.NAME.User` is what the app logs while the function runs, `Function.NAME` and `Host.Results` what
 the host says of it, `Azure.Core` each request of the storage SDK inside the host.
@@ -34,10 +35,10 @@ class LogFilter:
     sampled: frozenset[str] = frozenset({"Trace", "Request", "Exception", "Dependency", "Event"})
 
     def level(self, category: str) -> int:
-        """From which level lines of the category are sent: that of the longest name that it begins with.
+        """The level from which lines of the category are sent: that of the longest name with which the category begins.
 
         Without a `default`, only the host's own categories are; a default lets in all of them, the storage SDK's too.
-        A name with `*` in it is no beginning of anything.
+        A name with `*` in it matches no category.
         """
         names = [name for name in self.levels if name != "default" and f"{category}.".startswith(f"{name}.")]
         if names:

@@ -1,4 +1,4 @@
-"""Queue triggers: one listener a queue function.
+"""Queue triggers: one listener for each queue function.
 
 It fetches a batch whenever few enough messages are being processed, and settles each by itself: done
 is deleted, failed becomes visible again, and what failed too often goes to ``<queue>-poison``. A queue
@@ -31,7 +31,7 @@ _POISON = "-poison"
 
 
 def connect(connection_string: str) -> QueueServiceClient:
-    """A client that gives up within seconds: the listener is patient itself.
+    """A client that gives up after some seconds, since the listener itself repeats.
 
     Raises ValueError for a connection string that cannot be read.
     """
@@ -87,11 +87,11 @@ class QueueListener:
             self._settled.notify_all()
 
     def close(self) -> None:
-        """Let go of the threads. What still runs is not waited for."""
+        """Release the threads, without waiting for what still runs."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def wake(self) -> None:
-        """Look at once: the queue has a message more."""
+        """Read the queue at once: it has a new message."""
         self._woken.set()
 
     @property
@@ -192,7 +192,7 @@ class QueueListener:
     def _run_and_settle(self, lease: Lease) -> None:
         message, tries = lease.message, lease.message.dequeue_count or 1
         if tries > self._options.max_dequeue_count and self._poison is not None:
-            # A host was killed in the last try, and nobody was left to move it.
+            # A host was killed during the last try, so nobody has moved the message.
             self._give_up(lease, "its last try never ended")
             return
         try:
@@ -211,7 +211,7 @@ class QueueListener:
             lease.delete()
             return
         if self._poison is None:
-            return  # nobody releases it: it comes back when the lease is over
+            return  # not released: it comes back when the lease is over
         if tries >= self._options.max_dequeue_count:
             self._give_up(lease, f"it failed {tries} times")
         else:
@@ -230,7 +230,7 @@ class QueueListener:
         poison = self._poison.queue_name
         log.error("Queue %s: message %s goes to %s: %s", self.queue_name, lease.message.id, poison, reason)
         _create(self._poison)
-        # Copied first: between the two it exists twice rather than never. Without a time to live it is kept for a week.
+        # Copied first: if this is interrupted, the message exists twice and is not lost. Without a time to live it is kept for a week.
         self._poison.send_message(lease.message.content)
         lease.delete()
         self.on_poison(poison)

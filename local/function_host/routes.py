@@ -1,4 +1,4 @@
-"""Which function a path means, by the rules of ASP.NET Core routing, on which the real host stands.
+"""Which function a path means, by the rules of ASP.NET Core routing, which the real host uses.
 
 Literals win over parameters, constrained parameters over free ones, and everything over a catch-all;
 case does not matter; values stay strings. ``%2F`` in a value stays encoded, everything else is decoded.

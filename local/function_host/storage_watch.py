@@ -1,4 +1,4 @@
-"""What ends the real host when its storage is gone: connections that are refused for longer than 22 s."""
+"""Ends the host as the real one ends: when storage refuses connections for longer than 22 s."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _CONNECT_SECONDS = 5.0
 
 
 def watch_storage(endpoint: str, on_refused: Callable[[], None], longest: float = LONGEST_REFUSED) -> None:
-    """From now on, in a thread of its own. One that hangs is not refused."""
+    """Start watching, in a separate thread. A connection that hangs does not count as refused."""
 
     def watch() -> None:
         since: float | None = None

@@ -1,7 +1,8 @@
 """Timer triggers: six-field NCRONTAB expressions, in UTC as in Azure.
 
-One thread a timer waits, runs and waits again, so that a timer never overlaps itself. Of several hosts one runs it. A
-run that outlasts the next is followed by it at once; what was missed while no host ran is made up for by one run.
+Each timer has one thread that waits, runs and waits again, so that a timer never overlaps itself. Of several hosts only
+one runs it. If a run takes longer than the time to the next, the next follows at once. Runs that were missed while no
+host ran are replaced by one run.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ class Timer:
             self._store.release()
 
     def _tick(self) -> None:
-        """Run it for as long as it is this host's."""
+        """Run it as long as this host has the lock."""
         now = datetime.now(UTC)
         last = self._last_run() if self._trigger.use_monitor else None
         if last is not None and self._next_after(last) <= now:
@@ -83,7 +84,7 @@ class Timer:
             due = self._next_after(started)
 
     def _wait_until(self, due: datetime) -> bool:
-        """False when the timer was stopped, or is another host's."""
+        """False if the timer was stopped, or if another host has the lock."""
         while (left := (due - datetime.now(UTC)).total_seconds()) > 0:
             if self._stopping.wait(min(left, _ACQUIRE_AGAIN)) or not self._store.held:
                 return False

@@ -1,4 +1,4 @@
-"""The Python worker: in this process, or in one of its own that may die and is started again, as in Azure."""
+"""The Python worker: in this process, or in a separate one that may die and is started again, as in Azure."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Worker(Protocol):
         """What an HTTP function answers. Raises FunctionFailedError and WorkerGoneError."""
 
     def restart(self) -> None:
-        """Whatever runs is given up: a function has outlived its time."""
+        """Give up everything that runs: a function has exceeded its time."""
 
     def close(self) -> None: ...
 
@@ -66,8 +66,8 @@ class WorkerHere:
 
 
 class WorkerProcess:
-    """A process apart. When it dies, what runs in it fails, and calls wait for the next one; the third death within
-    half an hour is `on_third_crash`'s.
+    """A separate process. When it dies, the functions in it fail, and calls wait for the next process. At the third death
+    within half an hour, `on_third_crash` is called.
 
     Raises AppError for an app that can't be run.
     """
@@ -190,7 +190,7 @@ class _Child:
             with self._sending:
                 self._connection.send(invocation)
         except OSError:
-            return  # it is dead, and whoever listens to it hears so
+            return  # it is dead, and the thread that reads from it notices
 
     def receive(self) -> tuple[str, Answer | None, bool] | None:
         """None when it has died."""
@@ -206,7 +206,7 @@ class _Child:
 
 
 def _work(connection: Connection, app_root: Path, levels: LogFilter) -> None:
-    """The life of a worker process, which ends with the host's."""
+    """The main function of a worker process, which ends with the host."""
     for each in (signal.SIGINT, signal.SIGTERM):  # they are for the host, which ends it
         signal.signal(each, signal.SIG_IGN)
     sending = threading.Lock()

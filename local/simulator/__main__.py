@@ -10,7 +10,7 @@ from .settings import UnknownSettingError
 
 
 def main() -> int:
-    """Run until told to stop. The exit code is 2 when an argument can't be used."""
+    """Run until a signal stops it. The exit code is 2 if an argument is not usable."""
     parser = argparse.ArgumentParser(prog="python -m local.simulator", description="A simulated video API.")
     parser.add_argument("--port", type=int, default=8080, help="0 for a free one (default: %(default)s)")
     parser.add_argument(

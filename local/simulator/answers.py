@@ -23,7 +23,7 @@ class Route(NamedTuple):
 
 @dataclass(frozen=True)
 class Body:
-    """Bytes, then zeros that are made only as they are sent. `start` and `stop` cut a part out of that."""
+    """Bytes, then zeros that are made only when they are sent. `start` and `stop` select a part of both."""
 
     data: bytes = b""
     zeros: int = 0
@@ -58,9 +58,9 @@ class Body:
 
 
 def padded_mp4(mp4: bytes, total: int | None) -> Body:
-    """The MP4, brought to `total` bytes by an empty box that players skip.
+    """The MP4, padded to `total` bytes with an empty box that players skip.
 
-    Left as it is when `total` is None or leaves no room for such a box.
+    Unchanged if `total` is None or leaves no room for such a box.
     """
     missing = (total or 0) - len(mp4)
     if missing < _SHORT_BOX:
@@ -72,7 +72,7 @@ def padded_mp4(mp4: bytes, total: int | None) -> Body:
 
 @dataclass(frozen=True)
 class Answer:
-    """What the client is to get. `job_id` is for the ledger and is not sent."""
+    """What the client gets. `job_id` is for the ledger and is not sent."""
 
     status: int
     body: Body = field(default_factory=Body)
@@ -84,7 +84,7 @@ def json_answer(
     content: object, status: int = 200, headers: Mapping[str, str] | None = None, job_id: str | None = None
 ) -> Answer:
     """`content` as JSON."""
-    # Escaped to ASCII: JSON lets half a surrogate pair through in a prompt, UTF-8 would not let it out again.
+    # Escaped to ASCII: JSON accepts half a surrogate pair in a prompt, but UTF-8 can't encode it.
     data = json.dumps(content).encode()
     return Answer(status, Body(data), {"content-type": "application/json", **(headers or {})}, job_id)
 

@@ -1,6 +1,6 @@
-"""What a resource says that it has: its deployments, its models, and until when each is served.
+"""The lists of a resource: its deployments, its models, and until when each is served.
 
-With `deployments` null any name passes, so there is nothing to list: 404, as many servers answer.
+With `deployments` null any name is accepted, so there is no list: 404, as many servers answer.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ class Catalogue:
         self._world = world
 
     def find(self, method: str, segments: Sequence[str]) -> Route | None:
-        """Azure's two lists have a dated version each; the OpenAI protocol's list of models has none."""
+        """Each of Azure's two lists has a dated version; the OpenAI protocol's list of models has none."""
         match method, *segments:
             case "GET", "openai", ("deployments" | "models") as what:
                 return Route(what, _VERSIONS[what])

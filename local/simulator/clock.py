@@ -1,4 +1,4 @@
-"""Simulated time: starts at the wall clock, runs at its own speed, and can be pushed forward."""
+"""Simulated time: starts at the real time, runs at its own speed, and can be moved ahead."""
 
 import threading
 import time
@@ -17,7 +17,7 @@ class Clock:
             return self._now()
 
     def advance(self, seconds: float) -> None:
-        """Jump `seconds` ahead, 0 or more. Time never runs backwards: what was seen can't be unseen."""
+        """Jump `seconds` ahead, 0 or more. Time never runs backwards, since clients have already seen later states."""
         if seconds < 0:
             raise ValueError("the clock only goes forward")
         with self._lock:
@@ -32,7 +32,7 @@ class Clock:
             self._speed = speed
 
     def restart(self, speed: float) -> None:
-        """Back to the wall clock."""
+        """Back to the real time."""
         with self._lock:
             self._base = time.time()
             self._started = time.monotonic()

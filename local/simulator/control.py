@@ -1,4 +1,4 @@
-"""The control endpoints under `/_simulator`: what happened, and what shall happen next. All JSON, no key."""
+"""The control endpoints under `/_simulator`: they tell what happened, and set what happens next. All JSON, no key."""
 
 import json
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ class Control:
         self._faults = faults
 
     def answer(self, method: str, segments: Sequence[str], request: Request) -> Answer:
-        """Carry out one control call. What can't be is answered with 400 or 404 and the reason."""
+        """Carry out one control call. If that is impossible, the answer is 400 or 404 with the reason."""
         try:
             match method, *segments[1:]:
                 case "GET", "ledger":

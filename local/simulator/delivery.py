@@ -1,4 +1,4 @@
-"""Bringing an answer to the socket, well or badly."""
+"""Sends an answer to the socket, correctly or with a fault."""
 
 import threading
 from collections.abc import Iterator
@@ -13,10 +13,10 @@ _HEALTHY = Fault()
 def deliver(
     answer: Answer, handler: BaseHTTPRequestHandler, fault: Fault | None, stopping: threading.Event
 ) -> None:
-    """Write `answer` to the handler's connection in the way that `fault` wants it.
+    """Write `answer` to the handler's connection as `fault` says.
 
-    Raises OSError when the client has gone. Where the fault leaves the client in doubt about the body's end,
-    the connection is closed after it.
+    Raises OSError if the client has gone. If the fault hides the body's end from the client, the connection is closed
+    after the answer.
     """
     ill = fault or _HEALTHY
     body = answer.body
@@ -31,8 +31,8 @@ def deliver(
     if answer.status != 204 and not ill.no_content_length:
         handler.send_header("content-length", str(length))
     if closes:
-        # Without a length the end of the connection is the body's end, and HTTP wants that said.
-        # A cut, though, comes without a word of warning.
+        # Without a length the end of the connection is the body's end, and HTTP requires a header that says so.
+        # But a cut has no such header.
         if ill.no_content_length:
             handler.send_header("connection", "close")
         handler.close_connection = True

@@ -1,4 +1,4 @@
-"""Refusals, and the shapes in which the services word them."""
+"""Refusals, and the forms in which the services send them."""
 
 from collections.abc import Mapping
 
@@ -52,7 +52,7 @@ class ApiError(Exception):
 
 
 def flat(error: ApiError) -> Answer:
-    """The error as the whole body, without the fields that have no value: azure-sora's own way."""
+    """The error as the whole body, without fields that have no value, as azure-sora sends it."""
     return json_answer({k: v for k, v in error.fields.items() if v is not None}, error.status, error.headers)
 
 
@@ -67,7 +67,7 @@ def wrapped(error: ApiError, settings: Settings) -> Answer:
 
 
 def gateway(status: int, message: str) -> Answer:
-    """What Azure's gateway says before the service behind it has seen the request."""
+    """The answer of Azure's gateway, if the service behind it has not seen the request."""
     return json_answer({"error": {"code": str(status), "message": message}}, status)
 
 
@@ -77,7 +77,7 @@ def not_found() -> Answer:
 
 
 def retired(model: str) -> ApiError:
-    """The model has been taken away for good."""
+    """The model has been removed for ever."""
     return ApiError(
         410, f"The model '{model}' has been retired and can no longer be used.", code="ModelRetired"
     )
@@ -108,7 +108,7 @@ def filtered() -> ApiError:
 
 
 def still_running() -> ApiError:
-    """What has not ended can't be deleted."""
+    """A job that has not ended can't be deleted."""
     return ApiError(409, "It can be deleted when it has completed or failed, not before.", code="conflict")
 
 

@@ -1,5 +1,5 @@
-"""fal's queue, as its package `fal-client` 1.0.3 describes it: the status and the result have an address each, and what
-failed is COMPLETED."""
+"""fal's queue, as its package `fal-client` 1.0.3 describes it: the status and the result have separate addresses, and a
+failed request is COMPLETED."""
 
 from collections.abc import Sequence
 
@@ -40,7 +40,7 @@ class Fal(Provider):
         return None
 
     def refuse(self, status: int, message: str, code: str | None = None) -> Answer:
-        """As FastAPI words it; what is known of the kind stands in a header too."""
+        """As FastAPI sends it; a header has the kind too, if known."""
         if status != 422:
             return json_answer({"detail": message}, status)
         problem = {"loc": ["body"], "msg": message, "type": code or "value_error"}

@@ -1,22 +1,22 @@
-"""Faults that can be switched on: what goes wrong, in which calls, how often.
+"""Faults that can be turned on: what goes wrong, in which calls, how often.
 
 A fault has a choice (`operation`, `skip`, `times`) and one or more effects, which may be combined:
 
-=================== ================================================================================
-status              answer with it in place of the operation; with `body`, `content_type`, `headers`
-replace_body        the same with status 200: some other body where a video was expected
-garbage_bytes       the same with that many bytes that call themselves an MP4 and are none
+=================== ============================================================================================
+status              answer with this status instead of the operation; with `body`, `content_type`, `headers`
+replace_body        the same with status 200: another body in place of a video
+garbage_bytes       the same with so many bytes that claim to be an MP4 and are none
 redirect            the same with 302 (or `status`) to this URL
-carried_out         with one of those four: carry the operation out all the same, unseen
+carried_out         with one of those four: carry the operation out anyway, although the answer does not show it
 delay               real seconds before anything happens
 drop                close the connection at once
-lost_answer         carry the operation out, then close the connection without a word
+lost_answer         carry the operation out, then close the connection without an answer
 cut_after           close the connection after that many bytes of the body
 no_content_length   don't say how long the body is; its end is the connection's
-announce_length     say that the body has this length, whatever it has
-relabel             say that the body is of this content type, whatever it is
+announce_length     say that the body has this length, whatever the real one
+relabel             say that the body has this content type, whatever the real one
 drip                bytes a second
-=================== ================================================================================
+=================== ============================================================================================
 """
 
 import json
@@ -50,7 +50,7 @@ _JSON = "application/json"
 
 
 class InvalidFaultError(ValueError):
-    """A fault that makes no sense. The message says what would."""
+    """A fault that makes no sense. The message says what would make sense."""
 
 
 def _count(value: object) -> bool:
@@ -129,11 +129,11 @@ class Fault:
 
     @property
     def _has_effect(self) -> bool:
-        # An empty string is a body too; a zero cuts at once.
+        # An empty string is also a body, and a zero cuts at once.
         return any(getattr(self, name) is not None and getattr(self, name) is not False for name in _EFFECTS)
 
     def replacement(self) -> Answer | None:
-        """The answer that is given in place of the operation's own, if any."""
+        """The answer that replaces the operation's own, if any."""
         headers = dict(self.headers or {})
         if self.redirect is not None:
             return Answer(self.status or 302, headers={"location": self.redirect, **headers})
@@ -180,9 +180,9 @@ def _encoded(content: object) -> tuple[bytes, str]:
 
 
 class Faults:
-    """The faults that are switched on, in the order in which they came. Thread-safe.
+    """The faults that are on, in the order in which they came. Thread-safe.
 
-    A call is taken by the first fault that matches; a fault counts as skipped only calls that reach it.
+    The first fault that matches a call takes it. A fault counts as skipped only calls that reach it.
     """
 
     def __init__(self) -> None:
@@ -190,12 +190,12 @@ class Faults:
         self._active: list[Fault] = []
 
     def add(self, faults: list[Fault]) -> None:
-        """Switch these on, after the ones that are on already."""
+        """Turn these on, after the ones that are on already."""
         with self._lock:
             self._active.extend(fault for fault in faults if fault.times != 0)
 
     def clear(self) -> None:
-        """Switch all off."""
+        """Turn all off."""
         with self._lock:
             self._active.clear()
 
@@ -205,7 +205,7 @@ class Faults:
             return list(self._active)
 
     def take(self, operation: str) -> Fault | None:
-        """The fault that befalls this call, used up by one."""
+        """The fault for this call; it then holds for one call fewer."""
         with self._lock:
             for index, fault in enumerate(self._active):
                 if fault.operation not in (ANY, operation):

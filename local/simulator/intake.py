@@ -1,4 +1,4 @@
-"""What a create carries: fields and files of a JSON or multipart body, and checks for both dialects."""
+"""The content of a create: fields and files of a JSON or multipart body, and checks for both dialects."""
 
 import io
 import json
@@ -29,7 +29,7 @@ class Intake:
     files: Mapping[str, list[FileStorage]] = field(default_factory=dict)
 
     def shortened(self) -> dict[str, object]:
-        """The fields, with the beginnings of long texts, which are images as a rule."""
+        """The fields; of long texts, which are usually images, only the beginning."""
         fields: dict[str, object] = _shortened(dict(self.fields))  # type: ignore[assignment]
         return fields
 
@@ -55,7 +55,7 @@ class Intake:
 
 
 def read(request: Request) -> Intake:
-    """The body of `request`. Raises ApiError when it is neither JSON nor a form of a sane size."""
+    """The body of `request`. Raises ApiError if it is neither JSON nor a form, or too large."""
     if request.mimetype == "multipart/form-data":
         try:
             files = {name: request.files.getlist(name) for name in request.files}

@@ -19,7 +19,7 @@ XAI = "xai"
 GEMINI = "gemini"
 BYTEPLUS = "byteplus"
 
-# Shares of the run at which one phase gives way to the next, and at which the failing endings strike.
+# Shares of the run at which one phase follows another, and at which failing jobs fail.
 _PREPARED, _GENERATED = 0.1, 0.9
 _FAILS_AT = {Ending.BLOCKED_INPUT: 0.1, Ending.BROKEN: 0.5, Ending.BLOCKED_OUTPUT: 1.0}
 _FAILURES = {
@@ -30,7 +30,7 @@ _FAILURES = {
 
 
 class Phase(Enum):
-    """Where a job is. The values are the words of azure-sora, the more talkative dialect."""
+    """The phase of a job. The values are the words of azure-sora, which has more of them."""
 
     #: Accepted, nothing begun.
     QUEUED = "queued"
@@ -138,7 +138,7 @@ class Job:
     cancelled_at: float | None = None
 
     def snapshot(self, now: float) -> Snapshot:
-        """The job at `now`. Follows from times alone, but for the end: a success waits for its files."""
+        """The job at `now`. It depends only on times, except the end: a success waits for its files."""
         if self.cancelled_at is not None:
             return Snapshot(Phase.CANCELLED, self._progress(self.cancelled_at), self.cancelled_at)
         if self.ending in _FAILS_AT:

@@ -1,4 +1,4 @@
-"""What was asked of the simulator, call by call, for tests that count."""
+"""The simulator's calls, one by one, for tests that count them."""
 
 import threading
 from collections import deque
@@ -9,12 +9,12 @@ _KEPT = 20_000
 
 @dataclass(frozen=True)
 class Call:
-    """One request. Holds no header and no query: those may carry secrets.
+    """One request, without headers and query, since those may contain secrets.
 
     n: int, counted from 1
     at: float, simulated unix seconds of its arrival
     status: int | None, None when the connection was closed without an answer
-    fault: bool, whether a fault had a hand in it
+    fault: bool, whether a fault changed it
     """
 
     n: int

@@ -10,8 +10,8 @@ Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 ELLIPSIS = "…"
 
-# Pillow's own font covers little more than ASCII. These are tried only for a prompt that needs more, and
-# each of them may be absent.
+# Pillow's own font covers little more than ASCII. These are tried only if a prompt needs more, and each of them may be
+# missing.
 _WIDER_FONTS = ("DejaVuSans.ttf", "NotoSansCJK-Regular.ttc", "msyh.ttc", "Arial Unicode.ttf")
 
 _NEVER_ASSIGNED = "\uffff"
@@ -50,7 +50,7 @@ def choose_font(text: str) -> str | None:
 
 
 def legible(text: str, name: str | None) -> str:
-    """`text` on one line, with stand-ins for what the font lacks: the letter without its accents, a symbol's
+    """`text` on one line. Characters that the font lacks are replaced: by the letter without its accents, a symbol's
     name in brackets, else a question mark."""
     return " ".join("".join(_stand_in(character, name) for character in text).split())
 
@@ -83,7 +83,7 @@ def wrap(text: str, face: Font, width: int) -> list[str]:
 
 
 def _pieces(text: str, face: Font, width: int) -> Iterator[str]:
-    """The words, those broken up that no line could hold. Measures little more than a line at a time."""
+    """The words; those that are longer than a line are broken. Measures little more than a line at a time."""
     for word in text.split():
         piece = ""
         for character in word:
@@ -97,9 +97,9 @@ def _pieces(text: str, face: Font, width: int) -> Iterator[str]:
 def fit(
     text: str, name: str | None, width: int, height: int, largest: int, smallest: int
 ) -> tuple[Font, list[str]]:
-    """The largest type, between the two sizes in pixels, with which `text` fills no more than the box.
+    """The largest type, between the two sizes in pixels, with which `text` fits into the box.
 
-    At the smallest size the rest is cut off and an ellipsis says so.
+    At the smallest size the rest is cut off, and an ellipsis shows it.
     """
     # A picture holds a few hundred words at most: measuring 32,000 characters would cost more than the video.
     text = text if len(text) <= 1000 else text[:1000] + ELLIPSIS

@@ -1,4 +1,4 @@
-"""OpenRouter's video API, as its package `openrouter` 1.3.84 describes it: no list, no cancel, two addresses an output."""
+"""OpenRouter's video API, as its package `openrouter` 1.3.84 describes it: no list, no cancel, two addresses for each output."""
 
 import re
 from collections.abc import Sequence
@@ -66,7 +66,7 @@ class OpenRouter:
             return _error(refused.status, str(refused))
 
     def wrong_key(self) -> Answer:
-        """What it says to a key that it does not know."""
+        """The answer to an unknown key."""
         return _error(401, "User not found.")
 
     def _create(self, request: Request) -> Answer:

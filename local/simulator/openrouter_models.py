@@ -1,4 +1,4 @@
-"""The models of the imitated OpenRouter: what its list tells of each, and what a create refuses."""
+"""The models of the simulated OpenRouter: what its list says about each, and what a create refuses."""
 
 from collections.abc import Iterable
 
@@ -36,12 +36,12 @@ _OF_A_FIELD = {
 
 
 def listed(names: Iterable[str] | None) -> list[dict[str, object]]:
-    """As `GET /videos/models` has them; None: all that there are."""
+    """The models as in `GET /videos/models`; None: all of them."""
     return [_entry(name) for name in (names or _TOLD)]
 
 
 def check(given: Intake, model: str, frames: Iterable[str]) -> None:
-    """Raise ApiError for what the model does not make. A model of which nothing is told takes anything."""
+    """Raise ApiError for what the model does not make. A model without a description takes anything."""
     told = _TOLD.get(model, {})
     for field, name in _OF_A_FIELD.items():
         known, value = told.get(name), given.fields.get(field)

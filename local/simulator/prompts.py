@@ -38,7 +38,7 @@ class Ending(Enum):
 
 
 def ending_of(prompt: str) -> Ending:
-    """The ending that the first telling word in `prompt` asks for."""
+    """The ending for the first such word in `prompt`."""
     for word in re.findall(r"[\w-]+", prompt.lower()):
         for ending in Ending:
             if ending.value == word:

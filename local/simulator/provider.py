@@ -1,4 +1,4 @@
-"""What the imitations of the rented providers share: refusals in one place, files behind signed links."""
+"""What the simulated providers share: refusals in one place, files behind signed links."""
 
 import re
 from abc import ABC, abstractmethod
@@ -47,7 +47,7 @@ class Provider(ABC):
     busy: tuple[int, str, str | None] = (429, "Too many requests", None)
 
     def answer(self, route: Route, request: Request) -> Answer:
-        """Carry the operation out, and word what is refused."""
+        """Carry the operation out, or answer with a refusal in the provider's form."""
         try:
             return self.operate(route, request)
         except LimitReachedError:
@@ -58,7 +58,7 @@ class Provider(ABC):
             return self.refuse(refused.status, str(refused), refused.code)
 
     def wrong_key(self) -> Answer:
-        """What it says to a key that it does not know."""
+        """The answer to an unknown key."""
         return self.refuse(*self.wrong)
 
     def create(self, order: Order) -> Job:
@@ -73,7 +73,7 @@ class Provider(ABC):
         return self.world.create(self.name, order)
 
     def no_model(self, model: str) -> ApiError:
-        """What it says of a model that it does not have, or no longer."""
+        """The answer about a model that it does not have, or no longer has."""
         return ApiError(404, f"The model {model} does not exist", code="not_found")
 
     def job(self, job_id: str) -> Job:
@@ -92,7 +92,7 @@ class Provider(ABC):
         return [self._links.issue(file) for file in files]
 
     def file(self, job: Job, index: int, ends_at: float, request: Request) -> Answer:
-        """The bytes of an output, or what a store says when a signature has ended."""
+        """The bytes of an output, or a store's answer after the end of a signature."""
         if self.world.clock.now() >= ends_at:
             return json_answer({"error": {"code": "AccessDenied", "message": "Request has expired"}}, 403)
         if self.world.snapshot(job).phase is not Phase.SUCCEEDED or index >= len(job.outputs):

@@ -1,4 +1,4 @@
-"""The providers whose imitations share `provider.Provider`."""
+"""The simulated providers that share `provider.Provider`."""
 
 from .byteplus import BytePlus
 from .fal import Fal

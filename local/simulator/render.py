@@ -84,7 +84,7 @@ def _encode(scene: Scene, given_up: threading.Event) -> bytes:
 def _frame(planes: Planes, number: int, stream: VideoStream) -> av.VideoFrame:
     frame = av.VideoFrame(stream.width, stream.height, "yuv420p")
     for plane, picture in zip(frame.planes, planes, strict=True):
-        # The encoder's lines are longer than the picture's where the width is no multiple of its step.
+        # The encoder's lines are longer than the picture's if the width is no multiple of its step.
         plane.update(picture.tobytes("raw", "L", plane.line_size))
     frame.pts, frame.time_base = number, Fraction(1, FRAMES_PER_SECOND)
     return frame
@@ -134,6 +134,6 @@ class Renderer:
             return future
 
     def close(self) -> None:
-        """Give up what has begun and what has not. An interpreter that ends would wait for it otherwise."""
+        """Give up all renders, also those that have not begun. Otherwise the interpreter would wait for them at its end."""
         self._given_up.set()
         self._pool.shutdown(wait=False, cancel_futures=True)

@@ -68,7 +68,7 @@ class Runway:
             return _error(refused.status, str(refused))
 
     def wrong_key(self) -> Answer:
-        """What it says to a key that it does not know."""
+        """The answer to an unknown key."""
         return _error(401, "The API key is not valid.")
 
     def _create(self, given: Intake, *, with_image: bool) -> Answer:

@@ -61,7 +61,7 @@ def _split(image: Image.Image) -> Planes:
 
 
 class Layer:
-    """One colour with a mask of how much of it shows, to be laid over planes at any even position."""
+    """One colour, and a mask that says how much of it shows. It can be laid over planes at any even position."""
 
     def __init__(self, colour: Colour, mask: Image.Image) -> None:
         self._parts = _studio(colour)
@@ -79,7 +79,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class _Light:
-    """A soft disc on a closed path: it ends where it began, so a looping player shows no jump."""
+    """A soft disc on a closed path. It ends where it began, so a looping player shows no jump."""
 
     layer: Layer
     centre: tuple[float, float]
@@ -102,7 +102,7 @@ class Scene:
         self._unit = min(shot.width, shot.height)
         self._margin = int(self._unit * 0.075) // 2 * 2
         digest = hashlib.sha256(shot.prompt.encode("utf-8", "surrogatepass")).digest()
-        # The prompt chooses the colours; a variant turns the wheel, so that siblings can be told apart.
+        # The prompt chooses the colours. Each variant turns the colour wheel, so that the variants differ.
         self._hue = (digest[0] / 256 + 0.13 * (shot.variant - 1)) % 1
         self._digest = digest
         self._background = _split(self._field())
@@ -224,9 +224,9 @@ class Scene:
         return [Layer((4, 5, 14), self._shadow(mask)), Layer(WHITE, mask)]
 
     def _shadow(self, mask: Image.Image) -> Image.Image:
-        """A soft darkening around the letters: the lights that pass behind must not swallow them.
+        """A soft darkening around the letters, so that they stay readable when lights pass behind them.
 
-        Blurred at a quarter of the size, which nobody can tell from the real thing and costs a sixteenth.
+        It is blurred at a quarter of the size, which looks the same and costs a sixteenth.
         """
         quarter = mask.resize((max(1, mask.width // 4), max(1, mask.height // 4)), Image.Resampling.BOX)
         soft = quarter.filter(ImageFilter.GaussianBlur(max(1.0, self._unit * 0.006)))

@@ -1,4 +1,4 @@
-"""The simulator on its sockets: finds the operation, lets a fault befall it, writes answer and ledger."""
+"""The simulator on its sockets: finds the operation, applies a fault, writes answer and ledger."""
 
 import logging
 import secrets
@@ -66,7 +66,7 @@ class Simulator:
         self._links = SignedLinks()
         self._videos = Videos(self.world, self._links)
         self._services: tuple[Service, ...] = (
-            # Before the OpenAI protocol, which has any id: xAI's polls have the same path.
+            # Before the OpenAI protocol, which accepts any id: xAI's polls have the same path.
             *(provider(self.world, self._links) for provider in PROVIDERS),
             SoraJobs(self.world),
             self._videos,
@@ -93,17 +93,17 @@ class Simulator:
     def start(self) -> Self:
         """Listen. Raises OSError when the port is taken."""
         self.stopping.clear()
-        # The second one is what signed links point to: another port is another origin.
+        # Signed links point to the second server: another port is another origin.
         self._servers = [_Server(self, self._port), _Server(self, 0)]
         self._links.origin = self._servers[1].origin
-        # Started again, it is found where it was.
+        # After a restart it has the same address.
         self._port = self._servers[0].server_address[1]
         for server in self._servers:
             threading.Thread(target=server.serve_forever, args=(0.05,), name="simulator", daemon=True).start()
         return self
 
     def stop(self) -> None:
-        """Close all connections, those too that a client keeps for later. What exists stays: start again."""
+        """Close all connections, also those that a client keeps for later. Jobs stay, and it can be started again."""
         self.stopping.set()
         for server in self._servers:
             server.shutdown()
@@ -132,7 +132,7 @@ class Simulator:
         answer = self._suffer(service, route, request, segments, fault)
         job_id = (answer.job_id if answer else None) or self.world.owner_of(route.target or "")
         silent = answer is None or (fault is not None and fault.lost_answer)
-        # Written before the answer goes out: who has read the answer finds the call in the ledger.
+        # Written before the answer is sent: a client that has the answer finds the call in the ledger.
         self.world.ledger.add(
             at=at,
             dialect=service.name if service else None,
@@ -163,7 +163,7 @@ class Simulator:
         segments: list[str],
         fault: Fault | None,
     ) -> Answer | None:
-        """The answer after what the fault does to it; None when the operation never happens."""
+        """The answer with the fault applied; None if the operation never happens."""
         if fault is None:
             return self._carry_out(service, route, request, segments)
         if fault.delay is not None:
@@ -210,7 +210,7 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    # What werkzeug's handler wants to know about its server.
+    # Attributes that werkzeug's handler reads from its server.
     ssl_context = None
     multithread = True
     multiprocess = False
@@ -244,8 +244,8 @@ class _Server(ThreadingHTTPServer):
 
 
 class _Handler(WSGIRequestHandler):
-    """Reads requests with werkzeug's parser, but answers on the socket itself: only so can an answer be
-    wrong in the ways that `faults` knows, and a connection stay open for the next request."""
+    """Reads requests with werkzeug's parser, but answers on the socket itself. Otherwise an answer could not be wrong in
+    the ways that `faults` knows, and a connection could not stay open for the next request."""
 
     server: _Server  # type: ignore[assignment]
     protocol_version = "HTTP/1.1"
@@ -258,11 +258,11 @@ class _Handler(WSGIRequestHandler):
             self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         request = Request(self.make_environ())
         try:
-            # Read to its end whatever comes of it: what stays in the pipe would pass for the next request.
+            # Always read to its end: unread bytes would be taken for the next request.
             request.get_data()
             self.server.simulator.serve(request, self.path, self)
         except (OSError, ClientDisconnected):
-            # The client has gone, which is its right.
+            # The client has gone, which is no error.
             self.close_connection = True
         except Exception:
             logger.exception("The simulator failed at %s %s.", self.command, self.path.partition("?")[0])
@@ -275,10 +275,10 @@ class _Handler(WSGIRequestHandler):
             )
 
     def date_time_string(self, timestamp: float | None = None) -> str:
-        """For the header `Date`: the simulated time, as all other times that are told."""
+        """For the header `Date`: the simulated time, like all other times in answers."""
         return super().date_time_string(
             self.server.simulator.world.clock.now() if timestamp is None else timestamp
         )
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Quiet: the ledger has it all."""
+        """Logs nothing, since the ledger has every call."""

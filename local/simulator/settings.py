@@ -53,7 +53,7 @@ class UnknownSettingError(ValueError):
 
 @dataclass(frozen=True)
 class Settings:
-    """A job takes over timings, retention and padding when created; all else holds from the next call."""
+    """A job keeps the timings, retention and padding of its creation. All other changes hold from the next call."""
 
     #: Simulated seconds that pass in one real second.
     speed: float = _setting(1.0, _is_positive, "a number above 0")
@@ -91,7 +91,7 @@ class Settings:
     #: Length of every served MP4 in bytes, filled up at its end; null or less than the video: as rendered.
     pad_to_bytes: int | None = _setting(None, _optional(_is_count), "bytes or null")
 
-    # What follows is how openai-videos servers stray from OpenAI's own.
+    # The following settings imitate how openai-videos servers deviate from OpenAI's own.
     #: Value of `openai-poll-after-ms` on unfinished jobs, real milliseconds; null leaves it out.
     poll_after_ms: int | None = _setting(None, _optional(_is_count), "milliseconds or null")
     #: Any even size and any whole number of seconds up to 60.

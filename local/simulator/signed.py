@@ -1,4 +1,4 @@
-"""Signed links: downloads from another origin, which know the client by the link and by nothing else."""
+"""Signed links: downloads from another origin, which check only the link and no key."""
 
 import secrets
 import threading

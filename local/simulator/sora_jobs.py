@@ -52,7 +52,7 @@ class SoraJobs:
 
     def answer(self, route: Route, request: Request) -> Answer:
         """Carry the operation out."""
-        # Left out, the version means `v1`, which lacks these paths; and so does every dated one.
+        # Without a version, `v1` is meant, which lacks these paths. Every dated version lacks them too.
         if request.args.getlist("api-version") != ["preview"]:
             return errors.not_found()
         target = route.target or ""
@@ -126,7 +126,7 @@ class SoraJobs:
 
     def _thumbnail(self, generation_id: str, request: Request) -> Answer:
         job, output = self._output(generation_id)
-        # No registered media type, but the one that the service sends.
+        # This is no registered media type, but the service sends it.
         return media_answer(
             request, Body(_rendering(output).jpeg), "image/jpg", output.done_at or job.created_at
         )
@@ -170,7 +170,7 @@ class SoraJobs:
 
 
 def _generation(job: Job, output: RenderedOutput) -> dict[str, object]:
-    """A generation as the service shows it: it never says where the bytes are."""
+    """A generation as the service shows it, without the address of its bytes."""
     return {
         "object": "video.generation",
         "id": output.id,
@@ -188,7 +188,7 @@ def _rendering(output: RenderedOutput) -> Rendering:
 
 
 def _page(jobs: list[Job], limit: int, before: str | None, after: str | None) -> tuple[list[Job], bool]:
-    """The part of a newest-first list that lies beside a cursor, and whether more lies beyond."""
+    """The part of a newest-first list after or before a cursor, and whether more follows."""
     ids = [job.id for job in jobs]
     for name, cursor in (("before", before), ("after", after)):
         if cursor is not None and cursor not in ids:
@@ -202,7 +202,7 @@ def _page(jobs: list[Job], limit: int, before: str | None, after: str | None) ->
 
 
 def read_order(given: Intake) -> Order:
-    """The order in a create's body, with the limits that hang on the size. Raises ApiError."""
+    """The order in a create's body, checked against the limits of its size. Raises ApiError."""
     prompt, model = given.text("prompt"), given.text("model")
     width, height = given.number("width"), given.number("height")
     seconds, variants = given.number("n_seconds", 5), given.number("n_variants", 1)

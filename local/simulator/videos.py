@@ -1,4 +1,4 @@
-"""The dialect openai-videos: one job is one video, as OpenAI and its many likenesses serve it."""
+"""The dialect openai-videos: one job is one video, as OpenAI and many compatible servers have it."""
 
 import base64
 import binascii
@@ -235,7 +235,7 @@ def read_order(given: Intake, any_size: bool) -> Order:
 
 
 def read_remix(given: Intake, source: Job) -> Order:
-    """The order of a video that takes up `source` with another prompt. Raises ApiError."""
+    """The order of a video that changes `source` with another prompt. Raises ApiError."""
     old = source.order
     return Order(_prompt(given), old.model, old.width, old.height, old.seconds, remixed_from=source.id)
 
@@ -248,8 +248,8 @@ def _prompt(given: Intake) -> str:
 
 
 def _check_reference(given: Intake, width: int, height: int) -> None:
-    """Refuse a reference picture that does not have the video's size, where it can be looked at: a URL that
-    isn't a data URL, or the id of an uploaded file, is taken on trust."""
+    """Refuse a reference picture that does not have the video's size, if it can be read. A URL that isn't a data URL,
+    or the id of an uploaded file, is accepted without a check."""
     for file in given.files.get("input_reference", []):
         intake.check_image(file.read(), width, height, "input_reference")
     named = given.fields.get("input_reference")

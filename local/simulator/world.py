@@ -57,7 +57,7 @@ class StillRunningError(Exception):
 
 
 class World:
-    """All jobs that were ever created, and the rules that they live by. Thread-safe."""
+    """All jobs that were ever created, and their rules. Thread-safe."""
 
     def __init__(self, settings: Settings | None = None) -> None:
         self._initial = settings or Settings()
@@ -84,7 +84,7 @@ class World:
             return self.settings
 
     def reset(self) -> None:
-        """As at the start: no jobs, no calls, the first settings, the wall clock's time."""
+        """The state at the start: no jobs, no calls, the first settings, the real time."""
         with self._lock:
             self.resets += 1
             self.settings = self._initial
@@ -159,7 +159,7 @@ class World:
             ]
 
     def delete(self, job: Job) -> None:
-        """Stop the job if it runs, and forget it with all that it made. Raises StillRunningError."""
+        """Stop the job if it runs, and delete it with its outputs. Raises StillRunningError."""
         with self._lock:
             now = self.clock.now()
             if self.settings.refuse_delete_running and not job.snapshot(now).phase.over:
@@ -212,14 +212,14 @@ class World:
                 j.created_at for j in self._jobs.values() if j.dialect == dialect and j.created_at > now - 60
             ]
             if len(recent) >= settings.creates_per_minute:
-                # The header counts the client's seconds, which are not the simulated ones.
+                # The header counts real seconds, not simulated ones.
                 wait = (min(recent, default=now) + 60 - now) / settings.speed
                 raise LimitReachedError(
                     "Rate limit reached for video creation requests", max(1, math.ceil(wait))
                 )
 
     def _still_unfinished(self, dialect: str, now: float) -> list[Job]:
-        """Of those that were unfinished at the last create. An end is final, so no other can be among them."""
+        """The unfinished jobs among those that were unfinished at the last create: an end is final, so there are no others."""
         return [
             job
             for job in self._unfinished.get(dialect, [])
@@ -234,7 +234,7 @@ class World:
 
     def _begin_output(self, job: Job, variant: int) -> None:
         shot = job.order.shot(variant)
-        # Elsewhere a video is its own only output.
+        # In the other dialect a video is its own only output.
         output_id = f"gen_{secrets.token_hex(13)}" if job.dialect == AZURE_SORA else job.id
         output = RenderedOutput(output_id, shot, self._renderer.begin(shot))
         job.outputs.append(output)
@@ -263,6 +263,6 @@ class World:
             return f"gen-vid-{int(self.clock.now())}-{secrets.token_hex(10)}"
         unique = secrets.token_hex(16)
         if self.settings.id_style == "base64":
-            # The two leading bytes become "+/" and the length calls for "=": each of the awkward characters.
+            # The two leading bytes become "+/" and the length needs "=", so the id has each unusual character.
             return "video_" + base64.b64encode(b"\xfb\xff" + unique.encode()).decode()
         return f"video_{unique}:upstream" if self.settings.id_style == "colon" else f"video_{unique}"

@@ -1,5 +1,5 @@
 """xAI's video API, as the package `@ai-sdk/xai` 3.0.138 reads it: 202 while a task goes on, no id in what is polled, and
-fields that it does not know are passed over."""
+unknown fields are ignored."""
 
 from collections.abc import Sequence
 
@@ -27,7 +27,7 @@ class Xai(Provider):
     flagged = (400, "The prompt was refused by content moderation.", "content_policy_violation")
 
     def find(self, method: str, segments: Sequence[str]) -> Route | None:
-        """The operation behind a path, or None. What is polled is told from the OpenAI protocol's by its id."""
+        """The operation behind a path, or None. The id distinguishes its polls from those of the OpenAI protocol."""
         match method, *segments:
             case "POST", "v1", "videos", "generations":
                 return Route("create")
@@ -45,7 +45,7 @@ class Xai(Provider):
         )
 
     def no_model(self, model: str) -> ApiError:
-        """xAI's words."""
+        """The refusal in xAI's words."""
         return ApiError(
             404, f"The model {model} does not exist or your team has no access to it.", code="not_found"
         )
