@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import timedelta
 from enum import Enum
 from typing import Any
 
@@ -45,6 +46,10 @@ class Strike(Enum):
     BEFORE = "killed just before"
     AFTER = "killed just after"
     LOST = "answer lost"
+    DOWN = "killed just after, and no process runs for twenty minutes"
+
+
+DOWN_FOR = timedelta(minutes=20)  # longer than every lease, and every time after which the sweeper acts
 
 
 class Effects:
@@ -56,6 +61,7 @@ class Effects:
         self.kills = 0
         self.strikes = 0
         self.alive = True
+        self.is_down = False  #: no process runs until `restart`
 
     def arm(self, after: int, strike: Strike) -> None:
         """Strike the effect that comes after so many others, counted from now."""
@@ -66,7 +72,7 @@ class Effects:
 
     def restart(self) -> None:
         """Another process takes over."""
-        self.alive = True
+        self.alive, self.is_down = True, False
 
     def carry_out(self, name: str, effect: Callable[[], Any], lost: Callable[[], Exception]) -> Any:
         """Raises ProcessKilled, or what `lost` gives, where that is the effect's lot."""
@@ -77,7 +83,8 @@ class Effects:
         if strike is Strike.BEFORE:
             self._kill()
         result = effect()
-        if strike is Strike.AFTER:
+        if strike in (Strike.AFTER, Strike.DOWN):
+            self.is_down = strike is Strike.DOWN
             self._kill()
         if strike is Strike.LOST:
             raise lost()

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from sweep_jobs.sweep import sweep_jobs
-from tests.faults.effects import Effects, ProcessKilled, counting
+from tests.faults.effects import DOWN_FOR, Effects, ProcessKilled, counting
 from tests.pipeline import Pipeline, hand_over
 from video_jobs.domain.errors import BackendError, ReelkeepError, StorageUnavailable
 from video_jobs.domain.job import Job, Status
@@ -59,7 +59,7 @@ class Machine:
             try:
                 return action(self.services)
             except ProcessKilled:
-                self.effects.restart()
+                self._restart()
             except (StorageUnavailable, BackendError):
                 continue  # 503: again
         raise ClientGaveUp
@@ -69,13 +69,21 @@ class Machine:
         try:
             return action(self.services)
         except ProcessKilled:
-            self.effects.restart()
+            self._restart()
         except StorageUnavailable:
             pass
         return None
 
     def job(self, job: Job) -> Job:
         return self.pipeline.job(job)
+
+    def _restart(self) -> None:
+        if self.effects.is_down:
+            self.pipeline.advance(DOWN_FOR.total_seconds())
+            self._moved_at = self.pipeline.now()
+            if self._next_sweep is not None:
+                self._next_sweep = self.pipeline.now() + SWEEP_EVERY
+        self.effects.restart()
 
     # --- what happens by itself ---
 
@@ -93,7 +101,7 @@ class Machine:
         try:
             sweep_jobs(self.services)
         except ProcessKilled:
-            self.effects.restart()
+            self._restart()
         except ReelkeepError:
             pass  # the timer comes again
 
@@ -133,7 +141,7 @@ class Machine:
             self.hand_over(message, tries)
             self.effects.carry_out("host.delete_message", delete, lambda: StorageUnavailable("too late"))
         except ProcessKilled:
-            self.effects.restart()
+            self._restart()
             if not deleted:
                 self._come_again(message, tries, LEASE)
         except ReelkeepError:

@@ -53,7 +53,7 @@ def test_every_promise_is_kept_wherever_the_process_ends_or_an_answer_is_lost(
     every = _every(play, dialect, variants)
     found = explore(simulator, dialect, play, variants, every=every)
     assert len(found.effects) > 3
-    assert found.explored == 1 + math.ceil(3 * len(found.effects) / every)
+    assert found.explored == 1 + math.ceil(len(Strike) * len(found.effects) / every)
     assert found.broken == []
 
 

@@ -11,9 +11,12 @@ from azure.data.tables import TableServiceClient
 
 from local.azurite_process import Azurite
 from local.simulator.server import Simulator
+from tests.cases import further
 from tests.faults.effects import Strike
 from tests.faults.exploration import live_through
 from tests.faults.scenarios import (
+    HOOKED,
+    SCENARIOS,
     Play,
     cancelled_while_running,
     deleted_at_the_end,
@@ -148,11 +151,13 @@ def on_azurite(azurite: Azurite, shared_simulator: Simulator) -> Iterator[MakePi
     AzuritePipeline(shared_simulator, "azure-sora", azurite)
 
 
+EACH_KIND = (one_video, cancelled_while_running, tried_again, deleted_at_the_end, imported, told_again)
+OTHERS = [play for play in (*SCENARIOS, *HOOKED) if play not in EACH_KIND]
+
+
 @pytest.mark.promise("I2", "I3")
 @pytest.mark.parametrize(
-    "play",
-    [one_video, cancelled_while_running, tried_again, deleted_at_the_end, imported, told_again],
-    ids=lambda play: play.__name__,
+    "play", [*EACH_KIND, *(further(play) for play in OTHERS)], ids=lambda play: play.__name__
 )
 def test_the_same_promises_are_kept_on_real_tables_and_blobs(
     shared_simulator: Simulator, play: Play, on_azurite: MakePipeline

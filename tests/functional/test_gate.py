@@ -508,6 +508,22 @@ def test_who_is_called_and_does_not_come_loses_the_slot_to_the_next(one: Pipelin
     run_all(one, [third, lost])
 
 
+def test_who_was_called_just_before_a_long_outage_goes_ahead_after_it(
+    one: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, called = submit(one, 2)
+    monkeypatch.setattr(admission, "_wake", lambda *_: None)  # the process ended before it sent the message
+    one.run_until(first, Status.FETCHING)
+    monkeypatch.undo()
+    assert [slot.job_id for slot in one.gates.gates["default"].called] == [called.id]
+    one.advance(UNCLAIMED.total_seconds())  # no process runs, not even the sweeper
+    sweep_jobs(one.services)
+    go_on(one, 300)
+    assert one.job(called).status is Status.WAITING
+    sweep_jobs(one.services)
+    run_all(one, [first, called])
+
+
 def lose_messages(pipeline: Pipeline, job: Job) -> None:
     queued = pipeline.messages.queued
     pipeline.messages.queued = [m for m in queued if decode_poll(m.text.encode()).job_id != job.id]

@@ -234,6 +234,16 @@ def test_a_claim_is_not_handed_over_to_another_owner(storage: Storage, ours: Cla
     assert found(storage, ours) == ours
 
 
+def test_a_job_that_was_handed_a_claim_before_a_crash_may_hand_it_over_to_itself(
+    storage: Storage, ours: Claim
+) -> None:
+    ours = replace(ours, job_id=a_name("job"))
+    storage.claims.claim(ours)
+    assert storage.claims.hand_over(ours, ours.job_id) == ours
+    assert found(storage, ours) == ours
+    assert storage.claims.of_job(ours.job_id) == [ours]
+
+
 def test_what_nobody_has_claimed_may_be_handed_over(storage: Storage, ours: Claim) -> None:
     assert storage.claims.hand_over(ours, "job_that_let_it_go") == ours
     assert found(storage, ours) == ours

@@ -21,9 +21,12 @@ _FETCHING = (Status.FETCHING, Status.PENDING_DOWNLOAD)
 
 
 def is_broken(job: Job, now: datetime) -> bool:
-    """Whether the next message of the job's chain must be lost. A job in line has no message."""
-    stands_in_line = job.status is Status.WAITING and job.chain.due_at is None
-    return not stands_in_line and job.chain.is_overdue(job.updated_at, now)
+    """Whether the next message of the job's chain must be lost.
+
+    A job in line has no message, and the sweeper does not read it. A waiting job that is not in line needs one: it
+    may have left the line because it did not use the slot that it was called to.
+    """
+    return job.chain.is_overdue(job.updated_at, now)
 
 
 def is_long_broken(job: Job, now: datetime) -> bool:

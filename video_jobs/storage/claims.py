@@ -72,8 +72,9 @@ class TableClaims:
             row = self._read(claim.base_url, claim.backend_job_id)
             if row is None:
                 return self.claim(claim)
-            if _from_row(row.fields) != before:
-                return _from_row(row.fields)
+            holder = _from_row(row.fields)
+            if holder == claim or holder != before:  # handed over before a crash, or another job's
+                return holder
             operations = (
                 ("update", _row(claim), _unchanged(row)),
                 ("upsert", _note(claim)),
