@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 from pydantic import Field, with_config
 from typing_extensions import TypedDict
 
-from video_jobs.domain.errors import InvalidRequest, JobNotFound
+from video_jobs.domain.errors import InvalidRequest, JobNotFound, UnreadableRow
 from video_jobs.domain.ids import is_job_id
 from video_jobs.domain.job import DEFAULT_OWNER, Job, Status
 from video_jobs.ports import LiveJob
@@ -106,7 +106,7 @@ def _read(services: Services, rows: Iterable[LiveJob]) -> Iterator[Job]:
     for live in rows:
         try:
             job = services.jobs.get(live.owner, live.job_id).job
-        except (JobNotFound, ValueError):
+        except (JobNotFound, UnreadableRow):
             continue  # just accepted, just deleted, or a newer version's
         if job.deleted_at is None:
             yield job

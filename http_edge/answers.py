@@ -68,7 +68,7 @@ def see_jobs(services: Services, jobs: Sequence[Job], *, with_urls: bool = True)
     }
     for backend in dict.fromkeys(job.backend.name for job, _ in waiting.values()):
         # Optional, as below.
-        with contextlib.suppress(ReelkeepError, ValueError):
+        with contextlib.suppress(ReelkeepError):
             gate = services.gates.get(backend).gate
             for place, live in enumerate(services.live_jobs.line(backend, _MOST_COUNTED), start=1):
                 if (seen := waiting.get(live.job_id)) is not None:
@@ -85,7 +85,7 @@ def see_job(services: Services, job: Job) -> SeenJob:
     ahead, open_at = 0, None
     if job.status is Status.WAITING:
         # Optional: an error here would make the client send an accepted job again.
-        with contextlib.suppress(ReelkeepError, ValueError):
+        with contextlib.suppress(ReelkeepError):
             gate = services.gates.get(job.backend.name).gate
             open_at = opens_at(gate, services.backends.gate_limits(job.backend.name), now)
             body["reason"] = why_closed(services, gate, job) or body["reason"]

@@ -160,5 +160,5 @@ IF_NONE_MATCH = Parameter("If-None-Match", "header", "ETags of answers that you 
 JOB_PROBLEMS: Problems = {400: ["invalid_job_id", "invalid_sign_in"], 404: ["job_not_found"]}
 """The problems of every operation with a job's id in its path."""
 
-ALWAYS: Problems = {500: ["internal_error"], 503: ["misconfigured", "storage_unavailable"]}
+ALWAYS: Problems = {500: ["internal_error", "unreadable_row"], 503: ["misconfigured", "storage_unavailable"]}
 """The problems that every operation may answer."""

@@ -26,6 +26,7 @@ from video_jobs.domain.errors import (
     RequestTooLarge,
     StorageUnavailable,
     TooManyJobs,
+    UnreadableRow,
     UnsupportedContentType,
 )
 from video_jobs.domain.logs import log_event, log_unexpected
@@ -153,6 +154,9 @@ def _translate(error: Exception) -> func.HttpResponse:
         case StorageUnavailable():
             log_event(log, logging.ERROR, "http.storage_unavailable", problem=error)
             return problem(503, "storage_unavailable", str(error), {"Retry-After": "10"})
+        case UnreadableRow():
+            log_event(log, logging.ERROR, "http.row_unreadable", problem=error)
+            return problem(500, "unreadable_row", str(error))
         case _:
             log_unexpected(log, "http.unexpected_error")
             return problem(500, "internal_error", "An unexpected error; the app's log has the details.")

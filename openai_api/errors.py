@@ -21,6 +21,7 @@ from video_jobs.domain.errors import (
     ReelkeepError,
     StorageUnavailable,
     TooManyJobs,
+    UnreadableRow,
 )
 from video_jobs.domain.logs import log_event, log_unexpected
 
@@ -143,6 +144,9 @@ def _translate(error: Exception) -> func.HttpResponse:
             log_event(log, logging.ERROR, "http.storage_unavailable", problem=error)
             message = "The storage can't be reached right now; try again in a moment."
             return error_answer(503, "storage_unavailable", message, headers={"Retry-After": "10"})
+        case UnreadableRow():
+            log_event(log, logging.ERROR, "http.row_unreadable", problem=error)
+            return error_answer(500, "unreadable_row", str(error), headers=_NO_RETRY)
         case _:
             log_unexpected(log, "http.unexpected_error")
             message = "An unexpected error; the app's log has the details."

@@ -14,11 +14,10 @@ from video_jobs.domain.errors import (
     JobNotFound,
     MalformedMessage,
     NewerVersion,
-    ReelkeepError,
     StorageUnavailable,
     TransitionRefused,
 )
-from video_jobs.domain.logs import log_event
+from video_jobs.domain.logs import in_brief, log_event
 from video_jobs.domain.queue_messages import (
     FETCH_QUEUE,
     POLL_QUEUE,
@@ -54,8 +53,8 @@ def sweep_poison(services: Services) -> None:
             raise
         except MalformedMessage as error:
             _drop(services, message, "message.malformed", str(error))
-        except (ReelkeepError, ValueError) as error:
-            said = str(error).partition("\n")[0]  # the other lines would repeat values of the row
+        except Exception as error:  # noqa: BLE001 - whatever it is, the others are noted
+            said = in_brief(error)
             if message.tries < _MOST_TRIES:
                 log_event(log, logging.ERROR, "sweep.poison_not_noted", queue=message.queue, problem=said)
             else:

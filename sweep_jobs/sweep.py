@@ -15,10 +15,10 @@ from functools import partial
 from sweep_jobs.minute import MOST_COUNTED, Minute, log_minute
 from sweep_jobs.poison import sweep_poison
 from video_jobs.domain import gate, transitions
-from video_jobs.domain.errors import Conflict, JobNotFound, ReelkeepError, TransitionRefused
+from video_jobs.domain.errors import Conflict, JobNotFound, ReelkeepError, TransitionRefused, UnreadableRow
 from video_jobs.domain.gate import Gate, Slot
 from video_jobs.domain.job import Job, Status
-from video_jobs.domain.logs import log_event
+from video_jobs.domain.logs import in_brief, log_event
 from video_jobs.domain.queue_messages import POLL_QUEUE
 from video_jobs.lifecycle import admission
 from video_jobs.lifecycle.finalize import finish
@@ -55,7 +55,7 @@ def sweep_jobs(services: Services) -> None:
         try:
             minute.saw_gate(found, _sweep_gate(services, found))
         except Exception as error:  # noqa: BLE001 - whatever it is, the others are swept
-            log_event(log, logging.ERROR, "sweep.gate_failed", backend=found.backend, problem=_said(error))
+            log_event(log, logging.ERROR, "sweep.gate_failed", backend=found.backend, problem=in_brief(error))
     services.sweep.stopped_at = _sweep_live_jobs(services, minute)
     log_minute(services, minute, time.monotonic() - began, complete=services.sweep.stopped_at is None)
 
@@ -70,17 +70,11 @@ def _sweep_live_jobs(services: Services, minute: Minute) -> LiveJob | None:
         except TransitionRefused as refused:
             log_event(log, logging.INFO, "sweep.job_changed", job_id=live.job_id, problem=refused)
         except Exception as error:  # noqa: BLE001 - whatever it is, the others are swept
-            log_event(log, logging.ERROR, "sweep.job_failed", job_id=live.job_id, problem=_said(error))
+            log_event(log, logging.ERROR, "sweep.job_failed", job_id=live.job_id, problem=in_brief(error))
         if time.monotonic() - began >= services.timings.longest_sweep:
             log_event(log, logging.WARNING, "sweep.cut_short", last_job_id=live.job_id)
             return live
     return None
-
-
-def _said(error: Exception) -> str:
-    """Its first line: the rest may repeat what a row holds."""
-    said = str(error).partition("\n")[0]
-    return said if isinstance(error, ReelkeepError | ValueError) else f"{type(error).__name__}: {said}"
 
 
 def apply_retention(services: Services, seconds: float) -> int:
@@ -103,7 +97,11 @@ def apply_retention(services: Services, seconds: float) -> int:
                 log_event(log, logging.INFO, "sweep.job_expired", job_id=stored.job.id)
             except Exception as error:  # noqa: BLE001 - whatever it is, the others are ended
                 log_event(
-                    log, logging.ERROR, "sweep.retention_failed", job_id=stored.job.id, problem=_said(error)
+                    log,
+                    logging.ERROR,
+                    "sweep.retention_failed",
+                    job_id=stored.job.id,
+                    problem=in_brief(error),
                 )
             if time.monotonic() - began >= seconds:
                 break
@@ -129,7 +127,7 @@ def _is_there(services: Services, entry: IdempotencyEntry) -> bool:
         services.jobs.get(entry.owner, entry.job_id)
     except JobNotFound:
         return False
-    except ValueError:  # an unreadable row exists
+    except UnreadableRow:  # it exists
         pass
     return True
 
@@ -241,12 +239,12 @@ def _statuses(services: Services, slots: tuple[Slot, ...]) -> dict[str, Status |
             statuses[slot.job_id] = services.jobs.get(slot.owner, slot.job_id).job.status
         except JobNotFound:
             statuses[slot.job_id] = None
-        except ValueError as error:
+        except UnreadableRow as error:
             log_event(
                 log,
                 logging.ERROR,
                 "sweep.slot_kept",
                 job_id=slot.job_id,
-                problem=str(error).partition("\n")[0],
+                problem=error,
             )
     return statuses

@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 from azure.core.exceptions import ResourceNotFoundError
+from azure.data.tables import UpdateMode
 from azure.storage.queue import (
     QueueClient,
     QueueServiceClient,
@@ -35,13 +36,15 @@ from local.function_host.host import FunctionHost
 from local.simulator.faults import Fault
 from local.simulator.server import Simulator
 from sweep_jobs.poison import sweep_poison
+from tests.functional.storage_adapters import a_name
 from tests.pipeline import UseServices
 from tests.principals import header
 from tests.receiver import SECRET
 from tests.whole_app import running_app
 from video_jobs import wiring
 from video_jobs.settings.sign_in import SignIn
-from video_jobs.storage.connection import connect
+from video_jobs.storage.connection import StorageServices, connect
+from video_jobs.storage.jobs import JOBS_TABLE
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = {"prompt": "a paper boat", "size": "480x480", "seconds": 1}
@@ -318,6 +321,28 @@ def test_storage_that_is_away_is_503_with_the_reason(
     assert "could not be reached" in health.json()["reasons"][0]
     submit = client.post(SMALL)
     assert (submit.status_code, submit.json()["code"]) == (503, "storage_unavailable")
+
+
+def test_a_request_that_needs_a_damaged_row_is_told_which_and_pays_nothing(
+    client: Client, real_services: StorageServices
+) -> None:
+    key = {"Idempotency-Key": a_name("damaged")}
+    job_id = client.post(SMALL, headers=key).json()["id"]
+    client.wait(job_id)
+    table = real_services.tables.get_table_client(JOBS_TABLE)
+    [row] = table.query_entities("job_id eq @job_id", parameters={"job_id": job_id})
+    for damaged in (dict(row), dict(table.get_entity(row["PartitionKey"], job_id))):
+        del damaged["request_hash" if "request_hash" in damaged else "status"]
+        table.upsert_entity(damaged, mode=UpdateMode.REPLACE)
+    created = len(client.simulator.world.ledger.calls())
+    for answer in (client.post(SMALL, headers=key), client.get(f"jobs/{job_id}")):
+        problem = answer.json()
+        assert (answer.status_code, problem["code"]) == (500, "unreadable_row")
+        assert row["PartitionKey"] in problem["detail"]
+        assert "mend or delete" in problem["detail"]
+    assert len(client.simulator.world.ledger.calls()) == created
+    table.delete_entity(row["PartitionKey"], job_id)
+    table.delete_entity(row["PartitionKey"], row["RowKey"])
 
 
 def data_url(content: bytes, kind: str = "image/png") -> str:

@@ -19,7 +19,13 @@ from job_api.act import delete_job
 from sweep_jobs.poison import note_poison
 from sweep_jobs.sweep import apply_retention, sweep_jobs
 from tests.pipeline import AT_ONCE, OWNER, Pipeline, UseServices
-from video_jobs.domain.errors import Conflict, IdempotencyKeyReused, JobNotFound, StorageUnavailable
+from video_jobs.domain.errors import (
+    Conflict,
+    IdempotencyKeyReused,
+    JobNotFound,
+    StorageUnavailable,
+    UnreadableRow,
+)
 from video_jobs.domain.gate import Gate, Slot
 from video_jobs.domain.ids import new_job_id
 from video_jobs.domain.job import Job, Status
@@ -515,7 +521,7 @@ def test_a_queue_that_can_not_be_read_costs_its_own_fields_only(
 
 
 def unreadable(
-    pipeline: Pipeline, job: Job, monkeypatch: pytest.MonkeyPatch, kind: type[Exception] = ValueError
+    pipeline: Pipeline, job: Job, monkeypatch: pytest.MonkeyPatch, kind: type[Exception] = UnreadableRow
 ) -> None:
     """As if a newer version had written the job's row."""
     get = pipeline.jobs.get
@@ -528,7 +534,7 @@ def unreadable(
     monkeypatch.setattr(pipeline.jobs, "get", get_or_refuse)
 
 
-@pytest.mark.parametrize("kind", [ValueError, TypeError])
+@pytest.mark.parametrize("kind", [UnreadableRow, TypeError])
 def test_a_row_that_can_not_be_read_keeps_no_other_job_from_being_swept(
     pipeline: Pipeline,
     monkeypatch: pytest.MonkeyPatch,

@@ -15,7 +15,7 @@ from tests.unit.examples import moderately_many
 from tests.unit.jobs import DAY, LATER, NOW, REQUEST, VIDEO, a_job
 from video_jobs.domain.chain import Chain
 from video_jobs.domain.cost import Cost
-from video_jobs.domain.errors import InvalidRequest, NewerVersion
+from video_jobs.domain.errors import InvalidRequest, NewerVersion, UnreadableRow
 from video_jobs.domain.estimate import Forecast
 from video_jobs.domain.job import (
     EqualEntry,
@@ -367,8 +367,8 @@ def test_a_field_that_an_older_version_did_not_write_has_its_default():
         ),
     ],
 )
-def test_a_row_that_is_no_job_is_a_value_error(changes: dict[str, Any]):
-    with pytest.raises(ValueError):  # noqa: PT011 - from json or pydantic, each with words of its own
+def test_a_row_that_is_no_job_is_told_as_one(changes: dict[str, Any]):
+    with pytest.raises(UnreadableRow, match="is no job"):
         from_row({**stored(FULL), **changes})
 
 
@@ -386,8 +386,8 @@ def test_a_row_that_is_no_job_is_a_value_error(changes: dict[str, Any]):
         ),
     ],
 )
-def test_a_row_without_a_column_that_every_job_has_is_a_value_error(column: str):
+def test_a_row_without_a_column_that_every_job_has_is_told_as_none(column: str):
     row = stored(a_job(status=Status.RUNNING))
     del row[column]
-    with pytest.raises(ValueError):  # noqa: PT011 - from json or pydantic, each with words of its own
+    with pytest.raises(UnreadableRow, match="is no job"):
         from_row(row)

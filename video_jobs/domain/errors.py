@@ -125,7 +125,11 @@ class StorageUnavailable(ReelkeepError):
     """Azure Storage can't be reached or refuses the request. May pass."""
 
 
-class NewerVersion(StorageUnavailable, ValueError):
+class UnreadableRow(ReelkeepError):
+    """Somebody else wrote or broke this row of the app's tables. The message names the row, and none of its values."""
+
+
+class NewerVersion(StorageUnavailable, UnreadableRow):
     """A newer version of the app wrote this row or message, so this version must leave it alone. Passes with the end of
     the deployment."""
 

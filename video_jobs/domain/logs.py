@@ -6,6 +6,7 @@ import json
 import logging
 from typing import Any
 
+from video_jobs.domain.errors import ReelkeepError
 from video_jobs.domain.trace import current_traceparent
 
 
@@ -29,6 +30,12 @@ def log_event(log: logging.Logger, level: int, event: str, **fields: Any) -> Non
 def log_unexpected(log: logging.Logger, event: str, **fields: Any) -> None:
     """Log an ERROR line like `log_event`, followed by the traceback of the exception that is being handled."""
     log.error("%s", _line(event, fields), exc_info=True)
+
+
+def in_brief(error: Exception) -> str:
+    """The error in one line. The further lines of a library's error may repeat what a row holds."""
+    said = str(error).partition("\n")[0]
+    return said if isinstance(error, ReelkeepError) else f"{type(error).__name__}: {said}"
 
 
 def _line(event: str, fields: dict[str, Any]) -> str:

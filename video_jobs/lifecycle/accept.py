@@ -96,12 +96,12 @@ def begin(services: Services, stored: StoredJob) -> Job:
             services.messages.send_poll(first, _AT_ONCE)
             return job
         return start(services, stored, partial(send_next, services, first))
-    except (ReelkeepError, ValueError) as error:
+    except ReelkeepError as error:
         if not isinstance(error, TransitionRefused):
             log_event(log, logging.ERROR, "submit.not_begun", job_id=job.id, problem=error)
             with contextlib.suppress(ReelkeepError):  # else the sweeper finds it
                 services.messages.send_poll(first, FIRST_POLL)
-    with contextlib.suppress(ReelkeepError, ValueError):
+    with contextlib.suppress(ReelkeepError):
         # Its poll chain was faster, or a save went before the error.
         return services.jobs.get(job.owner, job.id).job
     return job

@@ -18,7 +18,7 @@ from itertools import islice
 
 from video_jobs.domain import gate as gates
 from video_jobs.domain import transitions
-from video_jobs.domain.errors import Conflict, JobNotFound, TransitionRefused
+from video_jobs.domain.errors import Conflict, JobNotFound, TransitionRefused, UnreadableRow
 from video_jobs.domain.gate import ClosureReason, Gate, GateLimits
 from video_jobs.domain.job import Job, Status
 from video_jobs.domain.logs import log_event
@@ -236,13 +236,13 @@ def _line(services: Services, before: Gate, gate: Gate, now: datetime) -> Iterat
             stored = services.jobs.get(live.owner, live.job_id)
         except JobNotFound:
             continue  # it is being accepted right now, or a crash left it to the sweeper
-        except ValueError as error:
+        except UnreadableRow as error:
             log_event(
                 log,
                 logging.ERROR,
                 "gate.job_unreadable",
                 job_id=live.job_id,
-                problem=str(error).partition("\n")[0],
+                problem=error,
             )
             continue
         if stored.job.status is Status.WAITING and live.job_id not in absent:

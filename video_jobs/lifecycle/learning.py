@@ -6,7 +6,7 @@ import logging
 from datetime import datetime, timedelta
 
 from video_jobs.domain.backend_job import BackendJob
-from video_jobs.domain.errors import Conflict, StorageUnavailable
+from video_jobs.domain.errors import Conflict, StorageUnavailable, UnreadableRow
 from video_jobs.domain.estimate import Forecast, JobKind
 from video_jobs.domain.job import Job
 from video_jobs.domain.logs import log_event
@@ -26,7 +26,7 @@ def forecast(services: Services, job: Job) -> Forecast | None:
         stored = services.kept_estimates.of(kind, _FRESH) or services.estimates.get(kind)
         services.kept_estimates.keep(kind, stored)
         return stored.estimate.forecast()
-    except (StorageUnavailable, ValueError) as error:
+    except (StorageUnavailable, UnreadableRow) as error:
         log_event(log, logging.WARNING, "estimates.unreadable", job_id=job.id, problem=error)
         return None
 
@@ -54,7 +54,7 @@ def learn(services: Services, job: Job, seen: BackendJob, now: datetime) -> None
                 services.kept_estimates.refused(kind)
                 continue
             return
-    except (StorageUnavailable, ValueError) as error:
+    except (StorageUnavailable, UnreadableRow) as error:
         log_event(log, logging.WARNING, "estimates.not_stored", job_id=job.id, problem=error)
 
 

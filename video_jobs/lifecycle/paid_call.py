@@ -23,6 +23,7 @@ from video_jobs.domain.errors import (
     TransitionRefused,
     Unauthorised,
     UnknownOutcome,
+    UnreadableRow,
 )
 from video_jobs.domain.gate import ClosureReason
 from video_jobs.domain.job import Job
@@ -237,7 +238,7 @@ def _is_about_the_job(services: Services, job: Job) -> bool:
         return False
     try:
         opened_at = services.gates.get(job.backend.name).gate.opened_at
-    except (StorageUnavailable, ValueError):
+    except (StorageUnavailable, UnreadableRow):
         return False
     return opened_at is not None and opened_at > job.refused_at
 

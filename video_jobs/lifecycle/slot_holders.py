@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
-from video_jobs.domain.errors import JobNotFound
+from video_jobs.domain.errors import JobNotFound, UnreadableRow
 from video_jobs.domain.gate import Gate, Slot
 from video_jobs.domain.job import Job, Status
 from video_jobs.lifecycle.paid_call import outcome_known_after
@@ -31,7 +31,7 @@ def holders(services: Services, gate: Gate, owner: str | None, most: int) -> lis
 
 def _holder(services: Services, slot: Slot) -> Holder:
     job: Job | None = None
-    with suppress(JobNotFound, ValueError):  # gone, or a newer version's
+    with suppress(JobNotFound, UnreadableRow):  # gone, or a newer version's
         job = services.jobs.get(slot.owner, slot.job_id).job
     if job is None:
         return Holder(slot, None, None, False)

@@ -148,5 +148,5 @@ def _note(claim: Claim) -> dict[str, Any]:
 
 
 def _from_row(fields: Mapping[str, Any]) -> Claim:
-    with read_as("claim"):
+    with read_as("claim", fields):
         return Claim(*(text(fields, name) for name in ("base_url", "backend_job_id", "owner", "job_id")))

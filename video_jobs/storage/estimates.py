@@ -11,6 +11,7 @@ from typing import Any
 
 from azure.data.tables import TableClient, TableServiceClient
 
+from video_jobs.domain.errors import UnreadableRow
 from video_jobs.domain.estimate import Estimate, JobKind
 from video_jobs.domain.logs import log_event
 from video_jobs.ports import StoredEstimate
@@ -77,13 +78,13 @@ def _readable(row: Mapping[str, Any]) -> Estimate | None:
     try:
         refuse_newer(row, "reading how long jobs take")
         return _from_row(row)
-    except ValueError as error:
+    except UnreadableRow as error:
         log_event(log, logging.WARNING, "storage.estimate_unreadable", problem=error)
         return None
 
 
 def _from_row(row: Mapping[str, Any]) -> Estimate:
-    """Raises ValueError for a row that is no estimate."""
-    with read_as("estimate"):
+    """Raises UnreadableRow."""
+    with read_as("estimate", row):
         kind = JobKind(row["PartitionKey"], row["model"], row["size"], int(row["seconds"]))
         return Estimate(kind, tuple(map(float, json.loads(row["durations"]))), int(row["jobs"]))

@@ -12,6 +12,7 @@ from typing import Any
 from azure.data.tables import TableClient, TableServiceClient
 from pydantic import TypeAdapter
 
+from video_jobs.domain.errors import UnreadableRow
 from video_jobs.domain.gate import Gate
 from video_jobs.domain.logs import log_event
 from video_jobs.ports import StoredGate
@@ -53,9 +54,8 @@ class TableGates:
         for row in rows:
             try:
                 found.append(_from_row(row))
-            except ValueError as error:
-                said = str(error).partition("\n")[0]  # the other lines would repeat values of the row
-                log_event(log, logging.ERROR, "storage.gate_unreadable", backend=row["RowKey"], problem=said)
+            except UnreadableRow as error:
+                log_event(log, logging.ERROR, "storage.gate_unreadable", backend=row["RowKey"], problem=error)
         return found
 
 
@@ -79,16 +79,16 @@ def _to_row(gate: Gate) -> dict[str, Any]:
 
 
 def _from_row(row: Mapping[str, Any]) -> Gate:
-    """Raises NewerVersion, and ValueError for a row that is no gate."""
+    """Raises NewerVersion and UnreadableRow."""
     refuse_newer(row, f"reading the gate to '{row['RowKey']}'")
     fields = dict(row)
-    for name in _NESTED:
-        columns = itertools.takewhile(row.__contains__, (_column(name, n) for n in itertools.count()))
-        with read_as("gate"):
+    with read_as("gate", row):
+        for name in _NESTED:
+            columns = itertools.takewhile(row.__contains__, (_column(name, n) for n in itertools.count()))
             nested = "".join(text(row, column) for column in columns)
             if nested:
                 fields[name] = json.loads(nested)
-    return _adapter().validate_python({**fields, "backend": row["RowKey"]})
+        return _adapter().validate_python({**fields, "backend": row["RowKey"]})
 
 
 def _column(name: str, number: int) -> str:

@@ -44,15 +44,13 @@ def to_row(job: Job) -> dict[str, Any]:
 
 
 def from_row(row: dict[str, Any]) -> Job:
-    """Raises NewerVersion, and ValueError for a row that is no job."""
+    """Raises NewerVersion and UnreadableRow."""
     refuse_newer(row, f"reading {row['RowKey']}")
-    if "status" not in row:
-        raise ValueError(
-            "The row has no status: it is no job."
-        )  # with the default status, it would be submitted and paid for
     fields = dict(row)
-    with read_as("job"):
+    with read_as("job", row):
+        if "status" not in row:
+            raise KeyError("status")  # with the default status, it would be submitted and paid for
         for name in _NESTED & fields.keys():
             fields[name] = json.loads(fields[name])
         fields["request"][_PROMPT] = fields.pop(_PROMPT)
-    return _adapter().validate_python({**fields, "owner": row["PartitionKey"], "id": row["RowKey"]})
+        return _adapter().validate_python({**fields, "owner": row["PartitionKey"], "id": row["RowKey"]})

@@ -21,7 +21,7 @@ from azure.data.tables import (
     UpdateMode,
 )
 
-from video_jobs.domain.errors import Conflict, JobNotFound, NewerVersion
+from video_jobs.domain.errors import Conflict, JobNotFound, NewerVersion, UnreadableRow
 from video_jobs.domain.ids import POSITIONS, id_at, lowest_id_at, position_of
 from video_jobs.domain.job import Job, Status
 from video_jobs.domain.logs import log_event
@@ -320,15 +320,14 @@ def _readable(row: Any) -> Job | None:
     """None for a row that this version can't read. It may be a newer version's, which then handles it."""
     try:
         return from_row(row)
-    except ValueError as error:
-        reason = str(error).partition("\n")[0]  # the other lines would repeat values of the row
+    except UnreadableRow as error:
         log_event(
             log,
             logging.WARNING,
             "storage.job_unreadable",
             job_id=row["RowKey"],
             owner=row["PartitionKey"],
-            problem=reason,
+            problem=error,
         )
         return None
 
@@ -352,9 +351,9 @@ def _operation(fields: dict[str, Any], etag: str | None) -> Any:
 
 
 def _entry_of(fields: Mapping[str, Any], etag: str) -> IdempotencyEntry:
-    """Raises ValueError for a row that is none."""
+    """Raises UnreadableRow."""
     key_hash = fields["RowKey"].removeprefix(_KEY_PREFIX)
-    with read_as("idempotency key"):
+    with read_as("idempotency key", fields):
         request_hash, job_id = text(fields, "request_hash"), text(fields, "job_id")
     return IdempotencyEntry(fields["PartitionKey"], key_hash, request_hash, job_id, etag)
 
@@ -364,7 +363,7 @@ def _readable_entry(row: Any) -> IdempotencyEntry | None:
         refuse_newer(row, "looking for old idempotency keys")
         try:
             return _entry_of(row, str(row.metadata["etag"]))
-        except ValueError as error:
+        except UnreadableRow as error:
             log_event(
                 log, logging.WARNING, "storage.key_unreadable", owner=row["PartitionKey"], problem=error
             )

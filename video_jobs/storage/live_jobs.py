@@ -12,6 +12,7 @@ from typing import Any
 
 from azure.data.tables import TableClient, TableServiceClient, UpdateMode
 
+from video_jobs.domain.errors import UnreadableRow
 from video_jobs.domain.logs import log_event
 from video_jobs.ports import LiveJob
 from video_jobs.storage.connection import translated
@@ -96,7 +97,7 @@ def _readable(rows: Iterable[dict[str, Any]]) -> Iterator[LiveJob]:
         try:
             refuse_newer(row, "reading the live jobs")
             live = _live_job(row)
-        except ValueError as error:
+        except UnreadableRow as error:
             log_event(
                 log,
                 logging.ERROR,
@@ -111,5 +112,5 @@ def _readable(rows: Iterable[dict[str, Any]]) -> Iterator[LiveJob]:
 
 def _live_job(row: dict[str, Any]) -> LiveJob:
     waiting = bool(row.get("waiting", False))  # rows of an older version lack it
-    with read_as("live job"):
+    with read_as("live job", row):
         return LiveJob(row["PartitionKey"], row["RowKey"], text(row, "owner"), text(row, "job_id"), waiting)

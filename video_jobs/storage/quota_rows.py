@@ -20,8 +20,8 @@ def to_quota_row(owner: str, quota: Quota) -> dict[str, Any]:
 
 
 def from_quota_row(row: Mapping[str, Any]) -> Quota:
-    """Raises ValueError for a row that is no quota."""
-    with read_as("quota"):
+    """Raises UnreadableRow."""
+    with read_as("quota", row):
         day = row.get("day")
         alive, accepted = tuple(str(row["alive"]).split()), int(row["accepted"])
         return Quota(alive, date.fromisoformat(day) if day else None, accepted)

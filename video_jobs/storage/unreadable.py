@@ -1,4 +1,4 @@
-"""Rows that somebody else wrote or broke: whatever is wrong with one, it is one kind of error."""
+"""Rows that somebody else wrote or broke: whatever is wrong with one, it is an UnreadableRow."""
 
 from __future__ import annotations
 
@@ -6,16 +6,21 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from video_jobs.domain.errors import UnreadableRow
+
 
 @contextlib.contextmanager
-def read_as(kind: str) -> Iterator[None]:
-    """Raises ValueError where a row is no such `kind` of row."""
+def read_as(kind: str, row: Mapping[str, Any]) -> Iterator[None]:
+    """Raises UnreadableRow where the row is no such `kind` of row."""
     try:
         yield
     except RecursionError:
-        raise ValueError(f"The row is no {kind}: it is nested too deeply.") from None
+        raise _unreadable(kind, row, "it is nested too deeply") from None
     except (KeyError, TypeError, OverflowError) as error:
-        raise ValueError(f"The row is no {kind}: its {error} is missing or of the wrong kind.") from error
+        raise _unreadable(kind, row, f"its {error} is missing or of the wrong kind") from error
+    except ValueError as error:
+        # The first line counts the problems, and the second names a column; the others would repeat values.
+        raise _unreadable(kind, row, ": ".join(str(error).splitlines()[:2])) from error
 
 
 def text(row: Mapping[str, Any], column: str) -> str:
@@ -24,3 +29,9 @@ def text(row: Mapping[str, Any], column: str) -> str:
     if not isinstance(value, str):
         raise TypeError(column)
     return value
+
+
+def _unreadable(kind: str, row: Mapping[str, Any], why: str) -> UnreadableRow:
+    return UnreadableRow(
+        f"The row {row['PartitionKey']} / {row['RowKey']} is no {kind}: {why}. An operator has to mend or delete it."
+    )
