@@ -101,7 +101,7 @@ class Wire:
         try:
             with (
                 deadline.watching(),
-                new_session(1) as session,  # a body that was not read must not disturb the next request
+                new_session(1, url) as session,  # a body that was not read must not disturb the next request
                 session.get(
                     url, headers=headers, timeout=_TIMEOUT, allow_redirects=False, stream=True
                 ) as response,

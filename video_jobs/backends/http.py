@@ -34,6 +34,7 @@ from video_jobs.domain.errors import (
 )
 from video_jobs.domain.refusal_kinds import is_wrong_key
 from video_jobs.net.deadline import Deadline, DeadlineAdapter
+from video_jobs.net.environment import Environment
 from video_jobs.net.pinned import CONNECT_TIMEOUT
 from video_jobs.net.web_address import WebAddress, read_address
 
@@ -104,7 +105,7 @@ class BackendHttp:
         self._params = dict(params)
         self._elsewhere = elsewhere or Elsewhere()
         self._most_bytes = most_bytes
-        self._session = new_session(_POOL_SIZE)
+        self._session = new_session(_POOL_SIZE, base_url)
 
     def get(
         self,
@@ -192,7 +193,7 @@ class BackendHttp:
         if upload is not None:
             headers["Content-Type"], content = upload.content_type, {"data": upload}
         status: int | None = None
-        with new_session(pool_size=1) as session, watch.watching():
+        with new_session(1, self._base_url) as session, watch.watching():
             try:
                 response = session.post(
                     self._base_url + path,
@@ -308,21 +309,18 @@ class _Session(requests.Session):
         """Always None: we follow redirects ourselves; requests would read the address and the body first."""
 
 
-def new_session(pool_size: int) -> requests.Session:
-    """A session that adds no key and no cookie, and follows no redirect."""
-    session = _Session()
+def new_session(pool_size: int, url: str) -> requests.Session:
+    """A session for the host of this URL. It adds no key and no cookie, and follows no redirect."""
+    session, environment = _Session(), Environment.for_url(url)
+    session.trust_env = False  # a key from ~/.netrc must not replace ours
+    session.proxies.update(environment.proxies)
+    session.verify = environment.certificates
     adapter = DeadlineAdapter(pool_size)
     session.mount("http://", adapter)
     session.mount("https://", adapter)
-    # A key from ~/.netrc must not replace ours.
-    session.auth = _leave_alone
     # A server's cookies must not be sent with later calls, which may be for another job or owner.
     session.cookies = RequestsCookieJar(policy=DefaultCookiePolicy(allowed_domains=[]))
     return session
-
-
-def _leave_alone(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    return request
 
 
 def _address(text: str, base: str | None) -> WebAddress:

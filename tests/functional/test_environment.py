@@ -1,16 +1,21 @@
-"""The clients of storage take their proxy and their certificates from the environment, once."""
+"""The clients of storage and of video APIs take their proxy and their certificates from the environment, once."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
 
 import pytest
 from azure.core.exceptions import HttpResponseError
 
 from local.azurite_process import Azurite
+from local.simulator.server import Simulator
 from tests.functional.storage_adapters import settings_for
+from tests.pipeline import API_KEY
+from video_jobs.backends.http import BackendHttp
+from video_jobs.domain.errors import Unauthorised, Unavailable
 from video_jobs.settings.storage import StorageSettings
 from video_jobs.storage.connection import StorageServices, connect
 
@@ -30,6 +35,8 @@ def proxied(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
         def do_GET(self) -> None:
             asked.append(self.path)
             self.send_error(403)
+
+        do_POST = do_GET  # noqa: N815 - the base class names it
 
         def log_message(self, format: str, *arguments: object) -> None: ...
 
@@ -75,3 +82,29 @@ def test_storages_certificate_is_judged_by_the_authorities_of_the_environment(
     services = connect(StorageSettings(connection_string=text), retry_total=0)
     with pytest.raises(OSError, match="/nowhere/authorities"):
         services.blobs.get_service_properties()
+
+
+def test_a_video_api_is_called_by_the_proxy_of_the_environment(proxied: list[str]) -> None:
+    http = BackendHttp("http://video.invalid/v1", dict, {})
+    with pytest.raises(Unauthorised):  # so the proxy answers
+        http.get("/videos/1")
+    with pytest.raises(Unauthorised):
+        http.post_once("/videos", 5.0)
+    assert proxied == ["http://video.invalid/v1/videos/1", "http://video.invalid/v1/videos"]
+
+
+def test_a_key_from_netrc_never_replaces_the_video_apis(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shared_simulator: Simulator
+) -> None:
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login somebody password else\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    http = BackendHttp(f"{shared_simulator.url}/v1", lambda: {"Authorization": f"Bearer {API_KEY}"}, {})
+    assert http.get("/videos").body["object"] == "list"
+
+
+def test_a_video_apis_certificate_is_judged_by_the_authorities_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere/authorities.pem")
+    with pytest.raises(Unavailable):
+        BackendHttp("https://127.0.0.1:9/v1", dict, {}).get("/videos")
