@@ -11,6 +11,10 @@ from video_jobs.backends.answers import error_message, state_of
 from video_jobs.domain.backend_job import BackendState
 from video_jobs.domain.refusal_kinds import is_account, is_moderation, is_wrong_key
 
+GEMINI_QUOTA = (
+    "You exceeded your current quota, please check your plan and billing details. For more information on this "
+    "error, head over to: https://ai.google.dev/gemini-api/docs/rate-limits."
+)
 ACCOUNT: list[tuple[int, Any]] = [
     (402, {}),
     (400, {"error": {"message": "Budget has been exceeded! Current cost: 0.37, Max budget: 0.3"}}),
@@ -24,6 +28,9 @@ ACCOUNT: list[tuple[int, Any]] = [
     (403, {"errors": [{"message": "Your credit balance is too low."}]}),
     (429, {"error": {"code": "insufficient_quota", "message": "You exceeded your current quota"}}),
     (429, {"error": {"type": "quota_exceeded"}}),
+    (429, {"error": {"code": 429, "status": "RESOURCE_EXHAUSTED", "message": GEMINI_QUOTA}}),
+    (429, {"error": {"code": "1113", "message": "余额不足或无可用资源包,请充值。"}}),
+    (429, {"message": "Insufficient credits. Top up to go on."}),
 ]
 NOT_ACCOUNT: list[tuple[int, Any]] = [
     (400, {"error": {"message": "Prompt exceeds the token budget"}}),
@@ -31,6 +38,9 @@ NOT_ACCOUNT: list[tuple[int, Any]] = [
     (400, {"error": {"message": "Unknown parameter: 'quota_project_id'"}}),
     (429, {"error": {"code": "rate_limit_quota_exceeded"}}),
     (429, {"error": {"code": "TooManyRequests", "message": "You exceeded the quota of requests per minute"}}),
+    (429, {"error": {"code": 429, "message": f"{GEMINI_QUOTA} Please retry in 38.2s."}}),
+    (429, {"error": {"message": "Rate limit reached: 5 requests per min. See https://x.invalid/billing."}}),
+    (429, {"error": {"message": "Slow down. See https://x.invalid/account/billing for higher limits."}}),
     (401, {"error": {"message": "The key has no quota."}}),
     (400, {"error": {"code": "content_policy_violation", "message": "Violates our billing terms policy"}}),
 ]

@@ -43,17 +43,21 @@ _ABOUT_ACCOUNT = re.compile(
 _RATE = re.compile(
     r"rate[\s_-]?limit|too[\s_-]?many|concurren|per[\s_-]?(?:second|minute|hour|day)|\b[rt]p[md]\b"
 )
-_ACCOUNT = re.compile(
+_MONEY = re.compile(
     r"billing|arrear"
-    r"|(?:spend|spending|usage|hard|credit|billing|monthly)[\s_-]?(?:limit|cap)\b"
-    r"|(?<!token )(?:quota|budget)s?(?![a-z]).{0,40}(?:exceeded|exhausted|reached|used up|depleted|insufficient|not enough|zero|over)\b"
-    r"|(?:exceeded|exhausted|insufficient|reached|no|crossed)[\s_-]{0,2}(?:\w{1,20}[\s_-]{1,2}){0,4}(?<!token )(?:quota|budget)s?(?![a-z])"
     r"|余额不足|额度不足|额度已用|欠费|账户余额|余额已"
     r"|insufficient[\s_-]{0,2}(?:\w{1,20}[\s_-]{1,2}){0,3}(?:balance|credit|fund|money|token)"
     r"|(?:balance|credits?|funds?)\b.{0,30}(?:insufficient|not enough|too low|exhausted|depleted|used up|run out|ran out)"
     r"|(?:not (?:have )?enough|out of|no|lack(?:s|ing)?)\s{1,2}(?:\w{1,20}\s{1,2}){0,3}(?:credits?|balance|funds?|money)\b"
     r"|payment[\s_-]?required|top[\s-]?up|recharge|overdue"
 )
+_QUOTA = re.compile(
+    r"(?:spend|spending|usage|hard|credit|billing|monthly)[\s_-]?(?:limit|cap)\b"
+    r"|(?<!token )(?:quota|budget)s?(?![a-z]).{0,40}(?:exceeded|exhausted|reached|used up|depleted|insufficient|not enough|zero|over)\b"
+    r"|(?:exceeded|exhausted|insufficient|reached|no|crossed)[\s_-]{0,2}(?:\w{1,20}[\s_-]{1,2}){0,4}(?<!token )(?:quota|budget)s?(?![a-z])"
+)
+_PASSES = re.compile(r"(?:retry|again)\b.{0,20}\b(?:in|after)\s{0,2}[0-9]")
+_ADDRESS = re.compile(r"https?://\S{1,500}")
 
 
 def is_wrong_key(status: int | None, message: str | None) -> bool:
@@ -74,21 +78,31 @@ def is_moderation(code: str | None, message: str | None, prompt: str = "", statu
 
 
 def is_account(status: int | None, code: str | None, message: str | None, prompt: str = "") -> bool:
-    """Whether the account behind the key has no money or quota left: nothing is wrong with the job.
-
-    A 429 counts only by its code: in words, many APIs call their limit of requests per minute a "quota".
-    """
+    """Whether the account behind the key has no money or quota left: nothing is wrong with the job."""
     if status == 402:
         return True
     if status not in (400, 403, 422, 429) or is_moderation(code, message, prompt, status):
         return False
-    said = _said(code, None if status == 429 else message, prompt)
-    return _ACCOUNT.search(said) is not None and not (status == 429 and _RATE.search(said))
+    said = _said(code, message, prompt)
+    return _is_empty_account_at_429(code, said) if status == 429 else _is_about_money(said)
 
 
 def is_surely_account(status: int | None, code: str | None) -> bool:
     """Whether the refusal shows by its code or status, not only by words, that the account is meant."""
-    return status == 402 or _ACCOUNT.search(_said(code, None, "")) is not None
+    return status == 402 or _is_about_money(_said(code, None, ""))
+
+
+def _is_about_money(said: str) -> bool:
+    return (_MONEY.search(said) or _QUOTA.search(said)) is not None
+
+
+def _is_empty_account_at_429(code: str | None, said: str) -> bool:
+    """Only the code tells of a quota: in words, many APIs call their limit of requests per minute one. Words tell of
+    money, unless they also tell when to try again. Addresses of help pages tell nothing."""
+    code_said, said = _said(code, None, ""), _ADDRESS.sub(" ", said)
+    if _is_about_money(code_said) and not _RATE.search(code_said):
+        return True
+    return _MONEY.search(said) is not None and not (_RATE.search(said) or _PASSES.search(said))
 
 
 def _said(code: str | None, message: str | None, prompt: str) -> str:
