@@ -92,12 +92,13 @@ def list_queues_function(req: func.HttpRequest) -> func.HttpResponse:
 @blueprint.function_name("list_live_jobs")
 @blueprint.route("operations/jobs", methods=["GET"], auth_level=func.AuthLevel.ADMIN)
 @Operation(
-    "Jobs that wait, or that need attention",
+    "Jobs that wait, that need attention, or whose webhook was given up",
     tag="Operation",
     description=(
         "`waiting`: the twenty jobs of each backend that have waited longest. `attention`: of the next hundred live jobs, "
         "those with an alarm, a failed poll or download, a poisoned message, an unknown outcome, or a webhook that is "
-        "not told yet. An answer reads a hundred rows at most."
+        "not told yet. `given_up`: of all owners, newest first, the next fifty jobs whose webhook could not be delivered "
+        "in three days. An answer reads a hundred rows at most."
     ),
     parameters=[Parameter("show", "query", "Which of them.", Show), _CURSOR],
     answers={200: Answer("Some jobs, without prompts and images", OperatorJobsView)},

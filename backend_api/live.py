@@ -17,7 +17,8 @@ from typing_extensions import TypedDict
 from video_jobs.domain.errors import InvalidRequest, JobNotFound, UnreadableRow
 from video_jobs.domain.ids import is_job_id
 from video_jobs.domain.job import DEFAULT_OWNER, Job, Status
-from video_jobs.ports import LiveJob
+from video_jobs.domain.webhook import WebhookStatus
+from video_jobs.ports import GivenUp, LiveJob
 from video_jobs.services import Services
 from video_jobs.views.job_schema import Time, WebhookView
 from video_jobs.views.job_view import job_summary, time_text
@@ -26,7 +27,9 @@ _MOST_READ = 100  # rows of jobs in one answer
 _MOST_IN_LINE = 20  # of each backend
 _MOST_JOBS = 50  # of an owner in one answer
 
-Show = Annotated[Literal["waiting", "attention"], Field(json_schema_extra={"default": "attention"})]
+Show = Annotated[
+    Literal["waiting", "attention", "given_up"], Field(json_schema_extra={"default": "attention"})
+]
 Owner = Annotated[str, Field(min_length=1, max_length=200)]
 OwnerOrDefault = Annotated[str, Field(max_length=200, json_schema_extra={"default": DEFAULT_OWNER})]
 Cursor = Annotated[str, Field(pattern="^[A-Za-z0-9_-]*$", max_length=2000)]
@@ -74,8 +77,10 @@ def list_live(services: Services, query: Mapping[str, str]) -> OperatorJobsView:
         rows = sorted((live for line in lines for live in line), key=lambda live: live.key)[:_MOST_READ]
         jobs = list(_read(services, rows))
         return {"jobs": [operator_view(job) for job in jobs], "read": len(rows), "next_cursor": None}
+    if show == "given_up":
+        return _list_given_up(services, query.get("cursor", ""))
     if show != "attention":
-        raise InvalidRequest.of("show", "must be waiting or attention")
+        raise InvalidRequest.of("show", "must be waiting, attention or given_up")
     rows = list(islice(services.live_jobs.all(_after(query.get("cursor", ""))), _MOST_READ + 1))
     more, rows = len(rows) > _MOST_READ, rows[:_MOST_READ]
     jobs = [job for job in _read(services, rows) if _needs_attention(job)]
@@ -83,14 +88,40 @@ def list_live(services: Services, query: Mapping[str, str]) -> OperatorJobsView:
     return {"jobs": [operator_view(job) for job in jobs], "read": len(rows), "next_cursor": cursor}
 
 
+def _list_given_up(services: Services, cursor: str) -> OperatorJobsView:
+    """Of all owners. A stale note is skipped; it is removed if its job is deleted or its webhook was delivered."""
+    after = _job_id_in(cursor)
+    notes = services.hooks.given_up(after, _MOST_JOBS + 1)
+    more, notes = len(notes) > _MOST_JOBS, notes[:_MOST_JOBS]
+    jobs = [job for note in notes if (job := _given_up_job(services, note)) is not None]
+    cursor_after = _cursor("", notes[-1].job_id) if more else None
+    return {
+        "jobs": [operator_view(job) for job in jobs],
+        "read": len(notes),
+        "next_cursor": cursor_after,
+    }
+
+
+def _given_up_job(services: Services, note: GivenUp) -> Job | None:
+    try:
+        job = services.jobs.get(note.owner, note.job_id).job
+    except JobNotFound:
+        services.hooks.forget_given_up(note)
+        return None
+    except ValueError:
+        return None  # a newer version of the app wrote it
+    status = job.webhook.status if job.webhook is not None else None
+    if status is WebhookStatus.DELIVERED:
+        services.hooks.forget_given_up(note)
+    return job if status is WebhookStatus.FAILED and job.deleted_at is None else None
+
+
 def list_deliveries(services: Services, query: Mapping[str, str]) -> OperatorJobsView:
     """The newest jobs of an owner that have a webhook. Raises InvalidRequest for an unusable `owner` or `cursor`."""
     owner = query.get("owner") or DEFAULT_OWNER
     if not is_owner(owner):
         raise InvalidRequest.of("owner", "must be an owner, as jobs have it: at most 200 characters")
-    after = _parts(query["cursor"])[-1] if query.get("cursor") else None
-    if after is not None and not is_job_id(after):
-        raise _unknown_cursor()
+    after = _job_id_in(query.get("cursor", ""))
     page = services.jobs.page(owner, limit=_MOST_JOBS, after=after, statuses=frozenset())
     jobs = [operator_view(job) for job in page.jobs if job.webhook is not None]
     cursor = _cursor(owner, page.after) if page.after else None
@@ -152,6 +183,15 @@ def _parts(cursor: str) -> list[str]:
     if len(parts) != 2 or not all(part.isprintable() for part in parts):
         raise _unknown_cursor()
     return parts
+
+
+def _job_id_in(cursor: str) -> str | None:
+    if not cursor:
+        return None
+    job_id = _parts(cursor)[-1]
+    if not is_job_id(job_id):
+        raise _unknown_cursor()
+    return job_id
 
 
 def _after(cursor: str) -> LiveJob | None:

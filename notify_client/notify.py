@@ -22,7 +22,7 @@ from video_jobs.domain.webhook import Delivery, Webhook, WebhookStatus
 from video_jobs.lifecycle.finalize import finish
 from video_jobs.lifecycle.poll_chain import going_on_once_sent, send_on
 from video_jobs.lifecycle.update import update
-from video_jobs.ports import Hook, StoredJob
+from video_jobs.ports import GivenUp, Hook, StoredJob
 from video_jobs.services import Services
 from video_jobs.views.job_view import event_id
 from video_jobs.views.webhook_event import event_body
@@ -112,6 +112,7 @@ def _try_again(
         return update(services.jobs, stored, refused)
     delay: timedelta | None = notify_delay(hook.chain.attempts + 1, retry_after)
     if delay is None:
+        services.hooks.note_given_up(GivenUp(stored.job.owner, stored.job.id))
         given_up = partial(transitions.delivery_given_up, now=now, delivery=failed, which=hook)
         return update(services.jobs, stored, given_up)
     turn = send_on(services.messages.send_notify, message, delay)

@@ -14,11 +14,12 @@ from video_jobs.domain.errors import BackendError, Gone, JobNotFound, NotFound
 from video_jobs.domain.job import Job, Status
 from video_jobs.domain.logs import log_event
 from video_jobs.domain.schedule import stopping_delay
+from video_jobs.domain.webhook import WebhookStatus
 from video_jobs.lifecycle import admission, owner_quota
 from video_jobs.lifecycle.idempotency import retry_key
 from video_jobs.lifecycle.poll_chain import SendNext
 from video_jobs.lifecycle.update import update
-from video_jobs.ports import LiveJob, StoredJob
+from video_jobs.ports import GivenUp, LiveJob, StoredJob
 from video_jobs.services import Services
 
 log = logging.getLogger("reelkeep.poll")
@@ -103,6 +104,8 @@ def _remove_rows(services: Services, stored: StoredJob) -> None:
     job = stored.job
     for claim in services.claims.of_job(job.id, job.backend.base_url):
         services.claims.release(claim)
+    if job.webhook is not None and job.webhook.status is WebhookStatus.FAILED:
+        services.hooks.forget_given_up(GivenUp(job.owner, job.id))
     services.jobs.delete(stored)
     services.live_jobs.remove(LiveJob.of(job))
     log_event(log, logging.INFO, "poll.job_deleted", job_id=job.id)

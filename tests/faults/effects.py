@@ -23,7 +23,7 @@ STORAGE_EFFECTS = {
     "gates": ("save",),
     "estimates": ("save",),
     "messages": ("send_poll", "send_fetch", "send_notify", "drop_poison"),
-    "hooks": ("turn_off", "turn_on"),
+    "hooks": ("turn_off", "turn_on", "note_given_up", "forget_given_up"),
     "blobs": (
         "put_video",
         "put_thumbnail",

@@ -19,9 +19,10 @@ from video_jobs.domain.chain import Chain
 from video_jobs.domain.errors import InvalidRequest, JobNotFound, NothingToSend
 from video_jobs.domain.gate import Slot
 from video_jobs.domain.ids import new_job_id
-from video_jobs.domain.job import Job, Status
+from video_jobs.domain.job import Job, JobError, Status
 from video_jobs.domain.queue_messages import POLL_QUEUE
-from video_jobs.ports import LiveJob
+from video_jobs.domain.webhook import Delivery, Webhook, WebhookStatus
+from video_jobs.ports import GivenUp, LiveJob
 
 HOOK = "https://example.com/hooks"
 
@@ -98,6 +99,59 @@ def test_a_webhook_is_listed_without_its_path_and_sent_again(app: Pipeline) -> N
     assert resend_any(app.services, OWNER, job.id).webhook is not None
     with pytest.raises(NothingToSend):
         resend_any(app.services, OWNER, app.send({"prompt": "a boat"}).id)
+
+
+def given_up(app: Pipeline, owner: str = OWNER) -> Job:
+    """A job whose webhook could not be delivered in three days."""
+    template = app.send({"prompt": "a boat"})
+    at = app.now()
+    tried = (Delivery(at, 500, "It answered 500."),)
+    job = replace(
+        template,
+        id=new_job_id(at),
+        owner=owner,
+        status=Status.FAILED,
+        error=JobError("generation_failed", "It failed."),
+        finished_at=at,
+        webhook=Webhook(HOOK, WebhookStatus.FAILED, Chain(turn=12), deliveries=tried),
+    )
+    app.jobs.insert(job, None)
+    app.services.hooks.note_given_up(GivenUp(owner, job.id))
+    app.advance(1)
+    return job
+
+
+def test_webhooks_that_were_given_up_are_listed_over_all_owners_fifty_at_a_time(app: Pipeline) -> None:
+    jobs = [given_up(app, owner=f"owner-{number % 3}") for number in range(55)]
+    first = list_live(app.services, {"show": "given_up"})
+    assert [job["id"] for job in first["jobs"]] == [job.id for job in reversed(jobs[5:])]
+    assert first["read"] == 50
+    rest = list_live(app.services, {"show": "given_up", "cursor": first["next_cursor"] or ""})
+    assert [(job["id"], job["owner"]) for job in rest["jobs"]] == [
+        (job.id, job.owner) for job in reversed(jobs[:5])
+    ]
+    assert rest["next_cursor"] is None
+
+
+def test_a_webhook_is_on_that_list_from_its_last_try_until_it_is_sent_again(app: Pipeline) -> None:
+    job = app.run(app.send({"prompt": "internal-failure", "webhook_url": HOOK}))
+    app.receiver.answers = [500] * 20
+    app.drain()
+    listed = list_live(app.services, {"show": "given_up"})["jobs"]
+    assert [(each["id"], each["webhook"] and each["webhook"]["status"]) for each in listed] == [
+        (job.id, "failed")
+    ]
+    resend_any(app.services, OWNER, job.id)
+    assert list_live(app.services, {"show": "given_up"})["read"] == 0
+
+
+def test_a_note_is_removed_where_its_job_is_deleted_or_its_webhook_delivered(app: Pipeline) -> None:
+    gone, told, waits = given_up(app), given_up(app), given_up(app)
+    app.jobs.delete(app.jobs.get(OWNER, gone.id))
+    for job, status in ((told, WebhookStatus.DELIVERED), (waits, WebhookStatus.PENDING)):
+        app.jobs.save(app.jobs.get(OWNER, job.id), replace(job, webhook=Webhook(HOOK, status)))
+    assert list_live(app.services, {"show": "given_up"})["jobs"] == []
+    assert app.services.hooks.given_up(None, 10) == [GivenUp(OWNER, waits.id)]
 
 
 def test_the_slots_of_a_gate_name_their_holders(app: Pipeline) -> None:

@@ -12,7 +12,7 @@ from video_jobs.domain.job import Job
 from video_jobs.domain.queue_messages import NotifyMessage
 from video_jobs.domain.webhook import WebhookStatus
 from video_jobs.lifecycle.update import update
-from video_jobs.ports import LiveJob, StoredJob
+from video_jobs.ports import GivenUp, LiveJob, StoredJob
 from video_jobs.services import Services
 
 _AT_ONCE = timedelta()
@@ -50,6 +50,8 @@ def tell_again(services: Services, stored: StoredJob) -> Job:
     services.live_jobs.add(LiveJob.of(stored.job))
     job = update(services.jobs, stored, partial(transitions.delivery_requested, now=now)).job
     services.live_jobs.add(LiveJob.of(job))  # the end of the last round may have removed it
+    if stored.job.webhook is not None and stored.job.webhook.status is WebhookStatus.FAILED:
+        services.hooks.forget_given_up(GivenUp(job.owner, job.id))
     assert job.webhook is not None
     message = NotifyMessage(owner=job.owner, job_id=job.id, turn=job.webhook.chain.turn)
     services.messages.send_notify(message, _AT_ONCE)

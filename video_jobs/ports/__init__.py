@@ -15,7 +15,7 @@ from video_jobs.ports.images import ImageSource
 from video_jobs.ports.jobs import Allowance, IdempotencyEntry, JobPage, JobStore, StoredJob, StoredQuota
 from video_jobs.ports.live_jobs import LiveJob, LiveJobs
 from video_jobs.ports.messages import Messages, PoisonMessage
-from video_jobs.ports.webhooks import Hook, Hooks, WebhookSender
+from video_jobs.ports.webhooks import GivenUp, Hook, Hooks, WebhookSender
 
 __all__ = [
     "Allowance",
@@ -31,6 +31,7 @@ __all__ = [
     "ContentStream",
     "Estimates",
     "Gates",
+    "GivenUp",
     "Hook",
     "Hooks",
     "IdempotencyEntry",

@@ -1,4 +1,4 @@
-"""Webhooks: which are turned off, and how to deliver to a receiver."""
+"""Webhooks: which are turned off, which were given up, and how to deliver to a receiver."""
 
 from __future__ import annotations
 
@@ -15,8 +15,17 @@ class Hook:
     url: str
 
 
+@dataclass(frozen=True)
+class GivenUp:
+    """A job whose webhook could not be delivered in three days."""
+
+    owner: str
+    job_id: str
+
+
 class Hooks(Protocol):
-    """Which hooks have been turned off by their receiver. Every call may be repeated."""
+    """Which hooks have been turned off by their receiver, and which jobs' webhooks were given up. Every call may be
+    repeated."""
 
     def is_off(self, hook: Hook) -> bool: ...
 
@@ -25,6 +34,15 @@ class Hooks(Protocol):
 
     def turn_on(self, hook: Hook) -> None:
         """No error if it is on."""
+
+    def note_given_up(self, which: GivenUp) -> None:
+        """Call it before the row is saved: a note may name a job that has not given up yet, or that is sent again."""
+
+    def forget_given_up(self, which: GivenUp) -> None:
+        """No error if there is no note."""
+
+    def given_up(self, after: str | None, most: int) -> list[GivenUp]:
+        """Of all owners, the newest jobs first, beginning after the job id `after`. Reads `most` rows at most."""
 
 
 class WebhookSender(Protocol):
