@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 from PIL import Image
 from playwright.sync_api import Locator, Page
@@ -25,3 +26,19 @@ def a_picture() -> bytes:
     written = io.BytesIO()
     Image.new("RGB", (48, 32), "teal").save(written, "PNG")
     return written.getvalue()
+
+
+def layout_shifts(page: Page) -> list[list[Any]]:
+    """Each as its score, when it was, and what moved."""
+    shifts: list[list[Any]] = page.evaluate(
+        """() => new Promise((resolve) => {
+            const shifts = [];
+            new PerformanceObserver((list) => {
+                for (const {value, sources, startTime} of list.getEntries())
+                    shifts.push([value, startTime, ...sources.map(({node, previousRect: was, currentRect: is}) =>
+                        `${node?.id || node?.className}: ${was.y}+${was.height} to ${is.y}+${is.height}`)]);
+            }).observe({type: "layout-shift", buffered: true});
+            requestAnimationFrame(() => setTimeout(() => resolve(shifts), 0));
+        })"""
+    )
+    return shifts

@@ -51,7 +51,7 @@ def test_a_backend_and_a_day_are_asked_for_at_the_app_and_stand_in_the_address(s
     expect(card(page, "The other’s")).to_be_visible()
     assert "backend=anything" in page.url
     page.get_by_label("Only of this backend").select_option("")
-    page.get_by_label("Only of this day").fill(yesterday.strftime("%Y-%m-%d"))
+    page.get_by_label("Day (UTC)").fill(yesterday.strftime("%Y-%m-%d"))
     expect(page.get_by_role("article")).to_have_count(1)
     expect(card(page, "Yesterday’s")).to_be_visible()
     page.reload()

@@ -8,7 +8,7 @@ from datetime import timedelta
 from playwright.sync_api import Route, expect
 
 from tests.browser.steps import a_picture, card, prompt_of, submit
-from tests.browser.studio import PHONE, Studio, refuse_barriers, shot
+from tests.browser.studio import LAPTOP, PHONE, Studio, refuse_barriers, shot
 from video_jobs import wiring
 from video_jobs.domain.chain import Chain
 from video_jobs.domain.gate import ClosureReason
@@ -16,7 +16,6 @@ from video_jobs.domain.job import Job, JobError, Output, Status
 from video_jobs.ports import LiveJob
 from video_jobs.views.job_view import time_text
 
-LAPTOP = {"width": 1366, "height": 657}
 REFUSED_KEY = "The video API does not take the key."
 
 

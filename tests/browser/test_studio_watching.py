@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from playwright.sync_api import Page, expect
 
-from tests.browser.steps import submit
+from tests.browser.steps import layout_shifts, submit
 from tests.browser.studio import DESKTOP, LAPTOP, PHONE, Studio, refuse_barriers, shot
 from video_jobs import wiring
 from video_jobs.domain.job import Status
@@ -136,17 +136,7 @@ def test_the_page_hardly_moves_while_it_loads_on_a_slow_phone(studio: Studio) ->
     page.goto(studio.url)
     expect(page.get_by_role("article").first).to_be_visible()
     expect(page.locator("#fold")).to_be_visible()
-    shifts = page.evaluate(
-        """() => new Promise((resolve) => {
-            const shifts = [];
-            new PerformanceObserver((list) => {
-                for (const {value, sources, startTime} of list.getEntries())
-                    shifts.push([value, startTime, ...sources.map(({node, previousRect: was, currentRect: is}) =>
-                        `${node?.id || node?.className}: ${was.y}+${was.height} to ${is.y}+${is.height}`)]);
-            }).observe({type: "layout-shift", buffered: true});
-            requestAnimationFrame(() => setTimeout(() => resolve(shifts), 0));
-        })"""
-    )
+    shifts = layout_shifts(page)
     assert sum(shift[0] for shift in shifts) < 0.05, shifts
     shot(page, "slow-phone-dark")
 

@@ -1,19 +1,20 @@
 /**
- * The form: it shows the fields and the app's objections, and makes exactly one job from each submit.
+ * The form: it shows the fields and the choices, and makes exactly one job from each submit.
  * @module
  */
 
 import { Refusal, Unreachable, call } from "./api.js";
 import { announce } from "./announcer.js";
-import { attemptAnswered, attemptKey, keepDraft, lostImages, readDraft } from "./draft.js";
-import { byId, el, icon, setText } from "./dom.js";
-import { explainRefusal } from "./explain.js";
+import { attemptKey, keepDraft, lostImages, readDraft } from "./draft.js";
+import { complain, showBanner } from "./complaints.js";
+import { byId, el, setText } from "./dom.js";
 import { EXTRA_FIELDS, EXTRA_FILES, Extras, choosesByShape, sizeOfShape } from "./extras.js";
 import { showHold } from "./hold.js";
 import { aheadWords } from "./line.js";
 import { offerNumbers } from "./numbers.js";
 import { estimateOf, withModel } from "./options.js";
 import { Picture } from "./picture.js";
+import { sendOnce } from "./sending.js";
 import { offerNoSizes, offerSizes, variantsNote } from "./sizes.js";
 import { counted, isHeld, roughly, sentence, span } from "./words.js";
 
@@ -22,8 +23,6 @@ import { counted, isHeld, roughly, sentence, span } from "./words.js";
 
 const FIELDS = ["prompt", "backend", "model", "size", "seconds", "variants", ...EXTRA_FIELDS];
 const SHAPING = ["backend", "model", "shape", "size"]; // the choices of the other fields depend on these
-const PATIENCE = [1, 2, 4, 8, 15]; // seconds between tries that get no answer
-const PASSES = [408, 429, 500, 502, 503, 504]; // hosts and gateways answer these while they can't reach the app
 const CLICKS = 1000; // milliseconds after a submit in which another click is the same one
 
 export class Composer {
@@ -43,7 +42,7 @@ export class Composer {
     this.#submitted = submitted;
     this.#store = backends;
     backends.addEventListener("change", () => this.#refresh());
-    this.#picture = new Picture((words) => this.#complain("input_image", words), this.#form);
+    this.#picture = new Picture((words) => complain("input_image", words), this.#form);
     this.#form.addEventListener("submit", (/** @type {Event} */ event) => {
       event.preventDefault();
       this.#send();
@@ -54,7 +53,7 @@ export class Composer {
       this.#send();
     });
     this.#form.addEventListener("input", (/** @type {Event} */ event) => {
-      this.#complain(/** @type {any} */ (event.target).name, "");
+      complain(/** @type {any} */ (event.target).name, "");
       if (SHAPING.includes(/** @type {any} */ (event.target).name)) this.#offer();
       this.#noteChange();
     });
@@ -79,9 +78,9 @@ export class Composer {
   async load() {
     try {
       await this.#store.load();
-      this.#banner(null);
+      showBanner(null);
     } catch (error) {
-      this.#banner(/** @type {Error} */ (error), "read");
+      showBanner(/** @type {Error} */ (error), "read");
     }
     this.#noteChange();
   }
@@ -99,7 +98,7 @@ export class Composer {
   #sayLost(todo) {
     const here = this.#files().map(([field]) => field);
     const lost = this.#lost.filter(([field]) => !here.includes(field));
-    for (const [field, name] of lost) this.#complain(field, `Before the reload there was an image, ${name}. ${todo}`);
+    for (const [field, name] of lost) complain(field, `Before the reload there was an image, ${name}. ${todo}`);
     return lost.length > 0;
   }
 
@@ -113,9 +112,9 @@ export class Composer {
     const wanted = { backend: job.backend?.name ?? "", model: job.backend?.model ?? "" };
     for (const name of FIELDS.slice(3)) wanted[name] = String(/** @type {any} */ (job)[name] ?? "");
     this.#offer(wanted);
-    this.#complain("last_image", job.last_image ? "The job had an image here. Add it again" : "");
+    complain("last_image", job.last_image ? "The job had an image here. Add it again" : "");
     const count = job.reference_images?.length ?? 0;
-    this.#complain("reference_images", count ? `The job had ${counted(count, "image")} here. Add ${count > 1 ? "them" : "it"} again` : "");
+    complain("reference_images", count ? `The job had ${counted(count, "image")} here. Add ${count > 1 ? "them" : "it"} again` : "");
     this.#noteChange();
     byId("prompt").focus();
   }
@@ -127,7 +126,7 @@ export class Composer {
       this.#picture.take(new File([data], `image-of-${job.id?.slice(-6)}`, { type: data.type, lastModified: 0 }));
     } catch (error) {
       if (!(error instanceof Refusal) && !(error instanceof Unreachable)) throw error;
-      this.#complain("input_image", "The job began with an image that is gone. Add it again");
+      complain("input_image", "The job began with an image that is gone. Add it again");
     }
   }
 
@@ -228,12 +227,13 @@ export class Composer {
     this.#lost = []; // the warning comes once: a second submit is meant
     if (isLost) return this.#refuse([]);
     const values = this.#values();
-    for (const name of [...FIELDS, "input_image", ...EXTRA_FILES]) this.#complain(name, "");
-    this.#banner(null);
+    for (const name of [...FIELDS, "input_image", ...EXTRA_FILES]) complain(name, "");
+    showBanner(null);
     if (!values.prompt.trim()) return this.#refuse([{ field: "prompt", message: "Say what the video should show." }]);
     this.#busy(true);
     try {
-      const { data } = await this.#post(values);
+      const chosen = Object.fromEntries(Object.entries(values).filter(([name, value]) => value && !(name === "variants" && byId("variants-field").hidden)));
+      const { data } = await sendOnce(chosen, this.#files(), attemptKey(this.#request(chosen)), (words) => setText(byId("send-words"), words));
       this.#sent = this.#request(values);
       this.#sentAt = performance.now();
       this.#noteChange();
@@ -244,28 +244,6 @@ export class Composer {
       this.#fail(error);
     } finally {
       this.#busy(false);
-    }
-  }
-
-  /** Sends until there is an answer, each time with the same key, so that the job is paid for once. @param {Record<string, string>} values */
-  async #post(values) {
-    const files = this.#files();
-    const chosen = Object.fromEntries(Object.entries(values).filter(([name, value]) => value && !(name === "variants" && byId("variants-field").hidden)));
-    const numbers = Object.fromEntries(["seconds", "variants"].filter((name) => chosen[name]).map((name) => [name, Number(chosen[name])]));
-    const headers = { "Idempotency-Key": attemptKey(this.#request(chosen)) };
-    const body = files.length ? { form: formOf(chosen, files) } : { json: { ...chosen, ...numbers } };
-    for (let attempt = 0; ; attempt += 1) {
-      try {
-        const answer = await call("POST", "jobs", { headers, ...body });
-        attemptAnswered();
-        return answer;
-      } catch (error) {
-        const busy = error instanceof Refusal && !error.code && PASSES.includes(error.status);
-        if (error instanceof Refusal && error.code && error.status < 500) attemptAnswered();
-        if (!(error instanceof Unreachable || busy) || attempt === PATIENCE.length) throw error;
-        setText(byId("send-words"), busy ? "The app is busy, trying again…" : "No connection, trying again…");
-        await new Promise((resolve) => setTimeout(resolve, PATIENCE[attempt] * 1000));
-      }
     }
   }
 
@@ -287,52 +265,18 @@ export class Composer {
       return;
     }
     if (error instanceof Refusal && error.job) this.#submitted(error.job);
-    this.#banner(error, "submit");
+    showBanner(error, "submit");
     byId("banner").focus();
   }
 
   /** @param {import("./api.js").FieldError[]} errors */
   #refuse(errors) {
-    const elsewhere = errors.filter(({ field, message }) => !this.#complain(field, message));
-    if (elsewhere.length) this.#banner(new Error(elsewhere.map(({ field, message }) => `${field}: ${sentence(message)}`).join(" ")));
+    const elsewhere = errors.filter(({ field, message }) => !complain(field, message));
+    if (elsewhere.length) showBanner(new Error(elsewhere.map(({ field, message }) => `${field}: ${sentence(message)}`).join(" ")));
     const wrong = this.#form.querySelector("[aria-invalid=true]");
     if (wrong?.closest("#choices, #extras")) byId("fold").setAttribute("aria-expanded", "true");
     (wrong ?? byId("banner")).focus();
   }
-
-  /** Shows a message beside a field; an empty one removes it. False if there is no such field. @param {string} field @param {string} words */
-  #complain(field, words) {
-    const place = document.getElementById(`${field}-error`);
-    if (!place) return false;
-    const wanted = sentence(words);
-    if (place.textContent === wanted) return true;
-    place.replaceChildren(...(wanted ? [icon("alert"), wanted] : []));
-    for (const control of this.#form.querySelectorAll(`[name="${field}"], [data-for="${field}"]`)) {
-      if (wanted) control.setAttribute("aria-invalid", "true");
-      else control.removeAttribute("aria-invalid");
-    }
-    return true;
-  }
-
-  /** @param {Error|null} error @param {"submit"|"read"} [kind] */
-  #banner(error, kind = "submit") {
-    const banner = byId("banner");
-    banner.hidden = !error;
-    if (!error) return;
-    const reasons = error instanceof Refusal ? error.reasons : [];
-    const isOurs = error instanceof Refusal || error instanceof Unreachable;
-    const { what, means, todo } = isOurs ? explainRefusal(error, kind) : { what: sentence(error.message), means: "", todo: "" };
-    const listed = reasons.length ? el("ul", {}, ...reasons.map((text) => el("li", { text }))) : null;
-    banner.replaceChildren(icon("alert"), el("div", {}, el("p", { text: what }), listed, el("p", { text: [means, todo].filter(Boolean).join(" ") })));
-  }
-}
-
-/** @param {Record<string, string>} fields @param {[string, File][]} files */
-function formOf(fields, files) {
-  const form = new FormData();
-  for (const [name, value] of Object.entries(fields)) form.set(name, value);
-  for (const [name, file] of files) form.append(name, file, file.name || "image");
-  return form;
 }
 
 /** @param {import("./options.js").Model[]} models @param {string|undefined} chosen */

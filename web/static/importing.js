@@ -24,7 +24,7 @@ export function startImporting(backends, show) {
   byId("import-form").addEventListener("submit", async (/** @type {Event} */ event) => {
     event.preventDefault();
     const id = idIn(input.value);
-    if (!id) return complain("Paste an id, like gen_…, task_… or video_…. Nothing was sent.");
+    if (!id) return complain("This is no id. Nothing was sent. Paste one that begins with gen_, task_ or video_.");
     send.disabled = true;
     complain("");
     try {

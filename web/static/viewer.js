@@ -115,7 +115,7 @@ export class Viewer {
     const stage = byId("viewer-stage");
     stage.classList.toggle("compare", this.#compares);
     stage.replaceChildren(...shown.map((video) => this.#player(job, video)));
-    const which = videos.length < 2 ? "" : this.#compares ? `all ${shown.length} videos` : `video ${this.#place + 1} of ${videos.length}`;
+    const which = videos.length < 2 ? "" : this.#compares ? (shown.length === 2 ? "both videos" : `all ${shown.length} videos`) : `video ${this.#place + 1} of ${videos.length}`;
     setText(byId("viewer-title"), shortened(job.prompt, 120) || nameOf(job));
     setText(byId("viewer-facts"), [which, sizeWords(job.size)].filter(Boolean).join(" · "));
     this.#showButtons();
