@@ -6,12 +6,13 @@ import re
 
 from playwright.sync_api import expect
 
+from tests.browser.steps import layout_shifts
 from tests.browser.studio import KEYS, PHONE, Studio, refuse_barriers, shot
 from video_jobs import wiring
 from video_jobs.domain.gate import ClosureReason
 from video_jobs.domain.job import Status
 from video_jobs.domain.webhook import Webhook, WebhookStatus
-from video_jobs.ports import LiveJob
+from video_jobs.ports import GivenUp, LiveJob
 
 
 def test_it_asks_for_the_master_key_and_keeps_it_for_the_tab_only(studio: Studio) -> None:
@@ -77,6 +78,50 @@ def test_a_webhook_is_shown_by_owner_and_told_again(studio: Studio) -> None:
     expect(hooks).to_contain_text(re.compile(f"{job.id}.*failed", re.DOTALL))
     page.get_by_role("button", name=f"Resend the webhook of {job.id}").click()
     expect(page.get_by_text("The webhook is told again now.")).to_be_visible()
+
+
+def test_one_look_says_that_all_is_well_or_what_is_not_and_leads_there(studio: Studio) -> None:
+    page = studio.visit("about:blank")
+    # What other tests have left is none of this one's.
+    none: dict[str, object] = {"jobs": [], "read": 0, "next_cursor": None}
+    page.route("**/api/operations/jobs?*", lambda route: route.fulfill(json=none))
+    page.route("**/api/operations/queues", lambda route: route.fulfill(json={"queues": []}))
+    page.goto(f"{studio.url}/operations")
+    verdict = page.locator("#verdict")
+    expect(verdict).to_contain_text("All is well")
+    refuse_barriers(page)
+    [job] = studio.store(webhook=Webhook(None, WebhookStatus.FAILED))
+    wiring.get_services().hooks.note_given_up(GivenUp(studio.owner, job.id))
+    studio.close_gate(ClosureReason.MISCONFIGURED, "The video API does not take the key.")
+    page.unroute("**/api/operations/jobs?*")
+    page.get_by_role("button", name="Refresh").click()
+    expect(verdict).to_contain_text("default is on hold. The next try is at")
+    refuse_barriers(page)
+    verdict.get_by_role("link", name=re.compile("webhooks? (was|were) given up")).click()
+    assert page.url.endswith("#webhooks-heading")
+
+
+def test_a_webhook_that_was_given_up_is_shown_whoever_its_owner_is(studio: Studio) -> None:
+    [job] = studio.store(webhook=Webhook(None, WebhookStatus.FAILED))
+    wiring.get_services().hooks.note_given_up(GivenUp(studio.owner, job.id))
+    page = studio.visit(f"{studio.url}/operations", has_touch=True)
+    given_up = page.get_by_role("table", name="Webhooks that were given up")
+    expect(given_up.get_by_role("row", name=job.id)).to_contain_text(studio.owner)
+    refuse_barriers(page)
+    page.set_viewport_size(PHONE)  # type: ignore[arg-type]
+    expect(given_up.get_by_role("row", name=job.id)).to_be_visible()  # a box now, and a row all the same
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    refuse_barriers(page)
+    given_up.get_by_role("button", name=f"Resend the webhook of {job.id}").click()
+    expect(page.get_by_text("The webhook is told again now.")).to_be_visible()
+    expect(given_up.get_by_role("row", name=job.id)).to_have_count(0)
+
+
+def test_it_hardly_moves_while_it_is_read(studio: Studio) -> None:
+    studio.store(3, webhook=Webhook(None, WebhookStatus.FAILED))
+    page = studio.visit(f"{studio.url}/operations")
+    expect(page.get_by_role("article", name="default")).to_be_visible()
+    assert sum(shift[0] for shift in layout_shifts(page)) < 0.05
 
 
 def test_help_is_linked_from_the_studio_and_has_no_barriers(studio: Studio) -> None:

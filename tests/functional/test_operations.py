@@ -14,6 +14,7 @@ from backend_api.mending import repair_any, resend_any
 from backend_api.queues import list_queues
 from local.simulator.server import Simulator
 from tests.pipeline import OWNER, Pipeline
+from tests.steps import delete
 from video_jobs.domain import transitions
 from video_jobs.domain.chain import Chain
 from video_jobs.domain.errors import InvalidRequest, JobNotFound, NothingToSend
@@ -143,6 +144,16 @@ def test_a_webhook_is_on_that_list_from_its_last_try_until_it_is_sent_again(app:
     ]
     resend_any(app.services, OWNER, job.id)
     assert list_live(app.services, {"show": "given_up"})["read"] == 0
+
+
+def test_a_deleted_job_takes_its_note_along(app: Pipeline) -> None:
+    job = app.run(app.send({"prompt": "internal-failure", "webhook_url": HOOK}))
+    app.receiver.answers = [500] * 20
+    app.drain()
+    assert app.services.hooks.given_up(None, 10) == [GivenUp(OWNER, job.id)]
+    delete(app, job)
+    app.drain()
+    assert app.services.hooks.given_up(None, 10) == []
 
 
 def test_a_note_is_removed_where_its_job_is_deleted_or_its_webhook_delivered(app: Pipeline) -> None:

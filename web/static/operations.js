@@ -9,14 +9,18 @@ import { byId, el, icon, setText } from "./dom.js";
 import { explainRefusal, inOne } from "./explain.js";
 import { showGates } from "./gates.js";
 import * as keyring from "./keyring.js";
-import { showAttention, showWaiting, showWebhooks } from "./operator_jobs.js";
+import { showAttention, showGivenUp, showWaiting, showWebhooks } from "./operator_jobs.js";
 import { showTable } from "./table.js";
+import { showVerdict } from "./verdict.js";
 import { ago } from "./words.js";
 
 const EVERY = 20_000; // milliseconds
 
-/** The cursors of the two lists that have further pages. @type {Record<string, string|null>} */
-const cursors = { attention: null, webhooks: null };
+/** The cursors of the lists that have further pages. @type {Record<string, string|null>} */
+const cursors = { attention: null, "given-up": null, webhooks: null };
+
+/** What the lists show, for the verdict. @type {import("./verdict.js").Findings} */
+const findings = { gates: [], poisoned: 0, attention: { count: 0, more: false }, givenUp: { count: 0, more: false } };
 
 keyring.start();
 
@@ -39,18 +43,22 @@ async function trying(deed) {
 const read = async (path, query = {}) => (await call("GET", path, { query })).data;
 
 async function backends() {
-  showGates((await read("backends")).backends, (name, word) => change(`backends/${name}/${word}`, word === "pause" ? `${name} is paused. New jobs wait.` : `${name} is open.`));
+  const gates = (await read("backends")).backends;
+  findings.gates = gates;
+  showGates(gates, (name, word) => change(`backends/${name}/${word}`, word === "pause" ? `${name} is paused. New jobs wait.` : `${name} is open.`));
 }
 
 async function queues() {
   /** @type {{name: string, messages: number, oldest_at: string|null, poisoned: number}[]} */
   const found = (await read("operations/queues")).queues;
+  findings.poisoned = found.reduce((sum, queue) => sum + queue.poisoned, 0);
   const rows = found.map((queue) => [queue.name, String(queue.messages), queue.oldest_at ? ago(queue.oldest_at, now()) : "none is due", String(queue.poisoned)]);
   showTable(byId("queues"), "Queues", ["Queue", "Messages", "Oldest that is due", "Poisoned"], rows, "There are no queues.");
 }
 
 async function attention() {
   const answer = await read("operations/jobs", { show: "attention", cursor: cursors.attention });
+  findings.attention = { count: answer.jobs.length, more: answer.next_cursor !== null };
   showAttention(byId("attention"), answer.jobs, act);
   goOn("attention", answer.next_cursor);
 }
@@ -59,20 +67,29 @@ async function waiting() {
   showWaiting(byId("waiting"), (await read("operations/jobs", { show: "waiting" })).jobs, act);
 }
 
+async function givenUp() {
+  const answer = await read("operations/jobs", { show: "given_up", cursor: cursors["given-up"] });
+  findings.givenUp = { count: answer.jobs.length, more: answer.next_cursor !== null };
+  showGivenUp(byId("given-up"), answer.jobs, act);
+  goOn("given-up", answer.next_cursor);
+}
+
 async function webhooks() {
   const answer = await read("operations/webhooks", { owner: byId("webhooks-owner").value.trim() || "default", cursor: cursors.webhooks });
   showWebhooks(byId("webhooks"), answer.jobs, act);
   goOn("webhooks", answer.next_cursor);
 }
 
-/** @param {"attention"|"webhooks"} list @param {string|null} cursor */
+const LISTS = { attention, "given-up": givenUp, webhooks };
+
+/** @param {keyof typeof LISTS} list @param {string|null} cursor */
 function goOn(list, cursor) {
   const button = byId(`${list}-more`);
   button.hidden = cursor === null && cursors[list] === null;
   setText(button, cursor === null ? "From the beginning" : "Read on");
   button.onclick = () => {
     cursors[list] = cursor;
-    trying(list === "attention" ? attention : webhooks);
+    trying(LISTS[list]);
   };
 }
 
@@ -101,8 +118,11 @@ async function everything() {
     await queues();
     await attention();
     await waiting();
+    await givenUp();
     await webhooks();
   });
+  byId("studio").classList.remove("unread");
+  if (done) showVerdict(byId("verdict"), findings);
   if (done) setText(byId("as-of"), `As of ${new Date(now()).toLocaleTimeString()}`);
 }
 

@@ -17,7 +17,7 @@ import { ago, sentence, whenWords } from "./words.js";
 
 /** @param {HTMLElement} place @param {OperatorJob[]} jobs @param {Act} act */
 export function showAttention(place, jobs, act) {
-  const rows = jobs.map((job) => [named(job), job.owner, job.status, whyOf(job), nextOf(job), el("span", {}, repair(job, act), job.webhook && ended(job) ? resend(job, act) : null)]);
+  const rows = jobs.map((job) => [named(job), job.owner, job.status, whyOf(job), nextOf(job), el("span", { class: "mend" }, repair(job, act), job.webhook && ended(job) ? resend(job, act) : null)]);
   showTable(place, "Jobs that need somebody", ["Job", "Owner", "Status", "Why", "Next try", "Mend"], rows, "Nothing. All is well.");
 }
 
@@ -28,12 +28,21 @@ export function showWaiting(place, jobs, act) {
 }
 
 /** @param {HTMLElement} place @param {OperatorJob[]} jobs @param {Act} act */
+export function showGivenUp(place, jobs, act) {
+  const rows = jobs.map((job) => [named(job), job.owner, toWhom(job), lastOf(job), resend(job, act)]);
+  showTable(place, "Webhooks that were given up", ["Job", "Owner", "To", "Last delivery", "Mend"], rows, "None.");
+}
+
+/** @param {HTMLElement} place @param {OperatorJob[]} jobs @param {Act} act */
 export function showWebhooks(place, jobs, act) {
-  const rows = jobs.map((job) => [named(job), job.webhook?.url ?? "the app’s own", job.webhook?.status ?? "", lastOf(job), nextOf(job), ended(job) ? resend(job, act) : "not ended"]);
+  const rows = jobs.map((job) => [named(job), toWhom(job), job.webhook?.status ?? "", lastOf(job), nextOf(job), ended(job) ? resend(job, act) : "not ended"]);
   showTable(place, "Webhooks", ["Job", "To", "Status", "Last delivery", "Next try", "Mend"], rows, "No job among these has a webhook.");
 }
 
 const ended = (/** @type {OperatorJob} */ job) => ["succeeded", "failed", "cancelled", "expired"].includes(job.status);
+
+/** @param {OperatorJob} job */
+const toWhom = (job) => job.webhook?.url ?? "the app’s own";
 
 /** @param {OperatorJob} job */
 const named = (job) => el("code", { text: job.id });
