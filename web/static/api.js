@@ -137,6 +137,7 @@ function noteReachable(is) {
 function wordsFor(status) {
   if (status === 403) return "The app does not let this request through.";
   if (status === 404) return "The app does not know this any more.";
-  if (status === 429) return "Too many requests at once. Try again in a moment.";
-  return status >= 500 ? `The app has a problem (${status}). Try again in a moment.` : `The app refused this (${status}).`;
+  if (status === 413) return "This is more than the app takes in one request.";
+  if (status === 429) return "Too many requests at once.";
+  return status >= 500 ? `The app has a problem (${status}).` : `The app refused this (${status}).`;
 }

@@ -220,7 +220,7 @@ export class Card {
     if (!job.history) {
       details.replaceChildren(details.firstChild, el("p", { class: "quiet", text: "Loading…" }));
       this.#deeds.reread(job.id).catch(() => {
-        details.replaceChildren(details.firstChild, el("p", { class: "quiet", text: "The details can’t be loaded right now." }));
+        details.replaceChildren(details.firstChild, el("p", { class: "quiet", text: "The details can’t be loaded right now. The job goes on as it was. Close this, and open it again." }));
       });
       return;
     }

@@ -8,11 +8,11 @@ import { byId, el, icon } from "./dom.js";
 import { explainRefusal } from "./explain.js";
 import { sentence } from "./words.js";
 
-/** Shows a message beside a field; an empty one removes it. False if there is no such field. @param {string} field @param {string} words */
+/** Shows a message beside a field; an empty one removes it. False if no such field is shown. @param {string} field @param {string} words */
 export function complain(field, words) {
   const place = document.getElementById(`${field}-error`);
-  if (!place) return false;
   const wanted = sentence(words);
+  if (!place || (wanted && place.closest(".field[hidden], .extras[hidden]"))) return false;
   if (place.textContent === wanted) return true;
   place.replaceChildren(...(wanted ? [icon("alert"), wanted] : []));
   for (const control of byId("composer").querySelectorAll(`[name="${field}"], [data-for="${field}"]`)) {

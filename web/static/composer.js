@@ -272,7 +272,8 @@ export class Composer {
   /** @param {import("./api.js").FieldError[]} errors */
   #refuse(errors) {
     const elsewhere = errors.filter(({ field, message }) => !complain(field, message));
-    if (elsewhere.length) showBanner(new Error(elsewhere.map(({ field, message }) => `${field}: ${sentence(message)}`).join(" ")));
+    const said = elsewhere.map(({ field, message }) => `${field}: ${sentence(message)}`).join(" ");
+    if (errors.length) showBanner(new Error(`${said} Nothing was sent, and nothing is billed. Change what is named, and press Generate again.`.trim()));
     const wrong = this.#form.querySelector("[aria-invalid=true]");
     if (wrong?.closest("#choices, #extras")) byId("fold").setAttribute("aria-expanded", "true");
     (wrong ?? byId("banner")).focus();

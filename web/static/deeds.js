@@ -22,9 +22,21 @@ const BETWEEN_DOWNLOADS = 600; // milliseconds: a browser drops downloads that s
  * @returns {import("./card.js").Deeds}
  */
 export function deedsOf({ jobs, watcher, backends, show, edit, view }) {
+  /** Does something with a job. If that fails, says why. @param {Job} job @param {() => Promise<void>} deed */
+  async function trying(job, deed) {
+    try {
+      await deed();
+    } catch (error) {
+      if (!(error instanceof Refusal) && !(error instanceof Unreachable)) throw error;
+      toast(inOne(explainRefusal(error, "change")), "bad");
+      if (error instanceof Refusal && error.code === "job_not_found") jobs.remove(job.id);
+      throw error;
+    }
+  }
+
   return {
     cancel: (job) =>
-      trying(async () => {
+      trying(job, async () => {
         const { data } = await call("POST", `jobs/${job.id}/cancel`);
         jobs.put(data);
         watcher.pollNow(job.id);
@@ -32,7 +44,7 @@ export function deedsOf({ jobs, watcher, backends, show, edit, view }) {
         if (data.status !== "cancelled") toast("Stopping. If the video finishes first, you keep it.");
       }).catch(() => {}),
     retry: (job) =>
-      trying(async () => {
+      trying(job, async () => {
         const { data } = await call("POST", `jobs/${job.id}/retry`);
         if (data.id !== job.id) jobs.put({ ...job, retried_as: data.id });
         show(data);
@@ -40,7 +52,7 @@ export function deedsOf({ jobs, watcher, backends, show, edit, view }) {
         if (data.id === job.id) toast("The download is tried now.");
       }).catch(() => {}),
     remove: (job) =>
-      trying(async () => {
+      trying(job, async () => {
         await call("DELETE", `jobs/${job.id}`);
         jobs.remove(job.id);
         announce(`${nameOf(job)} was deleted.`);
@@ -53,17 +65,6 @@ export function deedsOf({ jobs, watcher, backends, show, edit, view }) {
     reread: (id) => jobs.reread(id),
     backend: (name) => backends.list.find((each) => each.name === name),
   };
-}
-
-/** Does something with a job. If that fails, says why. @param {() => Promise<void>} deed */
-async function trying(deed) {
-  try {
-    await deed();
-  } catch (error) {
-    if (!(error instanceof Refusal) && !(error instanceof Unreachable)) throw error;
-    toast(inOne(explainRefusal(error, "change")), "bad");
-    throw error;
-  }
 }
 
 /** @param {Job} job */

@@ -71,8 +71,17 @@ function explainDelay(job, now) {
 /** The meaning of a refused request, by the action. */
 const UNCHANGED = {
   submit: "Nothing was sent to the video service, and nothing is billed.",
-  change: "The job is as it was.",
+  import: "Nothing was imported, and nothing is billed.",
+  change: "Nothing was changed.",
   read: "Your videos are safe; they just can’t be shown right now.",
+  operate: "The jobs go on by themselves; only this page can’t show them.",
+};
+
+/** The same if the app gave no answer: it may have done it all the same. @type {Partial<Record<keyof typeof UNCHANGED, string>>} */
+const PERHAPS = {
+  submit: "It may have arrived: nothing is lost, and it is paid for once.",
+  import: "It may have arrived: importing it again is the same import.",
+  change: "It may have arrived: the card says how the job stands.",
 };
 
 /** @type {Record<string, string>} */
@@ -86,8 +95,18 @@ const MEND = {
   idempotency_key_reused: "Change something, and send it again.",
   not_retriable: "Edit it, and send it as a new job.",
   backend_job_not_found: "Check the id, and which backend it belongs to.",
-  job_not_found: "It was deleted. Load the page again.",
+  job_not_found: "It was deleted, so its card goes.",
+  backend_not_found: "Load the page again: the settings have changed.",
+  invalid_cursor: "Load the page again.",
+  nothing_to_send: "Name a webhook when you submit the next job.",
   body_too_large: "Send a smaller image.",
+};
+
+/** What to do if the host refused the request before the app, by status. @type {Record<number, string>} */
+const MEND_BEFORE = {
+  403: "Ask the operator to let you in.",
+  404: "Load the page again: the app may have been moved.",
+  413: "Send a smaller image.",
 };
 
 /**
@@ -99,12 +118,13 @@ const MEND = {
 export function explainRefusal(error, kind) {
   const what = sentence(error.message);
   if (error instanceof Unreachable || !error.code) {
-    const means = kind === "submit" ? "It may have arrived: nothing is lost, and it is paid for once." : UNCHANGED[kind];
-    return { what, means, todo: "Try again in a moment." };
+    const refused = MEND_BEFORE[error.status]; // by the host: nothing reached the app
+    return { what, means: refused ? UNCHANGED[kind] : (PERHAPS[kind] ?? UNCHANGED[kind]), todo: refused ?? "Try again in a moment." };
   }
   if (error.job) return { ...(explainJob(error.job) ?? { means: "", todo: "" }), what };
   const wait = error.retryAfter && error.code === "too_many_jobs" ? ` There may be room in ${span(error.retryAfter)}.` : "";
-  return { what, means: UNCHANGED[kind], todo: `${MEND[error.code] ?? "Change what it names, and try again."}${wait}` };
+  const isUnknown = error.status >= 500 && error.code !== "misconfigured";
+  return { what, means: (isUnknown && PERHAPS[kind]) || UNCHANGED[kind], todo: `${MEND[error.code] ?? "Change what it names, and try again."}${wait}` };
 }
 
 /** The three parts as one text. @param {Explained} explained */

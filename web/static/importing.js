@@ -36,7 +36,7 @@ export function startImporting(backends, show) {
       show(data);
     } catch (error) {
       if (!(error instanceof Refusal) && !(error instanceof Unreachable)) throw error;
-      complain(inOne(explainRefusal(error, "submit")));
+      complain(inOne(explainRefusal(error, "import")));
     } finally {
       send.disabled = false;
     }

@@ -3,6 +3,7 @@
  * @module
  */
 
+import { toast } from "./announcer.js";
 import { el, icon, iconButton, setText } from "./dom.js";
 import { firstFrame, renewFrame } from "./frame.js";
 import { lineWords } from "./line.js";
@@ -193,7 +194,9 @@ export class Media {
     const failed = player.src;
     await this.#renew().catch(() => {});
     const url = this.#current()?.url;
-    if (this.#player === player && url && url !== failed) swap(player, url, this.#goesOn);
+    if (this.#player !== player) return;
+    if (url && url !== failed) swap(player, url, this.#goesOn);
+    else toast("The video can’t be played right now. The job and its files are as they were. Try again in a moment, or download it.", "bad");
   }
 
   // --- the variants ---

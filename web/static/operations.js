@@ -33,7 +33,7 @@ async function trying(deed) {
   } catch (error) {
     if (!(error instanceof Refusal) && !(error instanceof Unreachable)) throw error;
     const reasons = error instanceof Refusal ? error.reasons : [];
-    byId("trouble").replaceChildren(icon("alert"), el("p", { text: [...reasons, inOne(explainRefusal(error, "read"))].join(" ") }));
+    byId("trouble").replaceChildren(icon("alert"), el("p", { text: [...reasons, inOne(explainRefusal(error, "operate"))].join(" ") }));
     byId("trouble").hidden = false;
     return false;
   }

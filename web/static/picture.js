@@ -61,7 +61,7 @@ export class Picture {
   #take(files) {
     const file = files.find((each) => KINDS.includes(each.type));
     if (!file) return this.#complain(files.length ? "This is no PNG, JPEG or WebP image. Nothing was sent. Pick another file." : "");
-    if (file.size > LARGEST) return this.#complain(`This image has ${bytesWords(file.size)}; at most 20 MB are taken. Save it smaller, and pick it again.`);
+    if (file.size > LARGEST) return this.#complain(`This image has ${bytesWords(file.size)}; at most 20 MB are taken. Nothing was sent. Save it smaller, and pick it again.`);
     this.clear();
     this.file = file;
     this.#address = URL.createObjectURL(file);
@@ -70,7 +70,7 @@ export class Picture {
     image.addEventListener("load", () => setText(facts, `${image.naturalWidth} × ${image.naturalHeight} · ${bytesWords(file.size)}`));
     image.addEventListener("error", () => {
       this.clear();
-      this.#complain("This image can’t be read. Is the file whole?");
+      this.#complain("This image can’t be read: the file may be broken. Nothing was sent. Pick another file.");
     });
     const remove = iconButton("close", "Remove the image", () => {
       this.clear();
