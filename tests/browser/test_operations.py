@@ -52,7 +52,7 @@ def test_a_closed_gate_says_why_and_is_opened(studio: Studio) -> None:
     shot(page, "operations-phone-dark")
 
 
-def test_what_waits_and_what_needs_somebody_is_listed_and_mended(studio: Studio) -> None:
+def test_what_waits_and_what_needs_attention_is_listed_and_mended(studio: Studio) -> None:
     live_jobs = wiring.get_services().live_jobs
     [waits] = studio.store(status=Status.WAITING, finished_at=None, error=None, reason="The line is long.")
     [alarmed] = studio.store(status=Status.RUNNING, finished_at=None, error=None, alarm="Its time runs out.")
@@ -60,7 +60,7 @@ def test_what_waits_and_what_needs_somebody_is_listed_and_mended(studio: Studio)
     live_jobs.add(LiveJob.of(alarmed))
     page = studio.visit(f"{studio.url}/operations")
     expect(page.get_by_role("region", name="Waiting for longest")).to_contain_text(waits.id)
-    expect(page.get_by_role("region", name="Needs somebody")).to_contain_text("Its time runs out.")
+    expect(page.get_by_role("region", name="Needs attention")).to_contain_text("Its time runs out.")
     expect(page.get_by_role("region", name="Queues")).to_contain_text("video-poll")
     refuse_barriers(page)
     page.get_by_role("button", name=f"Repair {alarmed.id}").click()
@@ -84,12 +84,16 @@ def test_one_look_says_that_all_is_well_or_what_is_not_and_leads_there(studio: S
     page = studio.visit("about:blank")
     # What other tests have left is none of this one's.
     none: dict[str, object] = {"jobs": [], "read": 0, "next_cursor": None}
-    page.route("**/api/operations/jobs?*", lambda route: route.fulfill(json=none))
+    answer = {**none}
+    page.route("**/api/operations/jobs?*", lambda route: route.fulfill(json=answer))
     page.route("**/api/operations/queues", lambda route: route.fulfill(json={"queues": []}))
     page.goto(f"{studio.url}/operations")
     verdict = page.locator("#verdict")
     expect(verdict).to_contain_text("All is well")
     refuse_barriers(page)
+    answer["next_cursor"] = "b"  # of a list that goes on, this part says nothing of the others
+    page.get_by_role("button", name="Refresh").click()
+    expect(verdict).to_contain_text("Read on to see the others.")
     [job] = studio.store(webhook=Webhook(None, WebhookStatus.FAILED))
     wiring.get_services().hooks.note_given_up(GivenUp(studio.owner, job.id))
     studio.close_gate(ClosureReason.MISCONFIGURED, "The video API does not take the key.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 
+from backend_api.live import list_live
 from tests.faults.machine import Machine
 from tests.faults.scenarios import Story
 from tests.pipeline import OWNER
@@ -110,6 +111,8 @@ def _untold(machine: Machine, everything: list[Job]) -> list[str]:
             broken.append(f"the receiver heard of {job.id}: {[one.id for one in told]}")
         if len({one.body for one in told}) > 1:
             broken.append(f"the receiver heard of {job.id} in different words")
+    given_up = list_live(machine.pipeline.services, {"show": "given_up"})["jobs"]
+    broken += [f"the operator is told that the webhook of {job['id']} was given up" for job in given_up]
     return broken + [f"a webhook is left turned off: {hook}" for hook in machine.pipeline.hooks.off]
 
 

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from backend_api.live import list_live
 from job_api.act import cancel_job, delete_job, send_webhook
 from job_api.import_job import import_job, read_import
 from job_api.retry import retry_job
@@ -370,6 +371,22 @@ def told_again_at_once(machine: Machine) -> Story:
     return story
 
 
+def told_after_it_was_given_up(machine: Machine) -> Story:
+    """The receiver is not well for three days. The operator then finds the job, and sends its webhook again."""
+    story = Story()
+    machine.pipeline.receiver.answers = [500] * 40
+    fault(machine, "create", status=400, body={"error": {"code": "bad", "message": "no such size"}})
+    job = submit(machine, "given-up", webhook_url=HOOK)
+    story.expect(job, Status.FAILED)
+    machine.run_to_the_end()
+    machine.pipeline.receiver.answers = []
+    listed = list_live(machine.pipeline.services, {"show": "given_up"})
+    assert [each["id"] for each in listed["jobs"]] == [job.id]
+    machine.ask(lambda services: send_webhook(services, OWNER, job.id))
+    machine.run_to_the_end()
+    return story
+
+
 def deleted_before_it_was_told(machine: Machine) -> Story:
     story = Story()
     machine.pipeline.receiver.answers = [500] * 20
@@ -407,7 +424,13 @@ SCENARIOS: tuple[Play, ...] = (
     one_alive_at_once,
 )
 
-HOOKED: tuple[Play, ...] = (told_at_last, told_again, told_again_at_once, deleted_before_it_was_told)
+HOOKED: tuple[Play, ...] = (
+    told_at_last,
+    told_again,
+    told_again_at_once,
+    told_after_it_was_given_up,
+    deleted_before_it_was_told,
+)
 
 LIVES = [
     *((play, dialect, 1) for play in SCENARIOS for dialect in DIALECTS),

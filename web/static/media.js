@@ -23,6 +23,7 @@ export class Media {
   #player = null;
   #playing = -1;
   #goesOn = false; // whether it should play; a failed source pauses by itself
+  #isRenewed = false; // whether the player has a new URL that has not played yet
   #deeds;
   #stage;
   #strip;
@@ -160,6 +161,7 @@ export class Media {
     );
     player.loop = (video.duration_seconds ?? 60) < 8;
     player.addEventListener("error", () => this.#recover(player));
+    player.addEventListener("playing", () => (this.#isRenewed = false));
     player.addEventListener("play", () => (this.#goesOn = true));
     player.addEventListener("pause", () => {
       if (player.error === null) this.#goesOn = false;
@@ -168,6 +170,7 @@ export class Media {
     this.#player = player;
     this.#playing = video.index;
     this.#goesOn = true;
+    this.#isRenewed = false;
     this.#stage.replaceChildren(player, this.#enlarge());
     if (focus) player.focus({ preventScroll: true });
     player.play().catch(() => {}); // the browser may want another click; the controls are there
@@ -189,13 +192,15 @@ export class Media {
     }
   }
 
-  /** The URL ended while somebody watched. Continue with a new URL at the same place. @param {HTMLVideoElement} player */
+  /** The URL ended while somebody watched. Continue with a new URL at the same place, once. @param {HTMLVideoElement} player */
   async #recover(player) {
+    const isSecond = this.#isRenewed;
     const failed = player.src;
-    await this.#renew().catch(() => {});
+    if (!isSecond) await this.#renew().catch(() => {});
     const url = this.#current()?.url;
     if (this.#player !== player) return;
-    if (url && url !== failed) swap(player, url, this.#goesOn);
+    this.#isRenewed = true;
+    if (!isSecond && url && url !== failed) swap(player, url, this.#goesOn);
     else toast("The video can’t be played right now. The job and its files are as they were. Try again in a moment, or download it.", "bad");
   }
 

@@ -58,7 +58,7 @@ async function queues() {
 
 async function attention() {
   const answer = await read("operations/jobs", { show: "attention", cursor: cursors.attention });
-  findings.attention = { count: answer.jobs.length, more: answer.next_cursor !== null };
+  findings.attention = foundIn("attention", answer);
   showAttention(byId("attention"), answer.jobs, act);
   goOn("attention", answer.next_cursor);
 }
@@ -69,7 +69,7 @@ async function waiting() {
 
 async function givenUp() {
   const answer = await read("operations/jobs", { show: "given_up", cursor: cursors["given-up"] });
-  findings.givenUp = { count: answer.jobs.length, more: answer.next_cursor !== null };
+  findings.givenUp = foundIn("given-up", answer);
   showGivenUp(byId("given-up"), answer.jobs, act);
   goOn("given-up", answer.next_cursor);
 }
@@ -79,6 +79,9 @@ async function webhooks() {
   showWebhooks(byId("webhooks"), answer.jobs, act);
   goOn("webhooks", answer.next_cursor);
 }
+
+/** @param {keyof typeof cursors} list @param {{jobs: unknown[], next_cursor: string|null}} answer */
+const foundIn = (list, { jobs, next_cursor }) => ({ count: jobs.length, more: next_cursor !== null || cursors[list] !== null });
 
 const LISTS = { attention, "given-up": givenUp, webhooks };
 
@@ -122,7 +125,7 @@ async function everything() {
     await webhooks();
   });
   byId("studio").classList.remove("unread");
-  if (done) showVerdict(byId("verdict"), findings);
+  showVerdict(byId("verdict"), done ? findings : null);
   if (done) setText(byId("as-of"), `As of ${new Date(now()).toLocaleTimeString()}`);
 }
 

@@ -1,5 +1,5 @@
 /**
- * The operator's view of jobs: those that need somebody, those that wait, and their webhooks.
+ * The operator's view of jobs: those that need attention, those that wait, and their webhooks.
  * @module
  */
 
@@ -18,7 +18,7 @@ import { ago, sentence, whenWords } from "./words.js";
 /** @param {HTMLElement} place @param {OperatorJob[]} jobs @param {Act} act */
 export function showAttention(place, jobs, act) {
   const rows = jobs.map((job) => [named(job), job.owner, job.status, whyOf(job), nextOf(job), el("span", { class: "mend" }, repair(job, act), job.webhook && ended(job) ? resend(job, act) : null)]);
-  showTable(place, "Jobs that need somebody", ["Job", "Owner", "Status", "Why", "Next try", "Mend"], rows, "Nothing. All is well.");
+  showTable(place, "Jobs that need attention", ["Job", "Owner", "Status", "Why", "Next try", "Mend"], rows, "Nothing. All is well.");
 }
 
 /** @param {HTMLElement} place @param {OperatorJob[]} jobs @param {Act} act */

@@ -7,14 +7,16 @@ import { el, icon } from "./dom.js";
 import { counted, whenWords } from "./words.js";
 import { now } from "./api.js";
 
-/** @typedef {{count: number, more: boolean}} Found in one read; `more`: the list has further pages */
+/** @typedef {{count: number, more: boolean}} Found in one read; `more`: the list has other pages */
 /**
  * @typedef {{gates: import("./gates.js").Gate[], poisoned: number, attention: Found, givenUp: Found}} Findings
  */
 
-/** @param {HTMLElement} place @param {Findings} findings */
+/** @param {HTMLElement} place @param {Findings|null} findings null if they could not be read */
 export function showVerdict(place, findings) {
-  const lines = linesOf(findings);
+  /** @type {[string, string][]} */
+  const unread = [["Not everything could be read. What is shown below may be old.", "backends"]];
+  const lines = findings ? linesOf(findings) : unread;
   const text = lines.map(([words]) => words).join("\n");
   if (place.dataset.text === text) return; // a screen reader may be reading it
   place.dataset.text = text;
@@ -29,7 +31,8 @@ function linesOf({ gates, poisoned, attention, givenUp }) {
   /** @type {[string, string][]} */
   const lines = gates.flatMap((gate) => (wordsOfGate(gate) ? [[wordsOfGate(gate), "backends"]] : []));
   if (poisoned) lines.push([`${counted(poisoned, "message")} failed too often. The sweeper takes them within a minute.`, "queues"]);
-  if (attention.count) lines.push([`${found(attention, "job needs", "jobs need")} somebody.`, "attention"]);
+  if (attention.count) lines.push([`${found(attention, "job needs", "jobs need")} attention.`, "attention"]);
+  else if (attention.more) lines.push(["No job in this part of the list needs attention. Read on to see the others.", "attention"]);
   if (givenUp.count) lines.push([`${found(givenUp, "webhook was", "webhooks were")} given up.`, "webhooks"]);
   return lines;
 }
