@@ -108,7 +108,7 @@ def _given_up_job(services: Services, note: GivenUp) -> Job | None:
     except JobNotFound:
         services.hooks.forget_given_up(note)
         return None
-    except ValueError:
+    except UnreadableRow:
         return None  # a newer version of the app wrote it
     status = job.webhook.status if job.webhook is not None else None
     if status is WebhookStatus.DELIVERED:

@@ -25,6 +25,7 @@ from doctor.settings_check import check_settings
 from video_jobs.domain.errors import NotSent
 from video_jobs.domain.logs import quieten_libraries
 from video_jobs.ports import Clock
+from video_jobs.settings.backends import BackendSettings
 from video_jobs.wiring import utc_now
 
 APP = Path(__file__).resolve().parents[1]
@@ -60,7 +61,7 @@ def run(
         return SOMETHING_WRONG
     try:
         if options.generation:
-            doctor.find(options.generation, backends)
+            doctor.find(options.generation, [_with_model(backend, options.model) for backend in backends])
         elif options.orphans:
             doctor.list_orphans(backends)
         else:
@@ -124,9 +125,16 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("--resource-group", metavar="NAME", help="of that app; else it is looked for")
     parser.add_argument("--backend", metavar="NAME", help="of those in the settings; for the two above")
+    parser.add_argument(
+        "--model", metavar="NAME", help="with --generation: the model that made it; fal finds a job only so"
+    )
     options = parser.parse_args(arguments)
     if options.backend is not None and not (options.generation or options.orphans):
         parser.error("--backend goes with --generation or --orphans")
+    if options.model is not None and not options.generation:
+        parser.error("--model goes with --generation")
+    if {"", ".", ".."} & set((options.model or "any").split("/")):
+        parser.error("--model wants a model's name, like fal-ai/veo3.1")
     if options.app is not None and not APP_NAME.fullmatch(options.app):
         parser.error("--app wants a function app's name: letters, digits and hyphens")
     if options.resource_group is not None and options.app is None:
@@ -138,6 +146,10 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     ):
         parser.error("--generation wants an id as the video API gave it, without spaces")
     return options
+
+
+def _with_model(backend: BackendSettings, model: str | None) -> BackendSettings:
+    return backend if model is None else backend.model_copy(update={"model": model})
 
 
 def _sum_up(printer: Printer) -> None:

@@ -14,6 +14,7 @@ from doctor.subject import Subject
 from doctor.wire import Response, Wire, is_own
 from video_jobs.backends.credentials import key_headers, signer
 from video_jobs.backends.elsewhere import Elsewhere
+from video_jobs.backends.providers import TASK_APIS
 from video_jobs.domain.backend_job import BackendState
 from video_jobs.net.web_address import read_address
 from video_jobs.ports import Claim
@@ -65,6 +66,8 @@ def show_downloads(
 def import_call(backend: BackendSettings, is_default: bool, **named: str) -> str:
     """The curl line that imports a backend job."""
     body = {**named} if is_default else {**named, "backend": backend.name}
+    if backend.dialect in TASK_APIS and TASK_APIS[backend.dialect].finds_by_model:
+        body["model"] = backend.model
     text = shlex.quote(json.dumps(body, ensure_ascii=False))
     return f"""curl -s "$API/jobs/import" -H "x-functions-key: $KEY" -H 'Content-Type: application/json' -d {text}"""
 
@@ -153,11 +156,15 @@ def _conclude(printer: Printer, subject: Subject, tried: list[Tried], now: datet
     if good is not None:
         _use(printer, subject, good, now)
         return
-    first = tried[0]
-    said = first.response.in_words
+    first = tried[0].response
+    said = f"The documented one answers {first.in_words}"
+    if first.problem:
+        said = f"Of the documented one: {first.problem.removesuffix('.')}"
     state = subject.found.state if subject.found else None
-    if first.response.status in (401, 403):
+    if first.status in (401, 403):
         why = "the video API does not let us have it: mend the key or the role first. A 403 on a finished video may pass"
+    elif first.problem:
+        why = "mend that first"
     elif state is BackendState.SUCCEEDED:
         why = "the record says that it succeeded and the bytes are not served: try again in some minutes, until it expires"
     elif subject.problem:
@@ -166,9 +173,7 @@ def _conclude(printer: Printer, subject: Subject, tried: list[Tried], now: datet
         why = "this resource does not know the id (any more), so no form of the URL can work"
     else:
         why = "there is no video to download, whatever the URL"
-    printer.finding(
-        wrong("no video", f"no form of the URL gives it; the documented one answers {said}. So {why}.")
-    )
+    printer.finding(wrong("no video", f"no form of the URL gives it. {said}. So {why}."))
 
 
 def _use(printer: Printer, subject: Subject, good: Tried, now: datetime) -> None:
@@ -184,7 +189,9 @@ def _use(printer: Printer, subject: Subject, good: Tried, now: datetime) -> None
             "The others fail since the video is the generation's (gen_…) and not the job's (task_…), lies below "
             "/video/generations, ends in /content/video, and is known under api-version=preview only."
         )
-    elif good.form.words == VIDEO and backend.dialect == "openai-videos":
+    elif backend.dialect in TASK_APIS:
+        printer.paragraph("If it has ended, read the task's record again: it names another one.")
+    elif good.form.words == VIDEO:
         printer.paragraph(
             "The others fail since the video is at /videos/{id}/content, with the id percent-encoded."
         )

@@ -8,7 +8,15 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic.config import JsonDict
 
-from http_edge.fields import BackendName, Metadata, WebhookUrl, json_object, refuse_beyond, validated
+from http_edge.fields import (
+    BackendName,
+    Metadata,
+    ModelName,
+    WebhookUrl,
+    json_object,
+    refuse_beyond,
+    validated,
+)
 from video_jobs.domain.backend_job import BackendJob
 from video_jobs.domain.errors import BackendJobNotFound, Gone, JobNotFound, NotFound, Rejected
 from video_jobs.domain.ids import new_job_id
@@ -30,11 +38,19 @@ def _identifier(text: str) -> str:
     return text
 
 
+def _model(text: str) -> str:
+    # A part of the URL's path at some video APIs.
+    if {"", ".", ".."} & set(text.split("/")):
+        raise ValueError("must be a model's name, like fal-ai/veo3.1")
+    return text
+
+
 Identifier = Annotated[
     str,
     AfterValidator(_identifier),
     Field(json_schema_extra={"minLength": 1, "maxLength": _LONGEST_ID, "pattern": r"^\S+$"}),
 ]
+_Model = Annotated[ModelName, AfterValidator(_model)]
 _ONE_ID: JsonDict = {
     "oneOf": [
         {"required": [name], "properties": {name: {"type": "string"}}}
@@ -42,6 +58,10 @@ _ONE_ID: JsonDict = {
     ]
 }
 _JOB = Field(description="The video API's id of the job: `task_…`, `video_…`.")
+_MODEL = Field(
+    description="The model that made it. fal finds a job only under the model's first two parts, like `fal-ai/veo3.1`; "
+    "without it, the backend's own model is taken."
+)
 _GENERATION = Field(
     description="Azure Sora only, instead of `backend_job_id`: the id of a generation, `gen_…`. All videos of its job are fetched."
 )
@@ -55,6 +75,7 @@ class ImportRequest(BaseModel):
     backend_job_id: Annotated[Identifier | None, _JOB] = None
     generation_id: Annotated[Identifier | None, _GENERATION] = None
     backend: BackendName | None = None
+    model: Annotated[_Model | None, _MODEL] = None
     metadata: Metadata = {}
     webhook_url: WebhookUrl | None = None
 
@@ -82,7 +103,7 @@ def import_job(services: Services, owner: str, request: ImportRequest) -> Job:
     Raises InvalidRequest, BackendError, StorageUnavailable if no job was made, and BackendJobNotFound. The last also stands
     for another owner's backend job, so that a caller can't tell the two apart.
     """
-    backend = services.backends.default_ref(request.backend)
+    backend = services.backends.default_ref(request.backend, request.model)
     if request.webhook_url is not None:
         services.webhooks.check(request.webhook_url)
     found, claim = _poll(services, backend, request)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from playwright.sync_api import Download, expect
+from playwright.sync_api import Download, Route, expect
 
 from tests.browser.steps import card, submit
 from tests.browser.studio import Studio, refuse_barriers
@@ -68,7 +68,7 @@ def test_an_id_that_is_pasted_is_imported_and_a_wrong_one_is_told_in_words(studi
     page.get_by_role("button", name="Import").click()
     dialog = page.get_by_role("dialog")
     refuse_barriers(page)
-    box = dialog.get_by_label("Its id at the video service")
+    box = dialog.get_by_label("Its id or address at the video service")
     box.fill("what is that?")
     page.keyboard.press("Enter")
     expect(dialog.get_by_role("alert")).to_contain_text("Nothing was sent.")
@@ -84,6 +84,44 @@ def test_an_id_that_is_pasted_is_imported_and_a_wrong_one_is_told_in_words(studi
     expect(dialog).to_be_hidden()
     assert json.loads(sent[0])["backend_job_id"] == task
     expect(page.get_by_role("article")).to_have_count(1)
+
+
+PASTED = {
+    "gen_01h": {"generation_id": "gen_01h"},
+    "https://x.invalid/openai/v1/video/generations/jobs/task_9-a?v=1": {"backend_job_id": "task_9-a"},
+    "https://queue.fal.run/fal-ai/veo3.1/requests/764c-ab/status": {
+        "backend_job_id": "764c-ab",
+        "model": "fal-ai/veo3.1",
+    },
+    '{"request_id": "764c-ab", "response_url": "https://queue.fal.run/fal-ai/veo3.1/requests/764c-ab"}': {
+        "backend_job_id": "764c-ab",
+        "model": "fal-ai/veo3.1",
+    },
+    "https://api.replicate.com/v1/predictions/gm3qor": {"backend_job_id": "gm3qor"},
+    '{"id": "cgt-2026", "status": "running"}': {"backend_job_id": "cgt-2026"},
+    "  17f20503-6c24 ": {"backend_job_id": "17f20503-6c24"},
+}
+
+
+def test_what_is_pasted_from_a_video_api_names_its_job(studio: Studio) -> None:
+    page = studio.visit()
+    sent: list[str] = []
+
+    def refuse(route: Route) -> None:
+        sent.append(route.request.post_data or "")
+        route.fulfill(status=404, json={"code": "backend_job_not_found", "detail": "There is none."})
+
+    page.route("**/api/jobs/import", refuse)
+    page.get_by_role("button", name="Import").click()
+    box = page.get_by_label("Its id or address at the video service")
+    for number, (text, named) in enumerate(PASTED.items(), 1):
+        box.fill(text)
+        page.keyboard.press("Enter")
+        page.wait_for_function("document.querySelector('#import-send').disabled === false")
+        assert len(sent) == number
+        body = json.loads(sent[-1])
+        body.pop("backend", None)
+        assert body == named
 
 
 def test_all_videos_of_a_job_are_saved_under_its_words(studio: Studio) -> None:

@@ -5,16 +5,22 @@ The package knows one host, over TLS; the test sets its constant for that, and n
 
 from __future__ import annotations
 
+import io
+import json
+from pathlib import Path
 from typing import Any
 
 import fal_client
 import pytest
 import requests
 
+from doctor.__main__ import ALL_RIGHT, run
 from job_api.act import cancel_job
+from job_api.import_job import ImportRequest, import_job, read_import
 from local.simulator.server import Simulator
-from tests.pipeline import API_KEY
+from tests.pipeline import API_KEY, OWNER
 from tests.providers.provider_app import PROMPT, SECONDS, ProviderApp, picture
+from video_jobs.domain.errors import BackendJobNotFound, InvalidRequest
 from video_jobs.domain.job import Status
 
 MODEL = "fal-ai/veo3.1/fast"
@@ -110,3 +116,48 @@ def test_a_job_is_asked_for_below_the_model_that_it_chose(simulator: Simulator) 
     assert job.backend.model == other
     polls = {call["path"].partition("/requests/")[0] for call in app.calls("get")}
     assert polls == {"/fal-ai/kling-video"}
+
+
+OTHERS_MODEL = "fal-ai/kling-video/v2/text-to-video"
+
+
+def an_import(request_id: str, **more: str) -> ImportRequest:
+    return read_import(json.dumps({"backend_job_id": request_id, **more}).encode())
+
+
+def test_a_job_of_another_model_is_imported_if_its_model_is_named(package: Any, app: ProviderApp) -> None:
+    made = package.submit(OTHERS_MODEL, {**WANTED, "duration": "5"})
+    with pytest.raises(BackendJobNotFound, match="under the model"):
+        import_job(app.services, OWNER, an_import(made.request_id))
+    job = import_job(app.services, OWNER, an_import(made.request_id, model="fal-ai/kling-video"))
+    assert app.run(job).status is Status.SUCCEEDED
+    assert app.backend_jobs() == 1
+
+
+@pytest.mark.parametrize("model", ["", "..", "fal-ai/../x", "fal-ai//x", "/fal-ai", "./x"])
+def test_a_model_that_would_change_the_path_is_refused(model: str) -> None:
+    with pytest.raises(InvalidRequest, match="model"):
+        an_import("1", model=model)
+
+
+def test_the_doctor_finds_a_job_of_another_model_and_prints_the_import_with_it(
+    package: Any, app: ProviderApp
+) -> None:
+    made = package.submit(OTHERS_MODEL, {**WANTED, "duration": "5"})
+    app.advance(600)
+    backend = {
+        "name": "fal",
+        "base_url": app.simulator.url,
+        "download_origins": [app.simulator.signed_origin],
+    }
+    environment = {
+        "AzureWebJobsStorage": "UseDevelopmentStorage=true",
+        "VIDEO_BACKENDS": json.dumps([{**backend, "dialect": "fal"}]),
+        "FAL_KEY": API_KEY,
+    }
+    out = io.StringIO()
+    visit = ["--generation", made.request_id, "--model", "fal-ai/kling-video"]
+    code = run(visit, environment, Path("/nowhere"), out)
+    assert code == ALL_RIGHT, out.getvalue()
+    assert "video/mp4" in out.getvalue()
+    assert '"model": "fal-ai/kling-video"' in out.getvalue()

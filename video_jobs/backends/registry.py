@@ -47,10 +47,10 @@ class Backends:
         chosen = model or settings.model
         return _ref_of(settings, chosen), self._limits(settings, chosen)
 
-    def default_ref(self, name: str | None) -> BackendRef:
+    def default_ref(self, name: str | None, model: str | None = None) -> BackendRef:
         """See `ports.Backends`."""
         settings = self._named(name)
-        return _ref_of(settings, settings.model)
+        return _ref_of(settings, model or settings.model)
 
     def models(self, name: str) -> tuple[str, ...]:
         """See `ports.Backends`."""

@@ -127,6 +127,11 @@ class TaskApi:
     headers: Mapping[str, str] = field(default_factory=dict)  #: on every call
     sign: Callable[[str], dict[str, str]] = _bearer  #: gives the header with the key
 
+    @property
+    def finds_by_model(self) -> bool:
+        """Whether a task is found only under the model that made it."""
+        return "{app}" in self.job_path
+
     def limits(self, settings: BackendSettings, model: str, takes: ModelTakes | None = None) -> Limits:
         """`takes`: what the provider tells of the model. The settings' sizes and seconds go before it. The first of a
         list is the default."""

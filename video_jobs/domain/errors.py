@@ -82,8 +82,8 @@ class BackendJobNotFound(ReelkeepError):
 
     def __init__(self, named: str) -> None:
         super().__init__(
-            f"The video API has no job or generation {named} that can be imported. Ids belong to one resource, and "
-            f"it deletes jobs after a while."
+            f"The video API has no job or generation {named} that can be imported. Ids belong to one resource, "
+            f"fal finds them only under the model that made them, and jobs are deleted after a while."
         )
 
 

@@ -109,8 +109,9 @@ class Backends(Protocol):
         """The named backend, or the default one, with the model that is named, or its own. Where a model is named and no
         backend, the first that has it. Raises InvalidRequest for what there is not; it says what there is."""
 
-    def default_ref(self, name: str | None) -> BackendRef:
-        """The backend with its own model, without asking anybody. Raises InvalidRequest for a name that there is not."""
+    def default_ref(self, name: str | None, model: str | None = None) -> BackendRef:
+        """The backend with its own model, or with this one, without asking anybody. Raises InvalidRequest for a backend that
+        there is not."""
 
     def models(self, name: str) -> tuple[str, ...]:
         """The models of a backend that a request may name, its own first."""

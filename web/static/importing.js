@@ -23,12 +23,11 @@ export function startImporting(backends, show) {
   byId("import-close").addEventListener("click", () => dialog.close());
   byId("import-form").addEventListener("submit", async (/** @type {Event} */ event) => {
     event.preventDefault();
-    const id = idIn(input.value);
-    if (!id) return complain("This is no id. Nothing was sent. Paste one that begins with gen_, task_ or video_.");
+    const named = namedIn(input.value);
+    if (!named) return complain("This is no id. Nothing was sent. Paste an id like task_… or video_…, or an address at the video service.");
     send.disabled = true;
     complain("");
     try {
-      const named = id.startsWith("gen_") ? { generation_id: id } : { backend_job_id: id };
       const backend = byId("import-backend").value;
       const { data } = await call("POST", "jobs/import", { json: backend ? { ...named, backend } : named });
       input.value = "";
@@ -43,9 +42,21 @@ export function startImporting(backends, show) {
   });
 }
 
-/** The id in the pasted text, which may be an address or a line of JSON. @param {string} text */
-function idIn(text) {
-  return /(?:gen|task|video)_[\w-]+/.exec(text)?.[0] ?? (/^\s*[^\s/]+\s*$/.test(text) ? text.trim() : "");
+/**
+ * What the pasted text names: an id, an address at the video service, or its answer as JSON.
+ * @param {string} text
+ * @returns {Record<string, string> | null}
+ */
+function namedIn(text) {
+  const known = /(?:gen|task|video)_[\w-]+/.exec(text)?.[0];
+  if (known) return known.startsWith("gen_") ? { generation_id: known } : { backend_job_id: known };
+  // fal finds a job only under its model, which its addresses name.
+  const fal = /fal\.run\/([\w.-]+\/[\w.-]+)\/requests\/([\w-]+)/.exec(text);
+  if (fal) return { backend_job_id: fal[2], model: fal[1] };
+  const inPath = /\/(?:tasks|predictions|videos|interactions)\/([\w.-]+)/.exec(text)?.[1];
+  const inJson = /"(?:request_)?id"\s*:\s*"([^"\s]+)"/.exec(text)?.[1];
+  const id = inPath ?? inJson ?? /^\s*([^\s/{}"]+)\s*$/.exec(text)?.[1];
+  return id ? { backend_job_id: id } : null;
 }
 
 /** @param {string} words */
