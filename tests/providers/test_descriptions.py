@@ -11,12 +11,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.documents import text_of
 from video_jobs.backends.providers import TASK_APIS
 from video_jobs.backends.shapes import aspect_ratio, resolution, size_told
 from video_jobs.backends.task_api import addresses_by_output, dollars
 from video_jobs.domain.backend_job import BackendState
+from video_jobs.domain.capabilities import ModelTakes
 from video_jobs.domain.cost import Cost
 from video_jobs.domain.job import VideoRequest
+from video_jobs.settings.providers import PROVIDERS, ProviderDefaults
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("openrouter", "runwayml", "replicate", "fal_client", "google.genai", "volcenginesdkarkruntime")
@@ -162,3 +165,26 @@ def test_the_app_imports_no_providers_package() -> None:
     ran = subprocess.run([sys.executable, "-c", asked], cwd=ROOT, capture_output=True, text=True, timeout=110)
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.strip() == ""
+
+
+def words_of(takes: ModelTakes) -> list[str]:
+    references = f"up to {takes.reference_images}" if takes.reference_images else "no"
+    alone = ", alone" if takes.references_alone else ""
+    first = "needed" if takes.image_needed else "yes" if takes.image else "no"
+    flags = (takes.audio, takes.seed, takes.negative_prompt)
+    told = [first, "yes" if takes.last_image else "no", references + alone]
+    return told + ["yes" if flag else "no" for flag in flags]
+
+
+@pytest.mark.parametrize("provider", PROVIDERS, ids=lambda provider: provider.name)
+def test_the_table_of_providers_says_what_each_model_takes(provider: ProviderDefaults) -> None:
+    api = TASK_APIS[provider.name]
+    told = {}
+    table = text_of("docs/reference/providers.md").split("| dialect | models |")[1].split("\n\n")[0]
+    for line in table.splitlines():
+        dialect, *rest = [cell.strip(" `") for cell in line.strip("|").split("|")]
+        if dialect == provider.name:
+            told |= {model.strip(" `"): rest[1:] for model in rest[0].split(",")}
+    known = {provider.model, *provider.models, *api.models}
+    expected = {model: words_of(api.models.get(model, api.takes)) for model in known}
+    assert told == {**expected, "others": words_of(api.takes)}
