@@ -59,12 +59,3 @@ class ProviderApp(Pipeline):
         assert backend["closed"] is not None
         assert backend["closed"]["why"] == why
         assert self.backend_jobs() == 0
-
-    def leaves_a_lost_answer_unconfirmed(self) -> None:
-        """Asserts that a create whose answer is lost is never sent again, since no list tells of it."""
-        self.fault("create", lost_answer=True, times=1)
-        job = self.run(self.ask())
-        assert job.status is Status.FAILED
-        assert job.error is not None
-        assert job.error.code == "submission_unconfirmed"
-        assert len(self.calls("create")) == 1

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-from datetime import UTC, datetime
 from itertools import pairwise
 
 import pytest
@@ -12,17 +11,12 @@ import requests
 from PIL import Image
 from runwayml import AuthenticationError, BadRequestError, NotFoundError, RunwayML
 
-from doctor.backend_check import check_backend
-from doctor.findings import Mark
 from job_api.act import cancel_job
 from local.simulator.server import Simulator
 from tests.pipeline import API_KEY
 from tests.providers.provider_app import PROMPT, SECONDS, ProviderApp
 from video_jobs.domain.cost import Cost
-from video_jobs.domain.gate import ClosureReason
 from video_jobs.domain.job import Status
-from video_jobs.settings.app import Settings
-from video_jobs.settings.backends import BackendSettings
 
 MODEL = "gen4.5"
 
@@ -113,12 +107,6 @@ def test_a_job_ends_with_its_video_stored_and_no_two_polls_are_nearer_than_five_
     assert min(later - earlier for earlier, later in pairwise(polls[:-1])) >= 5
 
 
-def test_a_download_after_the_address_ended_asks_for_a_new_one(app: ProviderApp) -> None:
-    job = app.run_until(app.ask(), Status.FETCHING)
-    app.advance(100_000)
-    assert app.run(job).status is Status.SUCCEEDED
-
-
 def test_an_input_image_goes_to_the_call_for_images(app: ProviderApp) -> None:
     picture = io.BytesIO()
     Image.new("RGB", (1280, 720), "navy").save(picture, "PNG")
@@ -128,14 +116,6 @@ def test_an_input_image_goes_to_the_call_for_images(app: ProviderApp) -> None:
     assert create["path"] == "/v1/image_to_video"
 
 
-@pytest.mark.parametrize("word", ["blocked-output", "internal-failure"])
-def test_a_failed_task_fails_the_job_with_its_words(app: ProviderApp, word: str) -> None:
-    job = app.run(app.ask(prompt=f"a paper boat {word}"))
-    assert job.status is Status.FAILED
-    assert job.error is not None
-    assert ("moderation" if word == "blocked-output" else "unexpected") in job.error.message
-
-
 def test_a_cancel_stops_the_task(app: ProviderApp) -> None:
     job = app.run_until(app.ask(), Status.QUEUED)
     cancel_job(app.services, job.owner, job.id)
@@ -143,49 +123,4 @@ def test_a_cancel_stops_the_task(app: ProviderApp) -> None:
     assert len(app.calls("delete")) == 1
 
 
-@pytest.mark.parametrize(
-    ("change", "key", "why"),
-    [
-        ({}, "wrong-key-1", ClosureReason.MISCONFIGURED),
-        ({"out_of_credit": True}, API_KEY, ClosureReason.ACCOUNT),
-    ],
-    ids=["wrong key", "out of credit"],
-)
-def test_what_stops_every_create_keeps_the_job_waiting_and_costs_nothing(
-    simulator: Simulator, change: dict[str, object], key: str, why: ClosureReason
-) -> None:
-    app = ProviderApp(simulator, "runway", key=key)
-    simulator.world.change(change)
-    app.closes_for(why)
-
-
-def test_a_model_that_is_unknown_fails_the_job_and_nothing_is_made(app: ProviderApp) -> None:
-    app.simulator.world.change({"deployments": ["another"]})
-    assert app.run(app.ask()).status is Status.FAILED
-    assert app.backend_jobs() == 0
-
-
-def test_a_lost_answer_ends_unconfirmed_and_is_never_sent_again(app: ProviderApp) -> None:
-    app.leaves_a_lost_answer_unconfirmed()
-
-
 # --- settings and doctor ---
-
-
-def test_the_key_alone_makes_the_backend_and_several_keys_make_several() -> None:
-    keys = {"OPENROUTER_API_KEY": "or-key-1", "RUNWAYML_API_SECRET": "rw-key-1"}
-    settings = Settings.from_environment({"AzureWebJobsStorage": "UseDevelopmentStorage=true", **keys})
-    assert [backend.name for backend in settings.backends] == ["openrouter", "runway"]
-    assert settings.backends[1].base_url == "https://api.dev.runwayml.com/v1"
-    assert settings.api_keys == {"openrouter": "or-key-1", "runway": "rw-key-1"}
-
-
-def test_the_doctor_tells_the_key_and_the_missing_list(simulator: Simulator) -> None:
-    backend = BackendSettings.model_validate(
-        {"name": "runway", "dialect": "runway", "base_url": f"{simulator.url}/v1"}
-    )
-    now = datetime.now(UTC)
-    found = {each.subject: each for each in check_backend(backend, API_KEY, now)}
-    assert (found["key"].mark, found["list"].mark) == (Mark.RIGHT, Mark.WARNING)
-    refused = {each.subject: each for each in check_backend(backend, "wrong-key-1", now)}
-    assert refused["key"].mark is Mark.WRONG
