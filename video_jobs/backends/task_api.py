@@ -6,7 +6,7 @@ Each provider is one `TaskApi`, in a file of `providers/`. What all of them shar
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 from urllib.parse import quote
 
@@ -32,7 +32,7 @@ Addresses = list[list[str]]
 
 @dataclass(frozen=True)
 class Call:
-    """A create: the path below the base URL, and the JSON body."""
+    """A create: the path below the base URL, and the JSON body. A value that is null is not sent."""
 
     path: str
     body: Body
@@ -127,6 +127,11 @@ class TaskApi:
     headers: Mapping[str, str] = field(default_factory=dict)  #: on every call
     sign: Callable[[str], dict[str, str]] = _bearer  #: gives the header with the key
 
+    def call(self, model: str, request: VideoRequest, images: Images) -> Call:
+        """The create, without the values that were not requested: they are left to the model."""
+        made = self.create(model, request, images)
+        return replace(made, body=_without_nulls(made.body))
+
     @property
     def finds_by_model(self) -> bool:
         """Whether a task is found only under the model that made it."""
@@ -147,7 +152,7 @@ class TaskApi:
             else seconds[0],
             most_variants=lambda width, height: 1,
             most_seconds=lambda width, height: 3600,
-            body_of=lambda request: self.create(model, request, _placeholders(request)).body,
+            body_of=lambda request: self.call(model, request, _placeholders(request)).body,
         )
 
 
@@ -160,9 +165,12 @@ def _placeholders(request: VideoRequest) -> Images:
     )
 
 
-def without_nulls(body: Body) -> dict[str, Any]:
-    """Leave values that were not requested to the model."""
-    return {name: value for name, value in body.items() if value is not None}
+def _without_nulls(body: Body) -> dict[str, Any]:
+    return {
+        name: _without_nulls(value) if isinstance(value, dict) else value
+        for name, value in body.items()
+        if value is not None
+    }
 
 
 def path_of(template: str, model: str, task_id: str) -> str:

@@ -54,7 +54,7 @@ class TaskVideos:
         )
         kinds = (kind.content_type for kind in request.reference_images)
         images = Images(first, last, tuple(map(upload.data_url, reference_images, kinds)))
-        call = self._api.create(self._model, request, images)
+        call = self._api.call(self._model, request, images)
         body = with_options(call.body, request.options)
         answer = self._http.post_once(call.path, deadline, upload=upload.of(body))
         named = identifier(answer.body.get(self._api.id_name))

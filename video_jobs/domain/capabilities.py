@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -264,11 +264,17 @@ def has_shape(size: str, aspect_ratio: str | None, resolution: str | None) -> bo
     return abs(width / height / wanted - 1) < _ABOUT
 
 
-def shapes_of(sizes: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The aspect ratios and resolutions that those sizes have, as people call them."""
-    return (
-        tuple(ratio for ratio in _RATIOS if any(has_shape(size, ratio, None) for size in sizes)),
-        tuple(name for name in _RESOLUTIONS if any(has_shape(size, None, name) for size in sizes)),
+def only_sizes(sizes: tuple[str, ...], seconds: Iterable[int] | None, **more: Any) -> ModelTakes:
+    """What a model accepts that makes these sizes, and their aspect ratios and resolutions, and no others."""
+    return ModelTakes(
+        sizes=sizes,
+        seconds=None if seconds is None else tuple(seconds),
+        aspect_ratios=tuple(each for each in _RATIOS if any(has_shape(size, each, None) for size in sizes)),
+        resolutions=tuple(
+            each for each in _RESOLUTIONS if any(has_shape(size, None, each) for size in sizes)
+        ),
+        only_sizes=True,
+        **more,
     )
 
 

@@ -20,7 +20,6 @@ from video_jobs.backends.task_api import (
     TaskList,
     addresses_by_output,
     inner,
-    without_nulls,
 )
 from video_jobs.domain.capabilities import MOST_REFERENCES, ModelTakes
 from video_jobs.domain.job import VideoRequest
@@ -50,7 +49,7 @@ def _create(model: str, request: VideoRequest, images: Images) -> Call:
         "generate_audio": request.audio,
         "watermark": False,
     }
-    return Call("/contents/generations/tasks", without_nulls(body))
+    return Call("/contents/generations/tasks", body)
 
 
 def _asked(entry: Body) -> Asked:

@@ -21,7 +21,6 @@ from video_jobs.backends.task_api import (
     addresses_anywhere,
     addresses_by_output,
     inner,
-    without_nulls,
 )
 from video_jobs.domain.backend_job import BackendState
 from video_jobs.domain.capabilities import ModelTakes
@@ -45,7 +44,7 @@ def _create(model: str, request: VideoRequest, images: Images) -> Call:
     path = model
     if images.first is not None and not model.endswith(_FROM_IMAGE):
         path = model.removesuffix(_FROM_TEXT) + _FROM_IMAGE
-    return Call(f"/{path}", without_nulls(body))
+    return Call(f"/{path}", body)
 
 
 def _duration(model: str, seconds: int) -> str | int:

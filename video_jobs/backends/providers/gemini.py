@@ -12,9 +12,9 @@ from typing import Any
 
 from video_jobs.backends.answers import BackendMessage, message_in, state_of, text
 from video_jobs.backends.shapes import aspect_ratio, resolution
-from video_jobs.backends.task_api import Addresses, Body, Call, Images, Stop, TaskApi, inner, without_nulls
+from video_jobs.backends.task_api import Addresses, Body, Call, Images, Stop, TaskApi, inner
 from video_jobs.domain.backend_job import BackendState
-from video_jobs.domain.capabilities import ModelTakes, shapes_of
+from video_jobs.domain.capabilities import only_sizes
 from video_jobs.domain.job import VideoRequest
 
 _MOST_STEPS = 50  # of an interaction that are read
@@ -24,7 +24,6 @@ _SIZES = (
     *("1280x720", "720x1280", "1920x1080", "1080x1920"),
     *("640x360", "360x640", "3840x2160", "2160x3840"),
 )
-_RATIOS, _RESOLUTIONS = shapes_of(_SIZES)
 
 
 def _create(model: str, request: VideoRequest, images: Images) -> Call:
@@ -39,15 +38,13 @@ def _create(model: str, request: VideoRequest, images: Images) -> Call:
         "input": wanted,
         "background": True,
         "store": True,
-        "response_format": without_nulls(
-            {
-                "type": "video",
-                "aspect_ratio": aspect_ratio(request),
-                "resolution": "4k" if lines in ("2160p", "4K") else lines,
-                "duration": f"{request.seconds}s",
-                "delivery": "uri",
-            }
-        ),
+        "response_format": {
+            "type": "video",
+            "aspect_ratio": aspect_ratio(request),
+            "resolution": "4k" if lines in ("2160p", "4K") else lines,
+            "duration": f"{request.seconds}s",
+            "delivery": "uri",
+        },
     }
     return Call("/interactions", body)
 
@@ -101,12 +98,6 @@ API = TaskApi(
     stop=Stop("POST", "/interactions/{id}/cancel"),
     default_size="1280x720",
     default_seconds=8,
-    takes=ModelTakes(
-        sizes=_SIZES,
-        seconds=tuple(range(3, 16)),
-        aspect_ratios=_RATIOS,
-        resolutions=_RESOLUTIONS,
-        only_sizes=True,
-    ),
+    takes=only_sizes(_SIZES, range(3, 16)),
     sign=lambda key: {"x-goog-api-key": key},
 )

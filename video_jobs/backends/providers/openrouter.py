@@ -18,22 +18,20 @@ _SIZE = r"[1-9]\d{1,4}x[1-9]\d{1,4}"
 
 
 def _create(model: str, request: VideoRequest, images: Images) -> Call:
-    body: dict[str, Any] = {"model": model, "prompt": request.prompt, "duration": request.seconds}
-    further = {
+    frames = {"first_frame": images.first, "last_frame": images.last}
+    is_shaped = request.aspect_ratio is not None or request.resolution is not None
+    body = {
+        "model": model,
+        "prompt": request.prompt,
+        "duration": request.seconds,
+        "size": None if is_shaped else request.size,
         "aspect_ratio": request.aspect_ratio,
         "resolution": request.resolution,
         "generate_audio": request.audio,
         "seed": request.seed,
+        "frame_images": [{**_image(url), "frame_type": kind} for kind, url in frames.items() if url] or None,
+        "input_references": [_image(url) for url in images.references] or None,
     }
-    body |= {name: value for name, value in further.items() if value is not None}
-    if request.aspect_ratio is None and request.resolution is None:
-        body["size"] = request.size
-    frames = {"first_frame": images.first, "last_frame": images.last}
-    named = [{**_image(url), "frame_type": kind} for kind, url in frames.items() if url is not None]
-    if named:
-        body["frame_images"] = named
-    if images.references:
-        body["input_references"] = [_image(url) for url in images.references]
     return Call("/videos", body)
 
 

@@ -25,7 +25,6 @@ from video_jobs.backends.task_api import (
     addresses_anywhere,
     addresses_by_output,
     inner,
-    without_nulls,
 )
 from video_jobs.domain.backend_job import BackendState
 from video_jobs.domain.capabilities import ModelTakes
@@ -53,8 +52,8 @@ def _create(model: str, request: VideoRequest, images: Images) -> Call:
     }
     name, _, version = model.partition(":")
     if version:
-        return Call("/predictions", {"version": version, "input": without_nulls(given)})
-    return Call(f"/models/{name}/predictions", {"input": without_nulls(given)})
+        return Call("/predictions", {"version": version, "input": given})
+    return Call(f"/models/{name}/predictions", {"input": given})
 
 
 def _image_name(model: str) -> str:

@@ -7,11 +7,12 @@ ended. It has no list.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from video_jobs.backends.answers import BackendMessage, text
 from video_jobs.backends.task_api import Call, Images, Stop, TaskApi, addresses_by_output, dollars, inner
-from video_jobs.domain.capabilities import MOST_REFERENCES, ModelTakes, shapes_of
+from video_jobs.domain.capabilities import MOST_REFERENCES, ModelTakes, only_sizes
 from video_jobs.domain.job import VideoRequest
 
 _SEEDANCE = (
@@ -25,37 +26,25 @@ _FULL_HD = (*_HD, "1920x1080", "1080x1920")
 
 
 def _create(model: str, request: VideoRequest, images: Images) -> Call:
-    body: dict[str, Any] = {
-        "model": model,
-        "promptText": request.prompt,
-        "ratio": f"{request.width}:{request.height}",
-        "duration": request.seconds,
-    }
-    further = {"seed": request.seed, "audio": request.audio, "negativePrompt": request.negative_prompt}
-    body |= {name: value for name, value in further.items() if value is not None}
-    if images.references:
-        body["references"] = [{"uri": uri} for uri in images.references]
+    image: Any = images.first
     if images.last is not None:
         placed = {"first": images.first, "last": images.last}
-        body["promptImage"] = [{"uri": uri, "position": at} for at, uri in placed.items() if uri is not None]
-    elif images.first is not None:
-        body["promptImage"] = images.first
-    return Call("/image_to_video" if "promptImage" in body else "/text_to_video", body)
+        image = [{"uri": uri, "position": at} for at, uri in placed.items() if uri is not None]
+    body = {
+        "model": model,
+        "promptText": request.prompt,
+        "promptImage": image,
+        "references": [{"uri": uri} for uri in images.references] or None,
+        "ratio": f"{request.width}:{request.height}",
+        "duration": request.seconds,
+        "seed": request.seed,
+        "audio": request.audio,
+        "negativePrompt": request.negative_prompt,
+    }
+    return Call("/image_to_video" if image is not None else "/text_to_video", body)
 
 
-def _takes(sizes: tuple[str, ...], seconds: tuple[int, ...] | None, **more: Any) -> ModelTakes:
-    ratios, resolutions = shapes_of(sizes)
-    return ModelTakes(
-        sizes=sizes,
-        seconds=seconds,
-        aspect_ratios=ratios,
-        resolutions=resolutions,
-        only_sizes=True,
-        seed=True,
-        **more,
-    )
-
-
+_takes = partial(only_sizes, seed=True)
 _VEO = _takes(_FULL_HD, (4, 6, 8), last_image=True, audio=True, negative_prompt=True)
 
 
@@ -72,9 +61,9 @@ API = TaskApi(
     default_seconds=5,
     takes=ModelTakes(last_image=True, audio=True, seed=True, negative_prompt=True),
     models={
-        "gen4.5": _takes(_HD, tuple(range(2, 11))),
+        "gen4.5": _takes(_HD, range(2, 11)),
         "gen4_turbo": _takes(
-            (*_HD, "1104x832", "832x1104", "960x960", "1584x672"), tuple(range(2, 11)), image_needed=True
+            (*_HD, "1104x832", "832x1104", "960x960", "1584x672"), range(2, 11), image_needed=True
         ),
         "veo3.1": _VEO,
         "veo3.1_fast": _VEO,

@@ -17,10 +17,9 @@ from video_jobs.backends.task_api import (
     addresses_by_output,
     dollars,
     inner,
-    without_nulls,
 )
 from video_jobs.domain.backend_job import BackendState
-from video_jobs.domain.capabilities import ModelTakes, shapes_of
+from video_jobs.domain.capabilities import only_sizes
 from video_jobs.domain.job import VideoRequest
 
 _TICK = 1e-10  # dollars
@@ -31,7 +30,6 @@ _SIZES = (
     *("854x480", "480x854", "480x480", "640x480", "480x640", "720x480", "480x720"),
     *("1920x1080", "1080x1920"),
 )
-_RATIOS, _RESOLUTIONS = shapes_of(_SIZES)
 _MOST_REFERENCES = 7
 
 
@@ -45,7 +43,7 @@ def _create(model: str, request: VideoRequest, images: Images) -> Call:
         "image": {"url": images.first} if images.first is not None else None,
         "reference_images": [{"url": url} for url in images.references] or None,
     }
-    return Call("/videos/generations", without_nulls(body))
+    return Call("/videos/generations", body)
 
 
 def _is_blocked(body: Body) -> bool:
@@ -77,14 +75,6 @@ API = TaskApi(
     cost=lambda body: dollars(inner(body, "usage", "cost_in_usd_ticks"), _TICK),
     default_size="1280x720",
     default_seconds=6,
-    takes=ModelTakes(
-        sizes=_SIZES,
-        seconds=tuple(range(1, 16)),
-        aspect_ratios=_RATIOS,
-        resolutions=_RESOLUTIONS,
-        only_sizes=True,
-        reference_images=_MOST_REFERENCES,
-        references_alone=True,
-    ),
+    takes=only_sizes(_SIZES, range(1, 16), reference_images=_MOST_REFERENCES, references_alone=True),
     shortest_poll=5,
 )
