@@ -17,6 +17,7 @@ from video_jobs.domain.errors import (
     StorageUnavailable,
     TransitionRefused,
 )
+from video_jobs.domain.job import Status
 from video_jobs.domain.logs import in_brief, log_event
 from video_jobs.domain.queue_messages import (
     FETCH_QUEUE,
@@ -30,7 +31,7 @@ from video_jobs.domain.queue_messages import (
 )
 from video_jobs.lifecycle.repair import expedite
 from video_jobs.lifecycle.update import update
-from video_jobs.ports import PoisonMessage
+from video_jobs.ports import LiveJob, PoisonMessage
 from video_jobs.services import Services
 
 log = logging.getLogger("reelkeep.sweep")
@@ -88,6 +89,8 @@ def note_poison(services: Services, message: PollMessage | FetchMessage) -> None
         )
         if isinstance(message, FetchMessage):
             expedite(services, stored)
+        elif stored.job.status is Status.WAITING:
+            services.live_jobs.add(LiveJob.of(stored.job))  # the sweeper reads no job that is in line
     except JobNotFound:
         log_event(log, logging.ERROR, "sweep.poison_without_job", job_id=message.job_id)
     except TransitionRefused as refused:

@@ -33,6 +33,7 @@ STORAGE_EFFECTS = {
         "delete_job",
     ),
 }
+REFUSING = ("jobs", "live_jobs", "claims", "gates", "estimates", "hooks", "blobs")
 BACKEND_CALLS = ("create", "get", "delete", "list_jobs", "job_of", "open_video", "open_thumbnail")
 
 
@@ -47,6 +48,7 @@ class Strike(Enum):
     AFTER = "killed just after"
     LOST = "answer lost"
     DOWN = "killed just after, and no process runs for twenty minutes"
+    REFUSED = "from here on, tables and blobs refuse everything for twenty minutes"
 
 
 DOWN_FOR = timedelta(minutes=20)  # longer than every lease, and every time after which the sweeper acts
@@ -62,6 +64,7 @@ class Effects:
         self.strikes = 0
         self.alive = True
         self.is_down = False  #: no process runs until `restart`
+        self.refusing = False  #: tables and blobs refuse everything until the machine's clock ends that
 
     def arm(self, after: int, strike: Strike) -> None:
         """Strike the effect that comes after so many others, counted from now."""
@@ -80,6 +83,9 @@ class Effects:
         self.names.append(name)
         strike = self._strikes.pop(len(self.names), None)
         self.strikes += strike is not None
+        self.refusing = self.refusing or strike is Strike.REFUSED
+        if self.refusing and name.partition(".")[0] in REFUSING:
+            raise lost()
         if strike is Strike.BEFORE:
             self._kill()
         result = effect()
@@ -112,11 +118,12 @@ class _Port:
             return attribute
 
         def call(*args: Any, **kwargs: Any) -> Any:
+            name, lost = f"{self._name}.{method}", self._lost(method)
             if method not in self._methods:
                 self._effects.refuse_dead()
+                if self._effects.refusing and self._name in REFUSING:
+                    raise lost()
                 return attribute(*args, **kwargs)
-            name = f"{self._name}.{method}"
-            lost = self._lost(method)
             return self._effects.carry_out(name, lambda: attribute(*args, **kwargs), lost)
 
         return call

@@ -48,7 +48,7 @@ def live_through(
 def explore(
     simulator: Simulator, dialect: str, play: Play, variants: int = 1, *, every: int = 1
 ) -> Exploration:
-    """All crash points, or one of so many: by an odd number, each kind of strike has its turn."""
+    """All crash points, or one of so many: by a number without the factor five, each kind of strike has its turn."""
     live_through(simulator, dialect, play, {}, variants=variants)  # renders its videos, once
     effects, broken = live_through(simulator, dialect, play, {}, variants=variants)
     found = Exploration(effects.names, 1, [f"undisturbed: {words}" for words in broken])

@@ -48,6 +48,7 @@ class Machine:
         self._tries: dict[int, int] = {}
         self._struck_at = pipeline.now()  #: when the last crash was, or the last effect that failed
         self._strikes = 0
+        self._refusing_until: datetime | None = None
         self._moved_at = pipeline.now()
         self._next_sweep = pipeline.now() + SWEEP_EVERY if sweeping else None
 
@@ -61,6 +62,7 @@ class Machine:
             except ProcessKilled:
                 self._restart()
             except (StorageUnavailable, BackendError):
+                self._sit_out()
                 continue  # 503: again
         raise ClientGaveUp
 
@@ -76,6 +78,13 @@ class Machine:
 
     def job(self, job: Job) -> Job:
         return self.pipeline.job(job)
+
+    def _sit_out(self) -> None:
+        """Wait until storage takes writes again."""
+        while self.effects.refusing and self.step():
+            pass
+        if self.effects.refusing and self._refusing_until is not None:
+            self.wait_until(self._refusing_until)
 
     def _restart(self) -> None:
         if self.effects.is_down:
@@ -107,12 +116,14 @@ class Machine:
 
     def step(self) -> bool:
         """Let happen what is due first; False where nothing is left to happen."""
+        if self.effects.refusing and self._refusing_until is None:
+            self._refusing_until = self.pipeline.now() + DOWN_FOR
         queued = self.pipeline.messages.queued
         message = min(queued, key=lambda m: m.visible_at, default=None)
         idle = not (
             self.pipeline.live_jobs.keys
             or self.pipeline.messages.poisoned
-            or any(g.slots for g in self.services.gates.all())
+            or any(g.slots for g in self.pipeline.gates.all())
         )
         if message is None and (idle or self._next_sweep is None):
             return False
@@ -161,6 +172,11 @@ class Machine:
         self.pipeline.messages.queued.append(again)
 
     def wait_until(self, moment: datetime) -> None:
+        if self._refusing_until is not None and moment >= self._refusing_until:
+            self.pipeline.advance((self._refusing_until - self.pipeline.now()).total_seconds())
+            self.effects.refusing, self._refusing_until = False, None
+            self._moved_at = self._struck_at = self.pipeline.now()
+            self._strikes = self.effects.strikes
         wait = (moment - self.pipeline.now()).total_seconds()
         if wait > 0:
             self.pipeline.advance(wait)
@@ -168,7 +184,7 @@ class Machine:
 
     def _watch(self) -> None:
         """Note each job that nobody has gone on with for too long since it was due."""
-        if not self.is_always_on:
+        if not self.is_always_on or self._refusing_until is not None:
             return
         now = self.pipeline.now()
         if self.effects.strikes > self._strikes:  # in the steps since the last time that time moved on

@@ -232,6 +232,16 @@ def test_a_poisoned_poll_is_said_in_the_job_and_the_job_goes_on(
     assert (ended.status, ended.reason, ended.last_error) == (Status.SUCCEEDED, None, None)
 
 
+def test_a_job_in_line_whose_poll_was_poisoned_goes_ahead_though_nobody_calls_it(sora: Pipeline) -> None:
+    job = [sora.submit() for _ in range(3)][-1]
+    assert job.status is Status.WAITING
+    assert job.chain.due_at is None
+    sora.gates.gates.clear()  # as after an outage in which the gate's first row could not be written
+    sora.messages.queued.clear()
+    note_poison(sora.services, PollMessage(owner=OWNER, job_id=job.id, turn=job.chain.turn))
+    assert sweep_until_over(sora, job).status is Status.SUCCEEDED
+
+
 def test_a_poisoned_download_is_said_in_the_job_and_the_video_comes(pipeline: Pipeline) -> None:
     job = a_job_in(pipeline, Status.FETCHING)
     [fetch] = [m for m in pipeline.messages.queued if m.queue == FETCH_QUEUE]
