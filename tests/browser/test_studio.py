@@ -64,7 +64,10 @@ def test_a_prompt_becomes_videos_that_play_in_place(studio: Studio, monkeypatch:
     page.reload()
     expect(made.locator(".badge", has_text="Ready")).to_be_visible()
     made.get_by_text("Details").click()
-    expect(made.get_by_role("list", name="History")).to_contain_text("Accepted")
+    history = made.get_by_role("list", name="History")
+    expect(history).to_contain_text("Accepted")
+    for name in ("video 1", "video 2"):  # as everywhere on the page, counted from 1
+        expect(history.get_by_text(re.compile(rf"^{name}, \d+ kB$"))).to_be_visible()
     page.set_viewport_size(PHONE)
     shot(page, "ready-phone-dark")
 

@@ -4,7 +4,7 @@
  */
 
 import { el } from "./dom.js";
-import { clockTime, sentence, whenWords } from "./words.js";
+import { bytesWords, clockTime, fromOne, sentence, whenWords } from "./words.js";
 
 /** @typedef {import("./jobs.js").Job} Job */
 
@@ -28,9 +28,12 @@ function stepOf(entry) {
     {},
     el("span", { text: `${words}${entry.times > 1 ? ` (${entry.times} times)` : ""}` }),
     el("time", { class: "quiet", datetime: entry.at, text: new Date(entry.at).toLocaleTimeString() }),
-    entry.detail ? el("span", { class: "quiet detail", text: entry.detail }) : null,
+    entry.detail ? el("span", { class: "quiet detail", text: inWords(entry.detail) }) : null,
   );
 }
+
+/** @param {string} detail */
+const inWords = (detail) => fromOne(detail).replace(/(\d+) bytes$/, (_, bytes) => bytesWords(Number(bytes)));
 
 /** @param {Job} job @param {number} now @returns {[string, string][]} */
 function factsOf(job, now) {

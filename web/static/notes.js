@@ -5,7 +5,7 @@
 
 import { el, icon } from "./dom.js";
 import { explainJob, explainWaiting } from "./explain.js";
-import { isLive, sentence } from "./words.js";
+import { fromOne, isLive, sentence } from "./words.js";
 
 /** @typedef {import("./jobs.js").Job} Job */
 
@@ -16,7 +16,7 @@ export function notesOf(job, state, now) {
   /** @type {Set<string>} */
   const said = new Set();
   const note = (/** @type {string} */ kind, /** @type {string} */ symbol, /** @type {(string|null|undefined)[]} */ ...words) => {
-    const fresh = words.map((each) => sentence(each ?? "")).filter((each) => each && !said.has(each));
+    const fresh = words.map((each) => sentence(fromOne(each ?? ""))).filter((each) => each && !said.has(each));
     fresh.forEach((each) => said.add(each));
     if (fresh.length) notes.push(el("div", { class: `note ${kind}` }, icon(symbol), el("div", {}, ...fresh.map((text) => el("p", { text })))));
   };

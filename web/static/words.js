@@ -116,7 +116,7 @@ export function ago(time, now) {
 export function whenWords(time, now) {
   const [then, today] = [new Date(time), new Date(now)];
   const days = Math.round((new Date(then).setHours(0, 0, 0, 0) - new Date(today).setHours(0, 0, 0, 0)) / 86_400_000);
-  const hour = then.toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit" });
+  const hour = then.toLocaleTimeString(undefined, { hour: "numeric", minute: "2-digit" });
   if (days === 0) return hour;
   return `${days === 1 ? "tomorrow" : then.toLocaleDateString(undefined, { day: "numeric", month: "short" })} ${hour}`;
 }
@@ -132,6 +132,11 @@ export const shortened = (text, most = 60) => (text.length > most ? `${text.slic
 
 /** @param {string} text */
 export const sentence = (text) => (text ? text[0].toUpperCase() + text.slice(1) + (/[.!?…)]$/.test(text) ? "" : ".") : "");
+
+const INDEX = /\b(video) (\d+(?:, \d+)*(?=\))|\d+(?=[:,]| could not be fetched))/gi;
+
+/** The app's texts name videos by index, from 0; the page counts from 1. @param {string} text */
+export const fromOne = (text) => text.replace(INDEX, (_, video, indexes) => `${video} ${indexes.replace(/\d+/g, (/** @type {string} */ index) => String(Number(index) + 1))}`);
 
 /** A short name of a job, for places with little room. @param {Job} job */
 export const nameOf = (job) => (job.prompt ? `“${shortened(job.prompt, 48)}”` : "The imported job");
