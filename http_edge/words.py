@@ -30,7 +30,7 @@ _ALSO_CALLED = {
     "id": "backend_job_id",
 }
 _PLAIN = {
-    "string_type": "must be text, in double quotes",
+    "string_type": 'must be text in double quotes, like "1"',
     "int_type": "must be a whole number, like 5",
     "int_parsing": "must be a whole number, like 5",
     "int_from_float": "must be a whole number, like 5",

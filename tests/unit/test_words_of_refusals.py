@@ -18,12 +18,12 @@ from video_jobs.lifecycle.find import find_job
 @pytest.mark.parametrize(
     ("body", "words"),
     [
-        ({"metadata": {"a": 1}}, "metadata.a: must be text, in double quotes"),
+        ({"metadata": {"a": 1}}, 'metadata.a: must be text in double quotes, like "1"'),
         ({"duration": 5}, "Did you mean seconds?"),
         ({"n_variants": 5}, "Did you mean variants?"),
         ({"promt": "x"}, "Did you mean prompt?"),
         ({"metadata": "x"}, 'metadata: must be an object, like {"scene": "12"}'),
-        ({"prompt": 7}, "prompt: must be text, in double quotes"),
+        ({"prompt": 7}, 'prompt: must be text in double quotes, like "1"'),
     ],
 )
 def test_a_wrong_field_is_told_with_an_example_or_with_what_was_meant(

@@ -2,7 +2,7 @@
 
 /** A prompt, its way to a video, and the video: everything over this app's own routes, without a key. */
 
-import { type FormEvent, useEffect, useRef, useState } from "react";
+import { type FormEvent, type SyntheticEvent, useEffect, useRef, useState } from "react";
 
 import type { Progress } from "./api/videos/[id]/route";
 
@@ -64,11 +64,26 @@ export default function Page() {
           {!ENDED.has(progress.status) && <progress max={100} value={progress.progress ?? undefined} aria-label="Progress" />}
           {progress.reason && !progress.video && <p>{progress.reason}</p>}
           {progress.error && <p role="alert">{progress.error}</p>}
-          {progress.video && <video src={progress.video} controls loop width={480} aria-label="The video" />}
+          {progress.video && (
+            <video src={progress.video} controls loop width={480} aria-label="The video" onError={loadAgain} onPlaying={forget} />
+          )}
         </section>
       )}
     </main>
   );
+}
+
+/** The signed URL has ended while the page was open: the same address leads to a fresh one. Once, until it plays. */
+function loadAgain({ currentTarget: video }: SyntheticEvent<HTMLVideoElement>) {
+  if (video.dataset.again) return;
+  video.dataset.again = "yes";
+  const at = video.currentTime;
+  video.load();
+  video.currentTime = at;
+}
+
+function forget({ currentTarget: video }: SyntheticEvent<HTMLVideoElement>) {
+  delete video.dataset.again;
 }
 
 function wordsFor({ status, queue_position, progress }: Progress): string {
