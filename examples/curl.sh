@@ -7,6 +7,7 @@ set -euo pipefail
 PROMPT=${1:?'a prompt, and the file to write: curl.sh "A paper boat" boat.mp4'}
 FILE=${2:-video.mp4}
 API=${REELKEEP_API:-http://localhost:7071/api}
+AGAIN='Nothing is lost, and nothing is paid twice: run the same command again.'
 
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
@@ -24,7 +25,11 @@ api() {
         case $status in 000 | 408 | 429 | 5??) [ -z "$pause" ] || { sleep "$pause"; continue; } ;; esac
         break
     done
-    case $status in 2?? | 304) cat "$folder/answer" ;; *) echo "HTTP $status" | cat "$folder/answer" - >&2; return 1 ;; esac
+    case $status in
+        2?? | 304) cat "$folder/answer" ;;
+        000) echo "$API gives no answer. $AGAIN" >&2; return 1 ;;
+        *) echo "HTTP $status" | cat "$folder/answer" - >&2; return 1 ;;
+    esac
 }
 # Prints a value of the job from standard input: field videos 0 url
 field() {
@@ -62,7 +67,7 @@ done
 curl -sS --fail --connect-timeout 10 --speed-limit 1000 --speed-time 60 --retry 5 "$(field videos 0 url <<< "$job")" -o "$FILE.part"
 expected=$(field videos 0 sha256 <<< "$job")
 actual=$(python3 -c 'import hashlib, sys; print(hashlib.sha256(open(sys.argv[1], "rb").read()).hexdigest())' "$FILE.part")
-[ "$actual" = "$expected" ] || { echo "$FILE.part is not what was stored: sha256 $actual, not $expected" >&2; exit 1; }
+[ "$actual" = "$expected" ] || { echo "$FILE.part is not what was stored: sha256 $actual, not $expected. $AGAIN" >&2; exit 1; }
 mv "$FILE.part" "$FILE"
 rm "$kept"
 echo "$FILE, sha256 $actual"

@@ -179,6 +179,8 @@ def main() -> int:
             show(length / video["length"], f"{length / 1e6:.1f} MB")
     except (requests.RequestException, OSError) as error:
         print(f"\n{error}", file=sys.stderr)
+        if getattr(error, "response", None) is None:  # nobody answered, or the download broke
+            print("Nothing is lost, and nothing is paid twice: run the same command again.", file=sys.stderr)
         return 1
     kept.unlink()
     print(f"\n{asked.file}, sha256 {video['sha256']}")

@@ -207,3 +207,8 @@ def test_a_video_that_does_not_play(studio: Studio) -> None:
         "Try again in a moment, or download it.",
     ):
         expect(page.locator("#toasts")).to_contain_text(part)
+    made.get_by_role("button", name="View large").click()
+    told = page.get_by_role("dialog").get_by_role("alert")  # a toast would be behind the window
+    expect(told).to_contain_text("The video can’t be played right now.")
+    expect(told).to_contain_text("Try again in a moment, or download it.")
+    refuse_barriers(page)

@@ -11,6 +11,6 @@ export async function copy(text, what) {
     await navigator.clipboard.writeText(text);
     toast(`${what} copied.`);
   } catch {
-    toast("The browser does not let this page copy. Mark the text, and copy it by hand.", "bad");
+    toast("Nothing was copied: the browser does not let this page copy. Mark the text, and copy it by hand.", "bad");
   }
 }

@@ -223,7 +223,7 @@ export class Composer {
       this.#busy(false);
       if (!this.ready) return;
     }
-    const isLost = this.#sayLost("Add it again, or press Generate once more to go on without it");
+    const isLost = this.#sayLost("Nothing was sent. Add it again, or press Generate once more to go on without it");
     this.#lost = []; // the warning comes once: a second submit is meant
     if (isLost) return this.#refuse([]);
     const values = this.#values();

@@ -127,5 +127,8 @@ export function explainRefusal(error, kind) {
   return { what, means: (isUnknown && PERHAPS[kind]) || UNCHANGED[kind], todo: `${MEND[error.code] ?? "Change what it names, and try again."}${wait}` };
 }
 
+/** What a player says whose video the storage does not hand over. */
+export const CANT_PLAY = "The video can’t be played right now. The job and its files are as they were. Try again in a moment, or download it.";
+
 /** The three parts as one text. @param {Explained} explained */
 export const inOne = ({ what, means, todo }) => [what, means, todo].filter(Boolean).join(" ");

@@ -51,7 +51,7 @@ export function start() {
     event.preventDefault();
     const entered = byId("key-input").value.trim();
     if (!/^[\x21-\x7e]+$/.test(entered)) {
-      complain(entered ? "That contains characters a key can’t have. Nothing was sent. Copy it again." : "Enter the key.");
+      complain(entered ? "That contains characters a key can’t have. Nothing was sent. Copy it again." : "The field is empty. Nothing was sent. Enter the key.");
       return;
     }
     key = entered;

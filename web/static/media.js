@@ -5,6 +5,7 @@
 
 import { toast } from "./announcer.js";
 import { el, icon, iconButton, setText } from "./dom.js";
+import { CANT_PLAY } from "./explain.js";
 import { firstFrame, renewFrame } from "./frame.js";
 import { lineWords } from "./line.js";
 import { Progress } from "./progress.js";
@@ -201,7 +202,7 @@ export class Media {
     if (this.#player !== player) return;
     this.#isRenewed = true;
     if (!isSecond && url && url !== failed) swap(player, url, this.#goesOn);
-    else toast("The video can’t be played right now. The job and its files are as they were. Try again in a moment, or download it.", "bad");
+    else toast(CANT_PLAY, "bad");
   }
 
   // --- the variants ---

@@ -5,6 +5,7 @@
  */
 
 import { byId, el, setText } from "./dom.js";
+import { CANT_PLAY } from "./explain.js";
 import { nameOf, shortened, sizeWords } from "./words.js";
 
 /** @typedef {import("./jobs.js").Job} Job */
@@ -144,8 +145,11 @@ export class Viewer {
   async #renew(id, index, player) {
     const job = await this.#reread(id).catch(() => undefined);
     const url = job?.videos.find((video) => video.index === index)?.url;
-    if (!url || !player.isConnected) return;
+    if (!player.isConnected) return;
+    const giveUp = () => player.replaceWith(el("p", { class: "viewer-trouble", role: "alert", text: CANT_PLAY }));
+    if (!url) return giveUp();
     this.#job = job ?? this.#job;
+    player.addEventListener("error", giveUp, { once: true });
     player.src = url;
     player.play().catch(() => {});
   }
