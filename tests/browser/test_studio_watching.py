@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser.steps import layout_shifts, submit
 from tests.browser.studio import DESKTOP, LAPTOP, PHONE, Studio, refuse_barriers, shot
@@ -51,6 +51,27 @@ def test_the_viewer_goes_through_videos_by_arrow_keys_and_compares_them(studio: 
     page.keyboard.press("Escape")
     expect(viewer).to_be_hidden()
     expect(page.locator("#viewer-stage video")).to_have_count(0)
+
+
+def test_a_video_whose_url_comes_later_joins_the_viewer_that_is_open(studio: Studio) -> None:
+    page = studio.visit()
+    two_videos(page)
+
+    def only_the_first(route: Route) -> None:
+        answer = route.fetch()
+        body = answer.json()
+        for job in body.get("jobs", [body]):
+            job["videos"][1].update(url=None, download_url=None, thumbnail_url=None)
+        route.fulfill(json=body)  # without its tag: the whole job is another answer
+
+    page.route(re.compile(r"/api/jobs"), only_the_first)
+    page.reload()
+    page.get_by_role("button", name="View large").click()
+    viewer = page.get_by_role("dialog")
+    expect(viewer.get_by_role("button", name="Compare")).to_be_hidden()
+    page.unroute_all(behavior="wait")
+    expect(viewer).to_contain_text("video 1 of 2")
+    expect(viewer.get_by_role("button", name="Compare")).to_be_visible()
 
 
 def test_a_tall_video_and_all_that_steers_it_are_inside_the_window(studio: Studio) -> None:

@@ -37,6 +37,7 @@ const edit = (/** @type {Job} */ job) => {
 const view = (/** @type {Job} */ job, /** @type {number} */ index) => viewer.open(job, index);
 const feed = new Feed(jobs, watcher, deedsOf({ jobs, watcher, backends, show, edit, view }));
 const viewer = new Viewer((id, step) => feed.neighbour(id, step), (id) => jobs.reread(id));
+jobs.addEventListener("change", (/** @type {any} */ { job }) => viewer.update(job));
 const composer = new Composer((job) => {
   show(job);
   backends.refresh();

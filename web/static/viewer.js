@@ -13,6 +13,7 @@ import { nameOf, shortened, sizeWords } from "./words.js";
 
 const MUTED = "reelkeep.muted";
 const LOOPS = "reelkeep.loops";
+const MOST_COMPARED = 4;
 
 /** @param {Job|undefined} job @returns {Video[]} those that can be seen */
 const seen = (job) => job?.videos.filter((video) => video.url) ?? [];
@@ -53,6 +54,18 @@ export class Viewer {
     this.#compares = false;
     this.#dialog.showModal();
     this.#show();
+  }
+
+  /** The shown job has changed: another of its videos may be there. What plays is not disturbed. @param {Job} job */
+  update(job) {
+    const before = this.#job;
+    if (!this.#dialog.open || before?.id !== job.id) return;
+    const shown = seen(before)[this.#place]?.index;
+    this.#job = job;
+    if (seen(job).length === seen(before).length) return;
+    this.#place = Math.max(seen(job).findIndex((video) => video.index === shown), 0);
+    if (this.#compares) this.#show();
+    else this.#showWords(job);
   }
 
   /** @param {KeyboardEvent} event */
@@ -112,11 +125,18 @@ export class Viewer {
     const job = this.#job;
     if (!job) return;
     const videos = seen(job);
-    const shown = this.#compares ? videos.slice(0, 4) : videos.slice(this.#place, this.#place + 1);
+    const shown = this.#compares ? videos.slice(0, MOST_COMPARED) : videos.slice(this.#place, this.#place + 1);
     const stage = byId("viewer-stage");
     stage.classList.toggle("compare", this.#compares);
     stage.replaceChildren(...shown.map((video) => this.#player(job, video)));
-    const which = videos.length < 2 ? "" : this.#compares ? (shown.length === 2 ? "both videos" : `all ${shown.length} videos`) : `video ${this.#place + 1} of ${videos.length}`;
+    this.#showWords(job);
+  }
+
+  /** @param {Job} job */
+  #showWords(job) {
+    const count = seen(job).length;
+    const compared = Math.min(count, MOST_COMPARED);
+    const which = count < 2 ? "" : this.#compares ? (compared === 2 ? "both videos" : `all ${compared} videos`) : `video ${this.#place + 1} of ${count}`;
     setText(byId("viewer-title"), shortened(job.prompt, 120) || nameOf(job));
     setText(byId("viewer-facts"), [which, sizeWords(job.size)].filter(Boolean).join(" · "));
     this.#showButtons();
