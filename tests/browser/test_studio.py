@@ -111,6 +111,7 @@ def test_a_job_is_deleted_after_one_more_question(studio: Studio) -> None:
     page = studio.visit()
     newest = page.get_by_role("article").first
     newest.get_by_role("button", name="Delete").click()
+    refuse_barriers(page)
     expect(newest.get_by_role("button", name="Keep")).to_be_focused()
     page.keyboard.press("Escape")
     expect(newest.get_by_role("button", name="Delete")).to_be_focused()

@@ -44,6 +44,7 @@ def test_the_viewer_goes_through_videos_by_arrow_keys_and_compares_them(studio: 
     refuse_barriers(page)
     page.keyboard.press("c")
     expect(viewer.locator("video")).to_have_count(2)
+    refuse_barriers(page)
     shot(page, "compare-desktop-dark")
     page.wait_for_function(
         "() => [...document.querySelectorAll('.compare video')].every(v => v.currentTime > 0 && v.muted)"
