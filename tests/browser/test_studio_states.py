@@ -52,6 +52,18 @@ def test_generate_is_in_sight_on_a_small_laptop_and_on_a_phone(studio: Studio) -
         assert button["y"] + button["height"] <= size["height"], size
 
 
+def test_the_unfolded_form_and_the_question_before_notifications_have_no_barriers(studio: Studio) -> None:
+    for scheme in ("light", "dark"):
+        page = studio.visit(color_scheme=scheme)
+        expect(page.get_by_label("Backend", exact=True)).to_be_attached()
+        page.set_viewport_size(PHONE)  # type: ignore[arg-type]
+        page.get_by_role("button", name="Size, length and more").click()
+        expect(page.get_by_label("Seconds")).to_be_visible()
+        page.locator("#alerts").evaluate("question => { question.hidden = false; }")
+        expect(page.locator("#alerts-yes")).to_be_visible()
+        refuse_barriers(page)
+
+
 def test_each_job_in_line_says_how_many_are_ahead_without_being_polled(studio: Studio) -> None:
     third, second, first = waiting_jobs(studio, 3)
     page = studio.visit()
