@@ -116,8 +116,9 @@ def test_what_is_pasted_from_a_video_api_names_its_job(studio: Studio) -> None:
     box = page.get_by_label("Its id or address at the video service")
     for number, (text, named) in enumerate(PASTED.items(), 1):
         box.fill(text)
-        page.keyboard.press("Enter")
-        page.wait_for_function("document.querySelector('#import-send').disabled === false")
+        with page.expect_response("**/api/jobs/import"):
+            page.keyboard.press("Enter")
+        expect(page.locator("#import-send")).to_be_enabled()
         assert len(sent) == number
         body = json.loads(sent[-1])
         body.pop("backend", None)

@@ -33,7 +33,6 @@ STORAGE_EFFECTS = {
         "delete_job",
     ),
 }
-REFUSING = ("jobs", "live_jobs", "claims", "gates", "estimates", "hooks", "blobs")
 BACKEND_CALLS = ("create", "get", "delete", "list_jobs", "job_of", "open_video", "open_thumbnail")
 
 
@@ -51,6 +50,7 @@ class Strike(Enum):
     REFUSED = "from here on, tables and blobs refuse everything for twenty minutes"
 
 
+REFUSING = ("jobs", "live_jobs", "claims", "gates", "estimates", "hooks", "blobs")
 DOWN_FOR = timedelta(minutes=20)  # longer than every lease, and every time after which the sweeper acts
 
 
@@ -64,7 +64,7 @@ class Effects:
         self.strikes = 0
         self.alive = True
         self.is_down = False  #: no process runs until `restart`
-        self.refusing = False  #: tables and blobs refuse everything until the machine's clock ends that
+        self.refusing = False  #: tables and blobs refuse everything until the machine ends that
 
     def arm(self, after: int, strike: Strike) -> None:
         """Strike the effect that comes after so many others, counted from now."""

@@ -173,7 +173,8 @@ class Machine:
 
     def wait_until(self, moment: datetime) -> None:
         if self._refusing_until is not None and moment >= self._refusing_until:
-            self.pipeline.advance((self._refusing_until - self.pipeline.now()).total_seconds())
+            left = (self._refusing_until - self.pipeline.now()).total_seconds()
+            self.pipeline.advance(max(left, 0.0))
             self.effects.refusing, self._refusing_until = False, None
             self._moved_at = self._struck_at = self.pipeline.now()
             self._strikes = self.effects.strikes

@@ -57,6 +57,7 @@ from video_jobs.lifecycle import accept
 from video_jobs.lifecycle.dispatch import start as start_job
 from video_jobs.lifecycle.repair import expedite
 from video_jobs.ports import Backend, StoredJob, VideoKey
+from video_jobs.services import Services
 from video_jobs.storage.job_rows import to_row
 
 LONGER_THAN_AN_OUTCOME_IS_AWAITED = 360.0  # seconds
@@ -220,14 +221,28 @@ def test_a_row_that_can_not_be_read_after_its_chain_was_faster_is_no_error_to_th
 ) -> None:
     with monkeypatch.context() as patch:
 
-        def start(*arguments: Any) -> Job:
-            sora.deliver(sora.take_next())
+        def start(services: Services, stored: StoredJob, *arguments: Any) -> Job:
+            job = stored.job
+            poll_job(services, PollMessage(owner=job.owner, job_id=job.id, turn=job.chain.turn))
             try:
-                return start_job(*arguments)
+                return start_job(services, stored, *arguments)
             finally:
                 patch.setattr(sora.jobs, "get", failing(StorageUnavailable("away")))
 
         patch.setattr(accept, "start", start)
+        answer = post(sora)
+    assert answer.status_code == 202
+    [stored] = sora.jobs.everything()
+    sora.run(stored.job)
+    assert_kept_once(sora, stored.job)
+
+
+def test_an_error_that_nobody_foresaw_after_a_job_was_accepted_is_none_to_the_client(
+    sora: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(sora.jobs, "save", lambda *_: [][0])
+        patch.setattr(sora.jobs, "get", lambda *_: [][0])
         answer = post(sora)
     assert answer.status_code == 202
     [stored] = sora.jobs.everything()

@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 from video_jobs.domain.errors import ReelkeepError, TooManyJobs, TransitionRefused
 from video_jobs.domain.job import Job
-from video_jobs.domain.logs import log_event
+from video_jobs.domain.logs import in_brief, log_event
 from video_jobs.domain.queue_messages import PollMessage
 from video_jobs.domain.schedule import FIRST_POLL
 from video_jobs.lifecycle import owner_quota
@@ -96,12 +96,12 @@ def begin(services: Services, stored: StoredJob) -> Job:
             services.messages.send_poll(first, _AT_ONCE)
             return job
         return start(services, stored, partial(send_next, services, first))
-    except ReelkeepError as error:
+    except Exception as error:  # noqa: BLE001 - whatever it is, the job is accepted
         if not isinstance(error, TransitionRefused):
-            log_event(log, logging.ERROR, "submit.not_begun", job_id=job.id, problem=error)
+            log_event(log, logging.ERROR, "submit.not_begun", job_id=job.id, problem=in_brief(error))
             with contextlib.suppress(ReelkeepError):  # else the sweeper finds it
                 services.messages.send_poll(first, FIRST_POLL)
-    with contextlib.suppress(ReelkeepError):
+    with contextlib.suppress(Exception):
         # Its poll chain was faster, or a save went before the error.
         return services.jobs.get(job.owner, job.id).job
     return job
