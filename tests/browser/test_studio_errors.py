@@ -140,8 +140,11 @@ def test_a_job_that_was_deleted_elsewhere(studio: Studio, deed: str, status: Sta
     [job] = studio.store(status=status, **live)
     page = studio.visit()
     gone = card(page, job.request.prompt)
+    page.route(
+        re.compile(r"/api/jobs/job_[a-z0-9]+(\?|$)"), lambda route: route.abort()
+    )  # no poll comes first
+    page.reload()
     expect(gone).to_be_visible()
-    page.route(re.compile(r"/api/jobs/job_[a-z0-9]+$"), lambda route: route.abort())  # no poll comes first
     jobs = wiring.get_services().jobs
     jobs.delete(jobs.get(job.owner, job.id))
     gone.get_by_role("button", name=deed).click()

@@ -7,25 +7,38 @@ from __future__ import annotations
 import logging
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 
 from local.simulator.server import Simulator
 from tests.bench import transactions
 from tests.faults import slot_use
-from tests.faults.exploration import explore
+from tests.faults.exploration import Exploration, explore
 from tests.faults.hostile_backend import live_many
-from tests.faults.scenarios import LIVES
+from tests.faults.scenarios import LIVES, Play
 from tests.pipeline import API_KEY
 
 HOSTILE_LIVES = 1000
+
+_simulator = Simulator(api_key=API_KEY, speed=0.001)  # of this process
+
+
+def _start() -> None:
+    logging.disable(logging.CRITICAL)
+    _simulator.start()
+
+
+def _explore(life: tuple[Play, str, int]) -> Exploration:
+    play, dialect, variants = life
+    return explore(_simulator, dialect, play, variants)
 
 
 def main() -> int:
     logging.disable(logging.CRITICAL)
     print("==> crash points", flush=True)
     began, explored, effects, broken = time.monotonic(), 0, 0, 0
-    with Simulator(api_key=API_KEY, speed=0.001) as simulator:
-        for play, dialect, variants in LIVES:
-            found = explore(simulator, dialect, play, variants)
+    with ProcessPoolExecutor(mp_context=get_context("spawn"), initializer=_start) as processes:
+        for (play, dialect, variants), found in zip(LIVES, processes.map(_explore, LIVES), strict=True):
             explored += found.explored
             effects += len(found.effects)
             broken += len(found.broken)
