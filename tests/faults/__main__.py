@@ -5,6 +5,7 @@ storage transactions.
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -19,6 +20,7 @@ from tests.faults.scenarios import LIVES, Play
 from tests.pipeline import API_KEY
 
 HOSTILE_LIVES = 1000
+MOST_PROCESSES = 8  # each holds about 130 MB
 
 _simulator = Simulator(api_key=API_KEY, speed=0.001)  # of this process
 
@@ -37,7 +39,8 @@ def main() -> int:
     logging.disable(logging.CRITICAL)
     print("==> crash points", flush=True)
     began, explored, effects, broken = time.monotonic(), 0, 0, 0
-    with ProcessPoolExecutor(mp_context=get_context("spawn"), initializer=_start) as processes:
+    workers = min(os.cpu_count() or 1, MOST_PROCESSES)
+    with ProcessPoolExecutor(workers, get_context("spawn"), _start) as processes:
         for (play, dialect, variants), found in zip(LIVES, processes.map(_explore, LIVES), strict=True):
             explored += found.explored
             effects += len(found.effects)
