@@ -11,28 +11,14 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
-from local.simulator.server import Simulator
 from tests.bench import transactions
 from tests.faults import slot_use
-from tests.faults.exploration import Exploration, explore
+from tests.faults.exploration import explore_life, start_process
 from tests.faults.hostile_backend import live_many
-from tests.faults.scenarios import LIVES, Play
-from tests.pipeline import API_KEY
+from tests.faults.scenarios import LIVES
 
 HOSTILE_LIVES = 1000
 MOST_PROCESSES = 8  # each holds about 130 MB
-
-_simulator = Simulator(api_key=API_KEY, speed=0.001)  # of this process
-
-
-def _start() -> None:
-    logging.disable(logging.CRITICAL)
-    _simulator.start()
-
-
-def _explore(life: tuple[Play, str, int]) -> Exploration:
-    play, dialect, variants = life
-    return explore(_simulator, dialect, play, variants)
 
 
 def main() -> int:
@@ -40,8 +26,8 @@ def main() -> int:
     print("==> crash points", flush=True)
     began, explored, effects, broken = time.monotonic(), 0, 0, 0
     workers = min(os.cpu_count() or 1, MOST_PROCESSES)
-    with ProcessPoolExecutor(workers, get_context("spawn"), _start) as processes:
-        for (play, dialect, variants), found in zip(LIVES, processes.map(_explore, LIVES), strict=True):
+    with ProcessPoolExecutor(workers, get_context("spawn"), start_process) as processes:
+        for (play, dialect, variants), found in zip(LIVES, processes.map(explore_life, LIVES), strict=True):
             explored += found.explored
             effects += len(found.effects)
             broken += len(found.broken)

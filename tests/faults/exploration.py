@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -10,7 +11,7 @@ from tests.faults.effects import Effects, Strike
 from tests.faults.machine import Machine
 from tests.faults.promises import broken_promises
 from tests.faults.scenarios import Play
-from tests.pipeline import Pipeline
+from tests.pipeline import API_KEY, Pipeline
 
 MakePipeline = Callable[[Simulator, str], Pipeline]
 
@@ -59,3 +60,17 @@ def explore(
         name = effects.names[number - 1]
         found.broken += [f"effect {number} ({name}) {strike.value}: {words}" for words in broken]
     return found
+
+
+_simulator = Simulator(api_key=API_KEY, speed=0.001)  # of a process that explores
+
+
+def start_process() -> None:
+    logging.disable(logging.CRITICAL)
+    _simulator.start()
+
+
+def explore_life(life: tuple[Play, str, int]) -> Exploration:
+    """All crash points of one life, in a process that was started so."""
+    play, dialect, variants = life
+    return explore(_simulator, dialect, play, variants)
