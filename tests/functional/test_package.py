@@ -23,7 +23,7 @@ PATTERNS = [
     for line in map(str.strip, (ROOT / ".funcignore").read_text().splitlines())
     if line and not line.startswith("#")
 ]
-SETTINGS = {"function_app.py", "host.json", "requirements.txt", "constraints.txt"}
+SETTINGS = {"function_app.py", "host.json", "requirements.txt"}
 STATIC = ("web/static", "contract_api/static")
 
 
