@@ -96,4 +96,7 @@ def test_it_runs_from_the_package_and_from_nothing_else(started: dict[str, Any],
 
 def test_the_worker_that_was_tried_is_the_one_that_is_installed(package: Path) -> None:
     wanted = (package / "requirements.txt").read_text(encoding="utf-8")
-    assert f"azure-functions-runtime=={version('azure-functions-runtime')} ; python_full_version >= '3.13'" in wanted
+    assert (
+        f"azure-functions-runtime=={version('azure-functions-runtime')} ; python_full_version >= '3.13'"
+        in wanted
+    )
