@@ -29,12 +29,17 @@ up: $(VENV)/.local-ready  ## keep the whole stack running on PORT (7071); with A
 doctor: $(VENV)/.local-ready  ## check your settings, storage and video APIs (ARGS="--generation ID" or "--orphans")
 	@$(run) -m doctor $(ARGS)
 
-test: $(VENV)/.dev-ready  ## run the tests, on Azurite and the simulated API
+test: $(VENV)/.dev-ready  ## run the tests, on Azurite and the simulated API, in under five minutes on two processors
 	@echo "==> tests"
-	@$(run) -m pytest -m "not exhaustive" $(PYTEST_ARGS)
+	@$(run) -m pytest -m "not exhaustive and not browser" $(PYTEST_ARGS)
+
+.PHONY: browser
+browser: $(VENV)/.dev-ready  ## test the pages in a real browser, some minutes
+	@echo "==> tests in a browser"
+	@$(run) -m pytest tests/browser $(PYTEST_ARGS)
 
 .PHONY: exhaustive
-exhaustive: $(VENV)/.dev-ready  ## run the tests that make test leaves out: further cases of the same kind, some minutes
+exhaustive: $(VENV)/.dev-ready  ## run further cases of what make test tries, some minutes
 	@echo "==> exhaustive tests"
 	@$(run) -m pytest -m exhaustive $(PYTEST_ARGS)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -13,3 +14,8 @@ def further(*values: Any) -> Any:
 
 
 EACH_DIALECT = ("openai-videos", further("azure-sora"))
+
+
+def sample(cases: Iterable[Any], every: int) -> list[Any]:
+    """All cases, of which `make test` runs the first and each `every`th after it."""
+    return [case if number % every == 0 else further(case) for number, case in enumerate(cases)]

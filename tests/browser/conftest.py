@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -16,6 +17,14 @@ from tests.browser.studio import Studio, running_studio
 expect.set_options(timeout=20_000)  # milliseconds: only a failure lasts so long
 
 CHROMIUM = shutil.which("chromium")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """`make browser` runs all of these tests; `make test` only those that are marked as core."""
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents and item.get_closest_marker("core") is None:
+            item.add_marker("browser")
 
 
 # Not for the session: while it runs, the thread has an event loop, and other tests can start none.

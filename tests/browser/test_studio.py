@@ -34,6 +34,7 @@ def test_an_empty_studio_says_how_to_begin(studio: Studio) -> None:
     expect(prompt_of(page)).to_have_value(re.compile("misty pine forest"))
 
 
+@pytest.mark.core
 def test_a_prompt_becomes_videos_that_play_in_place(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
     page = studio.visit()
     prompt_of(page).fill("a paper boat")

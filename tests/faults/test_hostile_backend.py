@@ -9,7 +9,7 @@ import pytest
 
 from tests.faults.hostile_backend import live_many
 
-EXAMPLES = int(os.environ.get("EXAMPLES", "25"))
+EXAMPLES = int(os.environ.get("EXAMPLES", "10"))
 MOST_MEGABYTES = 300  # that the process may grow by over all lives
 
 

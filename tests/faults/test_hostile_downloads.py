@@ -20,6 +20,7 @@ from typing import Any, Self
 import pytest
 
 from local.simulator.server import Simulator
+from tests.cases import sample
 from tests.pipeline import API_KEY, DIALECTS, OWNER, Pipeline, environment_for
 from tests.steps import fetching, video_blobs
 from video_jobs.domain.job import Job, Status
@@ -295,7 +296,7 @@ def assert_no_secret(pipeline: Pipeline, job: Job, log: str) -> None:
 
 
 @pytest.mark.promise("I4")
-@pytest.mark.parametrize("what", HOSTILE)
+@pytest.mark.parametrize("what", sample(HOSTILE, every=4))
 def test_a_download_that_goes_wrong_for_minutes_is_pending_and_then_stored_once_and_whole(
     pipeline: Pipeline, elsewhere: Elsewhere, what: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -316,7 +317,7 @@ def test_a_download_that_goes_wrong_for_minutes_is_pending_and_then_stored_once_
 
 
 @pytest.mark.promise("I7")
-@pytest.mark.parametrize("what", HOSTILE)
+@pytest.mark.parametrize("what", sample(HOSTILE, every=4))
 def test_a_download_that_never_heals_is_tried_until_the_backend_deletes_it_and_the_job_says_why(
     pipeline: Pipeline, elsewhere: Elsewhere, what: str, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from local.simulator.server import Simulator
+from tests.cases import further
 from tests.faults.slot_use import measure
 from tests.timeline import STANDSTILL
 
@@ -19,7 +20,11 @@ def simulator() -> Iterator[Simulator]:
 
 @pytest.mark.parametrize(
     ("dialect", "jobs", "spread", "used"),
-    [("azure-sora", 120, 15.0, 0.94), ("azure-sora", 60, 0.0, 0.95), ("openai-videos", 60, 15.0, 0.90)],
+    [
+        further("azure-sora", 120, 15.0, 0.94),
+        ("azure-sora", 60, 0.0, 0.95),
+        further("openai-videos", 60, 15.0, 0.90),
+    ],
 )
 def test_slots_are_used_and_never_overdrawn_and_nobody_overtakes(
     simulator: Simulator, dialect: str, jobs: int, spread: float, used: float

@@ -51,6 +51,7 @@ def alive(pid: int) -> bool:
         return False
 
 
+@pytest.mark.exhaustive
 def test_a_port_taken_meanwhile_is_exchanged(azurite: Azurite, other: Azurite) -> None:
     assert not set(ports_of(azurite)) & set(ports_of(other))
 

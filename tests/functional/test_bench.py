@@ -6,6 +6,7 @@ import pytest
 
 from local.simulator.server import Simulator
 from tests.bench import polling, promptness, transactions, waiting_line
+from tests.cases import sample
 from tests.timeline import STANDSTILL
 
 
@@ -14,12 +15,14 @@ def counted() -> transactions.Transactions:
     return transactions.count(run_seconds=4)
 
 
+@pytest.mark.exhaustive
 def test_a_poll_costs_at_most_four_storage_transactions_with_the_gate_left_out(
     counted: transactions.Transactions,
 ) -> None:
     assert counted.most_a_poll <= transactions.MOST_A_POLL, counted.steps
 
 
+@pytest.mark.exhaustive
 def test_a_job_costs_at_most_twenty_storage_transactions_besides_its_polls(
     counted: transactions.Transactions,
 ) -> None:
@@ -35,7 +38,7 @@ def test_jobs_of_one_to_three_minutes_take_few_polls_and_their_fetch_begins_with
     assert learned.median_latency <= polling.LATEST
 
 
-@pytest.mark.parametrize("case", promptness.CASES[:2], ids=lambda case: case.name)
+@pytest.mark.parametrize("case", sample(promptness.CASES[:2], every=2), ids=lambda case: case.name)
 def test_twenty_jobs_at_once_begin_to_be_fetched_within_four_seconds_and_all_within_eight(
     case: promptness.Case,
 ) -> None:

@@ -20,6 +20,7 @@ from local.function_host import http_server
 from local.function_host.calls import Answer
 from local.function_host.host import FunctionHost
 from local.simulator.server import Simulator
+from tests.cases import sample
 from tests.leaks import SECRETS
 from tests.pipeline import API_KEY
 from tests.whole_app import running_app
@@ -74,7 +75,7 @@ def host(azurite: Azurite, simulator: Simulator) -> Iterator[FunctionHost]:
         yield running
 
 
-@pytest.mark.parametrize("program", PROGRAMS)
+@pytest.mark.parametrize("program", sample(PROGRAMS, every=2))
 def test_an_example_pays_once_whatever_the_host_answers_first(
     host: FunctionHost, simulator: Simulator, tmp_path: Path, program: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -95,6 +96,7 @@ def test_an_example_pays_once_whatever_the_host_answers_first(
     assert len(simulator.world.everything()) == 1
 
 
+@pytest.mark.exhaustive
 def test_openais_package_pays_once_whatever_the_host_answers_first(
     host: FunctionHost, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -74,7 +74,8 @@ def test_the_demo_leaves_the_video_that_it_names(dialect: str) -> None:
     assert set(seen[:-1]) & {"queued", "running", "fetching"}
 
 
-@pytest.mark.parametrize("provider", ["runway", further("fal")])
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("provider", ["runway", "fal"])
 def test_the_demo_shows_a_providers_video_without_an_account(provider: str) -> None:
     process = demo("--provider", provider, "--seconds", "4")
     output, _ = process.communicate(timeout=110)
@@ -128,6 +129,7 @@ def test_everything_that_was_started_is_stopped_whenever_the_demo_is(
         time.sleep(0.05)
 
 
+@pytest.mark.exhaustive
 def test_a_demo_that_gets_fewer_videos_than_it_asked_for_says_so() -> None:
     process = demo("--size", "480x480", "--seconds", "1", "--variants", "2", PROMPT="fewer-outputs of a boat")
     output, _ = process.communicate(timeout=110)

@@ -201,6 +201,7 @@ def test_every_backend_is_looked_at(office: Office) -> None:
     assert "refuses connections on port 9" in report
 
 
+@pytest.mark.exhaustive
 def test_beside_a_deployment_it_reads_the_environment_and_the_file(office: Office) -> None:
     values = environment_for(
         office.simulator, "azure-sora", AzureWebJobsStorage=office.azurite.connection_string

@@ -233,6 +233,7 @@ def server(api: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve
         process.wait()
 
 
+@pytest.mark.exhaustive
 def test_a_video_is_submitted_and_its_end_received_and_verified(server: Server, api: str) -> None:
     answer = server.post("videos", json={"prompt": "a paper boat"})
     assert answer.status_code == 202, answer.text
@@ -326,6 +327,7 @@ POST(new Request("http://x", {method: "POST", body})).then(
 """
 
 
+@pytest.mark.exhaustive
 @pytest.mark.usefixtures("server")  # which builds
 def test_what_is_the_operators_to_mend_is_not_shown_to_a_visitor() -> None:
     for status in (401, 403, 404, 500, 503):

@@ -409,6 +409,7 @@ def test_bytes_that_are_not_utf_8_fail_five_times_before_python_sees_them(
     assert seen == []
 
 
+@pytest.mark.exhaustive
 def test_a_message_that_fails_in_a_poison_queue_is_neither_released_nor_given_up(azurite: Azurite) -> None:
     app = func.FunctionApp()
     poison = QueueClient.from_connection_string(azurite.connection_string, f"q-{uuid4().hex}-poison")
@@ -478,6 +479,7 @@ def fresh_timers(azurite: Azurite) -> BlobServiceClient:
     return service
 
 
+@pytest.mark.exhaustive
 def test_one_of_several_hosts_runs_a_timer_and_another_takes_over(
     azurite: Azurite, fresh_timers: BlobServiceClient
 ) -> None:
@@ -492,6 +494,7 @@ def test_one_of_several_hosts_runs_a_timer_and_another_takes_over(
         assert until(lambda: ("second", False) in runs or ("second", True) in runs)
 
 
+@pytest.mark.exhaustive
 def test_a_killed_holder_keeps_others_out_until_its_lease_is_over(azurite: Azurite) -> None:
     service = BlobServiceClient.from_connection_string(azurite.connection_string)
     killed = SharedTimer(service, "host", f"f{uuid4().hex}", lease_seconds=15, renew_seconds=600)
@@ -527,6 +530,7 @@ def test_a_timer_without_a_monitor_notes_no_run_and_makes_up_for_none(
     assert not list(fresh_timers.get_container_client(CONTAINER).list_blob_names(name_starts_with="timers/"))
 
 
+@pytest.mark.exhaustive
 def test_a_run_that_outlasts_the_next_is_followed_at_once_and_is_not_past_due(
     azurite: Azurite, fresh_timers: BlobServiceClient
 ) -> None:
@@ -641,6 +645,7 @@ def test_a_worker_that_dies_fails_what_runs_and_its_message_comes_back(
     assert command.process.poll() is None
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(("age", "answer"), [(6.0, 500), (0.0, None)], ids=["grown", "young"])
 def test_a_request_under_which_the_worker_dies_is_a_bare_500_or_cut_where_it_was_young(
     command: Command, age: float, answer: int | None
@@ -701,6 +706,7 @@ def test_on_sigterm_open_requests_end_while_messages_are_still_taken(
     assert command.process.wait(60) == 0
 
 
+@pytest.mark.exhaustive
 def test_without_storage_the_port_stays_closed_until_storage_answers(tmp_path: Path) -> None:
     (tmp_path / "app").mkdir()
     azurite = Azurite(data_dir=tmp_path / "data")

@@ -123,7 +123,7 @@ def test_one_404_of_a_list_makes_no_retry_pay_again(api: StrangeApi) -> None:
 
 
 @pytest.mark.parametrize("operation", ["get", "content"])
-@pytest.mark.parametrize("status", [403, 404])
+@pytest.mark.parametrize("status", [further(403), 404])
 def test_one_refusal_of_what_is_left_makes_no_retry_pay_again(
     api: StrangeApi, operation: str, status: int
 ) -> None:

@@ -81,6 +81,7 @@ def typed(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[di
         one.end()
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("page", TYPED)
 def test_what_a_page_has_people_type_works(
     stack: Stack, typed: dict[str, Typed], page: str, tmp_path: Path

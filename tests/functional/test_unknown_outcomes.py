@@ -17,6 +17,7 @@ import pytest
 
 from job_api.act import cancel_job, delete_job
 from job_api.import_job import import_job, read_import
+from tests.cases import further, sample
 from tests.pipeline import OWNER, Pipeline, environment_for
 from tests.steps import picture_for
 from video_jobs.backends.registry import Backends
@@ -349,7 +350,7 @@ OTHERS: dict[str, tuple[Effects, dict[str, str]]] = {
 }
 
 
-@pytest.mark.parametrize("what", OTHERS)
+@pytest.mark.parametrize("what", sample(OTHERS, every=4))
 def test_what_was_asked_for_otherwise_is_never_taken_up_nor_named(pipeline: Pipeline, what: str) -> None:
     changes, environment = OTHERS[what]
     changes = {k: v[pipeline.dialect] if isinstance(v, dict) else v for k, v in changes.items()}
@@ -387,7 +388,9 @@ def test_between_two_other_models_nobody_chooses(pipeline: Pipeline) -> None:
     assert set(ended.error.candidates) == made
 
 
-@pytest.mark.parametrize("prompt", ["a paper boat\n", "  a paper\r\nboat ", "a\tpaper boat"])
+@pytest.mark.parametrize(
+    "prompt", [further("a paper boat\n"), "  a paper\r\nboat ", further("a\tpaper boat")]
+)
 def test_white_space_that_changes_on_its_way_is_no_difference(pipeline: Pipeline, prompt: str) -> None:
     job = in_doubt(pipeline, prompt=prompt)
     for made in pipeline.simulator.world.everything():

@@ -21,9 +21,12 @@ INFRA = ROOT / "infra"
 COMPILER = ROOT.parent / "shared" / "azure" / "bicep"
 NOBODY = "00000000-0000-0000-0000-00000000000"
 
-pytestmark = pytest.mark.skipif(
-    not COMPILER.is_file(), reason="Bicep's compiler is not there, which foretells a deployment"
-)
+pytestmark = [
+    pytest.mark.skipif(
+        not COMPILER.is_file(), reason="Bicep's compiler is not there, which foretells a deployment"
+    ),
+    pytest.mark.exhaustive,  # each compiles: make azure runs them too
+]
 
 PLAIN = {
     "AZURE_ENV_NAME": "demo",
