@@ -143,6 +143,11 @@ def message_in(parsed: Any) -> BackendMessage:
     return BackendMessage(code=code, text=_clean(next((words for words in said if words), None)))
 
 
+def error_in(body: Mapping[str, Any]) -> BackendMessage:
+    """The error in an answer about a job."""
+    return message_in({name: body.get(name) for name in ("error", "errors")})
+
+
 def _first(value: Any) -> Any:
     return value[0] if isinstance(value, list) and value else None
 

@@ -33,6 +33,12 @@ def resolution(request: VideoRequest) -> str | None:
     return f"{min(request.width, request.height)}p"
 
 
+def resolution_with_4k(request: VideoRequest) -> str | None:
+    """Likewise, as many makers write it: `4k` has no lines."""
+    lines = resolution(request)
+    return "4k" if lines in ("2160p", "4K") else lines
+
+
 def size_told(ratio: Any, lines: Any) -> tuple[int, int] | tuple[None, None]:
     """Width and height again; None for what can't be read."""
     shape = _RATIO.fullmatch(ratio) if isinstance(ratio, str) else None

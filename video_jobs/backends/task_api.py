@@ -5,18 +5,19 @@ Each provider is one `TaskApi`, in a file of `providers/`. What all of them shar
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 from urllib.parse import quote
 
-from video_jobs.backends.answers import BackendMessage, message_in, state_of, text
+from video_jobs.backends.answers import BackendMessage, error_in, state_of, text, words
+from video_jobs.backends.shapes import size_told
 from video_jobs.backends.video_address import addresses_in
 from video_jobs.domain.backend_job import BackendState
 from video_jobs.domain.capabilities import Limits, ModelTakes
 from video_jobs.domain.cost import Cost
 from video_jobs.domain.job import VideoRequest
-from video_jobs.net.told import number, percent
+from video_jobs.net.told import number, percent, whole_number
 from video_jobs.settings.backends import BackendSettings
 
 _ANY = "data:,"  # an image in a body of which only the names matter
@@ -91,10 +92,6 @@ def _state_in(body: Body) -> BackendState:
     return state_of(text(body.get("status")))
 
 
-def _error_in(body: Body) -> BackendMessage:
-    return message_in({"error": body.get("error")})
-
-
 def _bearer(key: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {key}"}
 
@@ -110,7 +107,7 @@ class TaskApi:
     result_path: str | None = None  #: where the outputs stand, if a task that is done does not name them
     outputs: Callable[[Body], Addresses]
     state: Callable[[Body], BackendState] = _state_in
-    failure: Callable[[Body], BackendMessage] = _error_in
+    failure: Callable[[Body], BackendMessage] = error_in
     progress: Callable[[Body], int | None] = lambda body: percent(body.get("progress"))
     cost: Callable[[Body], Cost | None] = lambda body: None
     id_name: str = "id"  #: of a create's answer
@@ -183,6 +180,23 @@ def inner(body: Any, *names: str) -> Any:
     for name in names:
         body = body.get(name) if isinstance(body, Mapping) else None
     return body
+
+
+def objects_in(entries: Any) -> list[dict[str, Any]]:
+    """The objects of a list; empty for what is no list."""
+    return [each for each in entries if isinstance(each, dict)] if isinstance(entries, list) else []
+
+
+def asked_in(given: Any, ratio: str = "aspect_ratio", images: Iterable[str] = ()) -> Asked:
+    """What an API's own names tell of a request: `ratio` is the aspect ratio's, `images` are those of a first image."""
+    width, height = size_told(inner(given, ratio), inner(given, "resolution"))
+    return Asked(
+        prompt=words(inner(given, "prompt")),
+        width=width,
+        height=height,
+        seconds=whole_number(inner(given, "duration")),
+        from_image=any(inner(given, name) for name in images),
+    )
 
 
 def addresses_by_output(*lists: Any) -> Addresses:

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
 
-from video_jobs.backends.answers import ToldHeaders, identifier, message_in, text
+from video_jobs.backends.answers import ToldHeaders, error_in, identifier, text
 from video_jobs.backends.bodies import created_job, every_job, job_asked_for, read_job
 from video_jobs.backends.fallback import open_one_of
 from video_jobs.backends.http import Answer, BackendHttp
@@ -69,7 +69,7 @@ class TaskVideos:
 
     def get(self, backend_job_id: str) -> BackendJob:
         answer = self._told(backend_job_id)
-        failure = message_in({"error": answer.body.get("error")})
+        failure = error_in(answer.body)
         nameless = "status" not in answer.body and self._api.state(answer.body) is BackendState.UNKNOWN
         if nameless and (failure.code or failure.text):
             raise Unavailable(f"The video API answered an error in place of the task{failure.in_words}.")

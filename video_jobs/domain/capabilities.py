@@ -278,6 +278,11 @@ def only_sizes(sizes: tuple[str, ...], seconds: Iterable[int] | None, **more: An
     )
 
 
+def any_shape(**more: Any) -> ModelTakes:
+    """What a model accepts that takes an aspect ratio, a resolution and a seed, and knows best which ones."""
+    return ModelTakes(aspect_ratios=None, resolutions=None, seed=True, **more)
+
+
 def short_side(resolution: str) -> int | None:
     """Pixels, of `720p` or `4K`."""
     number = resolution[:-1]

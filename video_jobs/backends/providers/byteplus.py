@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from video_jobs.backends.shapes import aspect_ratio, resolution, size_told
+from video_jobs.backends.shapes import aspect_ratio, resolution
 from video_jobs.backends.task_api import (
-    Asked,
     Body,
     Call,
     Images,
@@ -19,11 +18,11 @@ from video_jobs.backends.task_api import (
     TaskApi,
     TaskList,
     addresses_by_output,
+    asked_in,
     inner,
 )
-from video_jobs.domain.capabilities import MOST_REFERENCES, ModelTakes
+from video_jobs.domain.capabilities import MOST_REFERENCES, any_shape
 from video_jobs.domain.job import VideoRequest
-from video_jobs.net.told import whole_number
 
 _PAGE = 100
 
@@ -31,13 +30,9 @@ _PAGE = 100
 def _create(model: str, request: VideoRequest, images: Images) -> Call:
     pictures = [("first_frame", images.first), ("last_frame", images.last)]
     pictures += [("reference_image", url) for url in images.references]
-    content: list[dict[str, Any]] = [
-        {"type": "text", "text": request.prompt},
-        *(
-            {"type": "image_url", "image_url": {"url": url}, "role": role}
-            for role, url in pictures
-            if url is not None
-        ),
+    content: list[dict[str, Any]] = [{"type": "text", "text": request.prompt}]
+    content += [
+        {"type": "image_url", "image_url": {"url": url}, "role": role} for role, url in pictures if url
     ]
     body = {
         "model": model,
@@ -50,11 +45,6 @@ def _create(model: str, request: VideoRequest, images: Images) -> Call:
         "watermark": False,
     }
     return Call("/contents/generations/tasks", body)
-
-
-def _asked(entry: Body) -> Asked:
-    width, height = size_told(entry.get("ratio"), entry.get("resolution"))
-    return Asked(width=width, height=height, seconds=whole_number(entry.get("duration")))
 
 
 def _next_page(body: Body, page: str | None, count: int) -> str | None:
@@ -72,17 +62,9 @@ API = TaskApi(
         query=lambda page: {"page_num": page or "1", "page_size": str(_PAGE)},
         entries="items",
         next_page=_next_page,
-        asked=_asked,
+        asked=lambda entry: asked_in(entry, "ratio"),
     ),
     default_size="1280x720",
     default_seconds=5,
-    takes=ModelTakes(
-        aspect_ratios=None,
-        resolutions=None,
-        last_image=True,
-        reference_images=MOST_REFERENCES,
-        references_alone=True,
-        audio=True,
-        seed=True,
-    ),
+    takes=any_shape(last_image=True, reference_images=MOST_REFERENCES, references_alone=True, audio=True),
 )

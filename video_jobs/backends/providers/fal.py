@@ -7,10 +7,8 @@ the header forbids.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from video_jobs.backends.answers import BackendMessage, message_in, state_of, text
-from video_jobs.backends.shapes import aspect_ratio, resolution
+from video_jobs.backends.answers import BackendMessage, error_in, state_of, text
+from video_jobs.backends.shapes import aspect_ratio, resolution_with_4k
 from video_jobs.backends.task_api import (
     Addresses,
     Body,
@@ -23,18 +21,17 @@ from video_jobs.backends.task_api import (
     inner,
 )
 from video_jobs.domain.backend_job import BackendState
-from video_jobs.domain.capabilities import ModelTakes
+from video_jobs.domain.capabilities import any_shape
 from video_jobs.domain.job import VideoRequest
 
 _FROM_TEXT, _FROM_IMAGE = "/text-to-video", "/image-to-video"
 
 
 def _create(model: str, request: VideoRequest, images: Images) -> Call:
-    lines = resolution(request)
     body = {
         "prompt": request.prompt,
         "aspect_ratio": aspect_ratio(request),
-        "resolution": "4k" if lines == "4K" else lines,
+        "resolution": resolution_with_4k(request),
         "duration": _duration(model, request.seconds),
         "seed": request.seed,
         "generate_audio": request.audio,
@@ -62,7 +59,7 @@ def _state(body: Body) -> BackendState:
 
 
 def _failure(body: Body) -> BackendMessage:
-    said = message_in({"error": body.get("error")})
+    said = error_in(body)
     return BackendMessage(text(body.get("error_type")) or said.code, said.text)
 
 
@@ -73,9 +70,7 @@ def _outputs(body: Body) -> Addresses:
     return addresses_by_output(inner(body, "video", "url")) or addresses_anywhere(body)
 
 
-#: Most models have these names; others are a model's own, for `options`.
-_SHAPED = ModelTakes(aspect_ratios=None, resolutions=None, seed=True)
-_VEO = replace(_SHAPED, audio=True, negative_prompt=True)
+_VEO = any_shape(audio=True, negative_prompt=True)
 
 API = TaskApi(
     create=_create,
@@ -89,7 +84,7 @@ API = TaskApi(
     stop=Stop("PUT", "/{app}/requests/{id}/cancel"),
     default_size="1280x720",
     default_seconds=8,
-    takes=_SHAPED,
+    takes=any_shape(),  # most models have these names; others are a model's own, for `options`
     models={"fal-ai/veo3.1": _VEO, "fal-ai/veo3.1/fast": _VEO},
     headers={"X-Fal-No-Retry": "1"},
     sign=lambda key: {"Authorization": f"Key {key}"},

@@ -7,17 +7,25 @@ interaction that is completed without a video says in words why. It has no list.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
-from video_jobs.backends.answers import BackendMessage, message_in, state_of, text
-from video_jobs.backends.shapes import aspect_ratio, resolution
-from video_jobs.backends.task_api import Addresses, Body, Call, Images, Stop, TaskApi, inner
+from video_jobs.backends.answers import BackendMessage, error_in, state_of, text
+from video_jobs.backends.shapes import aspect_ratio, resolution_with_4k
+from video_jobs.backends.task_api import (
+    Addresses,
+    Body,
+    Call,
+    Images,
+    Stop,
+    TaskApi,
+    addresses_by_output,
+    inner,
+    objects_in,
+)
 from video_jobs.domain.backend_job import BackendState
 from video_jobs.domain.capabilities import only_sizes
 from video_jobs.domain.job import VideoRequest
 
-_MOST_STEPS = 50  # of an interaction that are read
 _ENDED_WITHOUT = ("incomplete", "budget_exceeded")
 _FILE = re.compile(r"(https?://[^?#\s]{1,300}/|)(files/[\w-]{1,100})")  # the file itself, and not its bytes
 _SIZES = (
@@ -32,7 +40,6 @@ def _create(model: str, request: VideoRequest, images: Images) -> Call:
         kind, _, data = images.first.removeprefix("data:").partition(";base64,")
         picture = {"type": "image", "mime_type": kind, "data": data}
         wanted = [picture, {"type": "text", "text": request.prompt}]
-    lines = resolution(request)
     body = {
         "model": model,
         "input": wanted,
@@ -41,7 +48,7 @@ def _create(model: str, request: VideoRequest, images: Images) -> Call:
         "response_format": {
             "type": "video",
             "aspect_ratio": aspect_ratio(request),
-            "resolution": "4k" if lines in ("2160p", "4K") else lines,
+            "resolution": resolution_with_4k(request),
             "duration": f"{request.seconds}s",
             "delivery": "uri",
         },
@@ -49,21 +56,16 @@ def _create(model: str, request: VideoRequest, images: Images) -> Call:
     return Call("/interactions", body)
 
 
-def _contents(body: Body, kind: str) -> Iterator[Any]:
+def _contents(body: Body, kind: str) -> list[Body]:
     """What the model put out of that kind."""
-    steps = body.get("steps")
-    for step in steps[:_MOST_STEPS] if isinstance(steps, list) else ():
-        content = inner(step, "content") if inner(step, "type") == "model_output" else None
-        yield from (
-            each
-            for each in (content[:_MOST_STEPS] if isinstance(content, list) else ())
-            if inner(each, "type") == kind
-        )
+    made = (step for step in objects_in(body.get("steps")) if step.get("type") == "model_output")
+    contents = (each for step in made for each in objects_in(step.get("content")))
+    return [each for each in contents if each.get("type") == kind]
 
 
 def _outputs(body: Body) -> Addresses:
-    uris = [inner(video, "uri") for video in _contents(body, "video")] or [inner(body, "output_video", "uri")]
-    return [[_bytes_of(uri)] for uri in uris if isinstance(uri, str) and uri]
+    uris = [video.get("uri") for video in _contents(body, "video")] or [inner(body, "output_video", "uri")]
+    return [[_bytes_of(uri) for uri in output] for output in addresses_by_output(uris)]
 
 
 def _bytes_of(uri: str) -> str:
@@ -74,19 +76,16 @@ def _bytes_of(uri: str) -> str:
 def _state(body: Body) -> BackendState:
     status = text(body.get("status"))
     state = state_of(status)
-    if status in _ENDED_WITHOUT:
-        return BackendState.FAILED
-    if state is BackendState.SUCCEEDED and body.get("steps") and not _outputs(body):
-        return BackendState.FAILED
-    return state
+    has_none = state is BackendState.SUCCEEDED and body.get("steps") and not _outputs(body)
+    return BackendState.FAILED if has_none or status in _ENDED_WITHOUT else state
 
 
 def _failure(body: Body) -> BackendMessage:
-    told = message_in({"error": body.get("error"), "errors": body.get("errors")})
+    told = error_in(body)
     if told.text or told.code or _state(body) is not BackendState.FAILED:
         return told
-    said = " ".join(filter(None, (text(inner(each, "text")) for each in _contents(body, "text"))))
-    return BackendMessage(text(body.get("status")), said or None)
+    said = (text(each.get("text")) or "" for each in _contents(body, "text"))
+    return BackendMessage(text(body.get("status")), text(" ".join(said)))
 
 
 API = TaskApi(

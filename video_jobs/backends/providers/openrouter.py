@@ -9,7 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from video_jobs.backends.task_api import Call, Images, ModelList, TaskApi, addresses_by_output, dollars, inner
+from video_jobs.backends.task_api import (
+    Call,
+    Images,
+    ModelList,
+    TaskApi,
+    addresses_by_output,
+    dollars,
+    inner,
+    objects_in,
+)
 from video_jobs.domain.capabilities import MOST_REFERENCES, ModelTakes
 from video_jobs.domain.job import VideoRequest
 from video_jobs.net.told import numbers_in, words_in
@@ -41,9 +50,8 @@ def _image(url: str) -> dict[str, Any]:
 
 def _models(body: Mapping[str, Any]) -> dict[str, ModelTakes]:
     """What `GET /videos/models` tells. What is null there is not known, and left to the model."""
-    entries = body.get("data")
-    named = [each for each in entries if isinstance(each, dict)] if isinstance(entries, list) else []
-    return {each["id"]: _takes(each) for each in named if isinstance(each.get("id"), str)}
+    named = (each for each in objects_in(body.get("data")) if isinstance(each.get("id"), str))
+    return {each["id"]: _takes(each) for each in named}
 
 
 def _takes(entry: Mapping[str, Any]) -> ModelTakes:

@@ -8,14 +8,13 @@ so that a lost answer can be settled.
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from functools import partial
 from urllib.parse import parse_qs, urlsplit
 
-from video_jobs.backends.answers import state_of, text, words
-from video_jobs.backends.shapes import aspect_ratio, resolution, size_told
+from video_jobs.backends.answers import state_of, text
+from video_jobs.backends.shapes import aspect_ratio, resolution
 from video_jobs.backends.task_api import (
     Addresses,
-    Asked,
     Body,
     Call,
     Images,
@@ -24,12 +23,12 @@ from video_jobs.backends.task_api import (
     TaskList,
     addresses_anywhere,
     addresses_by_output,
-    inner,
+    asked_in,
 )
 from video_jobs.domain.backend_job import BackendState
-from video_jobs.domain.capabilities import ModelTakes
+from video_jobs.domain.capabilities import any_shape
 from video_jobs.domain.job import VideoRequest
-from video_jobs.net.told import percent, whole_number
+from video_jobs.net.told import percent
 
 #: The first image's name, where it is another than `image`: by the beginning of the model's name.
 _IMAGE_NAMES = {"kwaivgi/": "start_image", "minimax/": "first_frame_image", "openai/": "input_reference"}
@@ -77,19 +76,6 @@ def _progress(body: Body) -> int | None:
     return percent(shares[-1]) if shares else None
 
 
-def _asked(entry: Body) -> Asked:
-    given = entry.get("input")
-    width, height = size_told(inner(given, "aspect_ratio"), inner(given, "resolution"))
-    images = ("image", *_IMAGE_NAMES.values())
-    return Asked(
-        prompt=words(inner(given, "prompt")),
-        width=width,
-        height=height,
-        seconds=whole_number(inner(given, "duration")),
-        from_image=any(inner(given, name) for name in images),
-    )
-
-
 def _cursor(body: Body, page: str | None, count: int) -> str | None:
     following = body.get("next")
     if not isinstance(following, str):
@@ -97,10 +83,7 @@ def _cursor(body: Body, page: str | None, count: int) -> str | None:
     return next(iter(parse_qs(urlsplit(following).query).get("cursor", [])), None)
 
 
-#: Most models have these names; others are a model's own, for `options`.
-_SHAPED = ModelTakes(aspect_ratios=None, resolutions=None, seed=True)
-_VEO_FAST = replace(_SHAPED, last_image=True, audio=True, negative_prompt=True)
-_VEO = replace(_VEO_FAST, reference_images=3, references_alone=True)
+_VEO = partial(any_shape, last_image=True, audio=True, negative_prompt=True)
 
 API = TaskApi(
     create=_create,
@@ -114,10 +97,10 @@ API = TaskApi(
         query=lambda page: {} if page is None else {"cursor": page},
         entries="results",
         next_page=_cursor,
-        asked=_asked,
+        asked=lambda entry: asked_in(entry.get("input"), images=("image", *_IMAGE_NAMES.values())),
     ),
     default_size="1280x720",
     default_seconds=8,
-    takes=_SHAPED,
-    models={"google/veo-3.1": _VEO, "google/veo-3.1-fast": _VEO_FAST},
+    takes=any_shape(),  # most models have these names; others are a model's own, for `options`
+    models={"google/veo-3.1": _VEO(reference_images=3, references_alone=True), "google/veo-3.1-fast": _VEO()},
 )

@@ -7,7 +7,7 @@ task.
 
 from __future__ import annotations
 
-from video_jobs.backends.answers import BackendMessage, message_in, state_of, text
+from video_jobs.backends.answers import BackendMessage, error_in, state_of, text
 from video_jobs.backends.shapes import aspect_ratio, resolution
 from video_jobs.backends.task_api import (
     Body,
@@ -61,7 +61,7 @@ def _state(body: Body) -> BackendState:
 def _failure(body: Body) -> BackendMessage:
     if _is_blocked(body):
         return BackendMessage("respect_moderation", _BLOCKED)
-    return message_in({"error": body.get("error")})
+    return error_in(body)
 
 
 API = TaskApi(
