@@ -186,7 +186,7 @@ class StrangeLine(MemoryApp):
         entry = {
             "name": "strange",
             "dialect": dialect,
-            "base_url": api.url + _BASES[dialect],
+            "base_url": api.url + _BASES.get(dialect, "/v1"),
             "model": "m",
             "api_key_setting": "STRANGE_KEY",
             **any_size,

@@ -29,6 +29,9 @@ _SECRET = re.compile(
 _WORDS = ("message", "detail", "msg", "error_message", "errmsg")
 _TITLE = re.compile(r"<title[^>]{0,200}>([^<]{1,200})", re.IGNORECASE)
 
+_STATUS_NAMES = ("status", "state", "task_status", "taskStatus", "job_status")
+_ABOUT_WHAT = frozenset(("task", "job", "video", "generation", "status", "state"))  # TASK_STATUS_FAILED
+
 _STATES = {
     BackendState.QUEUED: (
         "queued",
@@ -112,10 +115,30 @@ class ToldHeaders:
 
 
 def state_of(word: str | None) -> BackendState:
-    """What a status word means, in any case and with any separator; UNKNOWN for one that we don't know."""
+    """What a status word means, in any case, with any separator, and with a prefix that says whose state it is; UNKNOWN
+    for one that we don't know."""
     apart = re.sub(r"([a-z])([A-Z])", r"\1 \2", word or "")
-    plain = " ".join(re.split(r"[\s_-]+", apart.lower().strip()))
+    words = re.split(r"[\W_]+", apart.lower())
+    plain = " ".join(each for each in words if each and each not in _ABOUT_WHAT)
     return _STATE_OF.get(plain, BackendState.UNKNOWN)
+
+
+def status_in(body: Mapping[str, Any]) -> str | None:
+    """The word for a job's state, under whatever name it stands, or within an object of that name."""
+    value = _status(body)
+    return text(_status(value) if isinstance(value, Mapping) else value)
+
+
+def state_in(body: Mapping[str, Any]) -> BackendState:
+    return state_of(status_in(body))
+
+
+def _status(body: Mapping[str, Any]) -> Any:
+    return next((body[name] for name in _STATUS_NAMES if body.get(name) not in (None, "")), None)
+
+
+def names_a_state(body: Mapping[str, Any]) -> bool:
+    return any(name in body for name in _STATUS_NAMES)
 
 
 def error_message(body: bytes, redactor: Redactor = NOTHING_SECRET) -> BackendMessage:

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 from urllib.parse import quote
 
-from video_jobs.backends.answers import ToldHeaders, error_in, identifier, state_of, text, words
+from video_jobs.backends.answers import ToldHeaders, error_in, identifier, state_of, status_in, text, words
 from video_jobs.backends.bodies import (
     created_job,
     delete_job,
@@ -132,7 +132,7 @@ def _named(generations: Any) -> tuple[str, ...]:
 def _job(body: dict[str, Any], told: ToldHeaders, job_id: str) -> BackendJob:
     """`job_id` is the requested id: the body may lack it or write it differently."""
     named = _named(body.get("generations"))
-    status = text(body.get("status"))
+    status = status_in(body)
     failure = error_in(body)
     state = state_of(status)
     finished_at = moment(body.get("finished_at"))

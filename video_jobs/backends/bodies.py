@@ -5,11 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from video_jobs.backends.answers import ToldHeaders, identifier, state_of, text
+from video_jobs.backends.answers import (
+    ToldHeaders,
+    error_in,
+    identifier,
+    message_in,
+    names_a_state,
+    state_in,
+)
 from video_jobs.backends.http import Answer, BackendHttp
 from video_jobs.backends.job_list import read_list
 from video_jobs.domain.backend_job import BackendJob, BackendState
-from video_jobs.domain.errors import Gone, NotFound, Rejected, UnknownOutcome
+from video_jobs.domain.errors import Gone, NotFound, Rejected, Unavailable, UnknownOutcome
 from video_jobs.ports import ListedJobs
 
 Read = Callable[[dict[str, Any], ToldHeaders, str], BackendJob]
@@ -19,20 +26,30 @@ _WRAPPERS = ("data", "video", "job", "task", "result", "response", "output")
 _ERROR_WRAPPERS = ("detail", "error")
 """Where a server that wraps its answers puts the job."""
 
-_ID_NAMES = ("id", "task_id", "video_id", "job_id", "generation_id")
+_DEEPEST = 2  # envelopes
+_ID_NAMES = (
+    *("id", "task_id", "video_id", "job_id", "generation_id"),
+    *("taskId", "videoId", "jobId", "generationId"),
+)
 _TELLS_A_JOB = frozenset(
     ("created_at", "model", "prompt", "progress", "seconds", "n_seconds", "size", "generations")
 ) | frozenset(("completed_at", "finished_at", "expires_at"))
 _SHORTEST_ALIKE = 6  # characters; a shorter id is not compared as a part of another id
 
 
-def created_job(answer: Answer, read: Read) -> BackendJob:
-    """The job that a create's answer describes. Raises UnknownOutcome for a success without an id."""
-    named = [(each, job_id) for each in _candidates(answer.body, _WRAPPERS) if (job_id := _id_in(each))]
+def created_job(answer: Answer, read: Read, id_name: str = "id") -> BackendJob:
+    """The job that a create's answer describes. Raises UnknownOutcome for a success without an id. `id_name`: where the API
+    puts it."""
+    names = (id_name, *_ID_NAMES)
+    candidates = _candidates(answer.body, _WRAPPERS)
+    named = [(each, job_id) for each in candidates if (job_id := _id_in(each, names))]
     if not named:
-        raise UnknownOutcome("The video API took the job, but its answer has no id.")
+        said = message_in(answer.body).in_words
+        raise UnknownOutcome(
+            f"The video API answered the request as a success, but without a job's id{said}."
+        )
     # An envelope may have an id of its own, but no state of a job.
-    body, job_id = next((pair for pair in named if "status" in pair[0]), named[0])
+    body, job_id = next((pair for pair in named if names_a_state(pair[0])), named[0])
     return read(body, answer.told, job_id)
 
 
@@ -44,7 +61,7 @@ def job_asked_for(http: BackendHttp, path: str, job_id: str) -> Answer:
 
     def is_it(body: dict[str, Any]) -> bool:
         found = _within(body, job_id)
-        return found is not None and state_of(text(found.get("status"))).is_final
+        return found is not None and state_in(found).is_final
 
     return http.get(path, even_if_refused=is_it)
 
@@ -53,14 +70,17 @@ def read_job(answer: Answer, job_id: str, read: Read) -> BackendJob:
     """The job of that id, from an answer that may be an envelope, or about something else.
 
     If the answer may be about another job, a terminal state in it is not accepted. It only counts as a hint that the job
-    may be done, which a download will show.
+    may be done, which a download will show. Raises Unavailable for an error in place of a job.
     """
     found = _within(answer.body, job_id)
-    if found is not None:
-        return read(found, answer.told, job_id)
-    inner = (each for each in _candidates(answer.body, _WRAPPERS) if "status" in each)
-    body = next((each for each in inner if each is not answer.body), answer.body)
+    body = job_in(answer.body, job_id)
     job = read(body, answer.told, job_id)
+    if job.state is BackendState.UNKNOWN and not job.seems_done and not names_a_state(body):
+        failure = message_in(body) if _TELLS_A_JOB.isdisjoint(body) else error_in(answer.body)
+        if failure.code or failure.text:
+            raise Unavailable(f"The video API answered an error in place of the job{failure.in_words}.")
+    if found is not None:
+        return job
     told_id = _id_in(body)
     if _alike(told_id, job_id) or (told_id is None and not _TELLS_A_JOB.isdisjoint(body)):
         return job
@@ -74,6 +94,13 @@ def read_job(answer: Answer, job_id: str, read: Read) -> BackendJob:
         request_id=job.request_id,
         told_at=job.told_at,
     )
+
+
+def job_in(body: dict[str, Any], job_id: str) -> dict[str, Any]:
+    """The object that describes the job of that id, in an envelope or without one."""
+    inner = (each for each in _candidates(body, _WRAPPERS) if names_a_state(each))
+    found = _within(body, job_id) or next((each for each in inner if each is not body), None)
+    return body if found is None else found
 
 
 def delete_job(http: BackendHttp, path: str, job_id: str) -> None:
@@ -134,19 +161,21 @@ def every_job(page: Callable[[str | None], ListedJobs]) -> Iterator[BackendJob]:
         after = listed.next_after
 
 
-def _candidates(body: dict[str, Any], wrappers: tuple[str, ...]) -> Iterator[dict[str, Any]]:
+def _candidates(
+    body: dict[str, Any], wrappers: tuple[str, ...], deepest: int = _DEEPEST
+) -> Iterator[dict[str, Any]]:
     """The objects that may be the job: the body, and what it wraps."""
     yield body
-    for name in wrappers:
+    for name in wrappers if deepest else ():
         inner = body.get(name)
         if isinstance(inner, list) and len(inner) == 1:
             inner = inner[0]
         if isinstance(inner, dict):
-            yield inner
+            yield from _candidates(inner, wrappers, deepest - 1)
 
 
-def _id_in(body: dict[str, Any]) -> str | None:
-    return next((found for name in _ID_NAMES if (found := identifier(body.get(name)))), None)
+def _id_in(body: dict[str, Any], names: tuple[str, ...] = _ID_NAMES) -> str | None:
+    return next((found for name in names if (found := identifier(body.get(name)))), None)
 
 
 def _within(body: dict[str, Any], job_id: str) -> dict[str, Any] | None:
@@ -165,4 +194,4 @@ def _alike(told: str | None, job_id: str) -> bool:
 
 
 def _is_no_more(body: dict[str, Any]) -> bool:
-    return state_of(text(body.get("status"))) in (BackendState.CANCELLED, BackendState.EXPIRED)
+    return state_in(body) in (BackendState.CANCELLED, BackendState.EXPIRED)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 
@@ -13,6 +14,7 @@ from video_jobs.domain.errors import Unavailable, VideoTooLarge
 from video_jobs.media.body_kind import SAMPLE
 from video_jobs.net.deadline import Deadline
 
+_WHOLE = re.compile(r"bytes 0-([0-9]{1,15})/([0-9]{1,15})", re.IGNORECASE)
 _LONGEST_LABEL = 100  # characters of a content type
 _LONGEST_QUOTED = 64 << 10  # bytes of a body that are searched for an error
 
@@ -98,6 +100,12 @@ class HttpContent:
         if not chunk and size > 0 and self._deadline.expired:
             raise Unavailable("The download took longer than the time limit.")
         return chunk
+
+
+def is_whole(headers: Mapping[str, str]) -> bool:
+    """Whether an answer with a part has everything, as some servers answer a request that asks for no part."""
+    span = _WHOLE.fullmatch(headers.get("content-range", "")[:_LONGEST_LABEL].strip())
+    return span is not None and int(span[1]) + 1 == int(span[2])
 
 
 def _too_large(most: int) -> VideoTooLarge:

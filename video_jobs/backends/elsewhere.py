@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection
 
 from urllib3 import BaseHTTPResponse
 
+from video_jobs.backends.content import is_whole
 from video_jobs.net.addresses import Address, is_public
 from video_jobs.net.deadline import Deadline
 from video_jobs.net.pinned import NotAllowed, NotReachable, Resolve, get_from, resolve
@@ -67,7 +68,7 @@ class Elsewhere:
             response = self.get(address, scheme_before, deadline, stack)
             status = response.status
             if status not in REDIRECTS:
-                if status == 206:
+                if status == 206 and not is_whole(response.headers):
                     raise Refused("The video is at another host, which sends only a part of it.", status)
                 if 200 <= status < 300:
                     return response

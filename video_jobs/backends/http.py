@@ -16,7 +16,7 @@ from requests.cookies import RequestsCookieJar
 from urllib3.exceptions import HTTPError, NewConnectionError
 
 from video_jobs.backends.answers import BackendMessage, ToldHeaders, error_message, message_in
-from video_jobs.backends.content import HttpContent
+from video_jobs.backends.content import HttpContent, is_whole
 from video_jobs.backends.elsewhere import REDIRECTS, Elsewhere, Refused
 from video_jobs.backends.redaction import Redactor
 from video_jobs.backends.upload import Upload
@@ -48,6 +48,7 @@ _LARGEST_ERROR = 64 << 10  # bytes that are read of an error that can't be a job
 _MOST_REDIRECTS = 5
 _SECRET_HEADERS = ("api-key", "authorization", "x-goog-api-key")
 _POOL_SIZE = 32  # as many as there are worker threads
+_BASE_URL = " It redirects: the backend's base_url must be the address to which it leads."
 _NO_LIMIT = 1 << 62  # bytes
 _LEAST_SHARE = 0.1  # the part of the paid call's time limit that must be left when the call begins
 
@@ -121,7 +122,12 @@ class BackendHttp:
             if response.status_code >= 400 and even_if_refused is not None:
                 return _believed(response, even_if_refused)
             _refuse_all_but_success(response)
-            return _answer(response, deadline)
+            try:
+                return _answer(response, deadline)
+            except Unavailable as error:
+                raise Unavailable(
+                    f"The video API's answer can't be read: {error}", status=error.status
+                ) from None
 
     @contextlib.contextmanager
     def stream(self, path: str, **params: str) -> Iterator[tuple[HttpContent, ToldHeaders, Redactor]]:
@@ -221,7 +227,8 @@ class BackendHttp:
                     f"The video API answered {status}, but the answer can't be read: {error}", status=status
                 ) from None
             raise UnknownOutcome(
-                f"The video API answered {status}{message.in_words}, which does not say whether it made the job.",
+                f"The video API answered {status}{message.in_words}, which does not say whether it made the job."
+                f"{_BASE_URL if status in REDIRECTS else ''}",
                 status=status,
                 code=message.code,
                 detail=message.text,
@@ -273,7 +280,7 @@ class BackendHttp:
             led_to = _led_to(response, url)
             if led_to is None:
                 _refuse_all_but_success(response)
-                if response.status_code == 206:
+                if response.status_code == 206 and not is_whole(response.headers):
                     raise Unavailable("The video API sends only a part of the video.", status=206)
                 return _content(response, watch, self._most_bytes, _redactor_of(response))
             if led_to.origin != self._origin:
@@ -383,16 +390,17 @@ def _content(response: requests.Response, deadline: Deadline, most: int, redacto
 
 
 def _answer(response: requests.Response, deadline: Deadline) -> Answer:
-    """Raises Unavailable if the body is cut off, too large, or not a JSON object."""
-    with _translated(deadline):
-        content = response.raw.read(LARGEST_ANSWER + 1, decode_content=True)
-    if deadline.expired:
-        raise Unavailable(_cut_off(deadline))
+    """Raises Unavailable if the body is cut off, too large, or not a JSON object. An object that is complete is believed
+    however the transfer ends: then the length that was announced is wrong."""
+    content, trouble = _as_far_as_it_comes(response, LARGEST_ANSWER + 1)
     body = _object(content) if len(content) <= LARGEST_ANSWER else None
-    is_accepted = response.status_code == 202
+    if body is None and (trouble is not None or deadline.expired):
+        raise Unavailable(_cut_off(deadline))
+    is_accepted, redactor = response.status_code == 202, _redactor_of(response)
     if body is None and not (is_accepted and not content.strip()):
-        raise Unavailable("its body is not a JSON object", status=response.status_code)
-    redactor = _redactor_of(response)
+        said = error_message(content[:_LARGEST_ERROR], redactor).in_words
+        what = f"not a JSON object{said}" if content.strip() else "empty"
+        raise Unavailable(f"its body is {what}.", status=response.status_code)
     return Answer(redactor.data(body or {}), ToldHeaders.read(response.headers, redactor), is_accepted)
 
 
@@ -409,20 +417,31 @@ def _believed(response: requests.Response, is_it: Believed) -> Answer:
 
 
 def _object(content: bytes) -> dict[str, Any] | None:
+    """Also an object that is JSON in a JSON text, or alone in a list."""
     try:
         body = json.loads(content)
+        body = json.loads(body) if isinstance(body, str) else body
     except (ValueError, RecursionError):
         return None
+    if isinstance(body, list) and len(body) == 1:
+        body = body[0]
     return body if isinstance(body, dict) else None
 
 
 def _beginning(response: requests.Response, most: int = _LARGEST_ERROR) -> bytes:
-    """The first bytes of any body; empty if it can't be read."""
+    """The first bytes of any body, as far as they come."""
+    return _as_far_as_it_comes(response, most)[0]
+
+
+def _as_far_as_it_comes(response: requests.Response, most: int) -> tuple[bytes, Exception | None]:
+    """The first bytes of a body, and what broke it off."""
+    content = bytearray()
     try:
-        body: bytes = response.raw.read(most, decode_content=True) or b""
-    except (requests.RequestException, HTTPError, OSError):
-        return b""
-    return body
+        while len(content) < most and (more := response.raw.read1(most - len(content), decode_content=True)):
+            content += more
+    except _TROUBLE as error:
+        return bytes(content), error
+    return bytes(content), None
 
 
 def _redactor_of(response: requests.Response) -> Redactor:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 from urllib.parse import quote
 
-from video_jobs.backends.answers import BackendMessage, error_in, state_of, text, words
+from video_jobs.backends.answers import BackendMessage, error_in, state_in, words
 from video_jobs.backends.shapes import size_told
 from video_jobs.backends.video_address import addresses_in
 from video_jobs.domain.backend_job import BackendState
@@ -88,10 +88,6 @@ class TaskList:
     asked: Callable[[Body], Asked] = lambda entry: Asked()
 
 
-def _state_in(body: Body) -> BackendState:
-    return state_of(text(body.get("status")))
-
-
 def _bearer(key: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {key}"}
 
@@ -106,7 +102,7 @@ class TaskApi:
     job_path: str
     result_path: str | None = None  #: where the outputs stand, if a task that is done does not name them
     outputs: Callable[[Body], Addresses]
-    state: Callable[[Body], BackendState] = _state_in
+    state: Callable[[Body], BackendState] = state_in
     failure: Callable[[Body], BackendMessage] = error_in
     progress: Callable[[Body], int | None] = lambda body: percent(body.get("progress"))
     cost: Callable[[Body], Cost | None] = lambda body: None

@@ -10,8 +10,8 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
 
-from video_jobs.backends.answers import ToldHeaders, error_in, identifier, text
-from video_jobs.backends.bodies import created_job, every_job, job_asked_for, read_job
+from video_jobs.backends.answers import ToldHeaders, error_in, identifier, names_a_state, status_in, text
+from video_jobs.backends.bodies import created_job, every_job, job_asked_for, job_in, read_job
 from video_jobs.backends.fallback import open_one_of
 from video_jobs.backends.http import Answer, BackendHttp
 from video_jobs.backends.job_list import read_list
@@ -19,7 +19,7 @@ from video_jobs.backends.task_api import Images, TaskApi, path_of
 from video_jobs.backends.upload import JsonUpload
 from video_jobs.domain.backend_job import BackendJob, BackendState
 from video_jobs.domain.capabilities import ModelTakes
-from video_jobs.domain.errors import Gone, NotFound, Rejected, Unavailable
+from video_jobs.domain.errors import BackendError, Gone, NotFound, Rejected, Unavailable
 from video_jobs.domain.job import VideoRequest
 from video_jobs.domain.provider_options import with_options
 from video_jobs.net.told import moment
@@ -28,6 +28,7 @@ from video_jobs.ports import ContentStream, Image, ListedJobs
 _OUTPUT = "#"  # between a task's id and the number of a further output
 _NO_SUCH_CALL = 501  # what a server that keeps no list would answer
 _LONGEST_LISTING = 8.0  # seconds for the models: a client waits for them
+_MAY_PASS = (401, 402, 403, 408, 409, 410, 423, 425, 429)  # of the statuses in place of a result
 _NO_MORE = (BackendState.CANCELLED, BackendState.EXPIRED)
 
 
@@ -57,8 +58,7 @@ class TaskVideos:
         call = self._api.call(self._model, request, images)
         body = with_options(call.body, request.options)
         answer = self._http.post_once(call.path, deadline, upload=upload.of(body))
-        named = identifier(answer.body.get(self._api.id_name))
-        return created_job(_naming(answer, named) if named else answer, self._job)
+        return created_job(answer, self._job, self._api.id_name)
 
     def models(self) -> Mapping[str, ModelTakes]:
         """As the provider tells them now. Raises BackendError, and NotFound where it tells none."""
@@ -68,12 +68,7 @@ class TaskVideos:
         return told.read(self._http.get(told.path, seconds=_LONGEST_LISTING).body)
 
     def get(self, backend_job_id: str) -> BackendJob:
-        answer = self._told(backend_job_id)
-        failure = error_in(answer.body)
-        nameless = "status" not in answer.body and self._api.state(answer.body) is BackendState.UNKNOWN
-        if nameless and (failure.code or failure.text):
-            raise Unavailable(f"The video API answered an error in place of the task{failure.in_words}.")
-        return read_job(answer, backend_job_id, self._job)
+        return read_job(self._told(backend_job_id), backend_job_id, self._job)
 
     def addresses(self, backend_job_id: str) -> list[str]:
         """All outputs that the task names now."""
@@ -170,15 +165,18 @@ class TaskVideos:
     def _told(self, task_id: str) -> Answer:
         """What the API says of the task now, with its result where that has an address of its own."""
         answer = job_asked_for(self._http, self._path(self._api.job_path, task_id), task_id)
+        answer = replace(answer, body=job_in(answer.body, task_id))
         if not self._api.names_itself and answer.body.get(self._api.id_name) in (None, task_id):
             answer = _naming(answer, task_id)
-        if answer.is_accepted and "status" not in answer.body:
+        if answer.is_accepted and not names_a_state(answer.body):
             answer = replace(answer, body={**answer.body, "status": "pending"})
         if self._api.result_path is None or self._api.state(answer.body) is not BackendState.SUCCEEDED:
             return answer
         try:
             result = self._http.get(self._path(self._api.result_path, task_id))
-        except Rejected as error:  # what it could not make
+        except BackendError as error:
+            if not _is_about_the_task(error):
+                raise
             said = {"code": error.code, "message": error.detail or "it gave no reason"}
             return replace(answer, body={**answer.body, "error": said})
         return replace(answer, body={**result.body, **answer.body})
@@ -190,12 +188,14 @@ class TaskVideos:
         """No time of expiry: the given one is the address's, and the video may exist longer."""
         state = self._api.state(body)
         failure = self._api.failure(body)
+        if not (failure.code or failure.text):
+            failure = error_in(body)
         outputs = self._api.outputs(body)
         names = (task_id, *(f"{task_id}{_OUTPUT}{number}" for number in range(1, len(outputs))))
         return BackendJob(
             id=task_id,
             state=state,
-            status=text(body.get("status")),
+            status=status_in(body),
             progress=self._api.progress(body),
             created_at=moment(body.get("created_at")) or moment(body.get("createdAt")),
             finished_at=moment(body.get("completed_at")),
@@ -209,6 +209,13 @@ class TaskVideos:
             request_id=told.request_id,
             told_at=told.date,
         )
+
+
+def _is_about_the_task(error: BackendError) -> bool:
+    """Whether an error in place of a result says what could not be made; any other may pass."""
+    if error.status == 404:
+        return "path" in (error.detail or "").lower()  # of a model that has no such call
+    return 400 <= (error.status or 0) < 500 and error.status not in _MAY_PASS
 
 
 def _naming(answer: Answer, task_id: str) -> Answer:

@@ -28,9 +28,9 @@ def is_no_video(content_type: str, beginning: bytes) -> bool:
 
 def is_text(content_type: str, beginning: bytes) -> bool:
     """Whether a body is text, JSON or HTML: its first bytes count for more than its label."""
-    if beginning[4:8] == b"ftyp":
+    reads_as_text = _NEVER_IN_TEXT.isdisjoint(beginning[:SAMPLE])
+    if beginning[4:8] == b"ftyp" or (is_video(beginning) and not reads_as_text):
         return False
     kind, _, subtype = content_type.partition("/")
     labelled = kind == "text" or subtype.endswith(("json", "xml", "html"))
-    reads_as_text = _NEVER_IN_TEXT.isdisjoint(beginning[:SAMPLE])
     return labelled or reads_as_text or beginning.lstrip()[:1] in _TEXT_STARTS

@@ -7,7 +7,7 @@ the header forbids.
 
 from __future__ import annotations
 
-from video_jobs.backends.answers import BackendMessage, error_in, state_of, text
+from video_jobs.backends.answers import BackendMessage, error_in, state_in, text
 from video_jobs.backends.shapes import aspect_ratio, resolution_with_4k
 from video_jobs.backends.task_api import (
     Addresses,
@@ -52,7 +52,7 @@ def _duration(model: str, seconds: int) -> str | int:
 
 
 def _state(body: Body) -> BackendState:
-    state = state_of(text(body.get("status")))
+    state = state_in(body)
     if state is not BackendState.SUCCEEDED or not body.get("error"):
         return state
     return BackendState.CANCELLED if body.get("error_type") == "client_cancelled" else BackendState.FAILED

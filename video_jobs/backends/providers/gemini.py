@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from video_jobs.backends.answers import BackendMessage, error_in, state_of, text
+from video_jobs.backends.answers import BackendMessage, error_in, state_in, status_in, text
 from video_jobs.backends.shapes import aspect_ratio, resolution_with_4k
 from video_jobs.backends.task_api import (
     Addresses,
@@ -26,7 +26,7 @@ from video_jobs.domain.backend_job import BackendState
 from video_jobs.domain.capabilities import only_sizes
 from video_jobs.domain.job import VideoRequest
 
-_ENDED_WITHOUT = ("incomplete", "budget_exceeded")
+_ENDED = ("incomplete", "budget_exceeded")  # with what there is by then
 _FILE = re.compile(r"(https?://[^?#\s]{1,300}/|)(files/[\w-]{1,100})")  # the file itself, and not its bytes
 _SIZES = (
     *("1280x720", "720x1280", "1920x1080", "1080x1920"),
@@ -74,10 +74,10 @@ def _bytes_of(uri: str) -> str:
 
 
 def _state(body: Body) -> BackendState:
-    status = text(body.get("status"))
-    state = state_of(status)
-    has_none = state is BackendState.SUCCEEDED and body.get("steps") and not _outputs(body)
-    return BackendState.FAILED if has_none or status in _ENDED_WITHOUT else state
+    has_ended = (status_in(body) or "").lower() in _ENDED
+    state = BackendState.SUCCEEDED if has_ended else state_in(body)
+    has_none = (has_ended or body.get("steps")) and not _outputs(body)
+    return BackendState.FAILED if has_none and state is BackendState.SUCCEEDED else state
 
 
 def _failure(body: Body) -> BackendMessage:
@@ -85,7 +85,7 @@ def _failure(body: Body) -> BackendMessage:
     if told.text or told.code or _state(body) is not BackendState.FAILED:
         return told
     said = (text(each.get("text")) or "" for each in _contents(body, "text"))
-    return BackendMessage(text(body.get("status")), text(" ".join(said)))
+    return BackendMessage(status_in(body), text(" ".join(said)))
 
 
 API = TaskApi(

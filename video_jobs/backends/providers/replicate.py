@@ -11,7 +11,7 @@ import re
 from functools import partial
 from urllib.parse import parse_qs, urlsplit
 
-from video_jobs.backends.answers import state_of, text
+from video_jobs.backends.answers import state_in
 from video_jobs.backends.shapes import aspect_ratio, resolution
 from video_jobs.backends.task_api import (
     Addresses,
@@ -60,7 +60,7 @@ def _image_name(model: str) -> str:
 
 
 def _state(body: Body) -> BackendState:
-    state = state_of(text(body.get("status")))
+    state = state_in(body)
     removed = body.get("data_removed") is True and not body.get("output")
     return BackendState.EXPIRED if removed and state is BackendState.SUCCEEDED else state
 

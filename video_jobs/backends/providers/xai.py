@@ -7,7 +7,7 @@ task.
 
 from __future__ import annotations
 
-from video_jobs.backends.answers import BackendMessage, error_in, state_of, text
+from video_jobs.backends.answers import BackendMessage, error_in, names_a_state, state_in
 from video_jobs.backends.shapes import aspect_ratio, resolution
 from video_jobs.backends.task_api import (
     Body,
@@ -53,9 +53,9 @@ def _is_blocked(body: Body) -> bool:
 def _state(body: Body) -> BackendState:
     if _is_blocked(body):
         return BackendState.FAILED
-    if body.get("status") is None and inner(body, "video", "url"):
+    if not names_a_state(body) and inner(body, "video", "url"):
         return BackendState.SUCCEEDED
-    return state_of(text(body.get("status")))
+    return state_in(body)
 
 
 def _failure(body: Body) -> BackendMessage:

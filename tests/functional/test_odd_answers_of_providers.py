@@ -1,0 +1,128 @@
+"""Each provider behind a server that answers in odd ways: what was made is kept, what failed says why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+
+from tests.strange_api import Asked, Reply, StrangeApi, StrangeLine, small_mp4
+from tests.strange_server import code_of
+from video_jobs.backends.providers import TASK_APIS
+from video_jobs.domain.job import Job, Status
+
+VIDEO = small_mp4()
+ID = "task_1"
+MODELS = {"fal": "fal-ai/veo3.1/fast", "replicate": "google/veo-3.1-fast"}
+DONE: Mapping[str, Callable[[str], dict[str, Any]]] = {
+    "openrouter": lambda url: {"id": ID, "status": "completed", "urls": [url]},
+    "runway": lambda url: {"id": ID, "status": "SUCCEEDED", "output": [url]},
+    "replicate": lambda url: {"id": ID, "status": "succeeded", "output": url},
+    "fal": lambda url: {"request_id": ID, "status": "COMPLETED", "video": {"url": url}},
+    "xai": lambda url: {"request_id": ID, "status": "done", "video": {"url": url}},
+    "gemini": lambda url: {
+        "id": ID,
+        "status": "completed",
+        "steps": [{"type": "model_output", "content": [{"type": "video", "uri": url}]}],
+    },
+    "byteplus": lambda url: {"id": ID, "status": "succeeded", "content": {"video_url": url}},
+}
+
+Answer = Callable[[Asked], Reply]
+
+
+def asked_of(
+    api: StrangeApi, name: str, *, create: Answer | None = None, get: Answer, hours: float = 1
+) -> Job:
+    """The job's end, or how it stands after these hours. `get`: for the task, and for fal's result."""
+
+    def answer(asked: Asked) -> Reply:
+        if asked.method == "POST":
+            return create(asked) if create else Reply(200, {"id": ID, "request_id": ID})
+        if asked.bare.startswith("/files"):
+            return Reply(200, VIDEO, content_type="video/mp4")
+        return get(asked)
+
+    api.answer = answer
+    line = StrangeLine(api, dialect=name, model=MODELS.get(name, "m"), sizes="any", seconds="any")
+    return line.run_for(line.submit(size="1280x720"), hours=hours)
+
+
+def in_an_envelope(job: Any) -> dict[str, Any]:
+    return {"code": 0, "message": "success", "data": job}
+
+
+@pytest.mark.parametrize("name", TASK_APIS)
+def test_a_video_is_found_through_an_envelope(api: StrangeApi, name: str) -> None:
+    done = DONE[name](f"{api.url}/files/v.mp4")
+    made = Reply(200, in_an_envelope({"id": ID, "request_id": ID}))
+    ended = asked_of(api, name, create=lambda asked: made, get=lambda asked: Reply(200, in_an_envelope(done)))
+    assert ended.status is Status.SUCCEEDED
+
+
+@pytest.mark.parametrize("name", TASK_APIS)
+@pytest.mark.parametrize("said", [{"error": "boom E7"}, {"errors": [{"message": "boom E7"}]}], ids=str)
+def test_why_a_task_failed_is_told_wherever_it_stands(
+    api: StrangeApi, name: str, said: dict[str, Any]
+) -> None:
+    failed = {"id": ID, "request_id": ID, "status": "failed", **said}
+    ended = asked_of(api, name, get=lambda asked: Reply(200, failed))
+    assert code_of(ended) == "generation_failed"
+    assert ended.error is not None
+    assert "boom E7" in ended.error.message
+
+
+@pytest.mark.parametrize("name", TASK_APIS)
+def test_an_error_in_place_of_a_task_is_shown_and_polled_on(api: StrangeApi, name: str) -> None:
+    job = asked_of(api, name, get=lambda asked: Reply(200, {"code": 500, "message": "no worker"}), hours=0.05)
+    assert not job.is_terminal
+    assert "no worker" in (job.reason or "")
+
+
+@pytest.mark.parametrize("name", TASK_APIS)
+def test_where_a_create_is_redirected_the_setting_to_mend_is_named(api: StrangeApi, name: str) -> None:
+    moved = Reply(301, b"", {"Location": "/v2"})
+    ended = asked_of(api, name, create=lambda asked: moved, get=lambda asked: Reply(405))
+    assert code_of(ended) == "submission_unconfirmed"
+    assert ended.error is not None
+    assert "base_url" in ended.error.message
+
+
+@pytest.mark.parametrize("status", ["incomplete", "BUDGET_EXCEEDED"])
+def test_a_video_of_an_interaction_that_ended_early_is_kept(api: StrangeApi, status: str) -> None:
+    done = {**DONE["gemini"](f"{api.url}/files/v.mp4"), "status": status}
+    assert asked_of(api, "gemini", get=lambda asked: Reply(200, done)).status is Status.SUCCEEDED
+
+
+@pytest.mark.parametrize("status", ["incomplete", "budget_exceeded"])
+def test_an_interaction_that_ended_without_a_video_fails(api: StrangeApi, status: str) -> None:
+    ended = asked_of(api, "gemini", get=lambda asked: Reply(200, {"id": ID, "status": status}))
+    assert code_of(ended) == "generation_failed"
+
+
+def result(reply: Reply) -> Answer:
+    """fal's answers for a task that is over, and this one in place of its result."""
+    over = Reply(200, {"request_id": ID, "status": "COMPLETED"})
+    return lambda asked: over if asked.bare.endswith("/status") else reply
+
+
+@pytest.mark.parametrize(("status", "detail"), [(404, "Path /image-to-video not found"), (451, "not here")])
+def test_an_error_in_place_of_a_result_is_the_failure(api: StrangeApi, status: int, detail: str) -> None:
+    ended = asked_of(api, "fal", get=result(Reply(status, {"detail": detail})))
+    assert code_of(ended) == "generation_failed"
+    assert ended.error is not None
+    assert detail in ended.error.message
+
+
+@pytest.mark.parametrize("status", [401, 402, 403, 404, 409, 423, 429, 500])
+def test_an_error_in_place_of_a_result_that_may_pass_is_waited_for(api: StrangeApi, status: int) -> None:
+    url = f"{api.url}/files/v.mp4"
+    refused = [Reply(status, {"detail": "later"})] * 3
+
+    def get(asked: Asked) -> Reply:
+        if asked.bare.endswith("/status") or not refused:
+            return result(Reply(200, {"video": {"url": url}}))(asked)
+        return refused.pop()
+
+    assert asked_of(api, "fal", get=get).status is Status.SUCCEEDED

@@ -1,0 +1,136 @@
+"""Answers in odd envelopes and under odd headers: what was generated and paid is found, and what failed is told."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.strange_api import Reply, StrangeApi, StrangeLine, small_mp4
+from tests.strange_server import VIDEO, Server, code_of
+from video_jobs.domain.job import Status
+
+WEBM = b"\x1a\x45\xdf\xa3" + bytes(range(256)) * 20
+FAST = small_mp4()[28:]  # begins with its movie, without the box that names the kind of file
+
+
+# --- how an answer is wrapped --------------------------------------------------------------------
+
+ENVELOPES: dict[str, Callable[[Any], Any]] = {
+    "a list of one": lambda job: [job],
+    "JSON in a text": json.dumps,
+    "two envelopes": lambda job: {"code": 0, "data": {"task": job}},
+    "an envelope with a list": lambda job: {"result": {"data": [job]}},
+    "an id in camel case": lambda job: {"taskId": job["id"], **{k: v for k, v in job.items() if k != "id"}},
+}
+
+
+@pytest.mark.parametrize("envelope", ENVELOPES)
+def test_a_job_is_found_in_its_envelope(api: StrangeApi, envelope: str) -> None:
+    server = Server(api)
+    wrap = ENVELOPES[envelope]
+    server.replies["list"] = Reply(405)
+    server.replies["create"] = lambda asked: Reply(200, wrap(server.shown(status="queued")))
+    server.replies["get"] = lambda asked: Reply(200, wrap(server.shown(**server.job)))
+    line = StrangeLine(api)
+    assert line.run_for(line.submit(), hours=1).status is Status.SUCCEEDED
+    assert len(api.asked("create")) == 1
+
+
+def test_an_answer_that_is_complete_is_believed_though_a_longer_one_was_announced(api: StrangeApi) -> None:
+    server = Server(api)
+    server.replies["list"] = Reply(405)
+    server.replies["create"] = lambda asked: Reply(200, server.shown(status="queued"), length=900)
+    server.replies["get"] = lambda asked: Reply(200, server.shown(**server.job), length=900)
+    line = StrangeLine(api)
+    assert line.run_for(line.submit(), hours=1).status is Status.SUCCEEDED
+    assert len(api.asked("create")) == 1
+
+
+# --- how a state is said -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"state": "completed"},
+        {"task_status": "SUCCEED"},
+        {"status": {"state": "completed"}},
+        {"status": "TASK_STATUS_SUCCEED"},
+        {"status": "JobState.SUCCEEDED"},
+        {"status": "video_generation_completed"},
+    ],
+    ids=str,
+)
+def test_a_state_is_understood_under_another_name_and_with_a_prefix(
+    api: StrangeApi, said: dict[str, Any]
+) -> None:
+    Server(api, said)
+    line = StrangeLine(api)
+    assert line.run_for(line.submit(), hours=1).status is Status.SUCCEEDED
+    assert len(api.asked("get")) == 1
+
+
+@pytest.mark.parametrize("said", [{"state": "failed"}, {"status": "TASK_STATUS_FAILED"}], ids=str)
+def test_a_failure_under_another_name_is_told(api: StrangeApi, said: dict[str, Any]) -> None:
+    Server(api, {**said, "error": "CUDA out of memory"})
+    line = StrangeLine(api)
+    ended = line.run_for(line.submit(), hours=1)
+    assert code_of(ended) == "generation_failed"
+    assert ended.error is not None
+    assert "CUDA out of memory" in ended.error.message
+
+
+@pytest.mark.parametrize("dialect", ["openai-videos", "azure-sora"])
+def test_an_error_in_place_of_a_job_is_shown_and_polled_on(api: StrangeApi, dialect: str) -> None:
+    server = Server(api)
+    server.replies["get"] = Reply(200, {"error": {"code": "E42", "message": "the worker is away"}})
+    line = StrangeLine(api, dialect=dialect)
+    job = line.run_for(line.submit(size="480x480"), hours=0.1)
+    assert not job.is_terminal
+    assert "the worker is away" in (job.reason or "")
+
+
+@pytest.mark.parametrize(
+    ("reply", "told"),
+    [
+        (Reply(200, {"code": 1102, "message": "the balance of this account is too low"}), "balance"),
+        (Reply(200, b"<html><title>Sign in</title></html>", content_type="text/html"), "Sign in"),
+    ],
+    ids=["an error", "a page"],
+)
+def test_what_was_said_in_place_of_a_new_job_is_told(api: StrangeApi, reply: Reply, told: str) -> None:
+    server = Server(api)
+    server.replies |= {"create": reply, "list": Reply(405)}
+    line = StrangeLine(api)
+    ended = line.run_for(line.submit(), hours=1)
+    assert code_of(ended) == "submission_unconfirmed"
+    assert ended.error is not None
+    assert told in ended.error.message
+    assert len(api.asked("create")) == 1
+
+
+# --- how a video is labelled ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("label", ["text/plain", "text/html; charset=utf-8", "application/json"])
+@pytest.mark.parametrize("body", [WEBM, FAST], ids=["WebM", "a movie first"])
+def test_a_video_that_is_called_text_is_kept(api: StrangeApi, label: str, body: bytes) -> None:
+    server = Server(api)
+    server.replies["content"] = Reply(200, body, content_type=label)
+    line = StrangeLine(api)
+    ended = line.run_for(line.submit(), hours=1)
+    assert ended.outputs[0].stored is not None
+
+
+@pytest.mark.parametrize(
+    ("told", "is_kept"), [("bytes 0-{last}/{all}", True), ("bytes 0-{last}/*", False), ("", False)]
+)
+def test_the_whole_video_as_a_part_is_kept(api: StrangeApi, told: str, is_kept: bool) -> None:
+    server = Server(api)
+    span = told.format(last=len(VIDEO) - 1, all=len(VIDEO))
+    server.replies["content"] = Reply(206, VIDEO, {"Content-Range": span}, content_type="video/mp4")
+    line = StrangeLine(api)
+    assert (line.run_for(line.submit(), hours=1).status is Status.SUCCEEDED) is is_kept
