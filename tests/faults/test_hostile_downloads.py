@@ -231,6 +231,8 @@ HOSTILE = {
         "503", {"status": 503, "body": "x" * 9000, "content_type": "text/plain", "drip": 500}, outlasts=True
     ),
 }
+WHOLE_ALL_THE_SAME = ("cut behind the last chunk but one", "a length that is too large")
+"""Of which all bytes of the video come."""
 
 
 def generated(pipeline: Pipeline) -> bytes:
@@ -317,7 +319,19 @@ def test_a_download_that_goes_wrong_for_minutes_is_pending_and_then_stored_once_
 
 
 @pytest.mark.promise("I7")
-@pytest.mark.parametrize("what", sample(HOSTILE, every=4))
+@pytest.mark.parametrize("what", WHOLE_ALL_THE_SAME)
+def test_a_whole_video_after_which_each_download_breaks_off_is_kept_at_the_sixth(
+    pipeline: Pipeline, elsewhere: Elsewhere, what: str
+) -> None:
+    job = begin(pipeline, elsewhere, what, None)
+    assert_stored_once_and_whole(pipeline, job)
+    assert pipeline.job(job).outputs[0].chain.attempts == 5
+
+
+@pytest.mark.promise("I7")
+@pytest.mark.parametrize(
+    "what", sample([what for what in HOSTILE if what not in WHOLE_ALL_THE_SAME], every=4)
+)
 def test_a_download_that_never_heals_is_tried_until_the_backend_deletes_it_and_the_job_says_why(
     pipeline: Pipeline, elsewhere: Elsewhere, what: str, caplog: pytest.LogCaptureFixture
 ) -> None:

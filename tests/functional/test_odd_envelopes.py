@@ -134,3 +134,27 @@ def test_the_whole_video_as_a_part_is_kept(api: StrangeApi, told: str, is_kept: 
     server.replies["content"] = Reply(206, VIDEO, {"Content-Range": span}, content_type="video/mp4")
     line = StrangeLine(api)
     assert (line.run_for(line.submit(), hours=1).status is Status.SUCCEEDED) is is_kept
+
+
+def test_a_whole_video_that_is_shorter_than_announced_is_kept_after_some_downloads_that_are_the_same(
+    api: StrangeApi,
+) -> None:
+    server = Server(api)
+    server.replies["content"] = Reply(200, VIDEO, content_type="video/mp4", length=len(VIDEO) + 100)
+    line = StrangeLine(api)
+    ended = line.run_for(line.submit(), hours=1)
+    assert ended.status is Status.SUCCEEDED
+    assert ended.outputs[0].stored is not None
+    assert (ended.outputs[0].stored.length, ended.outputs[0].stored.verified) == (len(VIDEO), True)
+    assert len(api.asked("content")) == 6
+
+
+@pytest.mark.parametrize("body", [VIDEO[:-20], VIDEO[:40]], ids=len)
+def test_a_part_of_a_video_is_not_kept_however_often_it_comes(api: StrangeApi, body: bytes) -> None:
+    server = Server(api)
+    server.replies["content"] = Reply(200, body, content_type="video/mp4", length=len(VIDEO))
+    line = StrangeLine(api)
+    job = line.submit()
+    assert line.run_for(job, hours=3).outputs[0].stored is None
+    server.replies.clear()
+    assert line.run_for(job, hours=1).status is Status.SUCCEEDED

@@ -10,7 +10,7 @@ from urllib3 import BaseHTTPResponse
 
 from video_jobs.backends.answers import error_message
 from video_jobs.backends.redaction import Redactor
-from video_jobs.domain.errors import Unavailable, VideoTooLarge
+from video_jobs.domain.errors import BackendError, Unavailable, VideoTooLarge
 from video_jobs.media.body_kind import SAMPLE
 from video_jobs.net.deadline import Deadline
 
@@ -48,6 +48,7 @@ class HttpContent:
         self._translated = translated
         self._announced = headers.get("content-length", "")
         self._beginning = b""
+        self._trouble: BackendError | None = None  # what broke the body off
         if self.length is not None and self.length > most:
             raise _too_large(most)
 
@@ -94,12 +95,24 @@ class HttpContent:
         return f"{self._redactor.text(self.content_type) or 'text'}{said}"
 
     def _read(self, size: int) -> bytes:
-        with self._translated():
-            chunk: bytes = self._raw.read(size, decode_content=True) if size > 0 else b""
+        """Fewer bytes only at the end. What comes before a break is given first."""
+        chunk = bytearray()
+        try:
+            with self._translated():
+                while len(chunk) < size and (more := self._read_some(size - len(chunk))):
+                    chunk += more
+        except BackendError as error:
+            self._trouble = error
+        if self._trouble is not None and not chunk and size > 0:
+            raise self._trouble
         # After the deadline has closed the socket, a body without a length seems to end.
         if not chunk and size > 0 and self._deadline.expired:
             raise Unavailable("The download took longer than the time limit.")
-        return chunk
+        return bytes(chunk)
+
+    def _read_some(self, most: int) -> bytes:
+        some: bytes = b"" if self._trouble is not None else self._raw.read1(most, decode_content=True)
+        return some
 
 
 def is_whole(headers: Mapping[str, str]) -> bool:

@@ -54,18 +54,25 @@ class VerifiedStream:
         """Raises NotAVideo, SuspectVideo, or Unavailable where bytes are missing."""
         digest, length, check = hashlib.sha256(), 0, Mp4Check()
         wrong: InvalidMp4 | None = None
-        for chunk in self._chunks():
-            length += len(chunk)
-            digest.update(chunk)
-            if wrong is None:
-                try:
-                    check.feed(chunk)
-                except InvalidMp4 as error:
-                    wrong = error
-            yield chunk
+        broken: Unavailable | None = None
+        try:
+            for chunk in self._chunks():
+                length += len(chunk)
+                digest.update(chunk)
+                if wrong is None:
+                    try:
+                        check.feed(chunk)
+                    except InvalidMp4 as error:
+                        wrong = error
+                yield chunk
+        except Unavailable as error:
+            broken = error
         announced = self._content.length
-        if announced is not None and announced != length:
-            raise Unavailable(f"The download broke off after {length} of {announced} bytes.")
+        if broken is None and announced is not None and announced != length:
+            broken = Unavailable(f"The download broke off after {length} of {announced} bytes.")
+        is_over = announced is not None and length > announced
+        if broken is not None and (is_over or wrong is not None or not length or check.may_be_cut):
+            raise broken
         if length == 0:
             raise NotAVideo("The video API sent an empty body in place of a video.")
         facts, is_marked = Mp4Facts(), self._content.has_marked_end
@@ -73,15 +80,20 @@ class VerifiedStream:
             try:
                 facts = check.finish()
             except InvalidMp4 as error:
+                if broken is not None:
+                    raise broken from None
                 if not is_marked:
                     raise Unavailable(
                         f"The download broke off, it seems, after {length} bytes: {error}."
                     ) from None
                 wrong = error
         sha256 = digest.hexdigest()
-        if wrong is not None or (check.may_be_cut and not is_marked):
+        if wrong is not None or broken is not None or (check.may_be_cut and not is_marked):
             why = f"are no whole MP4: {wrong}" if wrong else "may be cut: nothing tells where they end"
-            if self._times.get(sha256, 0) + 1 < (_COMPLETE_TIMES if is_marked else _UNMARKED_TIMES):
+            if broken is not None:
+                why = "are a whole MP4, and then the download broke off"
+            is_told = is_marked and broken is None
+            if self._times.get(sha256, 0) + 1 < (_COMPLETE_TIMES if is_told else _UNMARKED_TIMES):
                 raise SuspectVideo(sha256, f"{length} bytes that {why}")
         self.video = StoredVideo(
             length,
@@ -95,17 +107,23 @@ class VerifiedStream:
 
     def _chunks(self) -> Iterator[bytes]:
         held, is_first = bytearray(), True
-        for piece in self._content.chunks(PIECE):
-            if is_first:
-                _refuse_other(self._content, piece)
-                is_first = False
-            self._on_progress()
-            held += piece
-            if len(held) >= CHUNK:
-                yield bytes(held)
-                held.clear()
+        broken: Unavailable | None = None
+        try:
+            for piece in self._content.chunks(PIECE):
+                if is_first:
+                    _refuse_other(self._content, piece)
+                    is_first = False
+                self._on_progress()
+                held += piece
+                if len(held) >= CHUNK:
+                    yield bytes(held)
+                    held.clear()
+        except Unavailable as error:
+            broken = error
         if held:
             yield bytes(held)
+        if broken is not None:
+            raise broken
 
 
 def _refuse_other(content: ContentStream, beginning: bytes) -> None:
