@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from tests.strange_api import Reply, StrangeApi, StrangeLine, small_mp4
+from tests.strange_api import START, Reply, StrangeApi, StrangeLine, small_mp4
 from tests.strange_server import VIDEO, Server, code_of
 from video_jobs.domain.job import Status
 
@@ -110,6 +111,50 @@ def test_what_was_said_in_place_of_a_new_job_is_told(api: StrangeApi, reply: Rep
     assert ended.error is not None
     assert told in ended.error.message
     assert len(api.asked("create")) == 1
+
+
+@pytest.mark.parametrize(
+    "said",
+    [{"fail_reason": "boom E7"}, {"message": "boom E7"}, {"error": {"error": {"message": "boom E7"}}}],
+    ids=str,
+)
+def test_why_a_job_failed_is_told_wherever_it_stands(api: StrangeApi, said: dict[str, Any]) -> None:
+    Server(api, {"status": "failed", **said})
+    line = StrangeLine(api)
+    ended = line.run_for(line.submit(), hours=1)
+    assert ended.error is not None
+    assert "boom E7" in ended.error.message
+
+
+def test_a_job_is_found_among_the_others_of_an_answer(api: StrangeApi) -> None:
+    server = Server(api)
+    other = {"id": "other", "status": "failed"}
+    server.replies["get"] = lambda asked: Reply(200, {"data": [other, server.shown(**server.job)]})
+    line = StrangeLine(api)
+    assert line.run_for(line.submit(), hours=1).status is Status.SUCCEEDED
+
+
+@pytest.mark.parametrize("name", [".", ".."])
+def test_an_id_that_a_path_takes_for_itself_is_none(api: StrangeApi, name: str) -> None:
+    server = Server(api)
+    server.replies |= {"create": Reply(200, {"id": name, "status": "queued"}), "list": Reply(405)}
+    line = StrangeLine(api)
+    assert code_of(line.run_for(line.submit(), hours=1)) == "submission_unconfirmed"
+
+
+@pytest.mark.parametrize("zone", [-7, 5.5, 8])
+def test_a_job_whose_times_are_of_another_zone_ends_when_it_is_over_there(
+    api: StrangeApi, zone: float
+) -> None:
+    def told(hours: float) -> str:
+        return (START + timedelta(hours=zone + hours)).replace(tzinfo=None).isoformat()
+
+    server = Server(api, {"status": "in_progress", "created_at": told(0), "expires_at": told(2)})
+    server.replies["content"] = Reply(404)
+    line = StrangeLine(api)
+    job = line.submit()
+    assert not line.run_for(job, hours=1.9).is_terminal
+    assert line.run_for(job, hours=0.3).status is Status.EXPIRED
 
 
 # --- how a video is labelled ---------------------------------------------------------------------

@@ -27,6 +27,7 @@ _SECRET = re.compile(
     r"|\bsk-[A-Za-z0-9_-]{8,4000}"
 )
 _WORDS = ("message", "detail", "msg", "error_message", "errmsg")
+_REASONS = ("fail_reason", "failure_reason", "failureReason", "reason", "status_message", *_WORDS)
 _TITLE = re.compile(r"<title[^>]{0,200}>([^<]{1,200})", re.IGNORECASE)
 
 _STATUS_NAMES = ("status", "state", "task_status", "taskStatus", "job_status")
@@ -157,6 +158,8 @@ def message_in(parsed: Any) -> BackendMessage:
     error = parsed.get("error") or _first(parsed.get("errors")) or parsed
     if not isinstance(error, dict):
         return BackendMessage(text=_clean(error))
+    if isinstance(error.get("error"), dict):  # a server's own envelope around another server's error
+        error = error["error"]
     inner = error.get("inner_error") or error.get("innererror")
     code = _clean(inner.get("code") if isinstance(inner, dict) else None) or _clean(error.get("code"))
     kind = _clean(error.get("type"))
@@ -169,6 +172,14 @@ def message_in(parsed: Any) -> BackendMessage:
 def error_in(body: Mapping[str, Any]) -> BackendMessage:
     """The error in an answer about a job."""
     return message_in({name: body.get(name) for name in ("error", "errors")})
+
+
+def reason_in(body: Mapping[str, Any]) -> BackendMessage:
+    """Why a job failed: its error, or what stands under another name."""
+    told = error_in(body)
+    if told.code or told.text:
+        return told
+    return BackendMessage(text=_clean(next((body[name] for name in _REASONS if body.get(name)), None)))
 
 
 def _first(value: Any) -> Any:
@@ -225,6 +236,13 @@ def identifier(value: Any) -> str | None:
     """An opaque id: any string that fits into a URL and a row; else None."""
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value) if abs(value) < 10**40 else None
-    if isinstance(value, str) and 0 < len(value) <= 1000 and value.isprintable() and REMOVED not in value:
+    is_step = value in (".", "..")  # which a URL's path takes for itself
+    if (
+        isinstance(value, str)
+        and 0 < len(value) <= 1000
+        and value.isprintable()
+        and not is_step
+        and REMOVED not in value
+    ):
         return value
     return None

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 from urllib.parse import quote
 
-from video_jobs.backends.answers import ToldHeaders, error_in, identifier, state_of, status_in, text, words
+from video_jobs.backends.answers import ToldHeaders, identifier, reason_in, state_of, status_in, text, words
 from video_jobs.backends.bodies import (
     created_job,
     delete_job,
@@ -133,7 +133,7 @@ def _job(body: dict[str, Any], told: ToldHeaders, job_id: str) -> BackendJob:
     """`job_id` is the requested id: the body may lack it or write it differently."""
     named = _named(body.get("generations"))
     status = status_in(body)
-    failure = error_in(body)
+    failure = reason_in({**body, "failure_reason": None})
     state = state_of(status)
     finished_at = moment(body.get("finished_at"))
     return BackendJob(

@@ -27,6 +27,7 @@ _ERROR_WRAPPERS = ("detail", "error")
 """Where a server that wraps its answers puts the job."""
 
 _DEEPEST = 2  # envelopes
+_LONGEST_LIST = 100  # jobs, in an answer about one of them
 _ID_NAMES = (
     *("id", "task_id", "video_id", "job_id", "generation_id"),
     *("taskId", "videoId", "jobId", "generationId"),
@@ -162,16 +163,15 @@ def every_job(page: Callable[[str | None], ListedJobs]) -> Iterator[BackendJob]:
 
 
 def _candidates(
-    body: dict[str, Any], wrappers: tuple[str, ...], deepest: int = _DEEPEST
+    body: dict[str, Any], wrappers: tuple[str, ...], deepest: int = _DEEPEST, longest: int = 1
 ) -> Iterator[dict[str, Any]]:
-    """The objects that may be the job: the body, and what it wraps."""
+    """The objects that may be the job: the body, and what it wraps. `longest`: of a list among whose entries it may be."""
     yield body
     for name in wrappers if deepest else ():
         inner = body.get(name)
-        if isinstance(inner, list) and len(inner) == 1:
-            inner = inner[0]
-        if isinstance(inner, dict):
-            yield from _candidates(inner, wrappers, deepest - 1)
+        for each in inner if isinstance(inner, list) and len(inner) <= longest else (inner,):
+            if isinstance(each, dict):
+                yield from _candidates(each, wrappers, deepest - 1, longest)
 
 
 def _id_in(body: dict[str, Any], names: tuple[str, ...] = _ID_NAMES) -> str | None:
@@ -180,7 +180,7 @@ def _id_in(body: dict[str, Any], names: tuple[str, ...] = _ID_NAMES) -> str | No
 
 def _within(body: dict[str, Any], job_id: str) -> dict[str, Any] | None:
     """The object that contains the id."""
-    for candidate in _candidates(body, _WRAPPERS + _ERROR_WRAPPERS):
+    for candidate in _candidates(body, _WRAPPERS + _ERROR_WRAPPERS, longest=_LONGEST_LIST):
         if any(identifier(candidate.get(name)) == job_id for name in _ID_NAMES):
             return candidate
     return None

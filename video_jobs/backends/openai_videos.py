@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 from urllib.parse import quote
 
-from video_jobs.backends.answers import ToldHeaders, error_in, state_of, status_in, text, words
+from video_jobs.backends.answers import ToldHeaders, reason_in, state_of, status_in, text, words
 from video_jobs.backends.bodies import (
     created_job,
     delete_job,
@@ -225,7 +225,7 @@ def _video(body: dict[str, Any], told: ToldHeaders, video_id: str) -> BackendJob
     """`video_id` is the requested id: in the body it may be missing or written differently."""
     status = status_in(body)
     state = state_of(status)
-    failure = error_in(body)
+    failure = reason_in(body)
     progress, finished_at = percent(body.get("progress")), moment(body.get("completed_at"))
     width, height = _sides(body.get("size"))
     done = finished_at is not None or progress == 100 or bool(addresses_in(body))

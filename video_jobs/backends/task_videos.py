@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
 
-from video_jobs.backends.answers import ToldHeaders, error_in, identifier, names_a_state, status_in, text
+from video_jobs.backends.answers import ToldHeaders, identifier, names_a_state, reason_in, status_in, text
 from video_jobs.backends.bodies import created_job, every_job, job_asked_for, job_in, read_job
 from video_jobs.backends.fallback import open_one_of
 from video_jobs.backends.http import Answer, BackendHttp
@@ -189,7 +189,7 @@ class TaskVideos:
         state = self._api.state(body)
         failure = self._api.failure(body)
         if not (failure.code or failure.text):
-            failure = error_in(body)
+            failure = reason_in(body)
         outputs = self._api.outputs(body)
         names = (task_id, *(f"{task_id}{_OUTPUT}{number}" for number in range(1, len(outputs))))
         return BackendJob(

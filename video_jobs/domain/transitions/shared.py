@@ -10,6 +10,7 @@ from video_jobs.domain.errors import TransitionRefused
 from video_jobs.domain.job import Job, JobError, Status
 
 _CLOCKS_APART = timedelta(minutes=1)  # less than that is transit, and the whole seconds of a Date
+_ANOTHER_ZONE = timedelta(minutes=29)  # the least by which two differ, but for what a call takes
 _LONGEST_KEPT = timedelta(days=400)
 
 
@@ -60,9 +61,11 @@ def with_expiry(job: Job, now: datetime, told: BackendJob) -> Job:
     if told.created_at is not None and told.expires_at <= told.created_at:
         return job  # nonsense
     told_at = told.told_at
-    if told_at is None and told.created_at is not None and job.submitting_since is not None:
-        # Without a clock in the answer, the job's time of creation shows the clock's error.
-        told_at = now + (told.created_at - job.submitting_since)
+    if told.created_at is not None and job.submitting_since is not None:
+        # Without a clock in the answer, or where the job's times are of another zone, its time of creation shows the error.
+        by_creation = now + (told.created_at - job.submitting_since)
+        if told_at is None or abs(by_creation - told_at) >= _ANOTHER_ZONE:
+            told_at = by_creation
     expires_at = min(by_our_clock(told.expires_at, told_at, now), now + _LONGEST_KEPT)
     return replace(job, expires_at=expires_at, told_expires_at=told.expires_at)
 
