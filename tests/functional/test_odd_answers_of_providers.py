@@ -89,6 +89,22 @@ def test_where_a_create_is_redirected_the_setting_to_mend_is_named(api: StrangeA
     assert "base_url" in ended.error.message
 
 
+@pytest.mark.parametrize("named", [{}, {"urls": ["{url}/gone.mp4"]}], ids=str)
+def test_openrouter_serves_a_video_of_which_no_address_is_told_or_works(
+    api: StrangeApi, named: dict[str, list[str]]
+) -> None:
+    told = {name: [url.replace("{url}", api.url) for url in urls] for name, urls in named.items()}
+
+    def get(asked: Asked) -> Reply:
+        if asked.path.endswith(f"/videos/{ID}/content?index=0"):
+            return Reply(200, VIDEO, content_type="video/mp4")
+        if asked.bare.endswith(ID):
+            return Reply(200, {"id": ID, "status": "completed", **told})
+        return Reply(404)
+
+    assert asked_of(api, "openrouter", get=get).status is Status.SUCCEEDED
+
+
 @pytest.mark.parametrize("status", ["incomplete", "BUDGET_EXCEEDED"])
 def test_a_video_of_an_interaction_that_ended_early_is_kept(api: StrangeApi, status: str) -> None:
     done = {**DONE["gemini"](f"{api.url}/files/v.mp4"), "status": status}

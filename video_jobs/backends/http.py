@@ -180,6 +180,9 @@ class BackendHttp:
         with watch.watching(), contextlib.ExitStack() as stack:
             yield self._opened(path, params, watch, stack)
 
+    def address_of(self, path: str) -> str:
+        return self._base_url + path
+
     def open_address(self, address: str, deadline: float) -> AbstractContextManager[HttpContent]:
         """The same for an address from the backend, which may be relative to the backend's own."""
         return self.open(str(_address(address, self._base_url)), deadline)

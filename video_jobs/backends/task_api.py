@@ -102,6 +102,7 @@ class TaskApi:
     job_path: str
     result_path: str | None = None  #: where the outputs stand, if a task that is done does not name them
     outputs: Callable[[Body], Addresses]
+    content_path: str | None = None  #: where the API itself serves the output `{index}`, with the key
     state: Callable[[Body], BackendState] = state_in
     failure: Callable[[Body], BackendMessage] = error_in
     progress: Callable[[Body], int | None] = lambda body: percent(body.get("progress"))
@@ -166,9 +167,9 @@ def _without_nulls(body: Body) -> dict[str, Any]:
     }
 
 
-def path_of(template: str, model: str, task_id: str) -> str:
+def path_of(template: str, model: str, task_id: str, index: int = 0) -> str:
     app = "/".join(quote(part, safe="") for part in model.split("/")[:2])
-    return template.format(id=quote(task_id, safe=""), app=app)
+    return template.format(id=quote(task_id, safe=""), app=app, index=index)
 
 
 def inner(body: Any, *names: str) -> Any:

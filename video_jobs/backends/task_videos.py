@@ -147,9 +147,14 @@ class TaskVideos:
         outputs = self._api.outputs(body)
         number = generation_id.removeprefix(backend_job_id + _OUTPUT)
         index = int(number) if number != generation_id and number.isdecimal() else 0
-        if index >= len(outputs):
+        addresses = outputs[index] if index < len(outputs) else []
+        if self._api.content_path is not None:
+            own = path_of(self._api.content_path, self._model, backend_job_id, index)
+            addresses = list(dict.fromkeys((*addresses, self._http.address_of(own))))
+        if not addresses:
             raise Unavailable("The video API's answer has no address of this video.")
-        addresses = outputs[index] if attempt % 2 == 0 else outputs[index][::-1]
+        if attempt % 2:
+            addresses = addresses[::-1]
         left = max(deadline - (time.monotonic() - began), 0.001)
         with contextlib.ExitStack() as stack:
             yield open_one_of(self._http, stack, addresses, left)

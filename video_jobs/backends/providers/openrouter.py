@@ -75,6 +75,7 @@ API = TaskApi(
     create=_create,
     job_path="/videos/{id}",
     outputs=lambda body: addresses_by_output(body.get("urls"), body.get("unsigned_urls")),
+    content_path="/videos/{id}/content?index={index}",
     cost=lambda body: dollars(inner(body, "usage", "cost")),
     default_size="1280x720",
     default_seconds=8,
