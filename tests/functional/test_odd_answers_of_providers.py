@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -87,6 +88,27 @@ def test_where_a_create_is_redirected_the_setting_to_mend_is_named(api: StrangeA
     assert code_of(ended) == "submission_unconfirmed"
     assert ended.error is not None
     assert "base_url" in ended.error.message
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("runway", {"output": [{"url": "{url}"}]}),
+        ("runway", {"output": {"url": "{url}"}}),
+        ("xai", {"video": "{url}"}),
+        ("xai", {"videos": [{"url": "{url}"}]}),
+        ("byteplus", {"content": [{"video_url": "{url}"}]}),
+        ("gemini", {"outputs": [{"type": "video", "uri": "{url}"}]}),
+        ("fal", {"videos": [], "video": {"url": "{url}"}}),
+    ],
+    ids=str,
+)
+def test_a_video_is_found_where_another_provider_has_it(
+    api: StrangeApi, name: str, said: dict[str, Any]
+) -> None:
+    told = json.loads(json.dumps(said).replace("{url}", f"{api.url}/files/v.mp4"))
+    done = {"id": ID, "request_id": ID, "status": "completed", **told}
+    assert asked_of(api, name, get=lambda asked: Reply(200, done)).status is Status.SUCCEEDED
 
 
 @pytest.mark.parametrize("named", [{}, {"urls": ["{url}/gone.mp4"]}], ids=str)

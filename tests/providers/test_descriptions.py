@@ -96,6 +96,10 @@ def test_what_is_no_cost_of_a_video_is_none(amount: object) -> None:
     assert dollars(amount) is None
 
 
+def test_a_cost_below_nothing_is_none_however_small() -> None:
+    assert dollars(-3, 1e-10) is None
+
+
 def test_a_cost_is_kept_to_the_millionth_of_a_dollar() -> None:
     assert dollars(2_000_000_001, 1e-10) == Cost(0.2, "USD")
     assert dollars("1.6") == Cost(1.6, "USD")

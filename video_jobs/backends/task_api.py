@@ -218,5 +218,5 @@ def addresses_anywhere(body: Any) -> Addresses:
 def dollars(amount: Any, each: float = 1) -> Cost | None:
     """The cost of that many units at that price in dollars, if it is a number and can be the cost of a video."""
     units = None if isinstance(amount, bool) else number(amount)
-    cost = None if units is None else round(units * each, 6)
-    return Cost(cost, "USD") if cost is not None and 0 <= cost < _HIGHEST_COST else None
+    cost = None if units is None or units < 0 else round(units * each, 6)
+    return Cost(cost, "USD") if cost is not None and cost < _HIGHEST_COST else None

@@ -15,7 +15,7 @@ from video_jobs.backends.bodies import created_job, every_job, job_asked_for, jo
 from video_jobs.backends.fallback import open_one_of
 from video_jobs.backends.http import Answer, BackendHttp
 from video_jobs.backends.job_list import read_list
-from video_jobs.backends.task_api import Images, TaskApi, path_of
+from video_jobs.backends.task_api import Images, TaskApi, addresses_anywhere, path_of
 from video_jobs.backends.upload import JsonUpload
 from video_jobs.domain.backend_job import BackendJob, BackendState
 from video_jobs.domain.capabilities import ModelTakes
@@ -144,7 +144,9 @@ class TaskVideos:
         body = self._told(backend_job_id).body
         if self._api.state(body) is BackendState.EXPIRED:
             raise Gone("The video API no longer has the video of this task.", status=410)
-        outputs = self._api.outputs(body)
+        outputs = self._api.outputs(body) or addresses_anywhere(
+            body
+        )  # better an address that may be wrong than none
         number = generation_id.removeprefix(backend_job_id + _OUTPUT)
         index = int(number) if number != generation_id and number.isdecimal() else 0
         addresses = outputs[index] if index < len(outputs) else []
