@@ -207,18 +207,21 @@ def _metadata(job: Job, output: Output, stream: VerifiedStream) -> dict[str, str
 
 
 def _recognise(job: Job, output: Output, found: BlobFacts | None) -> StoredVideo | None:
-    """The video as the blob's metadata describes it; None if it is another output or incomplete."""
+    """The video as the blob's metadata describes it; None if it is another output or incomplete, or if the metadata were changed."""
     if found is None:
         return None
     said = found.metadata
     ours = (job.id, quote(output.generation_id, safe=""), str(found.length))
     if (said.get("job_id"), said.get("generation_id"), said.get("length")) != ours:
         return None
-    width, height, duration_ms = (
-        int(said[name]) if name in said else None for name in ("width", "height", "duration_ms")
-    )
-    verified, trailing = said.get("verified") == "true", int(said.get("trailing_bytes", 0))
-    return StoredVideo(found.length, said["sha256"], verified, width, height, duration_ms, trailing)
+    try:
+        width, height, duration_ms = (
+            int(said[name]) if name in said else None for name in ("width", "height", "duration_ms")
+        )
+        verified, trailing = said.get("verified") == "true", int(said.get("trailing_bytes", 0))
+        return StoredVideo(found.length, said["sha256"], verified, width, height, duration_ms, trailing)
+    except (KeyError, ValueError):
+        return None
 
 
 def _copy_thumbnail(services: Services, job: Job, output: Output) -> str | None:

@@ -105,7 +105,7 @@ def _day(text: str) -> datetime | None:
         if not re.fullmatch("[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
             raise ValueError(text)
         begin = datetime.fromisoformat(text).replace(tzinfo=UTC)
-        begin + timedelta(days=1)
+        begin - timedelta(days=1), begin + timedelta(days=1)
     except (ValueError, OverflowError):
         raise InvalidRequest.of("day", "must be a day, like 2026-11-28") from None
     return begin

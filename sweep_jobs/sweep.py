@@ -51,13 +51,21 @@ def sweep_jobs(services: Services) -> None:
         sweep_poison(services)
     except ReelkeepError as error:
         log_event(log, logging.ERROR, "sweep.poison_unreadable", problem=error)
-    for found in services.gates.all():
+    for found in _gates(services):
         try:
             minute.saw_gate(found, _sweep_gate(services, found))
         except Exception as error:  # noqa: BLE001 - whatever it is, the others are swept
             log_event(log, logging.ERROR, "sweep.gate_failed", backend=found.backend, problem=in_brief(error))
     services.sweep.stopped_at = _sweep_live_jobs(services, minute)
     log_minute(services, minute, time.monotonic() - began, complete=services.sweep.stopped_at is None)
+
+
+def _gates(services: Services) -> list[Gate]:
+    """The gates that can be read, and an empty one for each backend of the settings without a row: its row may have been
+    deleted while jobs stand in line. Saving that one fails if there is a row after all."""
+    there = services.gates.all()
+    known = {each.backend for each in there}
+    return [*there, *(Gate(name) for name in services.backends.names() if name not in known)]
 
 
 def _sweep_live_jobs(services: Services, minute: Minute) -> LiveJob | None:

@@ -99,6 +99,26 @@ def test_a_foreign_blob_in_the_place_of_a_video_is_never_taken_for_it(pipeline: 
     assert pipeline.run(job).status is Status.SUCCEEDED
 
 
+@pytest.mark.parametrize("changes", [{"sha256": None}, {"width": "wide"}, {"trailing_bytes": "1.5"}])
+def test_a_blob_whose_metadata_were_changed_is_never_taken_for_the_video(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, changes: dict[str, str | None]
+) -> None:
+    job = fetching(pipeline)
+    [message] = [m for m in pipeline.messages.queued if m.queue == FETCH_QUEUE]
+    with monkeypatch.context() as patch:
+        patch.setattr(pipeline.jobs, "save", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            pipeline.deliver(message)
+    name = f"{OWNER}/{job.id}/0.mp4"
+    blob = pipeline.blobs.videos[name]
+    changed = {key: value for key, value in {**blob.metadata, **changes}.items() if value is not None}
+    pipeline.blobs.videos[name] = MemoryBlob(blob.content, changed)
+    pipeline.deliver(message, tries=2)
+    assert "Move it away" in (pipeline.job(job).reason or "")
+    del pipeline.blobs.videos[name]
+    assert pipeline.run(job).status is Status.SUCCEEDED
+
+
 def test_a_fetch_message_without_a_turn_tries_once(pipeline: Pipeline) -> None:
     job = fetching(pipeline)
     pipeline.messages.queued = [m for m in pipeline.messages.queued if m.queue == POLL_QUEUE]

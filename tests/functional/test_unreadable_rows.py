@@ -83,6 +83,26 @@ def test_jobs_idempotency_keys_and_quotas(
         is_read_or_refused(lambda: services.jobs.quota(owner))
 
 
+def test_rows_of_jobs_under_keys_that_are_no_job_ids_are_passed_over_in_both_orders(
+    services: Services, real_services: StorageServices, owner: str
+) -> None:
+    table = real_services.tables.get_table_client(JOBS_TABLE)
+    jobs = [a_job(owner) for _ in range(3)]
+    for job in jobs:
+        services.jobs.insert(job, None)
+    row = table.get_entity(owner, jobs[0].id)
+    for number in range(12):
+        table.upsert_entity({**row, "RowKey": f"job_{number}_copy"})
+        table.upsert_entity({**row, "RowKey": f"job_zzz_copy_{number}"})
+    ids = sorted(job.id for job in jobs)
+    page = services.jobs.page(owner, limit=2, after=None, statuses=frozenset())
+    assert ([job.id for job in page.jobs], page.after) == (ids[:2], ids[1])
+    oldest = services.jobs.page_oldest_first(owner, limit=2, after=None)
+    assert ([job.id for job in oldest.jobs], oldest.after) == (ids[:0:-1], ids[1])
+    rest = services.jobs.page_oldest_first(owner, limit=2, after=oldest.after)
+    assert ([job.id for job in rest.jobs], rest.after) == (ids[:1], None)
+
+
 @ODD_VALUES
 def test_gates(services: Services, real_services: StorageServices, odd: Any) -> None:
     table, backend = real_services.tables.get_table_client(GATES_TABLE), a_name("gate")

@@ -21,6 +21,11 @@ _LATE = 0.9
 _TYPICAL_PERCENT, _LATE_PERCENT = 80, 95
 
 
+def can_be_one(duration: float) -> bool:
+    """Whether a job can have taken so many seconds."""
+    return _SHORTEST <= duration <= _LONGEST
+
+
 @dataclass(frozen=True)
 class JobKind:
     """A kind of jobs: all take about the same time."""
@@ -43,7 +48,7 @@ class Estimate:
 
     def with_one_more(self, duration: float) -> Estimate:
         """Add a duration; a value that can't be one is ignored."""
-        if not _SHORTEST <= duration <= _LONGEST:
+        if not can_be_one(duration):
             return self
         kept = (*self.durations, round(duration, 1))[-MOST_KEPT:]
         return replace(self, durations=kept, jobs=self.jobs + 1)

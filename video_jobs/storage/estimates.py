@@ -12,7 +12,7 @@ from typing import Any
 from azure.data.tables import TableClient, TableServiceClient
 
 from video_jobs.domain.errors import UnreadableRow
-from video_jobs.domain.estimate import Estimate, JobKind
+from video_jobs.domain.estimate import Estimate, JobKind, can_be_one
 from video_jobs.domain.logs import log_event
 from video_jobs.ports import StoredEstimate
 from video_jobs.storage.connection import translated
@@ -87,4 +87,7 @@ def _from_row(row: Mapping[str, Any]) -> Estimate:
     """Raises UnreadableRow."""
     with read_as("estimate", row):
         kind = JobKind(row["PartitionKey"], row["model"], row["size"], int(row["seconds"]))
-        return Estimate(kind, tuple(map(float, json.loads(row["durations"]))), int(row["jobs"]))
+        durations = tuple(map(float, json.loads(row["durations"])))
+        if not all(map(can_be_one, durations)):
+            raise ValueError("it has a duration that no job takes")
+        return Estimate(kind, durations, int(row["jobs"]))

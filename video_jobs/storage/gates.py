@@ -11,6 +11,7 @@ from typing import Any
 
 from azure.data.tables import TableClient, TableServiceClient
 from pydantic import TypeAdapter
+from pydantic_core import SchemaValidator
 
 from video_jobs.domain.errors import UnreadableRow
 from video_jobs.domain.gate import Gate
@@ -18,6 +19,7 @@ from video_jobs.domain.logs import log_event
 from video_jobs.ports import StoredGate
 from video_jobs.storage.connection import translated
 from video_jobs.storage.etag_rows import GuardedRows
+from video_jobs.storage.reading import nested, strict_validator
 from video_jobs.storage.schema import refuse_newer
 from video_jobs.storage.unreadable import read_as, text
 
@@ -65,6 +67,11 @@ def _adapter() -> TypeAdapter[Gate]:
     return TypeAdapter(Gate)
 
 
+@functools.cache
+def _validator() -> SchemaValidator:
+    return strict_validator(_adapter())
+
+
 def _to_row(gate: Gate) -> dict[str, Any]:
     fields = _adapter().dump_python(gate, mode="json", exclude_none=True)
     for name in _NESTED:
@@ -85,10 +92,11 @@ def _from_row(row: Mapping[str, Any]) -> Gate:
     with read_as("gate", row):
         for name in _NESTED:
             columns = itertools.takewhile(row.__contains__, (_column(name, n) for n in itertools.count()))
-            nested = "".join(text(row, column) for column in columns)
-            if nested:
-                fields[name] = json.loads(nested)
-        return _adapter().validate_python({**fields, "backend": row["RowKey"]})
+            whole = "".join(text(row, column) for column in columns)
+            if whole:
+                fields[name] = nested(whole)
+        gate: Gate = _validator().validate_python({**fields, "backend": row["RowKey"]})
+    return gate
 
 
 def _column(name: str, number: int) -> str:

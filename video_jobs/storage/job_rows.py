@@ -7,8 +7,11 @@ import json
 from typing import Any
 
 from pydantic import TypeAdapter
+from pydantic_core import SchemaValidator
 
+from video_jobs.domain.ids import is_job_id
 from video_jobs.domain.job import Job
+from video_jobs.storage.reading import nested, strict_validator
 from video_jobs.storage.schema import SCHEMA, SCHEMA_COLUMN, refuse_newer
 from video_jobs.storage.unreadable import read_as
 
@@ -34,6 +37,11 @@ def _adapter() -> TypeAdapter[Job]:
     return TypeAdapter(Job)
 
 
+@functools.cache
+def _validator() -> SchemaValidator:
+    return strict_validator(_adapter())
+
+
 def to_row(job: Job) -> dict[str, Any]:
     """Without the keys' and writes' columns that the table adds. None is left out."""
     fields = _adapter().dump_python(job, mode="json", exclude_none=True)
@@ -50,7 +58,10 @@ def from_row(row: dict[str, Any]) -> Job:
     with read_as("job", row):
         if "status" not in row:
             raise KeyError("status")  # with the default status, it would be submitted and paid for
+        if not is_job_id(row["RowKey"]):
+            raise ValueError("its RowKey is no job id")
         for name in _NESTED & fields.keys():
-            fields[name] = json.loads(fields[name])
+            fields[name] = nested(fields[name])
         fields["request"][_PROMPT] = fields.pop(_PROMPT)
-        return _adapter().validate_python({**fields, "owner": row["PartitionKey"], "id": row["RowKey"]})
+        job: Job = _validator().validate_python({**fields, "owner": row["PartitionKey"], "id": row["RowKey"]})
+    return job

@@ -22,7 +22,7 @@ from azure.data.tables import (
 )
 
 from video_jobs.domain.errors import Conflict, JobNotFound, NewerVersion, UnreadableRow
-from video_jobs.domain.ids import POSITIONS, id_at, lowest_id_at, position_of
+from video_jobs.domain.ids import POSITIONS, id_at, is_job_id, lowest_id_at, position_of
 from video_jobs.domain.job import Job, Status
 from video_jobs.domain.logs import log_event
 from video_jobs.domain.quota import Quota
@@ -273,7 +273,8 @@ class TableJobs:
         rows = self._table.query_entities(
             wanted, parameters=parameters, select=["RowKey"], results_per_page=most
         )
-        return [position_of(row["RowKey"]) for row in itertools.islice(rows, most)]
+        keys = (row["RowKey"] for row in rows)
+        return [position_of(key) for key in itertools.islice(filter(is_job_id, keys), most)]
 
     def _between(self, owner: str, first: int, end: int) -> list[dict[str, Any]]:
         wanted = "PartitionKey eq @owner and RowKey ge @first and RowKey lt @end"
