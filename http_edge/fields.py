@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, Validati
 
 from http_edge.words import plain_words_for, unknown_field
 from video_jobs.domain.errors import FieldProblem, InvalidRequest, LengthRequired, RequestTooLarge
+from video_jobs.domain.unrepeated import unrepeated
 from video_jobs.net.webhook_url import LONGEST_URL
 
 _LARGEST_METADATA = 16_000  # UTF-16 units as JSON; a table property holds 32K
@@ -112,7 +113,7 @@ def json_object(body: bytes, example: str) -> dict[str, Any]:
     if sum(map(body.count, (b",", b"[", b"{"))) > _MOST_VALUES:
         raise InvalidRequest.of("body", f"has more than {_MOST_VALUES} values", code="invalid_json")
     try:
-        parsed = json.loads(body)
+        parsed = json.loads(body, object_pairs_hook=unrepeated)
     except (ValueError, RecursionError) as error:
         raise InvalidRequest.of("body", f"is not JSON: {error}", code="invalid_json") from error
     if not isinstance(parsed, dict):

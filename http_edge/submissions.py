@@ -97,7 +97,8 @@ class Fields:
 def read_fields(
     headers: Mapping[str, str], body: bytes, read_form: FormReader, several: Collection[str] = ()
 ) -> Fields:
-    """Read a JSON body or a form. In a form, the first part of a name counts; a field in `several` is the list of all parts.
+    """Read a JSON body or a form. In a form, a field in `several` is the list of all its parts. Any other field may stand once:
+    of two different values, nobody knows which was meant.
 
     Raises InvalidRequest or a subclass. After it has read the images, the caller calls `taken_out.refuse_elsewhere()`.
     """
@@ -112,6 +113,9 @@ def read_fields(
         form, parts = read_form()
         fields = {name: _all(form, name) if name in several else form[name] for name in form}
         files = {name: _all(parts, name) for name in parts}
+        repeated = next((name for name in form if name not in several and _differ(form, name)), None)
+        if repeated is not None:
+            raise InvalidRequest.of(shown_name(repeated), "is sent more than once; send one value")
         if None in fields or None in files:
             raise InvalidRequest.of("body", "has a part without a name; let your client write the form")
         _refuse_other_encodings(fields, body)
@@ -129,6 +133,10 @@ def _refuse_other_encodings(fields: Mapping[str, Any], body: bytes) -> None:
         if any(mark in text for text in texts) and mark.encode() not in body:
             words = "is not text in UTF-8; if it is an image, send it as a file part with a file name"
             raise InvalidRequest.of(shown_name(name), words)
+
+
+def _differ(form: Mapping[str, str], name: str) -> bool:
+    return name is not None and not name.endswith("[]") and len(set(_all(form, name))) > 1
 
 
 def _all(parts: Mapping[str, Any], name: str) -> list[Any]:

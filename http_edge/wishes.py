@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from http_edge.fields import plain_words, utf16_units
 from video_jobs.domain.errors import InvalidRequest
 from video_jobs.domain.provider_options import checked_options
+from video_jobs.domain.unrepeated import unrepeated
 
 LONGEST_NEGATIVE_PROMPT = 4000
 """UTF-16 units: the whole request has to fit into one property of a row."""
@@ -114,6 +115,6 @@ def object_in_form(fields: dict[str, Any], name: str) -> None:
     """Parse an object of a form: forms have only text. Raises InvalidRequest."""
     if name in fields:
         try:
-            fields[name] = json.loads(fields[name])
+            fields[name] = json.loads(fields[name], object_pairs_hook=unrepeated)
         except (ValueError, RecursionError, TypeError) as error:
             raise InvalidRequest.of(name, f"must be a JSON object in a form: {error}") from error

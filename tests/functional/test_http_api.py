@@ -583,6 +583,8 @@ def test_a_method_that_no_function_has_is_404_from_the_host_itself(client: Clien
         ("jobs?limit=00000000150", 400, "invalid_request"),
         ("jobs?limit=000000001" + "9" * 4500, 400, "invalid_request"),
         ("jobs?status=done", 400, "invalid_request"),
+        ("jobs?day=0001-01-01", 400, "invalid_request"),
+        ("jobs?day=9999-12-31", 400, "invalid_request"),
         ("jobs?cursor=nonsense", 400, "invalid_cursor"),
         ("jobs?cursor=%C3%A4", 400, "invalid_cursor"),
     ],

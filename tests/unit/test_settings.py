@@ -568,3 +568,34 @@ def test_a_part_of_a_connection_string_that_names_no_place_is_refused_by_its_nam
 def test_a_connection_string_may_name_a_domain_of_ones_own_or_of_a_dns_zone(blobs: str):
     text = f"AccountName=clips;AccountKey={ACCOUNT_KEY};BlobEndpoint={blobs}"
     assert read(AzureWebJobsStorage=text).storage.connection_string == text
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["VIDEO_CREATE_DEADLINE_SECONDS", "RETENTION_DAYS", "VIDEO_MAX_BYTES", "OWNER_JOBS_AT_ONCE"],
+)
+def test_a_key_in_the_place_of_a_number_is_not_repeated(name: str):
+    [problem] = problems_of(**{name: KEY})
+    assert problem.startswith(f"{name} is no number")
+    assert KEY not in problem
+
+
+@pytest.mark.parametrize(
+    "endpoint", ["https://https://clips.openai.azure.com", "https://clips.openai.azure.com,", "https://a_b;c"]
+)
+def test_an_endpoint_whose_host_is_none_is_refused(endpoint: str):
+    [problem] = problems_of(AZURE_OPENAI_ENDPOINT=endpoint)
+    assert problem.startswith("AZURE_OPENAI_ENDPOINT")
+
+
+def test_a_token_scope_is_stripped_and_is_one_word():
+    scope = "https://cognitiveservices.azure.com/.default"
+    assert read(AZURE_OPENAI_TOKEN_SCOPE=f" {scope}\r\n").backends[0].token_scope == scope
+    [problem] = problems_of(AZURE_OPENAI_TOKEN_SCOPE=f"{scope} openid")
+    assert problem.startswith("AZURE_OPENAI_TOKEN_SCOPE: it must be one scope")
+
+
+def test_a_backend_that_says_a_name_twice_is_refused():
+    twice = listed().replace('"model": "wan"', '"model": "wan", "model": "other"')
+    [problem] = problems_of(AZURE_OPENAI_ENDPOINT=None, VIDEO_BACKENDS=twice)
+    assert "the name 'model' stands twice" in problem

@@ -13,6 +13,7 @@ import azure.functions as func
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from werkzeug.datastructures import MultiDict
 
 from http_edge.fields import validated
 from http_edge.images import from_data_url
@@ -627,3 +628,29 @@ def test_an_empty_file_part_of_a_form_is_no_image():
 
     body = read_submission(FORM, b"", lambda: ({"prompt": "a boat"}, {"input_image": Empty()}))
     assert not body.images
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"prompt": "a boat", "prompt": "a car"}',
+        '{"prompt": "a boat", "seconds": 4, "seconds": 12}',
+        '{"prompt": "a boat", "metadata": {"scene": "1", "scene": "2"}}',
+    ],
+)
+def test_a_name_that_stands_twice_in_the_json_is_refused(body: str):
+    with pytest.raises(InvalidRequest, match="stands twice") as caught:
+        read_submission({"content-type": "application/json"}, body.encode(), no_form)
+    assert caught.value.code == "invalid_json"
+
+
+@pytest.mark.parametrize("name", ["prompt", "seconds"])
+def test_a_field_that_a_form_sends_twice_with_two_values_is_refused(name: str):
+    parts = [("prompt", "a boat"), ("seconds", "4"), (name, "8")]
+    body = "".join(
+        f'--xyz\r\nContent-Disposition: form-data; name="{part}"\r\n\r\n{value}\r\n' for part, value in parts
+    )
+    with pytest.raises(InvalidRequest, match="sent more than once"):
+        read_submission(FORM, f"{body}--xyz--\r\n".encode(), lambda: (MultiDict(parts), MultiDict()))
+    same = MultiDict([*parts[:2], parts[:2][name == "seconds"]])
+    assert read_submission(FORM, f"{body}--xyz--\r\n".encode(), lambda: (same, MultiDict())).seconds == 4

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from video_jobs.domain.errors import InvalidSettings
 from video_jobs.domain.quota import MOST_AT_ONCE, OwnerLimits
+from video_jobs.domain.unrepeated import unrepeated
 from video_jobs.settings.api_keys import ApiKeys, read_compat_api_keys
 from video_jobs.settings.backends import DEFAULT_SCOPE, BackendSettings
 from video_jobs.settings.providers import PROVIDERS
@@ -25,6 +26,8 @@ from video_jobs.settings.webhooks import WebhookSettings
 
 DEFAULT_MAX_BYTES = 4 << 30
 """Bytes of one video. Today's models make about a hundredth of that."""
+
+_LONGEST_NUMBER = 15  # characters; a key has more
 
 _LARGEST_MAX_BYTES = 190 << 30  # what a block blob holds in the blocks that we stage
 
@@ -218,7 +221,7 @@ def _single_backend(environment: Mapping[str, str], problems: list[str]) -> list
         "model": environment["AZURE_OPENAI_DEPLOYMENT"].strip(),
         "api_key_setting": "AZURE_OPENAI_API_KEY" if environment.get("AZURE_OPENAI_API_KEY") else None,
         "auth": "api-key" if environment.get("AZURE_OPENAI_API_KEY") else None,
-        "token_scope": environment.get("AZURE_OPENAI_TOKEN_SCOPE") or DEFAULT_SCOPE,
+        "token_scope": environment.get("AZURE_OPENAI_TOKEN_SCOPE", "").strip() or DEFAULT_SCOPE,
         "running_limit": environment.get("VIDEO_RUNNING_LIMIT", "").strip() or None,
         "creates_per_minute": environment.get("VIDEO_CREATES_PER_MINUTE", "").strip() or None,
         "download_origins": re.split(r"[\s,]+", environment.get("VIDEO_DOWNLOAD_ORIGINS", "").strip())
@@ -270,7 +273,7 @@ def _providers(
 
 def _listed_backends(text: str, problems: list[str]) -> list[BackendSettings]:
     try:
-        entries = json.loads(text)
+        entries = json.loads(text, object_pairs_hook=unrepeated)
     except (ValueError, RecursionError) as error:
         problems.append(
             f"VIDEO_BACKENDS is not JSON ({error}). It is a list of objects; see docs/reference/settings.md."
@@ -303,7 +306,7 @@ def _jobs(environment: Mapping[str, str], name: str, high: int, problems: list[s
     text = environment.get(name, "").strip() or "0"
     if not (re.fullmatch("[0-9]{1,7}", text) and int(text) <= high):
         problems.append(
-            f"{name} is '{text}': it must be a whole number of jobs, from 1 to {high}, or 0 for no limit."
+            f"{name} is {_shown(text)}: it must be a whole number of jobs, from 1 to {high}, or 0 for no limit."
         )
         return None
     return int(text) or None
@@ -332,9 +335,16 @@ def _number(
     except ValueError:
         value = float("nan")
     if not low <= value <= high:
-        problems.append(f"{name} is '{text}': it must be a number of {unit}, from {low:.15g} to {high:.15g}.")
+        problems.append(
+            f"{name} is {_shown(text)}: it must be a number of {unit}, from {low:.15g} to {high:.15g}."
+        )
         return default
     return value
+
+
+def _shown(text: str) -> str:
+    """A number that can't be used. A longer text is not shown: it may be a key in the wrong place."""
+    return f"'{text}'" if len(text) <= _LONGEST_NUMBER else "no number"
 
 
 def _reason(error: Any) -> str:

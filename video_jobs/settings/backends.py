@@ -40,10 +40,18 @@ def base_url(text: str) -> str:
     if parts.query or parts.fragment or parts.username or parts.password:
         raise ValueError("it must hold no query, fragment or credentials")
     try:
-        read_address(text)  # as the HTTP library reads it
+        host = read_address(text).host  # as the HTTP library reads it
     except ValueError:
         raise wrong from None
+    if not re.fullmatch(r"[a-z0-9._-]+|[0-9a-f:.]+", host) or parts.path.startswith("//"):
+        raise wrong
     return text.rstrip("/")
+
+
+def _token_scope(text: str) -> str:
+    if not re.fullmatch(r"[!-~]+", text.strip()):
+        raise ValueError(f"it must be one scope without white space, like {DEFAULT_SCOPE}")
+    return text.strip()
 
 
 def _setting_name(text: str) -> str:
@@ -87,7 +95,7 @@ class BackendSettings(BaseModel):
     #: How the key is sent; azure-sora's default is api-key, openai-videos' is bearer. "none": not at all,
     #: nor does an identity sign in, as for a server of one's own.
     auth: Literal["api-key", "bearer", "none"] | None = None
-    token_scope: str = DEFAULT_SCOPE
+    token_scope: Annotated[str, AfterValidator(_token_scope)] = DEFAULT_SCOPE
     #: How openai-videos' create without an image is sent. Most take both; older SGLang wants json, vLLM-Omni
     #: multipart. One with an image is always multipart.
     body: Literal["json", "multipart"] = "multipart"
