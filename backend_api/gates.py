@@ -80,7 +80,7 @@ class GatesView(TypedDict):
 
 
 def list_backends(services: Services) -> list[GateView]:
-    return [_view(services, services.gates.get(name).gate) for name in services.backends.names()]
+    return [_view(services, admission.gate_to_show(services, name)) for name in services.backends.names()]
 
 
 def pause_backend(services: Services, name: str) -> GateView:

@@ -8,6 +8,7 @@ from typing_extensions import TypedDict
 from video_jobs.domain.gate import opens_at
 from video_jobs.domain.gate_state import GateState, busy_words, state_of
 from video_jobs.domain.job import Status
+from video_jobs.lifecycle.admission import gate_to_show
 from video_jobs.lifecycle.slot_holders import Holder, holders
 from video_jobs.ports import LiveJob
 from video_jobs.services import Services
@@ -56,7 +57,7 @@ class StateView(TypedDict):
 
 def backend_state(services: Services, owner: str, name: str) -> StateView:
     """Costs two reads and, if all slots are taken, one more for each of the caller's jobs with a slot."""
-    gate, limits, now = services.gates.get(name).gate, services.backends.gate_limits(name), services.clock()
+    gate, limits, now = gate_to_show(services, name), services.backends.gate_limits(name), services.clock()
     state = state_of(gate, limits, now)
     # An owner must not see what the video API said about another owner's job.
     said = gate.reason_in_our_words() if services.is_multi_tenant else gate.reason()

@@ -12,6 +12,9 @@ from typing import Any
 import pytest
 from azure.data.tables import TableClient, UpdateMode
 
+from backend_api.gates import list_backends
+from backend_api.live import list_live
+from job_api.options import list_options
 from local.azurite_process import Azurite
 from sweep_jobs.sweep import sweep_jobs
 from tests.functional.storage_adapters import a_job, a_name, settings_for
@@ -19,10 +22,11 @@ from video_jobs.domain.errors import UnreadableRow
 from video_jobs.domain.estimate import Estimate, JobKind
 from video_jobs.domain.job import Job, Status
 from video_jobs.domain.quota import Quota
-from video_jobs.ports import Claim, IdempotencyEntry, LiveJob
+from video_jobs.ports import Claim, GivenUp, IdempotencyEntry, LiveJob
 from video_jobs.services import Services
 from video_jobs.storage.claims import CLAIMS_TABLE
 from video_jobs.storage.connection import StorageServices
+from video_jobs.storage.disabled_webhooks import HOOKS_TABLE
 from video_jobs.storage.estimates import ESTIMATES_TABLE
 from video_jobs.storage.gates import GATES_TABLE
 from video_jobs.storage.jobs import JOBS_TABLE
@@ -115,6 +119,32 @@ def test_gates(services: Services, real_services: StorageServices, odd: Any) -> 
             sweep_jobs(services)
     finally:
         table.delete_entity("gate", backend)
+
+
+def test_a_gate_that_can_not_be_read_is_shown_as_on_hold_and_hides_no_other(
+    services: Services, real_services: StorageServices
+) -> None:
+    table = real_services.tables.get_table_client(GATES_TABLE)
+    row = {"PartitionKey": "gate", "RowKey": "default", "slots": "{", "schema": 1}
+    table.upsert_entity(row, mode=UpdateMode.REPLACE)
+    try:
+        [options] = list_options(services, "default")
+        assert options["now"]["state"] == "on_hold"
+        assert "default" in (options["now"]["reason"] or "")
+        [gate] = list_backends(services)
+        assert gate["closed"] is not None
+    finally:
+        table.delete_entity("gate", "default")
+
+
+def test_a_note_of_a_given_up_webhook_without_an_owner_hides_no_other(
+    services: Services, real_services: StorageServices, owner: str
+) -> None:
+    table, good, odd = real_services.tables.get_table_client(HOOKS_TABLE), a_job(owner), a_job(owner)
+    services.hooks.note_given_up(GivenUp(owner, good.id))
+    table.upsert_entity({"PartitionKey": "(given up)", "RowKey": odd.id})
+    list_live(services, {"show": "given_up"})
+    assert odd.id not in [note.job_id for note in services.hooks.given_up(None, 50)]
 
 
 @ODD_VALUES

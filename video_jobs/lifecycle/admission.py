@@ -19,7 +19,7 @@ from itertools import islice
 from video_jobs.domain import gate as gates
 from video_jobs.domain import transitions
 from video_jobs.domain.errors import Conflict, JobNotFound, TransitionRefused, UnreadableRow
-from video_jobs.domain.gate import ClosureReason, Gate, GateLimits
+from video_jobs.domain.gate import Closure, ClosureReason, Gate, GateLimits
 from video_jobs.domain.job import Job, Status
 from video_jobs.domain.logs import log_event
 from video_jobs.domain.queue_messages import PollMessage
@@ -113,6 +113,15 @@ def reopen(services: Services, job: Job) -> None:
     if stored.gate.slot(job.id) in gates.probes(stored.gate):
         log_event(log, logging.INFO, "gate.opened", backend=backend)
         call_next(services, backend, partial(gates.taken, now=services.clock(), job_id=job.id), stored=stored)
+
+
+def gate_to_show(services: Services, backend: str) -> Gate:
+    """The gate. If its row can't be read, a closed gate that says so: one broken row must not hide the other backends."""
+    try:
+        return services.gates.get(backend).gate
+    except UnreadableRow as error:
+        log_event(log, logging.ERROR, "gate.unreadable", backend=backend, problem=error)
+        return Gate(backend, closure=Closure(ClosureReason.MISCONFIGURED, str(error), services.clock()))
 
 
 def why_closed(services: Services, gate: Gate, job: Job) -> str | None:
