@@ -19,33 +19,22 @@ from local.function_host.host_json import HostJson
 from local.function_host.keys import AccessKeys
 from local.function_host.storage_watch import watch_storage
 from local.function_host.workers import WorkerProcess
+from local.stop_signal import StopSignal
 
 log = logging.getLogger("local.function_host")
 
 
-class _End:
+class _End(StopSignal):
     """Why the host must end: a signal, a third crash of the worker, or storage out of reach."""
 
-    def __init__(self) -> None:
-        self._wanted = threading.Event()
-
-    def ask(self, why: str) -> None:
+    def ask_because(self, why: str) -> None:
         log.warning("Stopping: %s", why)
-        self._wanted.set()
+        self.ask()
 
     def on_signal(self, number: int, frame: FrameType | None) -> None:
         for each in (signal.SIGINT, signal.SIGTERM):
             signal.signal(each, _exit_at_once)
-        self._wanted.set()
-
-    @property
-    def is_wanted(self) -> bool:
-        return self._wanted.is_set()
-
-    def wait(self) -> None:
-        # Waits in short steps: a signal's handler runs in this thread, between two of them.
-        while not self._wanted.wait(1.0):
-            pass
+        self.ask()
 
 
 def main() -> int:
@@ -61,7 +50,9 @@ def main() -> int:
         log_to_stderr(settings.logs)
         load_settings(app_root / "local.settings.json")
         worker = WorkerProcess(
-            app_root, settings.logs, lambda: end.ask("the worker died for the third time in half an hour")
+            app_root,
+            settings.logs,
+            lambda: end.ask_because("the worker died for the third time in half an hour"),
         )
         try:
             host = FunctionHost(
@@ -103,13 +94,13 @@ def load_settings(path: Path) -> None:
 def _serve(host: FunctionHost, end: _End) -> None:
     starting = threading.Thread(target=host.start, name="start", daemon=True)
     starting.start()
-    while starting.is_alive() and not end.is_wanted:
+    while starting.is_alive() and not end.is_asked:
         starting.join(0.1)
-    if not end.is_wanted:
+    if not end.is_asked:
         print("Functions:", *host.describe(), sep="\n  ", flush=True)
         print(f"Ready on {host.url} (Ctrl-C stops it)", flush=True)
         if host.storage_endpoint is not None:
-            watch_storage(host.storage_endpoint, lambda: end.ask("storage refuses connections"))
+            watch_storage(host.storage_endpoint, lambda: end.ask_because("storage refuses connections"))
         end.wait()
     host.stop()
 

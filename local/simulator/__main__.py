@@ -3,7 +3,8 @@
 import argparse
 import signal
 import sys
-import threading
+
+from local.stop_signal import StopSignal
 
 from .server import Simulator
 from .settings import UnknownSettingError
@@ -21,9 +22,9 @@ def main() -> int:
     )
     chosen = parser.parse_args()
 
-    stop = threading.Event()
+    stop = StopSignal()
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, lambda *_: stop.ask())
     try:
         with Simulator(api_key=chosen.api_key, speed=chosen.speed, port=chosen.port) as simulator:
             print(
