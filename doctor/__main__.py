@@ -22,6 +22,7 @@ from doctor.environment import FILE, Environment, read_environment
 from doctor.findings import Mark, wrong
 from doctor.printer import Printer, hidden
 from doctor.settings_check import check_settings
+from video_jobs.domain.backend_job import is_model_name
 from video_jobs.domain.errors import NotSent
 from video_jobs.domain.logs import quieten_libraries
 from video_jobs.ports import Clock
@@ -133,7 +134,7 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
         parser.error("--backend goes with --generation or --orphans")
     if options.model is not None and not options.generation:
         parser.error("--model goes with --generation")
-    if {"", ".", ".."} & set((options.model or "any").split("/")):
+    if options.model is not None and not is_model_name(options.model):
         parser.error("--model wants a model's name, like fal-ai/veo3.1")
     if options.app is not None and not APP_NAME.fullmatch(options.app):
         parser.error("--app wants a function app's name: letters, digits and hyphens")

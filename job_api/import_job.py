@@ -17,7 +17,7 @@ from http_edge.fields import (
     refuse_beyond,
     validated,
 )
-from video_jobs.domain.backend_job import BackendJob
+from video_jobs.domain.backend_job import BackendJob, is_model_name
 from video_jobs.domain.errors import BackendJobNotFound, Gone, JobNotFound, NotFound, Rejected
 from video_jobs.domain.ids import new_job_id
 from video_jobs.domain.job import BackendRef, Job, VideoRequest
@@ -39,8 +39,7 @@ def _identifier(text: str) -> str:
 
 
 def _model(text: str) -> str:
-    # A part of the URL's path at some video APIs.
-    if {"", ".", ".."} & set(text.split("/")):
+    if not is_model_name(text):
         raise ValueError("must be a model's name, like fal-ai/veo3.1")
     return text
 

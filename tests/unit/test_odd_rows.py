@@ -74,3 +74,21 @@ def test_an_estimate_with_a_duration_that_no_job_takes_is_refused(duration: str)
     assert estimate_of(row).forecast() is not None
     with pytest.raises(UnreadableRow):
         estimate_of({**row, "durations": f"[5.0, 6.0, {duration}]"})
+
+
+@pytest.mark.parametrize("value", ["a secret", 'the "secret"', "it's secret"])
+@pytest.mark.parametrize("column", ["seconds", "jobs", "durations"])
+def test_an_error_about_a_row_repeats_no_value(column: str, value: str) -> None:
+    row = {
+        "PartitionKey": "b",
+        "RowKey": "r",
+        "model": "m",
+        "size": "1x1",
+        "seconds": 4,
+        "jobs": 1,
+        "durations": "[9]",
+    }
+    odd = json.dumps([value]) if column == "durations" else value
+    with pytest.raises(UnreadableRow) as raised:
+        estimate_of({**row, column: odd})
+    assert "secret" not in str(raised.value)

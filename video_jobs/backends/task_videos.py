@@ -144,9 +144,8 @@ class TaskVideos:
         body = self._told(backend_job_id).body
         if self._api.state(body) is BackendState.EXPIRED:
             raise Gone("The video API no longer has the video of this task.", status=410)
-        outputs = self._api.outputs(body) or addresses_anywhere(
-            body
-        )  # better an address that may be wrong than none
+        # An address that may be the wrong one is better than none.
+        outputs = self._api.outputs(body) or addresses_anywhere(body)
         number = generation_id.removeprefix(backend_job_id + _OUTPUT)
         index = int(number) if number != generation_id and number.isdecimal() else 0
         addresses = outputs[index] if index < len(outputs) else []

@@ -25,6 +25,11 @@ class BackendState(StrEnum):
         return self not in (BackendState.QUEUED, BackendState.RUNNING, BackendState.UNKNOWN)
 
 
+def is_model_name(text: str) -> bool:
+    """Whether this can name a model. A name is a part of the path at some APIs; steps like `..` would change the path."""
+    return not {"", ".", ".."} & set(text.split("/"))
+
+
 @dataclass(frozen=True, kw_only=True)
 class BackendJob:
     """A backend's answer about one of its jobs, in the app's terms. Everything but the id may be missing.

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from video_jobs.domain.errors import UnreadableRow
+
+_QUOTED = re.compile(r"'.*'|\".*\"")  # as the standard library repeats what it can't read
 
 
 @contextlib.contextmanager
@@ -20,7 +23,8 @@ def read_as(kind: str, row: Mapping[str, Any]) -> Iterator[None]:
         raise _unreadable(kind, row, f"its {error} is missing or of the wrong kind") from error
     except ValueError as error:
         # The first line counts the problems, and the second names a column; the others would repeat values.
-        raise _unreadable(kind, row, ": ".join(str(error).splitlines()[:2])) from error
+        said = ": ".join(str(error).splitlines()[:2])
+        raise _unreadable(kind, row, _QUOTED.sub("a value", said)) from error
 
 
 def text(row: Mapping[str, Any], column: str) -> str:
