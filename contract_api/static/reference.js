@@ -1,6 +1,12 @@
 // The viewer (Swagger UI) on the contract of this app.
 const place = document.querySelector("#reference");
 
+// The viewer's dark colours hang on a class of the whole page.
+const dark = matchMedia("(prefers-color-scheme: dark)");
+const follow = () => document.documentElement.classList.toggle("dark-mode", dark.matches);
+dark.addEventListener("change", follow);
+follow();
+
 // What the viewer leaves out for people who can't see it. It draws by itself, again and again.
 function mend() {
   for (const heading of place.querySelectorAll("h3.opblock-tag:not([aria-level])")) {

@@ -14,7 +14,7 @@ from local.azurite_process import Azurite
 from local.function_host.host import FunctionHost
 from local.simulator.server import Simulator
 from tests.browser.conftest import Watched
-from tests.browser.studio import refuse_barriers
+from tests.browser.studio import refuse_barriers, shot
 from tests.whole_app import running_app
 
 
@@ -102,3 +102,14 @@ def test_it_has_no_barriers_and_leads_back_to_the_studio(host: FunctionHost, wat
     refuse_barriers(page)
     page.get_by_role("link", name="Back to the studio").click()
     expect(page.get_by_role("button", name="Generate")).to_be_visible()
+
+
+def test_it_is_dark_where_the_system_is(host: FunctionHost, watched: Watched) -> None:
+    page = watched.page
+    page.goto(f"{host.url}/api/reference")
+    viewer = page.locator(".swagger-ui").first
+    page.emulate_media(color_scheme="dark")
+    expect(viewer).to_have_css("background-color", "rgb(28, 32, 34)")
+    shot(page, "reference-desktop-dark")
+    page.emulate_media(color_scheme="light")
+    expect(viewer).to_have_css("background-color", "rgba(0, 0, 0, 0)")
