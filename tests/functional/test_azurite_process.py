@@ -56,6 +56,7 @@ def test_a_port_taken_meanwhile_is_exchanged(azurite: Azurite, other: Azurite) -
     assert not set(ports_of(azurite)) & set(ports_of(other))
 
 
+@pytest.mark.exhaustive
 def test_two_beside_each_other_refuse_each_others_key(azurite: Azurite, other: Azurite) -> None:
     stranger = azurite.connection_string.replace(azurite.account_key, other.account_key)
     with pytest.raises(HttpResponseError) as refusal:

@@ -423,6 +423,7 @@ def test_no_more_than_a_batch_and_the_threshold_run_at_once(
     assert most[0] == 6
 
 
+@pytest.mark.exhaustive
 def test_a_storage_outage_is_survived(
     app: func.FunctionApp, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

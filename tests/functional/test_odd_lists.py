@@ -122,7 +122,7 @@ def test_one_404_of_a_list_makes_no_retry_pay_again(api: StrangeApi) -> None:
     assert len(api.asked("create")) == 1
 
 
-@pytest.mark.parametrize("operation", ["get", "content"])
+@pytest.mark.parametrize("operation", ["get", further("content")])
 @pytest.mark.parametrize("status", [further(403), 404])
 def test_one_refusal_of_what_is_left_makes_no_retry_pay_again(
     api: StrangeApi, operation: str, status: int

@@ -187,6 +187,7 @@ def silent_storage() -> Iterator[tuple[str, list[socket.socket]]]:
         connection.close()
 
 
+@pytest.mark.exhaustive
 def test_storage_that_does_not_answer_is_given_up_after_three_tries(
     silent_storage: tuple[str, list[socket.socket]], owner: str
 ) -> None:
