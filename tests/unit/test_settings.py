@@ -156,7 +156,8 @@ def test_each_listed_backend_has_limits_of_its_own():
 
 
 @pytest.mark.parametrize(
-    ("text", "days"), [(WITHOUT, None), ("", None), ("0", None), ("30", 30), ("0.5", 0.5), ("36500", 36_500)]
+    ("text", "days"),
+    [(WITHOUT, None), ("", None), ("0", None), ("30", 30), ("0.5", 0.5), ("0.042", 0.042), ("36500", 36_500)],
 )
 def test_jobs_are_kept_for_ever_unless_a_number_of_days_is_set(text: str | None, days: float | None):
     kept = read(RETENTION_DAYS=text).retention
@@ -228,6 +229,7 @@ def test_jobs_are_kept_for_ever_unless_a_number_of_days_is_set(text: str | None,
         ({"VIDEO_CREATES_PER_MINUTE": "-2"}, "VIDEO_CREATES_PER_MINUTE", "greater than or equal to 0"),
         ({"RETENTION_DAYS": "-1"}, "RETENTION_DAYS", "days, or 0 for ever, from 0 to 36500"),
         ({"RETENTION_DAYS": "36501"}, "RETENTION_DAYS", "days, or 0 for ever, from 0 to 36500"),
+        ({"RETENTION_DAYS": "1e-9"}, "RETENTION_DAYS", "0.042 (an hour) or more, or 0"),
         ({"RETENTION_DAYS": "nan"}, "RETENTION_DAYS", "a number of days"),
         ({"RETENTION_DAYS": "a month"}, "RETENTION_DAYS", "a number of days"),
         ({"VIDEO_BACKENDS": "own"}, "VIDEO_BACKENDS", "It is a list of objects"),

@@ -27,6 +27,8 @@ from video_jobs.settings.webhooks import WebhookSettings
 DEFAULT_MAX_BYTES = 4 << 30
 """Bytes of one video. Today's models make about a hundredth of that."""
 
+_SHORTEST_RETENTION = 0.042  # days
+
 _LONGEST_NUMBER = 15  # characters; a key has more
 
 _LARGEST_MAX_BYTES = 190 << 30  # what a block blob holds in the blocks that we stage
@@ -57,6 +59,11 @@ class Settings:
         create_deadline = _seconds(environment, "VIDEO_CREATE_DEADLINE_SECONDS", 90, 5, 200, problems)
         fetch_deadline = _seconds(environment, "VIDEO_FETCH_DEADLINE_SECONDS", 480, 10, 500, problems)
         days = _number(environment, "RETENTION_DAYS", 0, 0, 36500, problems, "days, or 0 for ever")
+        if 0 < days < _SHORTEST_RETENTION:
+            problems.append(
+                f"RETENTION_DAYS is '{days:g}': videos would be deleted before anybody has them. Set {_SHORTEST_RETENTION:g} "
+                f"(an hour) or more, or 0 to keep them for ever."
+            )
         compat_api_keys = read_compat_api_keys(environment, problems)
         sign_in = SignIn.from_environment(environment, problems)
         owner_limits = _owner_limits(environment, problems)
