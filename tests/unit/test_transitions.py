@@ -431,6 +431,15 @@ def test_an_expiry_by_a_clock_that_is_wrong_is_judged_by_that_clock_and_once(wro
     assert transitions.polled(job, LATER + SECOND, later).expires_at == NOW + 2 * DAY
 
 
+def test_a_creation_that_is_told_late_makes_no_end_seem_earlier():
+    hour = timedelta(hours=1)
+    job = replace(GUESSED, submitting_since=NOW)
+    told = a_poll(
+        BackendState.RUNNING, created_at=NOW + hour, expires_at=NOW + 2 * hour, told_at=NOW + hour + SECOND
+    )
+    assert transitions.polled(job, NOW + hour + SECOND, told).expires_at == NOW + 2 * hour
+
+
 def test_an_expiry_beyond_all_reason_is_bounded():
     told = a_poll(BackendState.RUNNING, expires_at=NOW + 20_000 * DAY)
     assert transitions.polled(GUESSED, LATER, told).expires_at == LATER + 400 * DAY

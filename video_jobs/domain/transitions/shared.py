@@ -63,8 +63,10 @@ def with_expiry(job: Job, now: datetime, told: BackendJob) -> Job:
     told_at = told.told_at
     if told.created_at is not None and job.submitting_since is not None:
         # Without a clock in the answer, or where the job's times are of another zone, its time of creation shows the error.
+        # Some servers tell when they began instead: that must not make the end seem earlier than it is.
         by_creation = now + (told.created_at - job.submitting_since)
-        if told_at is None or abs(by_creation - told_at) >= _ANOTHER_ZONE:
+        is_ahead = told_at is not None and told.created_at - told_at >= _ANOTHER_ZONE
+        if told_at is None or is_ahead or told_at - by_creation >= _ANOTHER_ZONE:
             told_at = by_creation
     expires_at = min(by_our_clock(told.expires_at, told_at, now), now + _LONGEST_KEPT)
     return replace(job, expires_at=expires_at, told_expires_at=told.expires_at)
