@@ -58,6 +58,8 @@ def test_an_answer_that_is_complete_is_believed_though_a_longer_one_was_announce
     [
         {"state": "completed"},
         {"task_status": "SUCCEED"},
+        {"status": 200, "state": "completed"},
+        {"status": "processing", "task_status": "SUCCEED"},
         {"status": {"state": "completed"}},
         {"status": "TASK_STATUS_SUCCEED"},
         {"status": "JobState.SUCCEEDED"},

@@ -30,7 +30,7 @@ _WORDS = ("message", "detail", "msg", "error_message", "errmsg")
 _REASONS = ("fail_reason", "failure_reason", "failureReason", "reason", "status_message", *_WORDS)
 _TITLE = re.compile(r"<title[^>]{0,200}>([^<]{1,200})", re.IGNORECASE)
 
-_STATUS_NAMES = ("status", "state", "task_status", "taskStatus", "job_status")
+_STATUS_NAMES = ("task_status", "taskStatus", "job_status", "status", "state")  # the plainest first
 _ABOUT_WHAT = frozenset(("task", "job", "video", "generation", "status", "state"))  # TASK_STATUS_FAILED
 
 _STATES = {
@@ -125,17 +125,17 @@ def state_of(word: str | None) -> BackendState:
 
 
 def status_in(body: Mapping[str, Any]) -> str | None:
-    """The word for a job's state, under whatever name it stands, or within an object of that name."""
-    value = _status(body)
-    return text(_status(value) if isinstance(value, Mapping) else value)
+    """The word for a job's state, under whatever name it stands, or within an object of that name. Of several, the first that
+    we know: another may be about the call, like `"status": 200`."""
+    told = [body.get(name) for name in _STATUS_NAMES]
+    inner = [each.get(name) for each in told if isinstance(each, Mapping) for name in _STATUS_NAMES]
+    words = list(filter(None, map(text, (*told, *inner))))
+    known = (word for word in words if state_of(word) is not BackendState.UNKNOWN)
+    return next(known, words[0] if words else None)
 
 
 def state_in(body: Mapping[str, Any]) -> BackendState:
     return state_of(status_in(body))
-
-
-def _status(body: Mapping[str, Any]) -> Any:
-    return next((body[name] for name in _STATUS_NAMES if body.get(name) not in (None, "")), None)
 
 
 def names_a_state(body: Mapping[str, Any]) -> bool:
