@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-import pytest
 from playwright.sync_api import expect
 
 from tests.browser.steps import layout_shifts
@@ -35,7 +34,6 @@ def test_it_asks_for_the_master_key_and_keeps_it_for_the_tab_only(studio: Studio
     expect(other.get_by_label("Master key")).to_be_visible()
 
 
-@pytest.mark.core
 def test_a_closed_gate_says_why_and_is_opened(studio: Studio) -> None:
     studio.close_gate(ClosureReason.MISCONFIGURED, "The video API does not take the key.")
     page = studio.visit(f"{studio.url}/operations")

@@ -20,7 +20,6 @@ from local.function_host import http_server
 from local.function_host.calls import Answer
 from local.function_host.host import FunctionHost
 from local.simulator.server import Simulator
-from tests.cases import sample
 from tests.leaks import SECRETS
 from tests.pipeline import API_KEY
 from tests.whole_app import running_app
@@ -75,7 +74,8 @@ def host(azurite: Azurite, simulator: Simulator) -> Iterator[FunctionHost]:
         yield running
 
 
-@pytest.mark.parametrize("program", sample(PROGRAMS, every=2))
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("program", PROGRAMS)
 def test_an_example_pays_once_whatever_the_host_answers_first(
     host: FunctionHost, simulator: Simulator, tmp_path: Path, program: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

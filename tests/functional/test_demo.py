@@ -86,6 +86,7 @@ def test_the_demo_shows_a_providers_video_without_an_account(provider: str) -> N
     path.unlink()
 
 
+@pytest.mark.exhaustive
 def test_a_demo_that_can_not_succeed_says_why_and_fails() -> None:
     process = demo("--size", "3x3")
     output, _ = process.communicate(timeout=60)
@@ -93,6 +94,7 @@ def test_a_demo_that_can_not_succeed_says_why_and_fails() -> None:
     assert "size" in output
 
 
+@pytest.mark.exhaustive
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="children are found through Linux's /proc")
 @pytest.mark.parametrize(
     ("moment", "signals"),

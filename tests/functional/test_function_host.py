@@ -347,6 +347,7 @@ def test_a_failed_message_comes_back_after_the_visibility_timeout(
     assert count(queue) == 0
 
 
+@pytest.mark.exhaustive
 def test_a_lease_is_renewed_while_the_function_runs(
     app: func.FunctionApp, queue: QueueClient, azurite: Azurite
 ) -> None:
@@ -635,6 +636,7 @@ def hang(msg: func.QueueMessage) -> None:
 """
 
 
+@pytest.mark.exhaustive
 def test_the_command_runs_an_app_and_a_killed_hosts_message_comes_back_after_the_lease(
     app: func.FunctionApp, queue: QueueClient, azurite: Azurite, tmp_path: Path
 ) -> None:

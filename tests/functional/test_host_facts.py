@@ -506,6 +506,7 @@ def test_a_killed_holder_keeps_others_out_until_its_lease_is_over(azurite: Azuri
     other.release()
 
 
+@pytest.mark.exhaustive
 def test_what_was_missed_is_run_once_at_start_past_due(
     azurite: Azurite, fresh_timers: BlobServiceClient
 ) -> None:
@@ -674,6 +675,7 @@ def test_the_third_crash_ends_the_host(command: Command) -> None:
     assert command.process.wait(60) == 0
 
 
+@pytest.mark.exhaustive
 def test_a_function_that_outlives_its_time_restarts_the_worker_only(
     azurite: Azurite, queue: QueueClient, tmp_path: Path
 ) -> None:
@@ -724,6 +726,7 @@ def test_without_storage_the_port_stays_closed_until_storage_answers(tmp_path: P
             command.close()
 
 
+@pytest.mark.exhaustive
 def test_storage_that_refuses_connections_for_long_ends_the_host() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         endpoint = f"http://127.0.0.1:{server.getsockname()[1]}"

@@ -44,6 +44,7 @@ def watch() -> Iterator[Watch]:
     logger.setLevel(before)
 
 
+@pytest.mark.exhaustive
 def test_no_line_of_the_app_is_logged_where_the_host_would_lose_it(
     azurite: Azurite, watch: Watch, monkeypatch: pytest.MonkeyPatch
 ) -> None:

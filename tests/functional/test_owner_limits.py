@@ -62,6 +62,7 @@ def all_that_is_stored(pipeline: Pipeline) -> Any:
 # --- never more ----------------------------------------------------------------------------------
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     ("where", "limits"),
     [
