@@ -72,15 +72,21 @@ def test_a_fetch_delivered_twice_downloads_once(pipeline: Pipeline) -> None:
     assert len(pipeline.calls("video")) == 1
 
 
-def test_a_crash_between_blob_and_row_needs_no_second_download(
-    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    job = fetching(pipeline)
+def crashed_between_blob_and_row(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> QueuedMessage:
+    """The fetch message, which comes again."""
     [message] = [m for m in pipeline.messages.queued if m.queue == FETCH_QUEUE]
     with monkeypatch.context() as patch:
         patch.setattr(pipeline.jobs, "save", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             pipeline.deliver(message)
+    return message
+
+
+def test_a_crash_between_blob_and_row_needs_no_second_download(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = fetching(pipeline)
+    message = crashed_between_blob_and_row(pipeline, monkeypatch)
     pipeline.fault("video", status=404, times=-1)
     pipeline.deliver(message)
     ended = pipeline.job(job)
@@ -104,11 +110,7 @@ def test_a_blob_whose_metadata_were_changed_is_never_taken_for_the_video(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, changes: dict[str, str | None]
 ) -> None:
     job = fetching(pipeline)
-    [message] = [m for m in pipeline.messages.queued if m.queue == FETCH_QUEUE]
-    with monkeypatch.context() as patch:
-        patch.setattr(pipeline.jobs, "save", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
-        with pytest.raises(KeyboardInterrupt):
-            pipeline.deliver(message)
+    message = crashed_between_blob_and_row(pipeline, monkeypatch)
     name = f"{OWNER}/{job.id}/0.mp4"
     blob = pipeline.blobs.videos[name]
     changed = {key: value for key, value in {**blob.metadata, **changes}.items() if value is not None}
