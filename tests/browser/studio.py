@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import requests
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, Request
 
 import http_edge.owner
 from local.azurite_process import Azurite
@@ -36,6 +36,19 @@ SCREENSHOTS = ROOT / "build" / "screenshots"
 DESKTOP = {"width": 1440, "height": 900}
 LAPTOP = {"width": 1366, "height": 657}
 PHONE = {"width": 390, "height": 844}
+ENLARGED = {"width": 720, "height": 450}
+"""What is left of the desktop when the browser enlarges the page to 200 %."""
+
+LOOKS = {
+    f"{window}-{scheme}": (size, {"color_scheme": scheme})
+    for window, size in (
+        ("desktop", DESKTOP),
+        ("laptop", LAPTOP),
+        ("phone", PHONE),
+        ("200-percent", ENLARGED),
+    )
+    for scheme in ("light", "dark")
+} | {"desktop-forced-colours": (DESKTOP, {"forced_colors": "active"})}
 KEYS = AccessKeys(function="the-function-key", master="the-master-key")
 ANYTHING = {
     "name": "anything",
@@ -184,10 +197,19 @@ class Visit:
             self.complaints.append(f"a referrer, {request.headers['referer']}, for {request.url}")
 
 
-def shot(page: Page, name: str) -> None:
-    """A picture under `build/screenshots`, for people to look at."""
+def shot_in_every_look(page: Page, name: str, of: Locator | None = None) -> None:
+    """Pictures of that element under `build/screenshots`, for people to look at; none is wider than its window."""
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=SCREENSHOTS / f"{name}.png", caret="initial")
+    before = page.viewport_size
+    for look, (size, media) in LOOKS.items():
+        page.set_viewport_size(size)  # type: ignore[arg-type]
+        page.emulate_media(**media)  # type: ignore[arg-type]
+        if of is not None:
+            of.evaluate("element => element.scrollIntoView({block: 'center'})")
+        page.screenshot(path=SCREENSHOTS / f"{name}-{look}.png", caret="initial")
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), look
+    page.set_viewport_size(before or DESKTOP)  # type: ignore[arg-type]
+    page.emulate_media(forced_colors="none", color_scheme="light")
 
 
 def refuse_barriers(page: Page) -> None:

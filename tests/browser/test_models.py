@@ -9,7 +9,7 @@ from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
 from local.simulator.openrouter_models import VEO, WAN
-from tests.browser.studio import PHONE, Studio, refuse_barriers, shot
+from tests.browser.studio import PHONE, Studio, refuse_barriers, shot_in_every_look
 
 expect.set_options(timeout=20_000)  # milliseconds: only a failure lasts so long
 
@@ -41,12 +41,12 @@ def test_only_what_the_model_takes_is_shown(studio: Studio) -> None:
     for label in ("Last image", "Reference images", "Seed"):
         expect(form.get_by_label(label, exact=True)).to_be_visible()
     refuse_barriers(page)
-    shot(page, "models-desktop-dark")
+    shot_in_every_look(page, "models")
     page.set_viewport_size(PHONE)
     expect(page.locator("#extras")).to_be_hidden()
     page.get_by_role("button", name="Size, length and more").click()
     expect(page.locator("#extras")).to_be_visible()
-    shot(page, "models-phone-dark")
+    shot_in_every_look(page, "models-unfolded", page.locator("#extras"))
     page.get_by_label("Model", exact=True).select_option(WAN)
     expect(form.get_by_label("Last image", exact=True)).to_have_count(0)
     expect(form.get_by_role("radiogroup", name="Sound")).to_have_count(0)
@@ -127,7 +127,7 @@ def test_where_there_is_no_thumbnail_the_video_shows_its_own_first_frame(studio:
     frame = made.locator("video.frame")
     expect(frame).to_have_attribute("preload", "metadata")
     refuse_barriers(page)
-    shot(page, "first-frame-desktop-dark")
+    shot_in_every_look(page, "first-frame", made)
     made.get_by_role("button", name="Play the video").click()
     expect(frame).to_have_count(0)
     page.wait_for_function("() => document.querySelector('video').currentTime > 0")

@@ -7,7 +7,7 @@ import re
 from playwright.sync_api import expect
 
 from tests.browser.steps import layout_shifts
-from tests.browser.studio import KEYS, PHONE, Studio, refuse_barriers, shot
+from tests.browser.studio import KEYS, PHONE, Studio, refuse_barriers, shot_in_every_look
 from video_jobs import wiring
 from video_jobs.domain.gate import ClosureReason
 from video_jobs.domain.job import Status
@@ -20,6 +20,7 @@ def test_it_asks_for_the_master_key_and_keeps_it_for_the_tab_only(studio: Studio
     field = page.get_by_label("Master key")
     expect(field).to_be_focused()
     refuse_barriers(page)
+    shot_in_every_look(page, "operations-key")
     field.fill(KEYS.function or "")
     page.keyboard.press("Enter")
     expect(page.get_by_role("alert").first).to_contain_text("did not take this key")
@@ -41,15 +42,13 @@ def test_a_closed_gate_says_why_and_is_opened(studio: Studio) -> None:
     expect(gate).to_contain_text("On hold")
     expect(gate).to_contain_text("does not take the key. The next job tries at")
     refuse_barriers(page)
-    shot(page, "operations-desktop-dark")
+    shot_in_every_look(page, "operations-on-hold", gate)
     gate.get_by_role("button", name="Resume").click()
     expect(gate).to_contain_text("Open")
     gate.get_by_role("button", name="Pause").click()
     expect(gate).to_contain_text("Paused just now. New jobs wait; nothing is lost.")
     page.set_viewport_size(PHONE)  # type: ignore[arg-type]
-    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
     refuse_barriers(page)
-    shot(page, "operations-phone-dark")
 
 
 def test_what_waits_and_what_needs_attention_is_listed_and_mended(studio: Studio) -> None:
@@ -63,6 +62,7 @@ def test_what_waits_and_what_needs_attention_is_listed_and_mended(studio: Studio
     expect(page.get_by_role("region", name="Needs attention")).to_contain_text("Its time runs out.")
     expect(page.get_by_role("region", name="Queues")).to_contain_text("video-poll")
     refuse_barriers(page)
+    shot_in_every_look(page, "operations-attention", page.get_by_role("region", name="Needs attention"))
     page.get_by_role("button", name=f"Repair {alarmed.id}").click()
     expect(page.get_by_text("It is polled now, and downloaded where that is due.")).to_be_visible()
     for job in (waits, alarmed):
@@ -91,6 +91,7 @@ def test_one_look_says_that_all_is_well_or_what_is_not_and_leads_there(studio: S
     verdict = page.locator("#verdict")
     expect(verdict).to_contain_text("All is well")
     refuse_barriers(page)
+    shot_in_every_look(page, "operations-all-is-well")
     answer["next_cursor"] = "b"  # of a list that goes on, this part says nothing of the others
     page.get_by_role("button", name="Refresh").click()
     expect(verdict).to_contain_text("Read on to see the others.")
@@ -114,8 +115,8 @@ def test_a_webhook_that_was_given_up_is_shown_whoever_its_owner_is(studio: Studi
     refuse_barriers(page)
     page.set_viewport_size(PHONE)  # type: ignore[arg-type]
     expect(given_up.get_by_role("row", name=job.id)).to_be_visible()  # a box now, and a row all the same
-    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
     refuse_barriers(page)
+    shot_in_every_look(page, "operations-given-up", given_up)
     given_up.get_by_role("button", name=f"Resend the webhook of {job.id}").click()
     expect(page.get_by_text("The webhook is told again now.")).to_be_visible()
     expect(given_up.get_by_role("row", name=job.id)).to_have_count(0)
@@ -133,6 +134,7 @@ def test_help_is_linked_from_the_studio_and_has_no_barriers(studio: Studio) -> N
     page.get_by_role("link", name="Help").click()
     expect(page.get_by_role("heading", name="What costs money")).to_be_visible()
     refuse_barriers(page)
+    shot_in_every_look(page, "help")
     page.get_by_role("link", name="Back to the studio").click()
     submit_button = page.get_by_role("button", name="Generate")
     expect(submit_button).to_be_visible()

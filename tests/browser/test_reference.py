@@ -14,7 +14,7 @@ from local.azurite_process import Azurite
 from local.function_host.host import FunctionHost
 from local.simulator.server import Simulator
 from tests.browser.conftest import Watched
-from tests.browser.studio import refuse_barriers, shot
+from tests.browser.studio import refuse_barriers, shot_in_every_look
 from tests.whole_app import running_app
 
 
@@ -110,6 +110,6 @@ def test_it_is_dark_where_the_system_is(host: FunctionHost, watched: Watched) ->
     viewer = page.locator(".swagger-ui").first
     page.emulate_media(color_scheme="dark")
     expect(viewer).to_have_css("background-color", "rgb(28, 32, 34)")
-    shot(page, "reference-desktop-dark")
+    shot_in_every_look(page, "reference")
     page.emulate_media(color_scheme="light")
     expect(viewer).to_have_css("background-color", "rgba(0, 0, 0, 0)")

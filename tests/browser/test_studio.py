@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Route, expect
 
 from tests.browser.steps import a_picture, card, prompt_of, submit
-from tests.browser.studio import KEYS, PHONE, Studio, refuse_barriers, shot
+from tests.browser.studio import KEYS, Studio, refuse_barriers, shot_in_every_look
 from video_jobs import wiring
 from video_jobs.domain.job import Status
 from video_jobs.storage import signing
@@ -27,9 +27,7 @@ def test_an_empty_studio_says_how_to_begin(studio: Studio) -> None:
     page = studio.visit()
     expect(page.get_by_role("heading", name="Nothing here yet")).to_be_visible()
     refuse_barriers(page)
-    shot(page, "empty-desktop-dark")
-    page.set_viewport_size(PHONE)
-    shot(page, "empty-phone-dark")
+    shot_in_every_look(page, "empty")
     page.get_by_role("button", name="Slow aerial shot").click()
     expect(prompt_of(page)).to_have_value(re.compile("misty pine forest"))
 
@@ -44,7 +42,6 @@ def test_a_prompt_becomes_videos_that_play_in_place(studio: Studio, monkeypatch:
     made = card(page, "a paper boat")
     expect(made).to_contain_text(re.compile("Sending|Waiting at the video service|Generating"))
     expect(page.get_by_role("button", name="Generate another")).to_be_visible()
-    shot(page, "busy-desktop-light")
     expect(made.locator(".badge", has_text="Ready")).to_be_visible()
     expect(page.locator("#live-region")).to_have_text("“a paper boat”: Ready")
     page.wait_for_function(
@@ -60,7 +57,7 @@ def test_a_prompt_becomes_videos_that_play_in_place(studio: Studio, monkeypatch:
     assert download.value.path().read_bytes()[4:8] == b"ftyp"
     assert page.url == studio.url
     refuse_barriers(page)
-    shot(page, "ready-desktop-dark")
+    shot_in_every_look(page, "ready", made)
 
     page.reload()
     expect(made.locator(".badge", has_text="Ready")).to_be_visible()
@@ -69,8 +66,7 @@ def test_a_prompt_becomes_videos_that_play_in_place(studio: Studio, monkeypatch:
     expect(history).to_contain_text("Accepted")
     for name in ("video 1", "video 2"):  # as everywhere on the page, counted from 1
         expect(history.get_by_text(re.compile(rf"^{name}, \d+ kB$"))).to_be_visible()
-    page.set_viewport_size(PHONE)
-    shot(page, "ready-phone-dark")
+    shot_in_every_look(page, "details", history)
 
     # A URL that has ended while the page was open: it asks for another, and plays.
     later = itertools.count(1)
@@ -99,7 +95,7 @@ def test_what_failed_says_why_and_is_tried_again(studio: Studio) -> None:
     failed = page.get_by_role("article").last
     expect(failed).to_contain_text("The video API gave up.")
     refuse_barriers(page)
-    shot(page, "failed-desktop-dark")
+    shot_in_every_look(page, "failed", failed)
     failed.get_by_role("button", name="Retry").click()
     expect(page.get_by_role("article")).to_have_count(2)
     expect(page.get_by_role("article").first).to_contain_text("Another try of an earlier job")
@@ -113,6 +109,7 @@ def test_a_job_is_deleted_after_one_more_question(studio: Studio) -> None:
     newest = page.get_by_role("article").first
     newest.get_by_role("button", name="Delete").click()
     refuse_barriers(page)
+    shot_in_every_look(page, "delete-question", newest)
     expect(newest.get_by_role("button", name="Keep")).to_be_focused()
     page.keyboard.press("Escape")
     expect(newest.get_by_role("button", name="Delete")).to_be_focused()
@@ -151,7 +148,8 @@ def test_the_form_says_how_long_it_usually_takes(studio: Studio) -> None:
         answer = route.fetch()
         body = answer.json()
         body["backends"][0]["estimates"] = [
-            {"size": "480x480", "seconds": 5, "typical_seconds": 41.0, "late_seconds": 85.0, "jobs": 12}
+            {"size": "480x480", "seconds": 5, "typical_seconds": 41.0, "late_seconds": 85.0, "jobs": 12},
+            {"size": "480x480", "seconds": 4, "typical_seconds": 2.0, "late_seconds": 3.0, "jobs": 8},
         ]
         route.fulfill(response=answer, json=body)
 
@@ -162,6 +160,8 @@ def test_the_form_says_how_long_it_usually_takes(studio: Studio) -> None:
     expect(words).to_have_text(
         "Usually about 40 seconds, seldom more than a minute and a half (12 earlier jobs)."
     )
+    page.get_by_label("Seconds").fill("4")
+    expect(words).to_have_text("Usually a few seconds (8 earlier jobs).")
     page.get_by_label("Seconds").fill("6")
     expect(words).to_have_text("No estimate yet for videos like this.")
 
@@ -318,7 +318,7 @@ def test_the_key_is_asked_for_once_and_kept_for_the_tab_only(studio: Studio) -> 
     page = studio.visit(studio.url_with_keys)
     expect(page.get_by_role("heading", name="Enter your access key")).to_be_visible()
     refuse_barriers(page)
-    shot(page, "key-desktop-dark")
+    shot_in_every_look(page, "key")
     field = page.get_by_label("Function key")
     expect(field).to_be_focused()
     field.fill("not-the-key")
@@ -367,7 +367,7 @@ def test_an_image_is_picked_dropped_and_pasted(studio: Studio) -> None:
         expect(preview).to_contain_text(f"{event}ed.png")
     prompt_of(page).fill("the boat comes to life")
     refuse_barriers(page)
-    shot(page, "image-desktop-dark")
+    shot_in_every_look(page, "image", preview)
     page.locator("#image-input").set_input_files([{**picture, "name": "a.gif", "mimeType": "image/gif"}])
     expect(page.locator("#input_image-error")).to_contain_text("no PNG, JPEG or WebP")
     prompt_of(page).press("Control+Enter")

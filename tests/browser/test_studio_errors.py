@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Route, expect
 
 from tests.browser.steps import card, prompt_of, submit
-from tests.browser.studio import Studio, refuse_barriers
+from tests.browser.studio import Studio, refuse_barriers, shot_in_every_look
 from video_jobs import wiring
 from video_jobs.domain.job import JobError, Status
 
@@ -117,6 +117,7 @@ def test_what_the_form_has_no_field_for_is_told_above_it(studio: Studio) -> None
     banner = page.locator("#banner")
     expect(banner).to_contain_text(re.compile("^Model: |^model: "))
     expect(banner).to_contain_text("Nothing was sent, and nothing is billed. Change what is named")
+    shot_in_every_look(page, "refused-submit", banner)
     assert studio.jobs() == []
 
 
@@ -128,6 +129,7 @@ def test_an_empty_prompt_and_an_image_that_is_too_large(studio: Studio) -> None:
     expect(prompt_of(page)).to_be_focused()
     expect(page.locator("#banner")).to_contain_text("Nothing was sent")
     refuse_barriers(page)
+    shot_in_every_look(page, "empty-prompt", page.locator("#prompt-error"))
     large = {"name": "large.png", "mimeType": "image/png", "buffer": bytes(21 * 2**20)}
     page.locator("#image-input").set_input_files([large])  # type: ignore[list-item]
     told = page.locator("#input_image-error")
@@ -169,6 +171,7 @@ def test_a_job_that_ended_without_a_video(studio: Studio, code: str, means: str,
     for part in ("It is over.", means, todo):
         expect(page.get_by_role("article").locator(".note")).to_contain_text(part)
     refuse_barriers(page)
+    shot_in_every_look(page, f"ended-{code}", page.get_by_role("article"))
 
 
 def test_a_list_that_can_not_be_read(studio: Studio) -> None:
@@ -179,6 +182,7 @@ def test_a_list_that_can_not_be_read(studio: Studio) -> None:
     for part in ("The app has a problem (503).", "Your videos are safe", "Try again in a moment."):
         expect(told).to_contain_text(part)
     refuse_barriers(page)
+    shot_in_every_look(page, "list-error", told)
 
 
 def test_an_operators_read_that_fails_says_that_the_jobs_go_on(studio: Studio) -> None:
@@ -193,6 +197,7 @@ def test_an_operators_read_that_fails_says_that_the_jobs_go_on(studio: Studio) -
     for part in ("could not be reached.", "The jobs go on by themselves", "Try again in a minute."):
         expect(told).to_contain_text(part)
     refuse_barriers(page)
+    shot_in_every_look(page, "operations-error", told)
 
 
 def test_a_video_that_does_not_play(studio: Studio) -> None:
@@ -215,3 +220,4 @@ def test_a_video_that_does_not_play(studio: Studio) -> None:
     expect(told).to_contain_text("The video can’t be played right now.")
     expect(told).to_contain_text("Try again in a moment, or download it.")
     refuse_barriers(page)
+    shot_in_every_look(page, "video-error")

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Download, Route, expect
 
 from tests.browser.steps import card, submit
-from tests.browser.studio import Studio, refuse_barriers
+from tests.browser.studio import Studio, refuse_barriers, shot_in_every_look
 from video_jobs import wiring
 from video_jobs.domain.ids import new_job_id
 from video_jobs.domain.job import BackendRef, VideoRequest
@@ -30,6 +30,7 @@ def test_words_are_looked_for_among_those_that_are_loaded_and_nothing_is_asked_f
     expect(card(page, "A fox in the snow")).to_be_visible()
     assert [url for url in asked if "/api/jobs?" in url and "urls=false" not in url] == []
     refuse_barriers(page)
+    shot_in_every_look(page, "search", page.locator("#search-note"))
     page.get_by_label("Search the prompts").fill("")
     expect(card(page, "A paper boat in the rain")).to_be_visible()
 
@@ -68,6 +69,7 @@ def test_an_id_that_is_pasted_is_imported_and_a_wrong_one_is_told_in_words(studi
     page.get_by_role("button", name="Import").click()
     dialog = page.get_by_role("dialog")
     refuse_barriers(page)
+    shot_in_every_look(page, "import")
     box = dialog.get_by_label("Its id or address at the video service")
     box.fill("what is that?")
     page.keyboard.press("Enter")
@@ -163,3 +165,4 @@ def test_a_job_is_shown_as_code_that_can_be_read(studio: Studio, language: str, 
     if language in ("python", "openai"):
         compile(code, language, "exec")
     refuse_barriers(page)
+    shot_in_every_look(page, f"code-{language}")

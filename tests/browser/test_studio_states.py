@@ -8,7 +8,7 @@ from datetime import timedelta
 from playwright.sync_api import Route, expect
 
 from tests.browser.steps import a_picture, card, prompt_of, submit
-from tests.browser.studio import LAPTOP, PHONE, Studio, refuse_barriers, shot
+from tests.browser.studio import ENLARGED, LAPTOP, PHONE, Studio, refuse_barriers, shot_in_every_look
 from video_jobs import wiring
 from video_jobs.domain.chain import Chain
 from video_jobs.domain.gate import ClosureReason
@@ -38,14 +38,16 @@ def test_a_backend_that_lets_nobody_in_looks_like_that_and_not_like_a_queue(stud
     expect(page.locator("#hold")).to_contain_text(f"On hold. {REFUSED_KEY}")
     expect(page.locator("#estimate-words")).to_have_text("")
     refuse_barriers(page)
-    shot(page, "on-hold-desktop-dark")
+    shot_in_every_look(page, "on-hold", held)
     wiring.get_services().live_jobs.remove(LiveJob.of(job))
 
 
-def test_generate_is_in_sight_on_a_small_laptop_and_on_a_phone(studio: Studio) -> None:
+def test_generate_is_in_sight_however_small_the_window_is(studio: Studio) -> None:
+    studio.close_gate(ClosureReason.MISCONFIGURED, REFUSED_KEY)
     page = studio.visit()
     expect(page.get_by_label("Backend", exact=True)).to_be_attached()
-    for size in (LAPTOP, PHONE):
+    expect(page.locator("#hold")).to_be_visible()
+    for size in (LAPTOP, PHONE, ENLARGED):
         page.set_viewport_size(size)  # type: ignore[arg-type]
         button = page.get_by_role("button", name="Generate").bounding_box()
         assert button is not None
@@ -62,6 +64,7 @@ def test_the_unfolded_form_and_the_question_before_notifications_have_no_barrier
         page.locator("#alerts").evaluate("question => { question.hidden = false; }")
         expect(page.locator("#alerts-yes")).to_be_visible()
         refuse_barriers(page)
+    shot_in_every_look(page, "notification-question", page.locator("#alerts"))
 
 
 def test_each_job_in_line_says_how_many_are_ahead_without_being_polled(studio: Studio) -> None:
@@ -71,6 +74,7 @@ def test_each_job_in_line_says_how_many_are_ahead_without_being_polled(studio: S
     page.reload()
     for job, words in ((first, "Next in line"), (second, "1 ahead of you"), (third, "2 ahead of you")):
         expect(card(page, job.request.prompt).last).to_contain_text(words)
+    shot_in_every_look(page, "in-line", card(page, third.request.prompt))
     for job in (first, second, third):
         wiring.get_services().live_jobs.remove(LiveJob.of(job))
 
@@ -96,6 +100,7 @@ def test_who_holds_the_slots_is_said_and_until_when(studio: Studio) -> None:
     page.reload()
     expect(page.locator("#hold")).to_contain_text("All 2 slots at the video API are taken.")
     expect(page.locator("#hold")).to_contain_text(re.compile(r"its request got no answer, free at \d"))
+    shot_in_every_look(page, "slots-taken", page.locator("#hold"))
 
 
 def test_a_delayed_download_says_when_it_is_tried_and_how_long_it_is_kept(studio: Studio) -> None:
@@ -116,7 +121,7 @@ def test_a_delayed_download_says_when_it_is_tried_and_how_long_it_is_kept(studio
     )
     expect(late.locator(".stage")).to_contain_text("deleted there in 24 hours")
     refuse_barriers(page)
-    shot(page, "delayed-desktop-dark")
+    shot_in_every_look(page, "delayed", late)
     late.get_by_role("button", name="Download now").click()
     expect(page.get_by_text("The download is tried now.")).to_be_visible()
 
@@ -131,6 +136,7 @@ def test_refused_content_is_edited_and_not_sent_again_as_it_is(studio: Studio) -
     expect(refused).to_contain_text("Nothing was made, and nothing is billed.")
     expect(refused.locator(".deeds-main")).to_have_text("Edit and resend")
     assert refused.inner_text().count("refused the content") == 1
+    shot_in_every_look(page, "refused-content", refused)
     refused.get_by_role("button", name="Edit and resend").click()
     expect(prompt_of(page)).to_have_value("Scene 0")
     expect(prompt_of(page)).to_be_focused()
@@ -142,6 +148,7 @@ def test_what_failed_is_cleared_all_at_once(studio: Studio) -> None:
     page.get_by_role("button", name="Clear these").click()
     expect(page.get_by_text("Delete 3 jobs without a video?")).to_be_visible()
     refuse_barriers(page)
+    shot_in_every_look(page, "clear-question", page.get_by_text("Delete 3 jobs"))
     page.get_by_role("button", name="Delete them").click()
     expect(page.get_by_role("article")).to_have_count(0)
     assert studio.jobs() == []
@@ -213,6 +220,7 @@ def test_editing_a_job_brings_its_image_back(studio: Studio) -> None:
     page.reload()
     made.get_by_role("button", name="Edit").click()
     expect(page.get_by_role("group", name="First image")).to_contain_text("48 × 32")
+    shot_in_every_look(page, "editing")
 
 
 def test_two_clicks_on_generate_are_one_job_and_a_later_one_is_another(studio: Studio) -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from playwright.sync_api import Page, Route, expect
 
 from tests.browser.steps import layout_shifts, submit
-from tests.browser.studio import DESKTOP, LAPTOP, PHONE, Studio, refuse_barriers, shot
+from tests.browser.studio import DESKTOP, ENLARGED, LAPTOP, PHONE, Studio, refuse_barriers, shot_in_every_look
 from video_jobs import wiring
 from video_jobs.domain.job import Status
 
@@ -42,10 +42,11 @@ def test_the_viewer_goes_through_videos_by_arrow_keys_and_compares_them(studio: 
     expect(viewer).to_contain_text("video 2 of 2")
     expect(viewer.locator("video")).to_have_attribute("src", re.compile(r"/1\.mp4\?"))
     refuse_barriers(page)
+    shot_in_every_look(page, "viewer")
     page.keyboard.press("c")
     expect(viewer.locator("video")).to_have_count(2)
     refuse_barriers(page)
-    shot(page, "compare-desktop-dark")
+    shot_in_every_look(page, "compare")
     page.wait_for_function(
         "() => [...document.querySelectorAll('.compare video')].every(v => v.currentTime > 0 && v.muted)"
     )
@@ -80,7 +81,7 @@ def test_a_tall_video_and_all_that_steers_it_are_inside_the_window(studio: Studi
     page.get_by_role("radio", name="Portrait").check()
     two_videos(page)
     page.get_by_role("button", name="View large").click()
-    for size in (DESKTOP, LAPTOP, PHONE):
+    for size in (DESKTOP, LAPTOP, PHONE, ENLARGED):
         page.set_viewport_size(size)  # type: ignore[arg-type]
         for name in ("one", "compared"):
             outside = page.evaluate(
@@ -88,7 +89,6 @@ def test_a_tall_video_and_all_that_steers_it_are_inside_the_window(studio: Studi
                     .filter((box) => box.right > innerWidth || box.bottom > innerHeight || box.left < 0 || box.top < 0)"""
             )
             assert outside == [], (size, name)
-            shot(page, f"viewer-{name}-{size['width']}-dark")
             page.keyboard.press("c")
 
 
@@ -142,6 +142,7 @@ def test_a_job_that_comes_from_elsewhere_moves_nothing_that_somebody_reads(studi
     expect(pill).to_be_visible()
     refuse_barriers(page)
     assert page.locator(".slot").nth(8).bounding_box() == before
+    shot_in_every_look(page, "one-new")
     pill.click()
     expect(page.locator("#list > li")).to_have_count(13)
     expect(pill).to_be_hidden()
@@ -160,7 +161,6 @@ def test_the_page_hardly_moves_while_it_loads_on_a_slow_phone(studio: Studio) ->
     expect(page.locator("#fold")).to_be_visible()
     shifts = layout_shifts(page)
     assert sum(shift[0] for shift in shifts) < 0.05, shifts
-    shot(page, "slow-phone-dark")
 
 
 def test_the_first_paint_waits_for_no_script_and_few_bytes(studio: Studio) -> None:
@@ -208,7 +208,6 @@ def test_what_is_chosen_shows_in_forced_colours(studio: Studio) -> None:
         """() => [...document.querySelectorAll("#filters button")].map((b) => getComputedStyle(b).backgroundColor)"""
     )
     assert backgrounds[0] not in backgrounds[1:]
-    shot(page, "forced-colours-desktop")
 
 
 def test_the_chosen_filter_stands_in_the_address_and_is_gone_back_from(studio: Studio) -> None:

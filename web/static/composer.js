@@ -208,7 +208,9 @@ export class Composer {
     const size = choosesByShape(backend) ? sizeOfShape(backend, values) : values.size;
     const estimate = estimateOf(backend, size, Number(values.seconds));
     if (!estimate) return ahead || "No estimate yet for videos like this.";
-    const usual = `Usually ${roughly(estimate.typical_seconds)}, seldom more than ${span(estimate.late_seconds)} (${counted(estimate.jobs, "earlier job")}).`;
+    const [typical, late] = [span(estimate.typical_seconds), span(estimate.late_seconds)];
+    const seldom = late === typical ? "" : `, seldom more than ${late}`;
+    const usual = `Usually ${roughly(estimate.typical_seconds)}${seldom} (${counted(estimate.jobs, "earlier job")}).`;
     return [ahead, usual].filter(Boolean).join(" ");
   }
 

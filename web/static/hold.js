@@ -25,8 +25,8 @@ export function showHold(backend) {
 /** @param {import("./options.js").State} state */
 function linesOf(state) {
   if (isHeld(state.state)) {
-    const what = state.state === "paused" ? "Paused." : "On hold.";
-    return [`${what} ${sentence(state.reason ?? "")}`, "A new job waits and is not billed; it goes ahead by itself once this is mended."];
+    const [what, until] = state.state === "paused" ? ["Paused.", "the operator resumes it"] : ["On hold.", "this is mended"];
+    return [`${what} ${sentence(state.reason ?? "")}`, `A new job waits and is not billed; it goes ahead by itself once ${until}.`];
   }
   if (state.state !== "busy") return [];
   return [sentence(state.reason ?? ""), ...state.holders.map(holderWords)].filter(Boolean);

@@ -24,7 +24,7 @@ export function showAttention(place, jobs, act) {
 /** @param {HTMLElement} place @param {OperatorJob[]} jobs @param {Act} act */
 export function showWaiting(place, jobs, act) {
   const rows = jobs.map((job) => [named(job), job.owner, job.backend, ago(job.created_at, now()), sentence(job.reason ?? ""), repair(job, act)]);
-  showTable(place, "Jobs that wait for longest", ["Job", "Owner", "Backend", "Came", "Why", "Mend"], rows, "Nobody waits.");
+  showTable(place, "Jobs that wait for longest", ["Job", "Owner", "Backend", "Came", "Why", "Mend"], rows, "No job waits.");
 }
 
 /** @param {HTMLElement} place @param {OperatorJob[]} jobs @param {Act} act */
