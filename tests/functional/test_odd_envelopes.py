@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.strange_api import START, Reply, StrangeApi, StrangeLine, small_mp4
-from tests.strange_server import VIDEO, Server, code_of
+from tests.strange_api import START, Asked, Reply, StrangeApi, StrangeLine, small_mp4
+from tests.strange_server import ID, VIDEO, Server, code_of
 from video_jobs.domain.job import Status
 
 WEBM = b"\x1a\x45\xdf\xa3" + bytes(range(256)) * 20
@@ -47,6 +47,39 @@ def test_an_answer_that_is_complete_is_believed_though_a_longer_one_was_announce
     server.replies["get"] = lambda asked: Reply(200, server.shown(**server.job), length=900)
     line = StrangeLine(api)
     assert line.run_for(line.submit(), hours=1).status is Status.SUCCEEDED
+    assert len(api.asked("create")) == 1
+
+
+@pytest.mark.promise("I1")
+@pytest.mark.parametrize("status", [200, 201, 202])
+@pytest.mark.parametrize("header", ["Location", "Operation-Location"])
+@pytest.mark.parametrize(
+    "address", ["{path}/{id}", "{path}/{id}/status?v=1", "http://video.example.test{path}/{id}"]
+)
+def test_the_address_of_a_new_job_tells_its_id_where_the_body_does_not(
+    api: StrangeApi, status: int, header: str, address: str
+) -> None:
+    server = Server(api)
+    server.replies["list"] = Reply(405)
+
+    def create(asked: Asked) -> Reply:
+        return Reply(status, headers={header: address.format(path=asked.bare, id=ID)})
+
+    server.replies["create"] = create
+    line = StrangeLine(api)
+    ended = line.run_for(line.submit(), hours=1)
+    assert (ended.status, ended.backend_job_id) == (Status.SUCCEEDED, ID)
+    assert len(api.asked("create")) == 1
+
+
+@pytest.mark.parametrize("address", ["/login", "{path}", "{path}/", "{path}/..", "http://[bad", ""])
+def test_an_address_that_is_no_jobs_tells_no_id(api: StrangeApi, address: str) -> None:
+    server = Server(api)
+    server.replies["list"] = Reply(405)
+    server.replies["create"] = lambda asked: Reply(201, headers={"Location": address.format(path=asked.bare)})
+    line = StrangeLine(api)
+    job = line.submit()
+    assert (job.status, job.backend_job_id) == (Status.SUBMITTING, None)
     assert len(api.asked("create")) == 1
 
 

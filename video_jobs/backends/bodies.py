@@ -40,10 +40,12 @@ _SHORTEST_ALIKE = 6  # characters; a shorter id is not compared as a part of ano
 
 def created_job(answer: Answer, read: Read, id_name: str = "id") -> BackendJob:
     """The job that a create's answer describes. Raises UnknownOutcome for a success without an id. `id_name`: where the API
-    puts it."""
+    puts it. If the body has none, the address of the new job tells it."""
     names = (id_name, *_ID_NAMES)
     candidates = _candidates(answer.body, _WRAPPERS)
     named = [(each, job_id) for each in candidates if (job_id := _id_in(each, names))]
+    if not named and (made := identifier(answer.made)):
+        named = [(answer.body, made)]
     if not named:
         said = message_in(answer.body).in_words
         raise UnknownOutcome(

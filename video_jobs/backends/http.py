@@ -6,10 +6,11 @@ import contextlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.cookiejar import DefaultCookiePolicy
 from types import MappingProxyType
 from typing import Any
+from urllib.parse import unquote, urljoin, urlsplit
 
 import requests
 from requests.cookies import RequestsCookieJar
@@ -46,6 +47,7 @@ LARGEST_ANSWER = 1 << 20
 
 _LARGEST_ERROR = 64 << 10  # bytes that are read of an error that can't be a job
 _MOST_REDIRECTS = 5
+_TELL_AN_ADDRESS = ("operation-location", "location")
 _SECRET_HEADERS = ("api-key", "authorization", "x-goog-api-key")
 _POOL_SIZE = 32  # as many as there are worker threads
 _BASE_URL = " It redirects: the backend's base_url must be the address to which it leads."
@@ -79,6 +81,7 @@ class Answer:
     body: dict[str, Any]
     told: ToldHeaders = field(default_factory=ToldHeaders)
     is_accepted: bool = False  #: status 202: the task goes on
+    made: str | None = None  #: the part of a new job's address that follows the address it was created at
 
 
 class BackendHttp:
@@ -218,7 +221,8 @@ class BackendHttp:
                     if status in _REFUSALS:
                         raise _refusal(response)
                     if 200 <= status < 300:
-                        return _answer(response, watch)
+                        made = _made(response)
+                        return replace(_answer(response, watch, may_be_empty=made is not None), made=made)
                     redactor = _redactor_of(response)
                     message = error_message(_beginning(response), redactor)
             except _TROUBLE as error:
@@ -392,15 +396,31 @@ def _content(response: requests.Response, deadline: Deadline, most: int, redacto
     )
 
 
-def _answer(response: requests.Response, deadline: Deadline) -> Answer:
+def _made(response: requests.Response) -> str | None:
+    """The part of the new job's address that follows the address it was created at, if a header tells that address."""
+    url = urlsplit(str(response.request.url))
+    for name in _TELL_AN_ADDRESS:
+        told = response.headers.get(name, "")
+        try:
+            path = urlsplit(urljoin(url.geturl(), told)).path
+        except ValueError:
+            continue
+        below = path.removeprefix(url.path.rstrip("/") + "/")
+        if told and below != path:
+            return _redactor_of(response).text(unquote(below.partition("/")[0]))
+    return None
+
+
+def _answer(response: requests.Response, deadline: Deadline, may_be_empty: bool = False) -> Answer:
     """Raises Unavailable if the body is cut off, too large, or not a JSON object. An object that is complete is believed
-    however the transfer ends: then the length that was announced is wrong."""
+    however the transfer ends: then the length that was announced is wrong. No body is none only of a 202, unless
+    `may_be_empty`."""
     content, trouble = _as_far_as_it_comes(response, LARGEST_ANSWER + 1)
     body = _object(content) if len(content) <= LARGEST_ANSWER else None
     if body is None and (trouble is not None or deadline.expired):
         raise Unavailable(_cut_off(deadline))
     is_accepted, redactor = response.status_code == 202, _redactor_of(response)
-    if body is None and not (is_accepted and not content.strip()):
+    if body is None and (content.strip() or not (is_accepted or may_be_empty)):
         said = error_message(content[:_LARGEST_ERROR], redactor).in_words
         what = f"not a JSON object{said}" if content.strip() else "empty"
         raise Unavailable(f"its body is {what}.", status=response.status_code)
