@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal, NotRequired, TypeVar
+from typing import Annotated, Any, Literal, NamedTuple, NotRequired, TypeVar
 
 from pydantic import Field, with_config
 from typing_extensions import TypedDict
@@ -45,16 +45,14 @@ Security = Literal["function_key", "master_key", "api_key", "anonymous"]
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-@dataclass(frozen=True)
-class Header:
+class Header(NamedTuple):
     name: str
     description: str
     shape: Shape = str
     required: bool = True
 
 
-@dataclass(frozen=True)
-class Parameter:
+class Parameter(NamedTuple):
     """`location`: path, query or header. A path parameter is always required."""
 
     name: str
@@ -63,8 +61,7 @@ class Parameter:
     shape: Shape = str
 
 
-@dataclass(frozen=True)
-class Body:
+class Body(NamedTuple):
     """A request's body in one media type. In a form, the fields in `files` are file parts, whatever the shape says."""
 
     shape: Shape
@@ -72,8 +69,7 @@ class Body:
     files: Sequence[str] = ()
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """`shape` None: no body or, if `media_type` is set, bytes of that type."""
 
     description: str

@@ -5,8 +5,8 @@ from __future__ import annotations
 import functools
 import gzip
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import azure.functions as func
 
@@ -61,8 +61,7 @@ def policy(*directives: str) -> dict[str, str]:
     }
 
 
-@dataclass(frozen=True)
-class StaticFile:
+class StaticFile(NamedTuple):
     content: bytes
     gzipped: bytes
     content_type: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import NamedTuple
 
 from video_jobs.domain.estimate import JobKind
 from video_jobs.domain.job import DEFAULT_OWNER
@@ -40,8 +41,7 @@ class Sweep:
     stopped_at: LiveJob | None = None
 
 
-@dataclass(frozen=True)
-class Timings:
+class Timings(NamedTuple):
     """The pauses and times that the app sets itself; tests make them short."""
 
     save_again: tuple[float, ...] = (0, 1, 2, 4, 8, 16, 16)

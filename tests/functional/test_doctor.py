@@ -620,7 +620,7 @@ def test_a_refusal_of_one_kind_is_told_in_words(
     transport = Refusing(getattr(azurite, f"{kind}_endpoint"), status, code)
     storage = connect(settings_for(azurite).storage, transport=transport, retry_total=0)
     if identity:
-        storage = replace(storage, account_key=None)
+        storage = storage._replace(account_key=None)
     findings = {finding.subject: finding for finding in check_storage(storage, utc_now)}
     told = findings[f"{kind}s"]
     assert told.mark is Mark.WRONG
@@ -633,7 +633,7 @@ def test_a_refusal_of_one_kind_is_told_in_words(
 
 def test_an_identity_that_may_not_sign_is_told_with_the_role(azurite: Azurite) -> None:
     # Azurite gives no user delegation key to who comes with the account's.
-    storage = replace(connect(settings_for(azurite).storage, retry_total=0), account_key=None)
+    storage = connect(settings_for(azurite).storage, retry_total=0)._replace(account_key=None)
     blobs = [finding for finding in check_storage(storage, utc_now) if finding.subject == "blobs"]
     assert [finding.mark for finding in blobs] == [Mark.WRONG]
     assert "while asking for a user delegation key" in blobs[0].words

@@ -350,7 +350,7 @@ def test_who_claims_it_first_has_it_though_both_had_looked(
     real = pipeline.claims.claim
 
     def claim(ours: Claim) -> Claim:
-        real(dataclasses.replace(ours, owner=SOMEBODY_ELSE, job_id="theirs"))
+        real(ours._replace(owner=SOMEBODY_ELSE, job_id="theirs"))
         return real(ours)
 
     monkeypatch.setattr(pipeline.claims, "claim", claim)

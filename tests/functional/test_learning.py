@@ -140,7 +140,7 @@ def test_options_tell_how_long_jobs_take(pipeline: Pipeline) -> None:
 
 
 def test_options_tell_nothing_of_a_model_that_the_backend_has_no_more(sora: Pipeline) -> None:
-    kind = replace(kind_of(taught(sora)), model="sora-1")
+    kind = kind_of(taught(sora))._replace(model="sora-1")
     stored = sora.estimates.get(kind)
     sora.estimates.save(stored, Estimate(kind, (1.0, 2.0, 3.0), 3))
     assert [estimate["jobs"] for estimate in list_options(sora.services, OWNER)[0]["estimates"]] == [FEWEST]

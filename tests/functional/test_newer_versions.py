@@ -243,7 +243,7 @@ def test_a_newer_versions_live_row_is_passed_over(
         True: lambda: services.live_jobs.line(backend, 5),
     }
     for waiting, read in readers.items():
-        services.live_jobs.add(replace(live, waiting=waiting))
+        services.live_jobs.add(live._replace(waiting=waiting))
         row = make_newer(real_services, LIVE_TABLE, backend)
         log.clear()
         assert read() == []
@@ -323,7 +323,7 @@ def test_newer_quotas_claims_and_idempotency_keys_are_left_alone(
     with pytest.raises(NewerVersion):
         services.claims.find(claim.base_url, claim.backend_job_id)
     with pytest.raises(NewerVersion):
-        services.claims.claim(replace(claim, job_id=a_job(owner).id))
+        services.claims.claim(claim._replace(job_id=a_job(owner).id))
     with pytest.raises(NewerVersion):
         services.claims.release(claim)
 

@@ -53,7 +53,7 @@ def test_who_is_noted_again_is_in_line_or_not_as_was_said_last(
 ) -> None:
     for waiting in (True, False, True):
         live = a_live_job(owner, backend, waiting=waiting)
-        live = replace(live, key="00000000000001_job_x", job_id="job_x")
+        live = live._replace(key="00000000000001_job_x", job_id="job_x")
         storage.live_jobs.add(live)
         assert noted(storage, backend) == [live]
         assert storage.live_jobs.line(backend, 9) == ([live] if waiting else [])
@@ -146,7 +146,7 @@ def found(storage: Storage, claim: Claim) -> Claim | None:
 def test_of_many_claimers_at_once_exactly_one_holds_and_all_are_told_who(
     storage: Storage, ours: Claim
 ) -> None:
-    claims = [replace(ours, job_id=f"job_{n}", owner=f"owner-{n}") for n in range(MANY)]
+    claims = [ours._replace(job_id=f"job_{n}", owner=f"owner-{n}") for n in range(MANY)]
     told = all_at_once(lambda n: storage.claims.claim(claims[n]))
     assert len(set(told)) == 1
     assert told[0] in claims
@@ -161,7 +161,7 @@ def test_a_claim_may_be_repeated(storage: Storage, ours: Claim) -> None:
 
 
 def test_a_claim_belongs_to_one_address(storage: Storage, ours: Claim) -> None:
-    elsewhere = replace(ours, base_url="https://y.invalid/openai", job_id="job_other")
+    elsewhere = ours._replace(base_url="https://y.invalid/openai", job_id="job_other")
     assert storage.claims.claim(ours) == ours
     assert found(storage, elsewhere) is None
     assert storage.claims.claim(elsewhere) == elsewhere
@@ -200,7 +200,7 @@ def test_a_claim_is_handed_over_by_the_job_that_holds_it_and_by_no_other(
     storage: Storage, ours: Claim
 ) -> None:
     storage.claims.claim(ours)
-    heir = replace(ours, job_id="job_heir")
+    heir = ours._replace(job_id="job_heir")
     assert storage.claims.hand_over(heir, "job_wrong") == ours
     assert found(storage, ours) == ours
     for _ in range(2):
@@ -212,14 +212,14 @@ def test_a_claim_is_handed_over_by_the_job_that_holds_it_and_by_no_other(
 def test_what_a_job_has_claimed_is_found_by_the_job_until_it_is_handed_over_or_released(
     storage: Storage, ours: Claim
 ) -> None:
-    ours = replace(ours, job_id=a_name("job"))
+    ours = ours._replace(job_id=a_name("job"))
     assert storage.claims.of_job(ours.job_id) == []
     storage.claims.claim(ours)
-    stranger = replace(ours, owner="stranger", job_id="job_stranger")
+    stranger = ours._replace(owner="stranger", job_id="job_stranger")
     assert storage.claims.claim(stranger) == ours
     assert storage.claims.of_job(ours.job_id) == [ours]
     assert storage.claims.of_job(stranger.job_id) == []
-    heir = replace(ours, job_id=a_name("job"))
+    heir = ours._replace(job_id=a_name("job"))
     storage.claims.hand_over(heir, ours.job_id)
     assert storage.claims.of_job(ours.job_id) == []
     assert storage.claims.of_job(heir.job_id) == [heir]
@@ -229,7 +229,7 @@ def test_what_a_job_has_claimed_is_found_by_the_job_until_it_is_handed_over_or_r
 
 def test_a_claim_is_not_handed_over_to_another_owner(storage: Storage, ours: Claim) -> None:
     storage.claims.claim(ours)
-    stranger = replace(ours, job_id="job_heir", owner="somebody-else")
+    stranger = ours._replace(job_id="job_heir", owner="somebody-else")
     assert storage.claims.hand_over(stranger, ours.job_id) == ours
     assert found(storage, ours) == ours
 
@@ -237,7 +237,7 @@ def test_a_claim_is_not_handed_over_to_another_owner(storage: Storage, ours: Cla
 def test_a_job_that_was_handed_a_claim_before_a_crash_may_hand_it_over_to_itself(
     storage: Storage, ours: Claim
 ) -> None:
-    ours = replace(ours, job_id=a_name("job"))
+    ours = ours._replace(job_id=a_name("job"))
     storage.claims.claim(ours)
     assert storage.claims.hand_over(ours, ours.job_id) == ours
     assert found(storage, ours) == ours
@@ -255,7 +255,7 @@ def test_of_many_heirs_at_once_exactly_one_holds_and_all_are_told_who(
 ) -> None:
     if held:
         storage.claims.claim(ours)
-    heirs = [replace(ours, job_id=f"job_{n}") for n in range(MANY)]
+    heirs = [ours._replace(job_id=f"job_{n}") for n in range(MANY)]
     told = all_at_once(lambda n: storage.claims.hand_over(heirs[n], ours.job_id))
     assert len(set(told)) == 1
     assert told[0] in heirs
@@ -265,19 +265,19 @@ def test_of_many_heirs_at_once_exactly_one_holds_and_all_are_told_who(
 def test_a_claim_is_released_by_its_own_job_alone_and_may_be_again(storage: Storage, ours: Claim) -> None:
     storage.claims.release(ours)
     storage.claims.claim(ours)
-    storage.claims.release(replace(ours, job_id="job_other"))
+    storage.claims.release(ours._replace(job_id="job_other"))
     assert found(storage, ours) == ours
     for _ in range(2):
         storage.claims.release(ours)
         assert found(storage, ours) is None
-    next_one = replace(ours, job_id="job_next")
+    next_one = ours._replace(job_id="job_next")
     assert storage.claims.claim(next_one) == next_one
 
 
 def test_a_claim_that_is_handed_over_while_it_is_released_is_the_heirs_or_the_heir_is_told(
     storage: Storage, ours: Claim
 ) -> None:
-    heir = replace(ours, job_id="job_heir")
+    heir = ours._replace(job_id="job_heir")
     for _ in range(5):
         storage.claims.claim(ours)
 
@@ -371,7 +371,7 @@ def test_gates_of_different_backends_do_not_disturb_each_other(storage: Storage)
 
 
 def a_kind(backend: str, **changes: Any) -> JobKind:
-    return replace(JobKind(backend, "wan/2.2#fast?", "1280x720", 5), **changes)
+    return JobKind(backend, "wan/2.2#fast?", "1280x720", 5)._replace(**changes)
 
 
 def an_estimate(kind: JobKind, count: int = 3) -> Estimate:

@@ -95,14 +95,14 @@ def test_a_claim_whose_reply_was_lost_holds(forgetful: Forgetful, owner: str, ho
     assert forgetful.lost
     assert claims.find(ours.base_url, ours.backend_job_id) == ours
     forgetful.lose_the_next_reply(how)
-    assert claims.claim(replace(ours, job_id="job_late")) == ours
+    assert claims.claim(ours._replace(job_id="job_late")) == ours
 
 
 @NO_REPLY_OR_A_503
 def test_a_hand_over_whose_reply_was_lost_holds(forgetful: Forgetful, owner: str, how: str) -> None:
     claims = TableClaims(forgetful.tables)
     first = Claim("https://x.invalid", new_job_id(utc_now()), owner, "job_first")
-    second = replace(first, job_id="job_second")
+    second = first._replace(job_id="job_second")
     for holder in (None, first):  # an insert, then an update
         if holder is not None:
             claims.release(second)

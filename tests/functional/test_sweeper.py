@@ -762,7 +762,7 @@ def test_a_sweep_that_runs_out_of_time_goes_on_where_it_stopped(
     app = Pipeline(pipeline.simulator, pipeline.dialect, VIDEO_RUNNING_LIMIT="0")
     for _ in range(3):
         app.submit()
-    app.services = dataclasses.replace(app.services, timings=dataclasses.replace(AT_ONCE, longest_sweep=0.0))
+    app.services = dataclasses.replace(app.services, timings=AT_ONCE._replace(longest_sweep=0.0))
     swept: list[str] = []
     monkeypatch.setattr(
         sweep, "_sweep_job", lambda services, live, overload, minute: swept.append(live.job_id)

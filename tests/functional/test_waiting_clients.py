@@ -107,11 +107,11 @@ def test_the_tag_changes_when_the_urls_are_renewed_and_not_with_the_key_that_sig
 
         def sign_video(self, place: Any) -> Any:
             signed = super().sign_video(place)
-            return replace(signed, url=f"{signed.url}?sv=1&{self._signature}")
+            return signed._replace(url=f"{signed.url}?sv=1&{self._signature}")
 
         def sign_thumbnail(self, place: Any, ending: str) -> Any:
             signed = super().sign_thumbnail(place, ending)
-            return replace(signed, url=f"{signed.url}?sv=1&{self._signature}")
+            return signed._replace(url=f"{signed.url}?sv=1&{self._signature}")
 
     assert tag(now, "one") == tag(now, "two")
     assert tag(now, "one") != tag(now + WINDOW, "one")
@@ -233,7 +233,7 @@ def places_for(count: int) -> threading.BoundedSemaphore:
 
 def test_a_hundred_waiters_hold_no_thread(sora: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wait, "_waiters", places_for(100))
-    sora.services = replace(sora.services, timings=replace(AT_ONCE, between_reads=0.1))
+    sora.services = replace(sora.services, timings=AT_ONCE._replace(between_reads=0.1))
     job = sora.submit()
 
     async def many() -> None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from video_jobs.backends.redaction import NOTHING_SECRET, REMOVED, Redactor
 from video_jobs.domain.backend_job import BackendState
@@ -88,8 +87,7 @@ _STATES = {
 _STATE_OF = {word: state for state, words in _STATES.items() for word in words}
 
 
-@dataclass(frozen=True)
-class BackendMessage:
+class BackendMessage(NamedTuple):
     """An error's code and message; None if missing."""
 
     code: str | None = None
@@ -102,8 +100,7 @@ class BackendMessage:
         return f" ({': '.join(known)})" if known else ""
 
 
-@dataclass(frozen=True)
-class ToldHeaders:
+class ToldHeaders(NamedTuple):
     """Values of an answer's headers; None if missing."""
 
     request_id: str | None = None  #: the server's support asks for it

@@ -6,8 +6,8 @@ Each provider is one `TaskApi`, in a file of `providers/`. What all of them shar
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from dataclasses import dataclass, field, fields
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from video_jobs.backends.answers import BackendMessage, error_in, state_in, words
@@ -31,16 +31,14 @@ Addresses = list[list[str]]
 """For each output the addresses of its bytes, the likeliest first."""
 
 
-@dataclass(frozen=True)
-class Call:
+class Call(NamedTuple):
     """A create: the path below the base URL, and the JSON body. A value that is null is not sent."""
 
     path: str
     body: Body
 
 
-@dataclass(frozen=True)
-class Images:
+class Images(NamedTuple):
     """A request's images as data URLs."""
 
     first: str | None = None
@@ -48,24 +46,21 @@ class Images:
     references: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class ModelList:
+class ModelList(NamedTuple):
     """Where a provider tells its models, and how an answer is read: what each model takes, by its name."""
 
     path: str
     read: Callable[[Body], Mapping[str, ModelTakes]]
 
 
-@dataclass(frozen=True)
-class Stop:
+class Stop(NamedTuple):
     """The call that stops a task. `path`: with `{id}`."""
 
     method: str
     path: str
 
 
-@dataclass(frozen=True)
-class Asked:
+class Asked(NamedTuple):
     """What a list tells of the request behind a task. None: it does not tell."""
 
     prompt: str | None = None
@@ -124,7 +119,7 @@ class TaskApi:
     def call(self, model: str, request: VideoRequest, images: Images) -> Call:
         """The create, without the values that were not requested: they are left to the model."""
         made = self.create(model, request, images)
-        return replace(made, body=_without_nulls(made.body))
+        return made._replace(body=_without_nulls(made.body))
 
     @property
     def finds_by_model(self) -> bool:

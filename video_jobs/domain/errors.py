@@ -5,8 +5,7 @@ No message here may carry a key, a token or a signed URL.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Self
+from typing import NamedTuple, Self
 
 
 class ReelkeepError(Exception):
@@ -16,8 +15,7 @@ class ReelkeepError(Exception):
 # --- what a client did ---------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class FieldProblem:
+class FieldProblem(NamedTuple):
     """One thing wrong with a request: which field, and how to mend it."""
 
     field: str

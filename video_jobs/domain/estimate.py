@@ -7,6 +7,7 @@ from __future__ import annotations
 import math
 import statistics
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 FEWEST = 3
 """How many jobs must have been timed before the first forecast."""
@@ -26,8 +27,7 @@ def can_be_one(duration: float) -> bool:
     return _SHORTEST <= duration <= _LONGEST
 
 
-@dataclass(frozen=True)
-class JobKind:
+class JobKind(NamedTuple):
     """A kind of jobs: all take about the same time."""
 
     backend: str  #: name

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import NamedTuple
 
 from video_jobs.domain.job import Job
 
@@ -53,8 +54,7 @@ _WHY_IN_OUR_WORDS = {
 }
 
 
-@dataclass(frozen=True)
-class GateLimits:
+class GateLimits(NamedTuple):
     """None means: no limit."""
 
     running: int | None = None

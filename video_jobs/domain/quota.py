@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
+from typing import NamedTuple
 
 from video_jobs.domain.errors import TooManyJobs
 
@@ -11,8 +12,7 @@ MOST_AT_ONCE = 1000
 """The limit exists because the ids of all live jobs are in one property of a table row."""
 
 
-@dataclass(frozen=True)
-class OwnerLimits:
+class OwnerLimits(NamedTuple):
     """None means: no limit."""
 
     at_once: int | None = None

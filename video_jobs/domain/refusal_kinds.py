@@ -11,8 +11,9 @@ import re
 _LONGEST = 4000  # characters that are searched
 _SHORTEST_REPEATED = 40  # characters of a prompt by which it is recognised
 
-# Every repetition in a pattern has a bound, so that no text makes it slow.
-_MODERATION = re.compile(
+# Every repetition in a pattern has a bound, so that no text makes it slow. They are compiled at the first refusal: most
+# apps that start see none.
+_MODERATION = (
     r"moderat(?:ion|ed|or)"
     r"|content[\s_-]?(?:policy|filter|check|safety|moderat|violation)"
     r"|responsible[\s_-]?ai"
@@ -31,19 +32,17 @@ _MODERATION = re.compile(
     r"|nsfw|prohibited[\s_-]?content|unsafe[\s_-]?(?:content|prompt|image)|harmful[\s_-]?content"
     r"|copyright|intellectual property|public figure|real people|likeness"
 )
-_WRONG_KEY = re.compile(
+_WRONG_KEY = (
     r"\bapi[\s_-]?key (?:is )?(?:not valid|invalid|expired|not found)|\b(?:invalid|expired) api[\s_-]?key"
 )
-_ABOUT_ACCOUNT = re.compile(
+_ABOUT_ACCOUNT = (
     r"\b(?:account|organi[sz]ation|project|api[\s_-]?key)\b.{0,30}"
     r"\b(?:deactivat|suspend|disabl|terminat|banned|restrict|revoked|closed)"
     r"|\b(?:deactivat|suspend|disabl|terminat|banned|revoked|closed)\w{0,5}\b.{0,30}"
     r"\b(?:account|organi[sz]ation|project|api[\s_-]?key)\b"
 )
-_RATE = re.compile(
-    r"rate[\s_-]?limit|too[\s_-]?many|concurren|per[\s_-]?(?:second|minute|hour|day)|\b[rt]p[md]\b"
-)
-_MONEY = re.compile(
+_RATE = r"rate[\s_-]?limit|too[\s_-]?many|concurren|per[\s_-]?(?:second|minute|hour|day)|\b[rt]p[md]\b"
+_MONEY = (
     r"billing|arrear"
     r"|余额不足|额度不足|额度已用|欠费|账户余额|余额已"
     r"|insufficient[\s_-]{0,2}(?:\w{1,20}[\s_-]{1,2}){0,3}(?:balance|credit|fund|money|token)"
@@ -51,18 +50,18 @@ _MONEY = re.compile(
     r"|(?:not (?:have )?enough|out of|no|lack(?:s|ing)?)\s{1,2}(?:\w{1,20}\s{1,2}){0,3}(?:credits?|balance|funds?|money)\b"
     r"|payment[\s_-]?required|top[\s-]?up|recharge|overdue"
 )
-_QUOTA = re.compile(
+_QUOTA = (
     r"(?:spend|spending|usage|hard|credit|billing|monthly)[\s_-]?(?:limit|cap)\b"
     r"|(?<!token )(?:quota|budget)s?(?![a-z]).{0,40}(?:exceeded|exhausted|reached|used up|depleted|insufficient|not enough|zero|over)\b"
     r"|(?:exceeded|exhausted|insufficient|reached|no|crossed)[\s_-]{0,2}(?:\w{1,20}[\s_-]{1,2}){0,4}(?<!token )(?:quota|budget)s?(?![a-z])"
 )
-_PASSES = re.compile(r"(?:retry|again)\b.{0,20}\b(?:in|after)\s{0,2}[0-9]")
-_ADDRESS = re.compile(r"https?://\S{1,500}")
+_PASSES = r"(?:retry|again)\b.{0,20}\b(?:in|after)\s{0,2}[0-9]"
+_ADDRESS = r"https?://\S{1,500}"
 
 
 def is_wrong_key(status: int | None, message: str | None) -> bool:
     """Whether a 400 is about the app's key: Google answers so to a wrong or expired key."""
-    return status == 400 and _WRONG_KEY.search((message or "")[:_LONGEST].lower()) is not None
+    return status == 400 and re.search(_WRONG_KEY, (message or "")[:_LONGEST].lower()) is not None
 
 
 def is_moderation(code: str | None, message: str | None, prompt: str = "", status: int | None = None) -> bool:
@@ -74,7 +73,7 @@ def is_moderation(code: str | None, message: str | None, prompt: str = "", statu
     if status in (401, 402, 404):
         return False
     said = _said(code, message, prompt)
-    return _MODERATION.search(said) is not None and _ABOUT_ACCOUNT.search(said) is None
+    return re.search(_MODERATION, said) is not None and re.search(_ABOUT_ACCOUNT, said) is None
 
 
 def is_account(status: int | None, code: str | None, message: str | None, prompt: str = "") -> bool:
@@ -93,16 +92,16 @@ def is_surely_account(status: int | None, code: str | None) -> bool:
 
 
 def _is_about_money(said: str) -> bool:
-    return (_MONEY.search(said) or _QUOTA.search(said)) is not None
+    return (re.search(_MONEY, said) or re.search(_QUOTA, said)) is not None
 
 
 def _is_empty_account_at_429(code: str | None, said: str) -> bool:
     """Only the code tells of a quota: in words, many APIs call their limit of requests per minute one. Words tell of
     money, unless they also tell when to try again. Addresses of help pages tell nothing."""
-    code_said, said = _said(code, None, ""), _ADDRESS.sub(" ", said)
-    if _is_about_money(code_said) and not _RATE.search(code_said):
+    code_said, said = _said(code, None, ""), re.sub(_ADDRESS, " ", said)
+    if _is_about_money(code_said) and not re.search(_RATE, code_said):
         return True
-    return _MONEY.search(said) is not None and not (_RATE.search(said) or _PASSES.search(said))
+    return re.search(_MONEY, said) is not None and not (re.search(_RATE, said) or re.search(_PASSES, said))
 
 
 def _said(code: str | None, message: str | None, prompt: str) -> str:

@@ -257,7 +257,7 @@ def _line(services: Services, before: Gate, gate: Gate, now: datetime) -> Iterat
         if stored.job.status is Status.WAITING and live.job_id not in absent:
             yield stored
         else:
-            services.live_jobs.add(replace(live, waiting=False))
+            services.live_jobs.add(live._replace(waiting=False))
 
 
 def _standing(services: Services, backend: str, most: int) -> Iterator[LiveJob]:

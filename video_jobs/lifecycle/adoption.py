@@ -8,8 +8,9 @@ of these never adopts on a guess: the video may show another person's picture. T
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from video_jobs.domain.backend_job import BackendJob, BackendState
 from video_jobs.domain.job import EqualEntry, Job, ListSearch
@@ -27,8 +28,7 @@ _MOST_MODELS = 10  # for which the nearest entry is kept
 _MOST_NAMED = 5  # ids may be long and must fit into a row
 
 
-@dataclass(frozen=True)
-class Search:
+class Search(NamedTuple):
     """The result of a search: the backend job to adopt, or else the candidates."""
 
     found: BackendJob | None = None

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import itertools
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
+from typing import NamedTuple
 
 from video_jobs.domain.backend_job import BackendJob
 from video_jobs.domain.errors import BackendError, Gone, NotFound, Rejected
@@ -41,8 +42,7 @@ class NoList(Exception):
         self.is_certain = error.status in (405, 501)
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """A job in the list and its time of creation: as listed, and corrected by the error of the backend's clock."""
 
     job: BackendJob
@@ -62,8 +62,7 @@ class Entry:
         return cls(job, moments, told_at is not None)
 
 
-@dataclass(frozen=True)
-class Reading:
+class Reading(NamedTuple):
     """The part of the list that one poll read."""
 
     entries: tuple[Entry, ...]

@@ -6,10 +6,10 @@ import contextlib
 import logging
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from time import sleep
+from typing import NamedTuple
 
 from video_jobs.domain import transitions
 from video_jobs.domain.backend_job import BackendJob
@@ -45,8 +45,7 @@ _LONGEST_SAVE = timedelta(minutes=2)  # a read and a write, with all the retries
 Change = Callable[[Job], Job]
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(NamedTuple):
     """The result of a paid call: the change of the job, the change of the gate, and the words for the log."""
 
     change: Change

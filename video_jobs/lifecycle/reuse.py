@@ -6,7 +6,8 @@ A retry generates a video again only if the earlier one can't be fetched any mor
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from video_jobs.domain.backend_job import BackendJob, BackendState
 from video_jobs.domain.errors import BackendError, Gone, JobNotFound, NotFound, Rejected, Unauthorised
@@ -34,8 +35,7 @@ class NothingToAdopt(Exception):
     """The backend job that the job should reuse does not exist."""
 
 
-@dataclass(frozen=True)
-class Existing:
+class Existing(NamedTuple):
     """A backend job that can be reused."""
 
     backend_job: BackendJob

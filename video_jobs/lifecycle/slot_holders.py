@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from video_jobs.domain.errors import JobNotFound, UnreadableRow
 from video_jobs.domain.gate import Gate, Slot
@@ -13,8 +13,7 @@ from video_jobs.lifecycle.paid_call import outcome_known_after
 from video_jobs.services import Services
 
 
-@dataclass(frozen=True)
-class Holder:
+class Holder(NamedTuple):
     """One slot. `status` is None if its job can't be read."""
 
     slot: Slot

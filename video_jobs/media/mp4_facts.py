@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _MOST_TRACKS = 16
 _LONGEST = 7 * 24 * 3600 * 1000  # milliseconds; a longer duration is ignored
@@ -16,8 +16,7 @@ _LARGEST_SIDE = 16_384  # pixels
 _SAMPLE_FIELDS = (0x100, 0x200, 0x400, 0x800)  # flags of `trun`, each for four bytes a sample
 
 
-@dataclass(frozen=True)
-class Mp4Facts:
+class Mp4Facts(NamedTuple):
     """None where it could not be read."""
 
     width: int | None = None  #: pixels, of the first track that has a picture

@@ -7,13 +7,12 @@ storage call takes.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import requests.utils
 
 
-@dataclass(frozen=True)
-class Environment:
+class Environment(NamedTuple):
     proxies: dict[str, str]  #: by scheme; empty: none
     certificates: str | bool  #: the path of a bundle; True: the library's own
 

@@ -7,7 +7,7 @@ of `http://a\\@b` to be `b`, and urllib3, which makes the connection, takes it t
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import urljoin
 
 from urllib3.exceptions import LocationParseError
@@ -20,8 +20,7 @@ _FORBIDDEN = re.compile(r"[\x00-\x1f\x7f\\]")
 _PORTS = {"http": 80, "https": 443}
 
 
-@dataclass(frozen=True)
-class WebAddress:
+class WebAddress(NamedTuple):
     """An absolute http or https address without credentials."""
 
     scheme: str

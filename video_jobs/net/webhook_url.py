@@ -6,8 +6,8 @@ Strict, since two readers of one URL that disagree about its host are how people
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
+from typing import NamedTuple
 
 from video_jobs.net.addresses import is_loopback, is_public
 
@@ -24,8 +24,7 @@ _LOWEST_PORT = 1024  # except 443: services on lower ports could misread a reque
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 
 
-@dataclass(frozen=True)
-class HookUrl:
+class HookUrl(NamedTuple):
     """Its parts, each checked."""
 
     scheme: str

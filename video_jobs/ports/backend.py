@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import BinaryIO, Literal, Protocol
+from typing import BinaryIO, Literal, NamedTuple, Protocol
 
 from video_jobs.domain.backend_job import BackendJob
 from video_jobs.domain.capabilities import Limits
@@ -17,8 +16,7 @@ Image = bytes | BinaryIO
 """An input image; a file is read from its beginning."""
 
 
-@dataclass(frozen=True)
-class ListedJobs:
+class ListedJobs(NamedTuple):
     """One page of a backend's list."""
 
     jobs: tuple[BackendJob, ...]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, NamedTuple, Protocol
 
 from video_jobs.domain.job import InputImage
 
@@ -19,16 +19,14 @@ class VideoKey:
     index: int
 
 
-@dataclass(frozen=True)
-class BlobFacts:
+class BlobFacts(NamedTuple):
     """The properties and metadata of a committed video blob."""
 
     length: int  #: bytes
     metadata: dict[str, str]
 
 
-@dataclass(frozen=True)
-class SignedUrl:
+class SignedUrl(NamedTuple):
     """A read-only URL and when it ends. The URL is a secret: only an answer may have it."""
 
     url: str

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
-@dataclass(frozen=True)
-class Claim:
+class Claim(NamedTuple):
     """The owner of a backend job, whether submitted, adopted or imported. Ids belong to one address."""
 
     base_url: str

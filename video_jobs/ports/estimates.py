@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from video_jobs.domain.estimate import Estimate, JobKind
 
 
-@dataclass(frozen=True)
-class StoredEstimate:
+class StoredEstimate(NamedTuple):
     """An estimate as it was read; `etag` is None where there is no row yet."""
 
     estimate: Estimate

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from video_jobs.domain.gate import Gate
 
 
-@dataclass(frozen=True)
-class StoredGate:
+class StoredGate(NamedTuple):
     """A gate as it was read; `etag` is None where there is no row yet."""
 
     gate: Gate

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from video_jobs.domain.job import Job, Status
 from video_jobs.domain.quota import Quota
 
 
-@dataclass(frozen=True)
-class StoredJob:
+class StoredJob(NamedTuple):
     """A job as it was read, with the ETag that the next write is conditional on."""
 
     job: Job
@@ -35,14 +34,12 @@ MOST_PASSED = 3000
 """How many rows one page reads to find those that match a filter."""
 
 
-@dataclass(frozen=True)
-class JobPage:
+class JobPage(NamedTuple):
     jobs: list[Job]
     after: str | None  #: the job id to go on after, which need not be among them; None on the last page
 
 
-@dataclass(frozen=True)
-class StoredQuota:
+class StoredQuota(NamedTuple):
     """An owner's quota as it was read; `etag` is None where there is no row yet."""
 
     owner: str
@@ -50,8 +47,7 @@ class StoredQuota:
     etag: str | None
 
 
-@dataclass(frozen=True)
-class Allowance:
+class Allowance(NamedTuple):
     """The owner's quota as it was read, and as it is with one more job."""
 
     read: StoredQuota

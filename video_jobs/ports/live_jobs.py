@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from video_jobs.domain.job import Job
 
 
-@dataclass(frozen=True)
-class LiveJob:
+class LiveJob(NamedTuple):
     """A job that has not ended, as the sweeper and the line before a gate know it."""
 
     backend: str

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from video_jobs.domain.queue_messages import FetchMessage, NotifyMessage, PollMessage
 
@@ -13,8 +12,7 @@ BACKLOG_AGE = timedelta(seconds=30)
 """If a message is visible for longer than this, the host is overloaded."""
 
 
-@dataclass(frozen=True)
-class PoisonMessage:
+class PoisonMessage(NamedTuple):
     """A message that the Functions host has given up."""
 
     queue: str  #: the one that it was sent to
@@ -23,8 +21,7 @@ class PoisonMessage:
     receipt: Any  #: the adapter's own
 
 
-@dataclass(frozen=True)
-class QueueState:
+class QueueState(NamedTuple):
     """How much lies in a queue, and how long its oldest message has been visible."""
 
     depth: int  #: about as many messages, those that are delayed or under way included

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
-@dataclass(frozen=True)
-class Hook:
+class Hook(NamedTuple):
     """A receiver of webhooks that may be turned off."""
 
     owner: str | None  #: who named it; None: the app's settings
     url: str
 
 
-@dataclass(frozen=True)
-class GivenUp:
+class GivenUp(NamedTuple):
     """A job whose webhook could not be delivered in three days."""
 
     owner: str

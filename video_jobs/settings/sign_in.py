@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _OURS = "SIGN_IN"
 _PLATFORMS = "WEBSITE_AUTH_ENABLED"  # set by App Service: `True` where its authentication is on
 _OFF, _EASY_AUTH = "off", "easy-auth"
 
 
-@dataclass(frozen=True)
-class SignIn:
+class SignIn(NamedTuple):
     """App Service takes the header that names the caller away from whoever else sends it, but only while its
     authentication is on: so our setting alone must never be enough.
     """

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from azure.core import MatchConditions
@@ -67,7 +66,7 @@ class TableClaims:
             return [_from_row(note) for note in self._table.query_entities(wanted, parameters=parameters)]
 
     def hand_over(self, claim: Claim, from_job_id: str) -> Claim:
-        what, before = f"handing a backend's job over to {claim.job_id}", replace(claim, job_id=from_job_id)
+        what, before = f"handing a backend's job over to {claim.job_id}", claim._replace(job_id=from_job_id)
         for _ in range(_MOST_TRIES):
             row = self._read(claim.base_url, claim.backend_job_id)
             if row is None:

@@ -6,8 +6,7 @@ import contextlib
 import functools
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
@@ -34,8 +33,7 @@ REPEATED: dict[str, Any] = {"retry_on_methods": frozenset({"POST"})}
 had closed the connection meanwhile. A conflict then has to be settled by a read: the row may be our own."""
 
 
-@dataclass(frozen=True)
-class StorageServices:
+class StorageServices(NamedTuple):
     blobs: BlobServiceClient
     queues: QueueServiceClient
     tables: TableServiceClient

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from azure.core import MatchConditions
 from azure.core.exceptions import (
@@ -32,8 +31,7 @@ class RowGone(Conflict):
     """The row was deleted since it was read."""
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """A row as it was read, with the ETag for the condition of the next write."""
 
     fields: dict[str, Any]
