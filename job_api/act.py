@@ -34,7 +34,7 @@ def cancel_job(services: Services, owner: str, job_id: str) -> Job:
     job = update(services.jobs, stored, partial(transitions.request_cancel, now=services.clock())).job
     if job.is_terminal:
         finish(services, job)
-    elif job.cancel_requested_at is not None:
+    elif job.cancellation.requested_at is not None:
         poll_now(services, job)
     return job
 

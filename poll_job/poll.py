@@ -130,10 +130,10 @@ def _await_outcome(services: Services, message: PollMessage, stored: StoredJob) 
     until the call's time limit is over: before that, somebody may still hold an answer.
     """
     job, now = stored.job, services.clock()
-    since = job.submitting_since or now
+    since = job.submission.submitting_since or now
     left = since + outcome_known_after(services) - now
     undecided = left > timedelta()
-    if undecided and job.outcome_lost_at is None:
+    if undecided and job.submission.outcome_lost_at is None:
         delay = min(poll_delay(job, None, now), left)
         _advance(services, message, stored, delay, partial(_still, status=Status.SUBMITTING))
         return
@@ -168,7 +168,7 @@ def _await_outcome(services: Services, message: PollMessage, stored: StoredJob) 
 def _search_until(services: Services, job: Job, error: ListUnavailable | NoList) -> datetime:
     """Until when an unreadable list is asked for again: for as long as the backend keeps the job. A backend without a
     list is not asked again; but a 404 may come from a proxy before it, so that is believed only after an hour."""
-    since = job.submitting_since or job.created_at
+    since = job.submission.submitting_since or job.created_at
     if isinstance(error, NoList):
         return since if error.is_certain else since + _NO_LIST_AFTER
     return since + services.backends.retention(job.backend)
@@ -180,7 +180,8 @@ def _search_again(
     """Go on with the search at the next poll. The search may take hours; the job holds no slot while its list is unreadable."""
     job, now = stored.job, services.clock()
     delay = SEARCH_ON if rest is not None else search_delay(job, now)
-    change = partial(transitions.searched, now=now, attempt=job.attempt or "", search=rest, reason=reason)
+    attempt = job.submission.attempt or ""
+    change = partial(transitions.searched, now=now, attempt=attempt, search=rest, reason=reason)
     saved = _advance(services, message, stored, delay, change).job
     if reason is not None:
         admission.leave(services, saved)
@@ -201,7 +202,7 @@ def _unconfirmed(services: Services, stored: StoredJob, candidates: tuple[str, .
         )
         candidates = ()
     error = unconfirmed(job, candidates, list_told)
-    attempt = job.attempt or ""
+    attempt = job.submission.attempt or ""
     end = partial(transitions.submission_failed, now=services.clock(), attempt=attempt, error=error)
     _end(services, stored, end)
 
@@ -226,7 +227,7 @@ def _poll_backend(services: Services, message: PollMessage, stored: StoredJob) -
         backend_job = client.get(_backend_job_id(job))
         hint = backend_job.poll_after
         change = _told(services, job, backend_job)
-        if job.cancel_requested_at is not None and job.cancel_refused is None:
+        if job.cancellation.is_wanted:
             change = _stopping(services, client, job, backend_job) or change
     except (NotFound, Gone) as error:
         log_event(log, logging.WARNING, "poll.backend_job_missing", job_id=job.id, problem=error)
@@ -274,7 +275,7 @@ def _told(services: Services, job: Job, backend_job: BackendJob) -> Change:
 def _not_found(services: Services, job: Job, is_gone: bool) -> Change:
     """The backend does not know the job. Its list is read only when that has lasted for a while."""
     listed, rest = None, None
-    if not is_gone and transitions.is_missing_too_long(job, services.clock()):
+    if not is_gone and job.is_missing_too_long(services.clock()):
         listed, rest = is_listed(services, job)
     return partial(
         transitions.not_found, now=services.clock(), listed=listed, is_gone=is_gone, list_search=rest
@@ -290,7 +291,7 @@ def _is_worth_a_rescue(seen: Job, told: BackendJob | None, now: datetime) -> boo
         return lost and seen.backend_job_id is not None
     if told is None or told.state is not BackendState.UNKNOWN:
         return False
-    kept_for = (seen.expires_at or now) - (seen.submitted_at or seen.created_at)
+    kept_for = (seen.expires_at or now) - (seen.submission.submitted_at or seen.created_at)
     left = seen.time_left(now)
     return told.seems_done or (left is not None and left <= kept_for / 4)
 

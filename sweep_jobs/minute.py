@@ -41,9 +41,9 @@ class Minute:
     )
 
     def saw_job(self, job: Job, now: datetime) -> None:
-        calling_since = job.submitting_since if job.status is Status.SUBMITTING else None
+        calling_since = job.submission.submitting_since if job.status is Status.SUBMITTING else None
         unknown = calling_since is not None and (
-            job.outcome_lost_at is not None or now - calling_since >= _LONGEST_CALL
+            job.submission.outcome_lost_at is not None or now - calling_since >= _LONGEST_CALL
         )
         self.in_doubt += unknown or (not job.is_terminal and job.is_in_doubt(now))
 

@@ -184,7 +184,7 @@ def _alarm(job: Job, now: datetime) -> str | None:
     left = job.time_left(now)
     if job.alarm is not None or left is None or job.status not in _GENERATED or job.deleted_at is not None:
         return None
-    kept_for = (job.expires_at or now) - (job.submitted_at or job.created_at)
+    kept_for = (job.expires_at or now) - (job.submission.submitted_at or job.created_at)
     if left > min(_NEAR_EXPIRY, kept_for / 4):
         return None
     open_outputs = ", ".join(str(output.index) for output in job.outputs if not output.is_settled)

@@ -63,7 +63,7 @@ def test_a_job_whose_paid_call_is_in_flight_is_cancelled_when_its_answer_is_here
     assert seen[0].status is Status.SUBMITTING
     assert job.status is Status.QUEUED
     assert job.backend_job_id is not None
-    assert job.cancel_requested_at is not None
+    assert job.cancellation.requested_at is not None
     pipeline.run(job)
     assert_cancelled_for_good(pipeline, job)
     assert pipeline.backend_jobs() == 1
@@ -109,7 +109,7 @@ def test_a_job_that_the_backend_works_on_is_stopped_there_at_the_next_poll(
     job = pipeline.run_until(pipeline.submit(), status)
     asked = cancel(pipeline, job)
     assert asked.status is status
-    assert asked.cancel_requested_at is not None
+    assert asked.cancellation.requested_at is not None
     before = pipeline.now()
     assert pipeline.run(job).status is Status.CANCELLED
     assert (pipeline.now() - before).total_seconds() < 1, "it is looked at now, and not when it was due"
@@ -130,7 +130,7 @@ def test_what_was_generated_since_the_last_poll_is_kept(pipeline: Pipeline, stat
 def test_it_is_too_late_once_the_videos_are_fetched(pipeline: Pipeline) -> None:
     job = pipeline.run_until(pipeline.submit(), Status.FETCHING)
     asked = cancel(pipeline, job)
-    assert (asked.status, asked.cancel_requested_at) == (Status.FETCHING, None)
+    assert (asked.status, asked.cancellation.requested_at) == (Status.FETCHING, None)
     assert pipeline.run(job).status is Status.SUCCEEDED
     assert pipeline.calls("delete") == []
 
@@ -198,9 +198,9 @@ def test_a_backend_that_refuses_goes_on_and_the_video_is_kept(pipeline: Pipeline
     job = pipeline.run_until(pipeline.submit(), Status.RUNNING)
     pipeline.fault("delete", status=409, body={"error": {"message": "it can't be stopped now"}})
     cancel(pipeline, job)
-    refused = pipeline.run(job, lambda seen: seen.cancel_refused is not None)
+    refused = pipeline.run(job, lambda seen: seen.cancellation.refused is not None)
     assert refused.status is Status.RUNNING
-    assert "409" in (refused.cancel_refused or "")
+    assert "409" in (refused.cancellation.refused or "")
     assert "cancel_refused" in {event.what for event in refused.history}
     assert pipeline.run(job).status is Status.SUCCEEDED
     assert len(pipeline.calls("delete")) == 1, "it is asked again only if the client asks again"
@@ -211,8 +211,8 @@ def test_asked_again_after_a_refusal_the_backend_is_asked_again(pipeline: Pipeli
     job = pipeline.run_until(pipeline.submit(), Status.RUNNING)
     pipeline.fault("delete", status=409)
     cancel(pipeline, job)
-    pipeline.run(job, lambda seen: seen.cancel_refused is not None)
-    assert cancel(pipeline, job).cancel_refused is None
+    pipeline.run(job, lambda seen: seen.cancellation.refused is not None)
+    assert cancel(pipeline, job).cancellation.refused is None
     pipeline.run(job)
     assert_cancelled_for_good(pipeline, job)
     assert len(pipeline.calls("delete")) == 2

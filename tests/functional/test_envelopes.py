@@ -179,7 +179,7 @@ def test_a_cancel_is_believed_only_where_the_job_is_no_more(api: StrangeApi, sai
     line.run_until(job, Status.RUNNING)
     cancel_job(line.services, OWNER, job.id)
     seen = line.run_for(job, hours=0.05)
-    assert (seen.status, seen.cancel_refused is not None) == (Status.RUNNING, True)
+    assert (seen.status, seen.cancellation.refused is not None) == (Status.RUNNING, True)
     server.job = {"status": "completed"}
     assert line.run_for(job, hours=1).status is Status.SUCCEEDED
 

@@ -335,7 +335,7 @@ def test_what_is_lost_after_a_refused_cancel_is_lost_and_not_cancelled(sora: Pip
     job = sora.run_until(sora.submit(), Status.RUNNING)
     sora.fault("delete", status=409)
     cancel(sora, job)
-    sora.run(job, lambda seen: seen.cancel_refused is not None)
+    sora.run(job, lambda seen: seen.cancellation.refused is not None)
     sora.simulator.world.reset()
     ended = sora.run(job)
     assert (ended.status, ended.error and ended.error.code) == (Status.FAILED, "backend_lost_job")

@@ -16,6 +16,7 @@ from video_jobs.domain.backend_job import BackendState
 from video_jobs.domain.errors import Conflict, StorageUnavailable
 from video_jobs.domain.estimate import FEWEST, Estimate
 from video_jobs.domain.job import Job, Status
+from video_jobs.domain.job_parts import Polls, Submission
 from video_jobs.lifecycle.learning import duration_of, kind_of
 
 RUN_SECONDS = 60
@@ -99,9 +100,9 @@ def test_the_next_job_is_expected_when_the_ones_before_it_had_ended(sora: Pipeli
     assert taught(sora).expected_at is None
     job = sora.submit()
     assert job.progress == 0
-    assert job.submitted_at is not None
+    assert job.submission.submitted_at is not None
     assert job.expected_at is not None
-    assert abs((job.expected_at - job.submitted_at).total_seconds() - RUN_SECONDS) <= 1
+    assert abs((job.expected_at - job.submission.submitted_at).total_seconds() - RUN_SECONDS) <= 1
     last_polled_at = sora.run(job, lambda seen: (seen.progress or 0) > 0)
     assert last_polled_at.status in (Status.QUEUED, Status.RUNNING)
     assert (last_polled_at.progress or 0) < 95
@@ -170,7 +171,7 @@ def test_who_loses_the_race_for_an_estimate_every_time_gives_up(
     assert len(tries) == 3
 
 
-RUNNING = a_job_in(Status.RUNNING, last_polled_at=NOW + timedelta(seconds=40))
+RUNNING = a_job_in(Status.RUNNING, polls=Polls(last_polled_at=NOW + timedelta(seconds=40)))
 DONE = a_poll(BackendState.SUCCEEDED)
 
 
@@ -187,10 +188,15 @@ def test_a_clock_is_believed_within_what_two_polls_have_seen(told: int, believed
 
 def test_what_was_adopted_after_its_end_teaches_nothing_where_the_video_api_tells_no_times() -> None:
     at = NOW + timedelta(minutes=4)
-    adopted = replace(RUNNING, submitted_at=at, updated_at=at, last_polled_at=None)
+    adopted = replace(
+        RUNNING, submission=Submission("attempt-0", NOW, submitted_at=at), updated_at=at, polls=Polls()
+    )
     assert duration_of(adopted, DONE, at + timedelta(seconds=3)) is None
 
 
 def test_what_was_made_elsewhere_teaches_nothing() -> None:
     seen = replace(DONE, created_at=NOW, finished_at=LATER)
-    assert duration_of(replace(RUNNING, submitting_since=None, adopts="task_01"), seen, LATER) is None
+    assert (
+        duration_of(replace(RUNNING, submission=Submission(submitted_at=NOW), adopts="task_01"), seen, LATER)
+        is None
+    )

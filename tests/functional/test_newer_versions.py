@@ -32,6 +32,7 @@ from video_jobs.domain.errors import MalformedMessage, NewerVersion
 from video_jobs.domain.estimate import Estimate, JobKind
 from video_jobs.domain.gate import Gate
 from video_jobs.domain.job import Job, Status
+from video_jobs.domain.job_parts import Submission
 from video_jobs.domain.queue_messages import FETCH_QUEUE, NOTIFY_QUEUE, POLL_QUEUE, decode_poll
 from video_jobs.domain.quota import Quota
 from video_jobs.lifecycle.admission import call_next
@@ -130,7 +131,9 @@ def test_a_message_for_a_newer_versions_job_is_skipped_with_one_line(
 def test_a_newer_versions_message_is_skipped_with_one_line_and_its_job_stays_as_it_is(
     services: Services, owner: str, log: pytest.LogCaptureFixture, function: Any, more: dict[str, Any]
 ) -> None:
-    job = stored(services, a_job(owner, status=Status.RUNNING, submitted_at=datetime.now(UTC)))
+    job = stored(
+        services, a_job(owner, status=Status.RUNNING, submission=Submission(submitted_at=datetime.now(UTC)))
+    )
     before = services.jobs.get(owner, job.id)
     function.build().get_user_function()(message(job, v=2, job_id={"parts": 1}, **more))
     [line] = log.records

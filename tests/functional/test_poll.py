@@ -248,12 +248,12 @@ def test_fewer_videos_than_asked_are_stored_and_said(sora: Pipeline) -> None:
 
 def test_no_output_is_failed_after_five_minutes_and_not_before(sora: Pipeline) -> None:
     job = sora.submit(prompt="no-outputs of a boat")
-    waiting = sora.run(job, lambda seen: seen.no_output_since is not None)
+    waiting = sora.run(job, lambda seen: seen.polls.no_output_since is not None)
     ended = sora.run(job)
     assert (ended.status, ended.error and ended.error.code) == (Status.FAILED, "no_output")
-    assert waiting.no_output_since is not None
+    assert waiting.polls.no_output_since is not None
     assert ended.finished_at is not None
-    assert ended.finished_at - waiting.no_output_since >= timedelta(minutes=5)
+    assert ended.finished_at - waiting.polls.no_output_since >= timedelta(minutes=5)
 
 
 @pytest.mark.promise("I7")
@@ -271,12 +271,12 @@ def test_a_job_that_the_backend_forgets_is_given_up_after_five_minutes(pipeline:
     job = pipeline.submit()
     [created] = pipeline.simulator.world.everything()
     pipeline.simulator.world.delete(created)
-    missing = pipeline.run(job, lambda seen: seen.not_found_since is not None)
+    missing = pipeline.run(job, lambda seen: seen.polls.not_found_since is not None)
     ended = pipeline.run(job)
     assert (ended.status, ended.error and ended.error.code) == (Status.FAILED, "backend_lost_job")
-    assert missing.not_found_since is not None
+    assert missing.polls.not_found_since is not None
     assert ended.finished_at is not None
-    assert ended.finished_at - missing.not_found_since >= timedelta(minutes=5)
+    assert ended.finished_at - missing.polls.not_found_since >= timedelta(minutes=5)
 
 
 def test_a_job_that_is_still_listed_is_not_given_up(pipeline: Pipeline) -> None:

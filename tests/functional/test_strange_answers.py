@@ -636,7 +636,7 @@ def test_a_refusal_stays_one_though_storage_fails_while_it_is_recorded(
         line.run_for(first, hours=0.5)
     assert faults == [0]
     seen = line.job(first)
-    assert (seen.status, seen.outcome_lost_at) == (Status.WAITING, None)
+    assert (seen.status, seen.submission.outcome_lost_at) == (Status.WAITING, None)
     del server.replies["create"]
     line.advance(1800)
     sweep_jobs(line.services)

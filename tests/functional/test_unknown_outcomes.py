@@ -254,15 +254,15 @@ def test_nothing_is_decided_while_somebody_may_still_hold_an_answer(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = killed_over_the_call(pipeline, monkeypatch)
-    assert job.submitting_since is not None
-    known_at = job.submitting_since + outcome_known_after(pipeline.services)
+    assert job.submission.submitting_since is not None
+    known_at = job.submission.submitting_since + outcome_known_after(pipeline.services)
     while min(message.visible_at for message in pipeline.messages.queued) < known_at:
         pipeline.deliver(pipeline.take_next())
         assert pipeline.job(job).status is Status.SUBMITTING
     assert not pipeline.calls("list")
     adopted = pipeline.run_until(job, Status.QUEUED)
-    assert adopted.submitted_at is not None
-    assert timedelta() <= adopted.submitted_at - known_at < timedelta(seconds=5)
+    assert adopted.submission.submitted_at is not None
+    assert timedelta() <= adopted.submission.submitted_at - known_at < timedelta(seconds=5)
 
 
 def test_what_is_listed_is_taken_up_soon_once_the_caller_has_noted_that_the_answer_is_lost(
@@ -270,16 +270,16 @@ def test_what_is_listed_is_taken_up_soon_once_the_caller_has_noted_that_the_answ
 ) -> None:
     job = in_doubt(pipeline)
     adopted = pipeline.run_until(job, Status.QUEUED)
-    assert adopted.submitted_at is not None
-    assert job.submitting_since is not None
-    assert adopted.submitted_at - job.submitting_since < timedelta(seconds=30)
+    assert adopted.submission.submitted_at is not None
+    assert job.submission.submitting_since is not None
+    assert adopted.submission.submitted_at - job.submission.submitting_since < timedelta(seconds=30)
 
 
 def test_that_nothing_is_listed_counts_only_when_nobody_can_hold_an_answer(pipeline: Pipeline) -> None:
     ended = pipeline.run(in_doubt(pipeline, NEVER_MADE))
     assert ended.finished_at is not None
-    assert ended.submitting_since is not None
-    took = ended.finished_at - ended.submitting_since - outcome_known_after(pipeline.services)
+    assert ended.submission.submitting_since is not None
+    took = ended.finished_at - ended.submission.submitting_since - outcome_known_after(pipeline.services)
     assert timedelta() <= took <= timedelta(minutes=1)
 
 
@@ -525,8 +525,8 @@ def test_where_no_list_is_kept_the_job_is_unconfirmed_as_soon_as_the_time_is_ove
     assert ended.error is not None
     assert "keeps no list" in ended.error.message
     assert ended.finished_at is not None
-    assert job.submitting_since is not None
-    took = ended.finished_at - job.submitting_since - outcome_known_after(pipeline.services)
+    assert job.submission.submitting_since is not None
+    took = ended.finished_at - job.submission.submitting_since - outcome_known_after(pipeline.services)
     assert timedelta() <= took < timedelta(minutes=1)
     assert len(pipeline.calls("create")) == 1
 
@@ -537,8 +537,12 @@ def test_a_list_that_is_not_found_is_asked_for_again_for_an_hour(pipeline: Pipel
     ended = pipeline.run(job)
     assert (ended.status, code_of(ended)) == (Status.FAILED, "submission_unconfirmed")
     assert ended.finished_at is not None
-    assert job.submitting_since is not None
-    assert timedelta(hours=1) <= ended.finished_at - job.submitting_since < timedelta(hours=1, minutes=15)
+    assert job.submission.submitting_since is not None
+    assert (
+        timedelta(hours=1)
+        <= ended.finished_at - job.submission.submitting_since
+        < timedelta(hours=1, minutes=15)
+    )
 
 
 def test_a_list_that_is_away_for_a_while_is_waited_for(pipeline: Pipeline) -> None:
@@ -557,8 +561,8 @@ def test_a_list_that_stays_away_is_asked_for_rarely_for_as_long_as_the_job_is_ke
     ended = pipeline.run(job)
     assert (ended.status, code_of(ended)) == (Status.FAILED, "submission_unconfirmed")
     assert ended.finished_at is not None
-    assert job.submitting_since is not None
-    took = ended.finished_at - job.submitting_since
+    assert job.submission.submitting_since is not None
+    took = ended.finished_at - job.submission.submitting_since
     assert timedelta(hours=24) <= took < timedelta(hours=24, minutes=20)
     assert len(pipeline.calls("list")) < 130
     assert len(pipeline.calls("create")) == 1
@@ -647,7 +651,7 @@ def test_a_cancel_that_is_wanted_meanwhile_is_carried_out_once_the_job_is_found(
     job = in_doubt(pipeline)
     wanted = cancel_job(pipeline.services, OWNER, job.id)
     assert wanted.status is Status.SUBMITTING
-    assert wanted.cancel_requested_at is not None
+    assert wanted.cancellation.requested_at is not None
     ended = pipeline.run(job)
     assert (ended.status, ended.error) == (Status.CANCELLED, None)
     [made] = pipeline.simulator.world.everything()

@@ -109,7 +109,7 @@ def test_a_cancel_of_a_task_that_runs_is_refused_and_its_video_is_kept(app: Prov
     cancel_job(app.services, job.owner, job.id)
     ended = app.run(job)
     assert ended.status is Status.SUCCEEDED
-    assert ended.cancel_refused is not None
+    assert ended.cancellation.refused is not None
 
 
 def test_an_address_that_ended_is_asked_for_until_the_provider_deletes_the_video(app: ProviderApp) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from video_jobs.domain.backend_job import BackendJob, BackendState
 from video_jobs.domain.chain import Chain
 from video_jobs.domain.job import BackendRef, Job, JobError, Output, Status, StoredVideo, VideoRequest
+from video_jobs.domain.job_parts import Submission
 
 NOW = datetime(2026, 11, 5, 12, 0, tzinfo=UTC)
 LATER = NOW + timedelta(minutes=1)
@@ -40,9 +41,9 @@ def a_job_in(status: Status, **changes: Any) -> Job:
     """
     known: dict[str, Any] = {
         "status": status,
-        "attempt": ATTEMPT if status is Status.SUBMITTING else "attempt-0",
-        "submitting_since": NOW,
-        "submitted_at": NOW,
+        "submission": Submission(
+            ATTEMPT if status is Status.SUBMITTING else "attempt-0", submitting_since=NOW, submitted_at=NOW
+        ),
         "backend_job_id": BACKEND_JOB_ID,
         "expires_at": NOW + DAY,
         "outputs": (Output(0, "gen_0", Chain(due_at=NOW)), Output(1, "gen_1", Chain(due_at=NOW))),

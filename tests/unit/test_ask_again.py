@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from tests.unit.jobs import NOW, VIDEO, a_job_in
 from video_jobs.domain.chain import Chain
 from video_jobs.domain.job import Output, Status
+from video_jobs.domain.job_parts import Cancellation
 from video_jobs.domain.retry_after import ask_again_in
 
 GOING = [status for status in Status if not status.is_terminal]
@@ -57,7 +58,7 @@ def test_a_closed_gate_tells_when_it_opens() -> None:
 
 
 def test_what_is_being_cancelled_is_asked_about_soon() -> None:
-    job = a_job_in(Status.RUNNING, cancel_requested_at=NOW, chain=Chain(due_at=NOW + after(50)))
+    job = a_job_in(Status.RUNNING, cancellation=Cancellation(NOW), chain=Chain(due_at=NOW + after(50)))
     assert ask_again_in(job, NOW) == 2
 
 

@@ -29,6 +29,7 @@ from video_jobs.domain.job import (
     Suspect,
     VideoRequest,
 )
+from video_jobs.domain.job_parts import Cancellation, Polls, Submission
 from video_jobs.domain.webhook import Delivery, Webhook, WebhookStatus
 from video_jobs.storage.job_rows import from_row, to_row
 from video_jobs.storage.schema import SCHEMA
@@ -92,6 +93,9 @@ jobs = st.builds(
     backend_job_gone=st.booleans(),
     expires_at=st.none() | moments,
     told_expires_at=st.none() | moments,
+    submission=st.builds(Submission, st.none() | texts, *[st.none() | moments] * 4),
+    cancellation=st.builds(Cancellation, st.none() | moments, st.none() | texts),
+    polls=st.builds(Polls, *[st.none() | moments] * 4),
     list_search=st.none() | st.builds(ListSearch, texts, st.integers(0, 10**6), st.none() | st.booleans()),
     cost=st.none() | st.builds(Cost, st.floats(0, 1e6), st.just("USD")),
     progress=st.none() | st.integers(0, 100),
@@ -124,27 +128,21 @@ FULL = a_job(
     retry_of="job_1",
     retried_as="job_2",
     adopts="task_01",
-    cancel_requested_at=NOW,
-    cancel_refused="It will not.",
+    cancellation=Cancellation(NOW, "It will not."),
     deleted_at=LATER,
     backend_job_gone=True,
     alarm="An hour left.",
     last_error="KeyError",
-    attempt="attempt-1",
-    submitting_since=NOW,
-    refused_at=NOW,
-    submitted_at=NOW + timedelta(microseconds=1),
+    submission=Submission(
+        "attempt-1", NOW, NOW + timedelta(microseconds=1), outcome_lost_at=NOW, refused_at=NOW
+    ),
     backend_job_id="task_01",
     backend_status="failed",
     backend_request_id="req_1",
-    outcome_lost_at=NOW,
     list_search=ListSearch("task_09", 50, True, True, True, ("task_02",), (EqualEntry("task_03", "m", 2.5),)),
     expires_at=NOW + DAY,
     told_expires_at=NOW + DAY,
-    last_polled_at=NOW,
-    not_found_since=NOW,
-    unknown_since=NOW,
-    no_output_since=NOW,
+    polls=Polls(last_polled_at=NOW, not_found_since=NOW, unknown_since=NOW, no_output_since=NOW),
     cost=Cost(1.6, "USD"),
     progress=99,
     expected_at=LATER,
@@ -195,8 +193,10 @@ def accepted(prompt: str, metadata: dict[str, str]) -> Job:
 
 
 def test_every_field_of_a_full_job_comes_back():
-    empty = [field.name for field in fields(Job) if getattr(FULL, field.name) in (None, (), {}, 0, False)]
-    assert empty == []
+    values = {field.name: getattr(FULL, field.name) for field in fields(Job)}
+    for part in (FULL.submission, FULL.cancellation, FULL.polls):
+        values.update(part._asdict())
+    assert [name for name, value in values.items() if value in (None, (), {}, 0, False)] == []
     assert from_row(stored(FULL)) == FULL
 
 
@@ -332,6 +332,27 @@ def test_a_person_can_read_a_row():
     assert row["metadata"] == '{"campaign":"spring","":"empty","prompt":"not the prompt"}'
     assert "prompt" not in json.loads(row["request"])
     assert to_row(a_job(metadata={"a": "é"}))["metadata"] == '{"a":"é"}'
+
+
+def test_each_field_of_a_part_of_a_job_has_a_column_of_its_own():
+    now = "2026-11-05T12:00:00Z"
+    columns = {
+        "attempt": "attempt-1",
+        "submitting_since": now,
+        "submitted_at": "2026-11-05T12:00:00.000001Z",
+        "outcome_lost_at": now,
+        "refused_at": now,
+        "cancel_requested_at": now,
+        "cancel_refused": "It will not.",
+        "last_polled_at": now,
+        "not_found_since": now,
+        "unknown_since": now,
+        "no_output_since": now,
+    }
+    row = to_row(FULL)
+    assert row == row | columns
+    assert not {"submission", "cancellation", "polls"} & row.keys()
+    assert not columns.keys() & to_row(a_job()).keys()
 
 
 # --- other versions ------------------------------------------------------------------------------

@@ -13,13 +13,18 @@ from tests.unit.jobs import NOW, a_job
 from video_jobs.domain.chain import Chain
 from video_jobs.domain.errors import UnreadableRow
 from video_jobs.domain.gate import Gate, Slot
+from video_jobs.domain.job_parts import Polls, Submission
 from video_jobs.storage.estimates import _from_row as estimate_of
 from video_jobs.storage.gates import _from_row as gate_of
 from video_jobs.storage.gates import _to_row as gate_row
 from video_jobs.storage.job_rows import from_row, to_row
 
 JOB = a_job(
-    expires_at=NOW, last_polled_at=NOW, submitted_at=NOW, chain=Chain(2, NOW), metadata={"scene": "1"}
+    expires_at=NOW,
+    polls=Polls(last_polled_at=NOW),
+    submission=Submission(submitted_at=NOW),
+    chain=Chain(2, NOW),
+    metadata={"scene": "1"},
 )
 UNUSABLE_TIMES = pytest.mark.parametrize(
     "time", ["2026-11-05T12:00:00", "9999-12-31T23:59:59Z", "0001-01-01T00:00:00Z"]

@@ -16,6 +16,7 @@ from video_jobs.domain import schedule
 from video_jobs.domain.chain import Chain
 from video_jobs.domain.estimate import Forecast
 from video_jobs.domain.job import Output, Status
+from video_jobs.domain.job_parts import Submission
 from video_jobs.domain.schedule import (
     after_submit,
     fetch_delay,
@@ -27,7 +28,7 @@ from video_jobs.net.told import wait_hint
 
 SECOND = timedelta(seconds=1)
 LONGEST = timedelta(minutes=6)  # five, and the jitter
-QUEUED = a_job(submitted_at=NOW, expires_at=NOW + DAY)
+QUEUED = a_job(submission=Submission(submitted_at=NOW), expires_at=NOW + DAY)
 #: Fifty jobs that took 100 seconds, give or take 30.
 KNOWN = Forecast(tuple(70.0 + 3 * step for step in range(21)))
 FORESEEN = replace(QUEUED, forecast=KNOWN)
@@ -144,7 +145,7 @@ def test_the_guard_polls_when_the_first_download_may_count_as_lost():
         Output(0, "gen_0", Chain(due_at=NOW)),
         Output(1, "gen_1", Chain(3, due_at=NOW + 300 * SECOND)),
     )
-    fetching = a_job(status=Status.FETCHING, submitted_at=NOW, expires_at=NOW + DAY, outputs=(second,))
+    fetching = replace(QUEUED, status=Status.FETCHING, outputs=(second,))
     assert guard_delay(fetching, NOW) == 425 * SECOND
     both = replace(fetching, outputs=(first, second))
     assert guard_delay(both, NOW) == 125 * SECOND
@@ -175,7 +176,7 @@ def test_a_job_that_was_not_submitted_yet_is_looked_at_soon():
 @pytest.mark.parametrize("hint", [None, 300.0])
 @pytest.mark.parametrize("left", [1, 30])
 def test_the_last_look_and_the_last_download_come_just_after_the_expiry(left: int, hint: float | None):
-    job = a_job(submitted_at=NOW - DAY, expires_at=NOW + left * SECOND)
+    job = a_job(submission=Submission(submitted_at=NOW - DAY), expires_at=NOW + left * SECOND)
     latest = left * SECOND + 2 * SECOND
     assert timedelta() < poll_delay(job, hint, NOW) <= latest
     assert timedelta() < guard_delay(job, NOW) <= latest
@@ -183,7 +184,9 @@ def test_the_last_look_and_the_last_download_come_just_after_the_expiry(left: in
 
 
 def test_after_the_expiry_nothing_comes_faster_than_before_it():
-    job = a_job_in(Status.FETCHING, submitted_at=NOW - DAY, expires_at=NOW - 5 * SECOND)
+    job = a_job_in(
+        Status.FETCHING, submission=Submission(submitted_at=NOW - DAY), expires_at=NOW - 5 * SECOND
+    )
     assert guard_delay(job, NOW) > 60 * SECOND
     assert fetch_delay(job, 50, None, NOW) > 60 * SECOND
 

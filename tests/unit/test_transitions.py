@@ -30,6 +30,7 @@ from video_jobs.domain.chain import Chain
 from video_jobs.domain.errors import TransitionRefused
 from video_jobs.domain.estimate import Forecast
 from video_jobs.domain.job import MOST_EVENTS, Event, Job, JobError, ListSearch, Output, Status, Suspect
+from video_jobs.domain.job_parts import Cancellation, Polls, Submission
 from video_jobs.domain.webhook import MOST_DELIVERIES, Delivery, Webhook, WebhookStatus
 
 ALL = frozenset(Status)
@@ -44,6 +45,7 @@ SECOND = timedelta(seconds=1)
 HOOK = Webhook("https://hooks.example.test/", chain=Chain(1))
 TOLD, UNTOLD = Delivery(LATER, 204, None, 0.1), Delivery(LATER, 500, "It answered 500.", 0.1)
 DONE = a_poll(BackendState.SUCCEEDED, generation_ids=("gen_0", "gen_1"))
+MISSING = Polls(not_found_since=NOW)
 
 Transition = Callable[[Job], Job]
 
@@ -187,8 +189,8 @@ def test_the_table_has_every_transition():
         return inspect.isfunction(function) and module.startswith(transitions.__name__)
 
     exported = {name for name in transitions.__all__ if is_public(getattr(transitions, name))}
-    # The others ask a question and give no job.
-    assert exported - {"is_missing_too_long", "overdue_from"} == TRANSITIONS.keys()
+    # It asks a question and gives no job.
+    assert exported - {"overdue_from"} == TRANSITIONS.keys()
 
 
 def test_terminal_means_succeeded_failed_cancelled_and_expired():
@@ -263,7 +265,7 @@ def test_a_waiting_job_says_why_and_says_it_once():
 
 def test_submitting_remembers_since_when_and_forgets_why_it_waited():
     job = transitions.begin_submit(a_job(reason="It is busy."), LATER, ATTEMPT, BACKEND)
-    assert (job.status, job.submitting_since, job.reason) == (Status.SUBMITTING, LATER, None)
+    assert (job.status, job.submission.submitting_since, job.reason) == (Status.SUBMITTING, LATER, None)
 
 
 def test_a_job_goes_to_the_backend_as_the_settings_name_it_when_it_is_submitted():
@@ -273,10 +275,10 @@ def test_a_job_goes_to_the_backend_as_the_settings_name_it_when_it_is_submitted(
 
 def test_a_job_that_is_put_back_waits_and_says_why():
     job = transitions.put_back(a_job_in(Status.SUBMITTING), LATER, ATTEMPT, "It is busy.")
-    assert (job.status, job.submitting_since, job.reason) == (Status.WAITING, None, "It is busy.")
+    assert (job.status, job.submission.submitting_since, job.reason) == (Status.WAITING, None, "It is busy.")
 
 
-@pytest.mark.parametrize("wanted", [{"cancel_requested_at": NOW}, {"deleted_at": NOW}], ids=str)
+@pytest.mark.parametrize("wanted", [{"cancellation": Cancellation(NOW)}, {"deleted_at": NOW}], ids=str)
 def test_a_job_that_nobody_wants_any_more_is_cancelled_in_place_of_being_put_back(
     wanted: dict[str, datetime],
 ):
@@ -299,7 +301,7 @@ def test_the_backend_id_moves_a_job_to_queued_and_never_back(status: Status):
     )
     before_the_answer = status in (Status.WAITING, Status.SUBMITTING)
     assert job.status is (Status.QUEUED if before_the_answer else status)
-    assert (job.submitted_at, job.backend_request_id) == (LATER, "req_1")
+    assert (job.submission.submitted_at, job.backend_request_id) == (LATER, "req_1")
 
 
 def test_what_the_backend_says_of_its_deletion_counts_before_our_reckoning():
@@ -313,7 +315,7 @@ def test_deletion_is_reckoned_from_the_creation_at_the_backend():
 
 
 def test_deletion_is_reckoned_from_the_call_where_the_backend_says_nothing():
-    job = a_job_in(Status.SUBMITTING, backend_job_id=None, submitting_since=NOW + SECOND)
+    job = a_job_in(Status.SUBMITTING, backend_job_id=None, submission=Submission(ATTEMPT, NOW + SECOND))
     said = a_poll(BackendState.QUEUED)
     assert transitions.submitted(job, LATER, said, DAY).expires_at == NOW + SECOND + DAY
     assert transitions.submitted(a_job(), LATER, said, DAY).expires_at == LATER + DAY
@@ -323,7 +325,7 @@ def test_an_unknown_outcome_keeps_the_job_submitting_and_says_why():
     job = transitions.note_unknown_outcome(
         a_job_in(Status.SUBMITTING), LATER, ATTEMPT, "The answer was cut off."
     )
-    assert (job.status, job.reason, job.submitting_since) == (
+    assert (job.status, job.reason, job.submission.submitting_since) == (
         Status.SUBMITTING,
         "The answer was cut off.",
         NOW,
@@ -364,7 +366,7 @@ def test_a_missing_job_is_given_up_at_once_where_the_backend_says_that_it_is_gon
 
 
 def test_a_job_that_is_not_known_for_a_while_is_in_doubt():
-    missing = a_job_in(Status.RUNNING, not_found_since=NOW, last_polled_at=NOW)
+    missing = a_job_in(Status.RUNNING, polls=Polls(NOW, not_found_since=NOW))
     assert not missing.is_in_doubt(NOW + transitions.LOST_JOB_GRACE - SECOND)
     assert missing.is_in_doubt(NOW + transitions.LOST_JOB_GRACE)
 
@@ -433,11 +435,10 @@ def test_an_expiry_by_a_clock_that_is_wrong_is_judged_by_that_clock_and_once(wro
 
 def test_a_creation_that_is_told_late_makes_no_end_seem_earlier():
     hour = timedelta(hours=1)
-    job = replace(GUESSED, submitting_since=NOW)
     told = a_poll(
         BackendState.RUNNING, created_at=NOW + hour, expires_at=NOW + 2 * hour, told_at=NOW + hour + SECOND
     )
-    assert transitions.polled(job, NOW + hour + SECOND, told).expires_at == NOW + 2 * hour
+    assert transitions.polled(GUESSED, NOW + hour + SECOND, told).expires_at == NOW + 2 * hour
 
 
 def test_an_expiry_beyond_all_reason_is_bounded():
@@ -449,7 +450,7 @@ def test_an_expiry_beyond_all_reason_is_bounded():
 
 
 def test_a_missing_job_is_not_given_up_while_the_list_can_not_tell():
-    missing = a_job_in(Status.RUNNING, not_found_since=NOW)
+    missing = a_job_in(Status.RUNNING, polls=MISSING)
     over = NOW + 2 * transitions.LOST_JOB_GRACE
     assert transitions.not_found(missing, over, listed=None).status is Status.RUNNING
     assert transitions.not_found(missing, over, listed=False).status is Status.FAILED
@@ -615,9 +616,9 @@ def test_a_look_moves_a_job_forward_and_never_back(before: Status, told: Backend
 
 
 def test_a_look_clears_what_was_wrong_before_and_keeps_what_the_backend_left_out():
-    before = a_job_in(Status.RUNNING, reason="Not known.", not_found_since=NOW, backend_request_id="req_1")
+    before = a_job_in(Status.RUNNING, reason="Not known.", polls=MISSING, backend_request_id="req_1")
     job = transitions.polled(before, LATER, a_poll(BackendState.RUNNING))
-    assert (job.reason, job.not_found_since) == (None, None)
+    assert (job.reason, job.polls.not_found_since) == (None, None)
     assert (job.backend_request_id, job.expires_at) == ("req_1", before.expires_at)
 
 
@@ -645,7 +646,7 @@ def test_more_videos_than_asked_for_are_all_fetched():
 def test_success_without_a_video_is_believed_after_the_grace_and_not_before():
     told = a_poll(BackendState.SUCCEEDED)
     job = transitions.polled(a_job_in(Status.RUNNING), NOW, told)
-    assert (job.status, job.no_output_since) == (Status.RUNNING, NOW)
+    assert (job.status, job.polls.no_output_since) == (Status.RUNNING, NOW)
     job = transitions.polled(job, NOW + transitions.NO_OUTPUT_GRACE - SECOND, told)
     assert job.status is Status.RUNNING
     job = transitions.polled(job, NOW + transitions.NO_OUTPUT_GRACE, told)
@@ -738,31 +739,31 @@ def test_failed_looks_change_nothing_but_the_reason_until_the_expiry():
 
 def test_a_job_that_the_backend_does_not_know_is_given_up_after_the_grace_and_not_before():
     job = transitions.not_found(a_job_in(Status.RUNNING), NOW, listed=False)
-    assert (job.status, job.not_found_since) == (Status.RUNNING, NOW)
+    assert (job.status, job.polls.not_found_since) == (Status.RUNNING, NOW)
     almost = NOW + transitions.LOST_JOB_GRACE - SECOND
-    assert not transitions.is_missing_too_long(job, almost)
+    assert not job.is_missing_too_long(almost)
     job = transitions.not_found(job, almost, listed=False)
-    assert (job.status, job.not_found_since) == (Status.RUNNING, NOW)
+    assert (job.status, job.polls.not_found_since) == (Status.RUNNING, NOW)
     over = NOW + transitions.LOST_JOB_GRACE
-    assert transitions.is_missing_too_long(job, over)
+    assert job.is_missing_too_long(over)
     job = transitions.not_found(job, over, listed=False)
     assert (job.status, job.error and job.error.code) == (Status.FAILED, "backend_lost_job")
 
 
 def test_a_job_that_is_still_listed_is_not_given_up():
-    missing = a_job_in(Status.RUNNING, not_found_since=NOW)
+    missing = a_job_in(Status.RUNNING, polls=MISSING)
     job = transitions.not_found(missing, NOW + 2 * transitions.LOST_JOB_GRACE, listed=True)
-    assert (job.status, job.not_found_since) == (Status.RUNNING, None)
+    assert (job.status, job.polls.not_found_since) == (Status.RUNNING, None)
 
 
 def test_a_job_that_was_to_be_stopped_and_is_no_longer_known_has_been_stopped():
-    missing = a_job_in(Status.RUNNING, not_found_since=NOW, cancel_requested_at=NOW)
+    missing = a_job_in(Status.RUNNING, polls=MISSING, cancellation=Cancellation(NOW))
     job = transitions.not_found(missing, NOW + transitions.LOST_JOB_GRACE, listed=False)
     assert (job.status, job.error) == (Status.CANCELLED, None)
 
 
 def test_a_job_that_was_seen_is_not_missing():
-    assert not transitions.is_missing_too_long(a_job_in(Status.RUNNING), NOW + DAY)
+    assert not a_job_in(Status.RUNNING).is_missing_too_long(NOW + DAY)
 
 
 def test_a_job_that_the_backend_does_not_know_after_its_time_has_expired():
@@ -912,22 +913,22 @@ def test_no_turn_ever_falls(names: list[str], start: Status):
 
 def test_a_job_that_nobody_was_asked_for_is_cancelled_at_once():
     job = transitions.request_cancel(a_job(), LATER)
-    assert (job.status, job.finished_at, job.cancel_requested_at) == (Status.CANCELLED, LATER, LATER)
+    assert (job.status, job.finished_at, job.cancellation.requested_at) == (Status.CANCELLED, LATER, LATER)
 
 
 @pytest.mark.parametrize("status", sorted(STOPPABLE - {Status.WAITING}))
 def test_a_cancel_of_what_the_backend_has_is_an_intent_and_changes_no_status(status: Status):
     job = transitions.request_cancel(a_job_in(status), LATER)
-    assert (job.status, job.cancel_requested_at) == (status, LATER)
+    assert (job.status, job.cancellation.requested_at) == (status, LATER)
     assert transitions.request_cancel(job, LATER + SECOND) is job
 
 
 def test_a_backend_that_refuses_to_stop_is_asked_again_only_when_the_client_asks_again():
     job = transitions.request_cancel(a_job_in(Status.RUNNING), NOW)
     job = transitions.cancel_refused(job, NOW, "It answered 409.")
-    assert (job.status, job.cancel_refused) == (Status.RUNNING, "It answered 409.")
+    assert (job.status, job.cancellation.refused) == (Status.RUNNING, "It answered 409.")
     again = transitions.request_cancel(job, LATER)
-    assert (again.cancel_requested_at, again.cancel_refused) == (LATER, None)
+    assert (again.cancellation.requested_at, again.cancellation.refused) == (LATER, None)
 
 
 @pytest.mark.parametrize("status", sorted(ALL))

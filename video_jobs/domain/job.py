@@ -15,6 +15,7 @@ from typing import Any, Self
 from video_jobs.domain.chain import Chain
 from video_jobs.domain.cost import Cost
 from video_jobs.domain.estimate import Forecast
+from video_jobs.domain.job_parts import Cancellation, Polls, Submission
 from video_jobs.domain.video_request import InputImage as InputImage
 from video_jobs.domain.video_request import VideoRequest as VideoRequest
 from video_jobs.domain.webhook import Webhook
@@ -193,28 +194,20 @@ class Job:
     retry_of: str | None = None  #: the job that this one tries again
     retried_as: str | None = None
     adopts: str | None = None  #: a backend job to reuse in place of a paid call
-    cancel_requested_at: datetime | None = None
-    cancel_refused: str | None = None  #: why the backend continues in spite of the request
+    cancellation: Cancellation = field(default=Cancellation())
     deleted_at: datetime | None = None  #: then the row is a tombstone: readers don't see the job
     backend_job_gone: bool = False  #: the app has deleted it at the backend
     alarm: str | None = None  #: what will be lost unless somebody acts
     last_error: str | None = None  #: why the last poll or download failed
 
-    attempt: str | None = None  #: a random name of the latest attempt at the paid call
-    refused_at: datetime | None = None  #: when the backend last refused it for the key or the deployment
-    submitting_since: datetime | None = None
-    outcome_lost_at: datetime | None = None  #: when it was saved that no answer shows the paid call's outcome
+    submission: Submission = field(default=Submission())
     list_search: ListSearch | None = None  #: how far the backend's list has been read for it
-    submitted_at: datetime | None = None
     backend_job_id: str | None = None
     backend_status: str | None = None  #: the backend's own word, for people
     backend_request_id: str | None = None
     expires_at: datetime | None = None  #: when the backend deletes job and bytes, by our clock
     told_expires_at: datetime | None = None  #: the same as the backend gave it; None: `expires_at` is a guess
-    last_polled_at: datetime | None = None  #: when the video API last gave its state
-    not_found_since: datetime | None = None
-    unknown_since: datetime | None = None  #: since when its status is a word that the app does not know
-    no_output_since: datetime | None = None
+    polls: Polls = field(default=Polls())
     progress: int | None = None  #: percent; None if unknown
     expected_at: datetime | None = None  #: when its videos are likely to be generated
     forecast: Forecast | None = None  #: the forecast for its kind when it was submitted
@@ -288,10 +281,16 @@ class Job:
 
         Such a job holds no slot and is polled rarely.
         """
-        if self.not_found_since is not None and now - self.not_found_since >= LOST_JOB_GRACE:
+        if self.is_missing_too_long(now):
             return True
-        silent = self.last_polled_at is None or now - self.last_polled_at >= LOST_JOB_GRACE
-        return self.is_past_guess(now) and (silent or self.unknown_since is not None)
+        told_at = self.polls.last_polled_at
+        silent = told_at is None or now - told_at >= LOST_JOB_GRACE
+        return self.is_past_guess(now) and (silent or self.polls.unknown_since is not None)
+
+    def is_missing_too_long(self, now: datetime) -> bool:
+        """Whether the backend has not known it for so long that its list is worth a call."""
+        since = self.polls.not_found_since
+        return since is not None and now - since >= LOST_JOB_GRACE
 
     def time_left(self, now: datetime) -> timedelta | None:
         """The time until the backend deletes the bytes; None as long as it is unknown."""

@@ -27,7 +27,7 @@ def ask_again_in(job: Job, now: datetime, *, ahead: int = 0, opens_at: datetime 
 
 
 def _until(job: Job, now: datetime, ahead: int, opens_at: datetime | None) -> timedelta:
-    if job.cancel_requested_at is not None and job.cancel_refused is None:
+    if job.cancellation.is_wanted:
         return _SOON  # a poll was called for
     if job.status is Status.WAITING:
         in_line = _FIRST_IN_LINE + _EACH_AHEAD * ahead

@@ -50,14 +50,15 @@ def poll_delay(job: Job, hint: float | None, now: datetime) -> timedelta:
     If the median time of such jobs is known, the job is polled once a minute until seven tenths of it are over. The
     jitter keeps jobs that were submitted together from being polled together for ever.
     """
+    submission = job.submission
     if job.is_in_doubt(now) or job.is_past_guess(now):
-        since = job.not_found_since or job.expires_at or now
+        since = job.polls.not_found_since or job.expires_at or now
         rarely = min(max((now - since).total_seconds() / 4, _RARELY), _MOST_RARELY)
         return _not_past_expiry(job, _no_sooner_than(hint, _jittered(rarely)), now)
     # Never negative, though another machine's clock may be ahead of ours.
-    passed = max((now - (job.submitted_at or job.submitting_since or now)).total_seconds(), 0.0)
+    passed = max((now - (submission.submitted_at or submission.submitting_since or now)).total_seconds(), 0.0)
     seconds = min(max(_OF_ITS_AGE * passed, _CLOSEST), _SLOWEST_POLL)
-    if job.forecast is not None and job.submitted_at is not None:
+    if job.forecast is not None and submission.submitted_at is not None:
         left = _BEFORE_TYPICAL * job.forecast.typical - passed
         seconds = max(seconds, min(left, _SLOWEST_BEFORE))
     return _not_past_expiry(job, _no_sooner_than(hint, _jittered(seconds)), now)
@@ -65,7 +66,8 @@ def poll_delay(job: Job, hint: float | None, now: datetime) -> timedelta:
 
 def search_delay(job: Job, now: datetime) -> timedelta:
     """Until the backend's list is asked again for a job whose submission got no answer: less and less often."""
-    waited = (now - (job.outcome_lost_at or job.submitting_since or now)).total_seconds()
+    submission = job.submission
+    waited = (now - (submission.outcome_lost_at or submission.submitting_since or now)).total_seconds()
     if waited < _SEARCH_SOON:
         return timedelta(seconds=_SEARCH_SOON - waited)
     return timedelta(seconds=min(max(waited / 6, _SEARCH_AGAIN), _SEARCH_RARELY))

@@ -83,7 +83,8 @@ def close(
 
     def closed(gate: Gate) -> Gate:
         slot = gate.slot(job.id)
-        again = slot and slot.begun_at and went.submitting_since and slot.begun_at > went.submitting_since
+        went_at = went.submission.submitting_since
+        again = slot and slot.begun_at and went_at and slot.begun_at > went_at
         if job.status not in _NEEDS_A_SLOT and not again:
             gate = gates.leave(gate, job.id)
         # Even if no other job waits, this one may be in line now.

@@ -45,7 +45,7 @@ def search(services: Services, job: Job) -> Search:
     for claim in services.claims.of_job(job.id, job.backend.base_url):
         # Before a crash, the answer arrived, or the backend job was adopted from the list.
         return Search(BackendJob(id=claim.backend_job_id, state=BackendState.UNKNOWN))
-    since = job.submitting_since
+    since = job.submission.submitting_since
     if since is None:
         return Search()
     begin = since - _CLOCKS_APART
@@ -82,7 +82,7 @@ def is_listed(services: Services, job: Job) -> tuple[bool | None, ListSearch | N
 
     None if the list was not read whole or does not exist: that proves nothing.
     """
-    created = job.submitting_since  # None for an imported job: its time is unknown
+    created = job.submission.submitting_since  # None for an imported job: its time is unknown
     to = None if created is None else created - _CLOCKS_APART
     try:
         reading = read_back(services.backends.client(job.backend), to, services.clock(), job.list_search)

@@ -96,7 +96,7 @@ def _submit(services: Services, stored: StoredJob, images: Mapping[int, Image], 
     turn = send_next(after_submit(known))
 
     def begin(job: Job) -> Job:
-        if job.attempt != attempt:
+        if job.submission.attempt != attempt:
             job = turn(job)
         return transitions.begin_submit(job, now, attempt, backend, known)
 

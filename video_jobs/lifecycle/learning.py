@@ -67,13 +67,11 @@ def duration_of(job: Job, seen: BackendJob, now: datetime) -> float | None:
 
     By our clock, the job ended between two polls; the middle of that time is the estimate.
     """
-    if job.submitting_since is None or job.submitted_at is None:
+    called_at, submitted_at = job.submission.submitting_since, job.submission.submitted_at
+    if called_at is None or submitted_at is None:
         return None  # made elsewhere, or for a job before this one
     # Count from the last poll that got an answer: later polls may have got none.
-    shortest, longest = (
-        (job.last_polled_at or job.submitted_at) - job.submitted_at,
-        now - job.submitting_since,
-    )
+    shortest, longest = (job.polls.last_polled_at or submitted_at) - submitted_at, now - called_at
     if seen.created_at is not None and seen.finished_at is not None:
         told = seen.finished_at - seen.created_at
     elif longest - shortest <= _LONGEST_UNWATCHED:

@@ -113,7 +113,7 @@ def _in_doubt(services: Services, job: Job, error: BackendError) -> Outcome:
     change = partial(
         transitions.note_unknown_outcome,
         now=services.clock(),
-        attempt=job.attempt or "",
+        attempt=job.submission.attempt or "",
         reason=str(error),
         request_id=error.request_id,
     )
@@ -133,7 +133,7 @@ def _put_back(services: Services, job: Job, error: BackendError, why: ClosureRea
     change = partial(
         transitions.put_back,
         now=services.clock(),
-        attempt=job.attempt or "",
+        attempt=job.submission.attempt or "",
         reason=reason,
         request_id=error.request_id,
         refused=why in (ClosureReason.MISCONFIGURED, ClosureReason.ACCOUNT),
@@ -149,7 +149,7 @@ def _refused(services: Services, job: Job, error: BackendError) -> Outcome:
     change = partial(
         transitions.submission_failed,
         now=services.clock(),
-        attempt=job.attempt or "",
+        attempt=job.submission.attempt or "",
         error=refusal(job, error),
     )
     # If other jobs succeed with this key and deployment, this refusal is no reason to open the gate.
@@ -221,7 +221,7 @@ def _time_left(services: Services, job: Job) -> float:
 
     Raises NotSent if `submitting` was saved so long ago that the job might end as unconfirmed during the call.
     """
-    began = job.submitting_since or services.clock()
+    began = job.submission.submitting_since or services.clock()
     left = services.create_deadline - (services.clock() - began).total_seconds()
     if left < services.create_deadline / 10:
         raise NotSent("The app was held up before it could call the video API, and did not call it.")
@@ -233,13 +233,14 @@ def _is_about_the_job(services: Services, job: Job) -> bool:
 
     That is so if other jobs were accepted since the last refusal of this one. If the gate can't be read, the job waits.
     """
-    if job.refused_at is None:
+    refused_at = job.submission.refused_at
+    if refused_at is None:
         return False
     try:
         opened_at = services.gates.get(job.backend.name).gate.opened_at
     except (StorageUnavailable, UnreadableRow):
         return False
-    return opened_at is not None and opened_at > job.refused_at
+    return opened_at is not None and opened_at > refused_at
 
 
 def _taken(services: Services, job: Job, backend_job: BackendJob) -> Change:
@@ -251,7 +252,7 @@ def _taken(services: Services, job: Job, backend_job: BackendJob) -> Change:
         if not adopt(services, job, backend_job.id):
             # Another job, whose own answer was lost, has adopted it. The two backend jobs are equal.
             reason = "Another job that asked for the same has taken up what the video API made."
-            return transitions.note_unknown_outcome(current, now, job.attempt or "", reason)
+            return transitions.note_unknown_outcome(current, now, job.submission.attempt or "", reason)
         try:
             return transitions.submitted(current, now, backend_job, retention)
         except TransitionRefused:
@@ -267,7 +268,8 @@ def _taken(services: Services, job: Job, backend_job: BackendJob) -> Change:
 def _save_persistently(services: Services, stored: StoredJob, outcome: Outcome) -> StoredJob:
     """Save the result of the call even during a storage fault: try again after the SDK has given up."""
     job = stored.job
-    until = (job.submitting_since or services.clock()) + timedelta(seconds=2 * services.create_deadline)
+    began = job.submission.submitting_since or services.clock()
+    until = began + timedelta(seconds=2 * services.create_deadline)
     for pause in (*services.timings.save_again, None):
         try:
             return update(services.jobs, stored, outcome.change)

@@ -36,5 +36,5 @@ def _holder(services: Services, slot: Slot) -> Holder:
         return Holder(slot, None, None, False)
     if job.status is not Status.SUBMITTING:
         return Holder(slot, job.status, job.expected_at, False)
-    known_at = (job.submitting_since or slot.taken_at) + outcome_known_after(services)
-    return Holder(slot, job.status, known_at, job.outcome_lost_at is not None)
+    known_at = (job.submission.submitting_since or slot.taken_at) + outcome_known_after(services)
+    return Holder(slot, job.status, known_at, job.submission.outcome_lost_at is not None)

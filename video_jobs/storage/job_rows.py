@@ -1,4 +1,5 @@
-"""A job as a table row: one column for each field, so that a person can read it; nested values are JSON."""
+"""A job as a table row. A person can read it: each field has a column, and so has each field of `job_parts`; other nested
+values are JSON."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ from pydantic_core import SchemaValidator
 
 from video_jobs.domain.ids import is_job_id
 from video_jobs.domain.job import Job
+from video_jobs.domain.job_parts import Cancellation, Polls, Submission
 from video_jobs.storage.reading import nested, strict_validator
 from video_jobs.storage.schema import SCHEMA, SCHEMA_COLUMN, refuse_newer
 from video_jobs.storage.unreadable import read_as
@@ -28,6 +30,13 @@ _NESTED = {
     "forecast",
     "list_search",
 }
+_PARTS = {
+    "submission": {name: name for name in Submission._fields},
+    "cancellation": {name: f"cancel_{name}" for name in Cancellation._fields},
+    "polls": {name: name for name in Polls._fields},
+}
+"""The column of each field of a part."""
+
 _PROMPT = "prompt"  # a column of its own: with the rest of the request it would not fit into one property
 
 
@@ -46,6 +55,9 @@ def to_row(job: Job) -> dict[str, Any]:
     """Without the keys' and writes' columns that the table adds. None is left out."""
     fields = _adapter().dump_python(job, mode="json", exclude_none=True)
     fields[_PROMPT] = fields["request"].pop(_PROMPT)
+    for part, columns in _PARTS.items():
+        values = zip(columns.values(), fields.pop(part), strict=True)
+        fields.update((column, value) for column, value in values if value is not None)
     for name in _NESTED & fields.keys():
         fields[name] = json.dumps(fields[name], ensure_ascii=False, separators=(",", ":"))
     return {"PartitionKey": fields.pop("owner"), "RowKey": fields.pop("id"), SCHEMA_COLUMN: SCHEMA, **fields}
@@ -62,6 +74,8 @@ def from_row(row: dict[str, Any]) -> Job:
             raise ValueError("its RowKey is no job id")
         for name in _NESTED & fields.keys():
             fields[name] = nested(fields[name])
+        for part, columns in _PARTS.items():
+            fields[part] = {name: fields.get(column) for name, column in columns.items()}
         fields["request"][_PROMPT] = fields.pop(_PROMPT)
         job: Job = _validator().validate_python({**fields, "owner": row["PartitionKey"], "id": row["RowKey"]})
     return job

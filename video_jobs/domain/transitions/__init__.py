@@ -27,7 +27,6 @@ from video_jobs.domain.transitions.download import (
 )
 from video_jobs.domain.transitions.generation import (
     NO_OUTPUT_GRACE,
-    is_missing_too_long,
     not_found,
     poll_failed,
     polled,
@@ -79,7 +78,6 @@ __all__ = [
     "delivery_unwanted",
     "failed",
     "fetch_again",
-    "is_missing_too_long",
     "next_turn",
     "not_found",
     "note_unknown_outcome",

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from video_jobs.domain.errors import TransitionRefused
 from video_jobs.domain.job import Job, Status
+from video_jobs.domain.job_parts import Cancellation
 from video_jobs.domain.transitions.shared import ended, require
 
 _STOPPABLE = (Status.SUBMITTING, Status.QUEUED, Status.RUNNING)
@@ -14,18 +15,19 @@ _STOPPABLE = (Status.SUBMITTING, Status.QUEUED, Status.RUNNING)
 
 def request_cancel(job: Job, now: datetime) -> Job:
     """Not submitted yet: the job is cancelled. Generated or ended: too late, unchanged. Else the wish is saved."""
+    asked = job.evolve(now, cancellation=Cancellation(requested_at=now))
     if job.status is Status.WAITING:
-        return ended(job.evolve(now, cancel_requested_at=now), now, Status.CANCELLED)
-    wanted = job.cancel_requested_at is not None and job.cancel_refused is None
-    if job.status not in _STOPPABLE or wanted:
+        return ended(asked, now, Status.CANCELLED)
+    if job.status not in _STOPPABLE or job.cancellation.is_wanted:
         return job
-    return job.evolve(now, cancel_requested_at=now, cancel_refused=None).noting(now, "cancel_requested")
+    return asked.noting(now, "cancel_requested")
 
 
 def cancel_refused(job: Job, now: datetime, reason: str) -> Job:
     """The backend continues the job; it is asked again only if the client asks again."""
     require(job, Status.QUEUED, Status.RUNNING)
-    return job.evolve(now, cancel_refused=reason).noting(now, "cancel_refused", reason)
+    cancellation = job.cancellation._replace(refused=reason)
+    return job.evolve(now, cancellation=cancellation).noting(now, "cancel_refused", reason)
 
 
 def cancelled(job: Job, now: datetime) -> Job:

@@ -8,15 +8,8 @@ from datetime import datetime, timedelta
 from video_jobs.domain.backend_job import BackendJob, BackendState
 from video_jobs.domain.chain import Chain
 from video_jobs.domain.errors import TransitionRefused
-from video_jobs.domain.job import (
-    LOST_JOB_GRACE,
-    MISSING_PAST_GUESS,
-    Job,
-    JobError,
-    ListSearch,
-    Output,
-    Status,
-)
+from video_jobs.domain.job import MISSING_PAST_GUESS, Job, JobError, ListSearch, Output, Status
+from video_jobs.domain.job_parts import Polls
 from video_jobs.domain.refusal_kinds import is_moderation
 from video_jobs.domain.transitions.download import MOST_OUTPUTS
 from video_jobs.domain.transitions.shared import by_our_clock, ended, expecting, expired, require, with_expiry
@@ -34,17 +27,13 @@ def polled(job: Job, now: datetime, backend_job: BackendJob, retention: timedelt
     require(job, Status.QUEUED, Status.RUNNING)
     if job.backend_job_id != backend_job.id:
         raise TransitionRefused(f"{job.id} is no longer the backend job {backend_job.id}")
-    no_output_since = job.no_output_since or now
-    unknown = backend_job.state is BackendState.UNKNOWN
+    before, unknown = job.polls, backend_job.state is BackendState.UNKNOWN
     job = job.evolve(
         now,
         backend_status=backend_job.status,
         backend_request_id=backend_job.request_id or job.backend_request_id,
-        last_polled_at=now,
+        polls=Polls(last_polled_at=now, unknown_since=(before.unknown_since or now) if unknown else None),
         cost=backend_job.cost or job.cost,
-        not_found_since=None,
-        unknown_since=(job.unknown_since or now) if unknown else None,
-        no_output_since=None,
         list_search=None,
         reason=None,
     )
@@ -54,7 +43,7 @@ def polled(job: Job, now: datetime, backend_job: BackendJob, retention: timedelt
         case BackendState.SUCCEEDED if backend_job.generation_ids:
             return _generated(_kept_from_completion(job, now, backend_job, retention), now, backend_job)
         case BackendState.SUCCEEDED:
-            return _without_output(job, now, no_output_since)
+            return _without_output(job, now, before.no_output_since or now)
         case BackendState.FAILED:
             return ended(job, now, Status.FAILED, _generation_error(job, backend_job))
         case BackendState.CANCELLED:
@@ -93,27 +82,22 @@ def not_found(
         list_search: how far its list has been read, where that goes on at the next poll.
     """
     require(job, Status.QUEUED, Status.RUNNING)
-    missing = is_missing_too_long(job, now)
+    missing = job.is_missing_too_long(now)
     proven = is_gone or (listed is False and missing)
     forgotten = missing and listed is None and job.is_past_guess(now, by=MISSING_PAST_GUESS)
     if job.expired_by(now) or forgotten or (proven and job.is_past_guess(now)):
         return _given_up(job, now, "The video API has deleted the job.")
     if proven:
         return _given_up(job, now, None)
-    since = None if listed else job.not_found_since or now
+    polls = job.polls._replace(not_found_since=None if listed else job.polls.not_found_since or now)
     reason = "The video API does not know the job right now."
-    return job.evolve(now, not_found_since=since, list_search=list_search, reason=reason).noting(
+    return job.evolve(now, polls=polls, list_search=list_search, reason=reason).noting(
         now, "not_found", reason
     )
 
 
-def is_missing_too_long(job: Job, now: datetime) -> bool:
-    """Whether the backend has not known the job for so long that its list is worth a call."""
-    return job.not_found_since is not None and now - job.not_found_since >= LOST_JOB_GRACE
-
-
 def _given_up(job: Job, now: datetime, expired_why: str | None) -> Job:
-    if job.cancel_requested_at is not None and job.cancel_refused is None:
+    if job.cancellation.is_wanted:
         # The backend was asked to delete the job, and its answer was lost.
         return ended(job, now, Status.CANCELLED)
     if expired_why is not None:
@@ -150,7 +134,8 @@ def _without_output(job: Job, now: datetime, since: datetime) -> Job:
         return expired(job, now, "It said that it was done, and named no video until its time was over.")
     if now - since < NO_OUTPUT_GRACE:
         reason = "The video API says that it is done and names no video yet."
-        job = job.evolve(now, status=Status.RUNNING, no_output_since=since, reason=reason)
+        polls = job.polls._replace(no_output_since=since)
+        job = job.evolve(now, status=Status.RUNNING, polls=polls, reason=reason)
         return job.noting(now, "no_output_yet", reason)
     message = "The video API says that it succeeded, but generated no video."
     return ended(job, now, Status.FAILED, JobError(code="no_output", message=message))

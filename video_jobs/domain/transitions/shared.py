@@ -21,7 +21,7 @@ def require(job: Job, *statuses: Status) -> None:
 
 def require_attempt(job: Job, attempt: str) -> None:
     require(job, Status.SUBMITTING)
-    if job.attempt != attempt:
+    if job.submission.attempt != attempt:
         raise TransitionRefused(f"{job.id} is in another attempt by now")
 
 
@@ -34,7 +34,7 @@ def expecting(job: Job, now: datetime, told: int | None) -> Job:
     """The job's progress, and when its videos may be expected: from the video API's progress, and from the time that
     other jobs of its kind took. Progress never falls.
     """
-    began, forecast = job.submitted_at, job.forecast
+    began, forecast = job.submission.submitted_at, job.forecast
     if began is None or forecast is None:
         return replace(job, progress=_risen(job.progress, told))
     passed = (now - began).total_seconds()
@@ -60,11 +60,11 @@ def with_expiry(job: Job, now: datetime, told: BackendJob) -> Job:
         return job
     if told.created_at is not None and told.expires_at <= told.created_at:
         return job  # nonsense
-    told_at = told.told_at
-    if told.created_at is not None and job.submitting_since is not None:
+    told_at, began = told.told_at, job.submission.submitting_since
+    if told.created_at is not None and began is not None:
         # Without a clock in the answer, or where the job's times are of another zone, its time of creation shows the error.
         # Some servers tell when they began instead: that must not make the end seem earlier than it is.
-        by_creation = now + (told.created_at - job.submitting_since)
+        by_creation = now + (told.created_at - began)
         is_ahead = told_at is not None and told.created_at - told_at >= _ANOTHER_ZONE
         if told_at is None or is_ahead or told_at - by_creation >= _ANOTHER_ZONE:
             told_at = by_creation

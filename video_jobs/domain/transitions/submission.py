@@ -47,16 +47,14 @@ def begin_submit(
     it was a save whose reply was lost. `backend` is as the settings name it now: nothing was made at the
     old address, and an operator may have mended it since. `forecast`: how long such jobs have taken lately.
     """
-    if job.status is Status.SUBMITTING and job.attempt == attempt:
+    if job.status is Status.SUBMITTING and job.submission.attempt == attempt:
         return job
     require(job, Status.WAITING)
     begun = job.evolve(
         now,
         status=Status.SUBMITTING,
         backend=backend,
-        attempt=attempt,
-        submitting_since=now,
-        outcome_lost_at=None,
+        submission=job.submission._replace(attempt=attempt, submitting_since=now, outcome_lost_at=None),
         list_search=None,
         forecast=forecast,
         reason=None,
@@ -74,21 +72,22 @@ def put_back(
     refused: bool = False,
 ) -> Job:
     """submitting → waiting: it is proved that this attempt created nothing. After a cancel request: cancelled."""
-    if job.status is Status.WAITING and job.attempt == attempt:
+    if job.status is Status.WAITING and job.submission.attempt == attempt:
         return job
-    if job.status is Status.CANCELLED and job.attempt == attempt:
+    if job.status is Status.CANCELLED and job.submission.attempt == attempt:
         return job
     require_attempt(job, attempt)
-    if job.cancel_requested_at is not None or job.deleted_at is not None:
+    if job.cancellation.requested_at is not None or job.deleted_at is not None:
         return ended(job, now, Status.CANCELLED)
-    refused_at = now if refused else job.refused_at
-    back = job.evolve(now, status=Status.WAITING, submitting_since=None, reason=reason, refused_at=refused_at)
+    refused_at = now if refused else job.submission.refused_at
+    submission = job.submission._replace(submitting_since=None, refused_at=refused_at)
+    back = job.evolve(now, status=Status.WAITING, submission=submission, reason=reason)
     return back.noting(now, "waits", reason, request_id)
 
 
 def submission_failed(job: Job, now: datetime, attempt: str, error: JobError) -> Job:
     """submitting → failed: refused, or the outcome stays unknown."""
-    if job.status is Status.FAILED and job.attempt == attempt:
+    if job.status is Status.FAILED and job.submission.attempt == attempt:
         return job
     require_attempt(job, attempt)
     return failed(job, now, error)
@@ -99,10 +98,13 @@ def note_unknown_outcome(
 ) -> Job:
     """Save why the job stays `submitting`: no process has an answer to the call any more."""
     require_attempt(job, attempt)
-    if job.reason == reason and job.outcome_lost_at is not None:
+    lost_at = job.submission.outcome_lost_at
+    if job.reason == reason and lost_at is not None:
         return job
-    lost = job.evolve(now, reason=reason, outcome_lost_at=job.outcome_lost_at or now)
-    return lost.noting(now, "outcome_unknown", reason, request_id)
+    submission = job.submission._replace(outcome_lost_at=lost_at or now)
+    return job.evolve(now, submission=submission, reason=reason).noting(
+        now, "outcome_unknown", reason, request_id
+    )
 
 
 def searched(job: Job, now: datetime, attempt: str, search: ListSearch | None, reason: str | None) -> Job:
@@ -125,7 +127,7 @@ def submitted(
         return job
     if job.backend_job_id is not None:
         raise TransitionRefused(f"{job.id} already has the backend job {job.backend_job_id}")
-    created_at = job.submitting_since or now
+    created_at = job.submission.submitting_since or now
     if backend_job.created_at is not None:
         created_at = min(by_our_clock(backend_job.created_at, backend_job.told_at, now), now)
     known = job.evolve(
@@ -133,11 +135,10 @@ def submitted(
         backend_job_id=backend_job.id,
         backend_status=backend_job.status,
         backend_request_id=backend_job.request_id,
-        submitted_at=now,
+        submission=job.submission._replace(submitted_at=now, outcome_lost_at=None),
         cost=backend_job.cost,
         expires_at=created_at + retention,
         told_expires_at=None,
-        outcome_lost_at=None,
         list_search=None,
         reason=None,
     ).noting(now, what, backend_job.id, backend_job.request_id)
