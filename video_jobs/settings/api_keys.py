@@ -18,6 +18,7 @@ SETTING = "OPENAI_COMPAT_API_KEYS"
 _SHORTEST, _LONGEST = 16, 256  # characters of a key
 _OWNER = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?")
 _KEY = re.compile(r"[\x21-\x7e]+")
+_OF_ANOTHER_LIST = re.compile(r"""[;"'\[\]{}]""")  # JSON, quoted texts, or entries between semicolons
 _HASH = "sha256"
 _MAKE_ONE = "openssl rand -hex 32"
 
@@ -68,6 +69,11 @@ def read_compat_api_keys(environment: Mapping[str, str], problems: list[str]) ->
 
 def _read(entry: str) -> ApiKey:
     """Raises ValueError with words that hold nothing of the entry."""
+    if _OF_ANOTHER_LIST.search(entry):
+        raise ValueError(
+            "has a semicolon, a quote or a bracket, which no key may have: put commas between the entries and no quotes "
+            "around them"
+        )
     *before, last = entry.split(":")
     hashed = before[-1:] == [_HASH]
     names = before[:-1] if hashed else before
