@@ -13,7 +13,7 @@ from urllib3.exceptions import HTTPError
 
 from video_jobs.backends.answers import error_message
 from video_jobs.backends.elsewhere import REDIRECTS, Elsewhere, Refused
-from video_jobs.backends.http import new_session
+from video_jobs.backends.session import new_session
 from video_jobs.net.deadline import Deadline
 from video_jobs.net.told import header_date
 from video_jobs.net.web_address import WebAddress, read_address

@@ -13,8 +13,9 @@ from video_jobs.backends.answers import (
     names_a_state,
     state_in,
 )
-from video_jobs.backends.http import Answer, BackendHttp
+from video_jobs.backends.http import BackendHttp
 from video_jobs.backends.job_list import read_list
+from video_jobs.backends.responses import Answer
 from video_jobs.domain.backend_job import BackendJob, BackendState
 from video_jobs.domain.errors import Gone, NotFound, Rejected, Unavailable, UnknownOutcome
 from video_jobs.ports import ListedJobs

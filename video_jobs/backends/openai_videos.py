@@ -23,7 +23,8 @@ from video_jobs.backends.bodies import (
     read_job,
 )
 from video_jobs.backends.fallback import open_one_of
-from video_jobs.backends.http import LARGEST_ANSWER, Answer, BackendHttp
+from video_jobs.backends.http import BackendHttp
+from video_jobs.backends.responses import LARGEST_ANSWER, Answer
 from video_jobs.backends.upload import form_with
 from video_jobs.backends.video_address import addresses_in
 from video_jobs.domain.backend_job import BackendJob, BackendState

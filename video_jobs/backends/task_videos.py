@@ -13,8 +13,9 @@ from typing import Any
 from video_jobs.backends.answers import ToldHeaders, identifier, names_a_state, reason_in, status_in, text
 from video_jobs.backends.bodies import created_job, every_job, job_asked_for, job_in, read_job
 from video_jobs.backends.fallback import open_one_of
-from video_jobs.backends.http import Answer, BackendHttp
+from video_jobs.backends.http import BackendHttp
 from video_jobs.backends.job_list import read_list
+from video_jobs.backends.responses import Answer
 from video_jobs.backends.task_api import Images, TaskApi, addresses_anywhere, path_of
 from video_jobs.backends.upload import JsonUpload
 from video_jobs.domain.backend_job import BackendJob, BackendState
