@@ -50,7 +50,6 @@ def test_an_answer_that_is_complete_is_believed_though_a_longer_one_was_announce
     assert len(api.asked("create")) == 1
 
 
-@pytest.mark.promise("I1")
 @pytest.mark.parametrize("status", [200, 201, 202])
 @pytest.mark.parametrize("header", ["Location", "Operation-Location"])
 @pytest.mark.parametrize(
