@@ -11,6 +11,7 @@ import pytest
 from tests.strange_api import Asked, Reply, StrangeApi, StrangeLine, small_mp4
 from tests.strange_server import code_of
 from video_jobs.backends.providers import TASK_APIS
+from video_jobs.backends.task_api import path_of
 from video_jobs.domain.job import Job, Status
 
 VIDEO = small_mp4()
@@ -60,6 +61,23 @@ def test_a_video_is_found_through_an_envelope(api: StrangeApi, name: str) -> Non
     made = Reply(200, in_an_envelope({"id": ID, "request_id": ID}))
     ended = asked_of(api, name, create=lambda asked: made, get=lambda asked: Reply(200, in_an_envelope(done)))
     assert ended.status is Status.SUCCEEDED
+
+
+@pytest.mark.parametrize("name", TASK_APIS)
+def test_the_address_of_a_new_task_tells_its_id_where_the_body_does_not(api: StrangeApi, name: str) -> None:
+    polled: list[str] = []
+    job = path_of(TASK_APIS[name].job_path, MODELS.get(name, "m"), ID)
+
+    def create(asked: Asked) -> Reply:
+        return Reply(201, headers={"Location": f"https://behind.example.test/x{job}"})
+
+    def get(asked: Asked) -> Reply:
+        polled.append(asked.bare)
+        return Reply(200, DONE[name](f"{api.url}/files/v.mp4"))
+
+    ended = asked_of(api, name, create=create, get=get)
+    assert (ended.status, ended.backend_job_id) == (Status.SUCCEEDED, ID)
+    assert any(path.endswith(job) for path in polled)
 
 
 @pytest.mark.parametrize("name", TASK_APIS)

@@ -53,7 +53,7 @@ def test_an_answer_that_is_complete_is_believed_though_a_longer_one_was_announce
 @pytest.mark.parametrize("status", [200, 201, 202])
 @pytest.mark.parametrize("header", ["Location", "Operation-Location"])
 @pytest.mark.parametrize(
-    "address", ["{path}/{id}", "{path}/{id}/status?v=1", "http://video.example.test{path}/{id}"]
+    "address", ["{path}/{id}", "{path}/{id}/status?v=1", "https://behind.example.test/openai{path}/{id}"]
 )
 def test_the_address_of_a_new_job_tells_its_id_where_the_body_does_not(
     api: StrangeApi, status: int, header: str, address: str

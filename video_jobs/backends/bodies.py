@@ -45,8 +45,8 @@ def created_job(answer: Answer, read: Read, id_name: str = "id") -> BackendJob:
     names = (id_name, *_ID_NAMES)
     candidates = _candidates(answer.body, _WRAPPERS)
     named = [(each, job_id) for each in candidates if (job_id := _id_in(each, names))]
-    if not named and (made := identifier(answer.made)):
-        named = [(answer.body, made)]
+    if not named and answer.new_id is not None:
+        named = [(answer.body, answer.new_id)]
     if not named:
         said = message_in(answer.body).in_words
         raise UnknownOutcome(

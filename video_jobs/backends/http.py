@@ -20,8 +20,8 @@ from video_jobs.backends.responses import (
     Answer,
     Believed,
     beginning_of,
+    id_in_address,
     json_object,
-    made_at,
     read_answer,
     read_believed,
     redactor_of,
@@ -157,9 +157,16 @@ class BackendHttp:
         return self.open(str(_address(address, self._base_url)), deadline)
 
     def post_once(
-        self, path: str, deadline: float, *, upload: Upload | None = None, **content: Any
+        self,
+        path: str,
+        deadline: float,
+        *,
+        jobs_path: str | None = None,
+        upload: Upload | None = None,
+        **content: Any,
     ) -> Answer:
-        """The paid call: one connection of its own, no redirect, no retry, one time limit for everything.
+        """The paid call: one connection of its own, no redirect, no retry, one time limit for everything. `jobs_path`: the
+        path of a job up to its id, where that is not below `path`.
 
         Raises NotSent or a refusal only if that proves that nothing was created. Raises UnknownOutcome for everything
         else that is not a readable success.
@@ -187,8 +194,9 @@ class BackendHttp:
                     if status in REFUSALS:
                         raise refusal(response)
                     if 200 <= status < 300:
-                        made = made_at(response)
-                        return replace(read_answer(response, watch, may_be_empty=made is not None), made=made)
+                        new_id = id_in_address(response, jobs_path or f"{path}/")
+                        answer = read_answer(response, watch, may_be_empty=new_id is not None)
+                        return replace(answer, new_id=new_id)
                     redactor = redactor_of(response)
                     message = error_message(beginning_of(response), redactor)
             except TROUBLE as error:

@@ -58,7 +58,8 @@ class TaskVideos:
         images = Images(first, last, tuple(map(upload.data_url, reference_images, kinds)))
         call = self._api.call(self._model, request, images)
         body = with_options(call.body, request.options)
-        answer = self._http.post_once(call.path, deadline, upload=upload.of(body))
+        jobs_path = self._path(self._api.job_path.partition("{id}")[0], "")
+        answer = self._http.post_once(call.path, deadline, jobs_path=jobs_path, upload=upload.of(body))
         return created_job(answer, self._job, self._api.id_name)
 
     def models(self) -> Mapping[str, ModelTakes]:
