@@ -61,7 +61,12 @@ while :; do
     etag=$(sed -n 's/^[Ee][Tt]ag: *\(".*"\).*/\1/p' "$folder/headers" | tail -1)
     if [ -n "$answer" ]; then job=$answer; else sleep 1; fi
 done
-[ "$status" = succeeded ] || { rm "$kept"; field error message <<< "$job" >&2; exit 1; }
+if [ "$status" != succeeded ]; then
+    rm "$kept"
+    # A cancelled job has no error.
+    if [ "$(field error <<< "$job")" = None ]; then echo "It is $status."; else field error message <<< "$job"; fi >&2
+    exit 1
+fi
 
 # The URL is signed. No key is sent with it, since the storage must not see the key.
 curl -sS --fail --connect-timeout 10 --speed-limit 1000 --speed-time 60 --retry 5 "$(field videos 0 url <<< "$job")" -o "$FILE.part"

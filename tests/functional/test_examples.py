@@ -108,18 +108,13 @@ def test_it_leaves_the_video_that_was_stored(api: str, runs: Runs, program: str)
     assert "queued" in out + err
 
 
-@pytest.mark.parametrize("program", PROGRAMS)
-def test_why_a_job_waits_is_said_once_and_not_kept_to_itself(program: str, tmp_path: Path) -> None:
-    """Against an app that answers as one whose key is refused, and then as one that has been mended."""
-    waiting = {
-        "id": "job_x",
-        "status": "waiting",
-        "reason": "The key is refused.",
-        "progress": None,
-        "expected_at": None,
-    }
-    ended = {**waiting, "status": "failed", "reason": None, "error": {"message": "Gone."}, "videos": []}
-    answers = [waiting, waiting, {**waiting, "updated_at": "later"}, ended]
+WAITING = {"id": "job_x", "status": "waiting", "reason": None, "progress": None, "expected_at": None}
+
+
+def run_against(
+    answers: list[dict[str, Any]], program: str, folder: Path
+) -> subprocess.CompletedProcess[str]:
+    """Runs the program against an app that gives these answers one after another, and then the last one again."""
 
     class App(BaseHTTPRequestHandler):
         def answer(self) -> None:
@@ -139,7 +134,7 @@ def test_why_a_job_waits_is_said_once_and_not_kept_to_itself(program: str, tmp_p
     with ThreadingHTTPServer(("127.0.0.1", 0), App) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         said = subprocess.run(
-            [*PROGRAMS[program], "a paper boat", str(tmp_path / "boat.mp4")],
+            [*PROGRAMS[program], "a paper boat", str(folder / "boat.mp4")],
             cwd=EXAMPLES,
             env={**os.environ, "REELKEEP_API": f"http://127.0.0.1:{server.server_port}/api"},
             capture_output=True,
@@ -147,8 +142,28 @@ def test_why_a_job_waits_is_said_once_and_not_kept_to_itself(program: str, tmp_p
             timeout=60,
         )
         server.shutdown()
+    return said
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_why_a_job_waits_is_said_once_and_not_kept_to_itself(program: str, tmp_path: Path) -> None:
+    """Against an app that answers as one whose key is refused, and then as one that has been mended."""
+    waiting = {**WAITING, "reason": "The key is refused."}
+    ended = {**WAITING, "status": "failed", "error": {"message": "Gone."}, "videos": []}
+    said = run_against([waiting, waiting, {**waiting, "updated_at": "later"}, ended], program, tmp_path)
     assert said.returncode == 1, said
     assert said.stderr.count("The key is refused.") == 1
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_a_job_that_is_cancelled_ends_it_with_a_sentence(program: str, tmp_path: Path) -> None:
+    """A cancelled job has no `error` that could be shown."""
+    ended = {**WAITING, "status": "cancelled", "error": None, "videos": []}
+    said = run_against([WAITING, ended], program, tmp_path)
+    assert said.returncode == 1, said
+    assert said.stderr.splitlines()[-1] == "It is cancelled."
+    assert "Traceback" not in said.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
