@@ -21,6 +21,7 @@ from video_jobs.backends.task_api import path_of
 from video_jobs.domain.errors import NotSent
 from video_jobs.domain.refusal_kinds import is_wrong_key
 from video_jobs.settings.backends import BackendSettings
+from video_jobs.settings.providers import PROVIDERS
 
 _NOWHERE = "doctor0000000000000000000000"  # an id that no job has
 _LONGEST_LIST = 2 << 20  # bytes of a list of models
@@ -32,7 +33,8 @@ _UNDERSTOOD = (400, 404, 410, 422)
 def check_backend(backend: BackendSettings, api_key: str | None, now: datetime) -> Iterator[Finding]:
     """`api_key` is empty if the setting that should hold it is empty, and None if no key is needed."""
     setting = "AZURE_OPENAI_ENDPOINT" if backend.name == "default" else "VIDEO_BACKENDS"
-    way = check_way(backend.base_url, setting)
+    known = any(backend.base_url == provider.base_url for provider in PROVIDERS)
+    way = check_way(backend.base_url, None if known else setting)
     yield from way
     if any(finding.mark is Mark.WRONG for finding in way):
         yield from check_known_end(backend, now)

@@ -23,8 +23,9 @@ _SOON = timedelta(days=14)
 _NOT_YET_VALID, _EXPIRED, _SELF_SIGNED, _SELF_SIGNED_ROOT, _OTHER_NAME, _OTHER_ADDRESS = 9, 10, 18, 19, 62, 64
 
 
-def check_way(url: str, setting: str) -> list[Finding]:
-    """Whether the host of the URL can be reached. `setting` is the name of the setting that has the URL."""
+def check_way(url: str, setting: str | None) -> list[Finding]:
+    """Whether the host of the URL can be reached. `setting` is the name of the setting that has the URL; None: the URL is
+    a provider's, and no setting has it."""
     proxy = select_proxy(url, get_environ_proxies(url))
     if proxy:
         return [_proxy(proxy)]
@@ -34,7 +35,9 @@ def check_way(url: str, setting: str) -> list[Finding]:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
-        advice = f"Is {setting} spelt right? Is there a way to a DNS server, and to a private zone if it is in one?"
+        advice = "Is there a way to a DNS server, and to a private zone if it is in one?"
+        if setting is not None:
+            advice = f"Is {setting} spelt right? {advice}"
         return [
             wrong(
                 "host",
@@ -44,6 +47,7 @@ def check_way(url: str, setting: str) -> list[Finding]:
         ]
     addresses = sorted({str(entry[4][0]) for entry in found})
     named = f"{host} is {addresses[0]}" + (f" and {len(addresses) - 1} more" if len(addresses) > 1 else "")
+    setting = setting or "VIDEO_BACKENDS"  # which can name another address
     try:
         connection = socket.create_connection((host, port), timeout=_TIMEOUT)
     except ConnectionRefusedError:

@@ -290,6 +290,20 @@ def test_a_known_end_is_told_where_nothing_answers_any_more(monkeypatch: pytest.
     assert "2026-09-24" in found[1].words
 
 
+def test_a_providers_own_address_is_not_called_misspelt(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(*_: object, **__: object) -> None:
+        raise OSError
+
+    monkeypatch.setattr("doctor.network.socket.getaddrinfo", unknown)
+    rented = BackendSettings.model_validate({"name": "openrouter", "dialect": "openrouter"})
+    host, *_ = check_backend(rented, "a-key", NOW)
+    assert host.words.startswith("openrouter.ai can't be resolved")
+    assert "spelt" not in (host.advice or "")
+    elsewhere = rented.model_copy(update={"base_url": "https://openroutr.example/v1"})
+    host, *_ = check_backend(elsewhere, "a-key", NOW)
+    assert "Is VIDEO_BACKENDS spelt right?" in (host.advice or "")
+
+
 def test_what_the_resource_says_comes_first() -> None:
     azure = backend("https://r.openai.azure.com/openai/v1/video/generations", "azure-sora", "mine")
 
