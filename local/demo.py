@@ -19,7 +19,7 @@ from local.stack import MODELS, SIMULATED, Stack, StackError
 from video_jobs.media.mp4 import InvalidMp4, Mp4Check
 
 DEFAULT_PROMPT = "A paper boat sails down a rainy street at dusk, past glowing shop windows"
-SPEED = 8.0  # simulated seconds in a real one: a job of 40 s takes five
+PACE = 8.0  # a job of 40 s takes five
 LONGEST_WAIT = 180.0  # seconds for the whole job
 VIDEOS = Path("videos")
 
@@ -39,7 +39,7 @@ def main() -> int:
     body = {"prompt": prompt, "size": options.size, "seconds": options.seconds, "variants": options.variants}
     try:
         print("==> starting everything on free ports", flush=True)
-        with Stack(dialect=options.dialect, speed=SPEED) as stack:
+        with Stack(dialect=options.dialect, pace=PACE) as stack:
             job = _run({name: value for name, value in body.items() if value}, stack.api)
             for video in job["videos"]:
                 _download(job, video)

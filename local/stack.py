@@ -130,7 +130,8 @@ class Stack:
         dialect: which of `SIMULATED` the app speaks; None: the environment names a real backend.
         port: of the app; 0 for a free one.
         simulator_port: of the simulated video API; 0 for a free one.
-        speed: simulated seconds in a real one.
+        pace: how many times faster than at the real video API a job is done. The simulated clock keeps the real time,
+            since the app compares the list's times with its own when it looks for a job whose answer was lost.
         folder: where data and logs are kept, by one stack at a time; None: data in memory, logs not kept.
         lease: seconds for which a killed host hides its messages; None: as long as Azure's.
         function_key, master_key: the keys that the app requires, as in Azure; None: none.
@@ -142,7 +143,7 @@ class Stack:
         dialect: str | None,
         port: int = 0,
         simulator_port: int = 0,
-        speed: float = 1.0,
+        pace: float = 1.0,
         folder: Path | None = None,
         lease: int | None = None,
         function_key: str | None = None,
@@ -151,7 +152,7 @@ class Stack:
         self._dialect = dialect
         self._port = port
         self._simulator_port = simulator_port
-        self._speed = speed
+        self._pace = pace
         self._folder = folder
         self._lease = lease
         self._keys = {"--function-key": function_key, "--master-key": master_key}
@@ -228,7 +229,7 @@ class Stack:
     def _start_simulator(self, dialect: str, logs: Path) -> dict[str, str]:
         """The app's settings for it."""
         started, key = time.monotonic(), secrets.token_hex(16)
-        arguments = ("--port", str(self._simulator_port), "--speed", str(self._speed), "--api-key", key)
+        arguments = ("--port", str(self._simulator_port), "--pace", str(self._pace), "--api-key", key)
         clean = {name: value for name, value in os.environ.items() if name not in BACKEND_SETTINGS}
         self.simulator = Service("simulator", "local.simulator", *arguments, environment=clean, logs=logs)
         self._parts.callback(self.simulator.stop)

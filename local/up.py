@@ -13,7 +13,7 @@ from local.processes import stop_on_signals
 from local.stack import ROOT, SIMULATED, WEBHOOK_SETTINGS, Stack, StackError
 from video_jobs.settings.providers import PROVIDERS
 
-SPEED = 4.0  # simulated seconds in a real one: a job of 40 s takes ten
+PACE = 4.0  # a job of 40 s takes ten
 
 
 def main() -> int:
@@ -38,7 +38,7 @@ def main() -> int:
             dialect=dialect,
             port=port,
             simulator_port=port + 1,
-            speed=SPEED,
+            pace=PACE,
             folder=ROOT / ".reelkeep",
             lease=options.lease_seconds,
             function_key=options.function_key,
@@ -85,7 +85,7 @@ def _explain(stack: Stack, *, real: bool, key: str | None) -> None:
               {os.environ.get("WEBHOOK_SECRETS") or WEBHOOK_SETTINGS["WEBHOOK_SECRETS"]}
     download  curl -sL {stack.api}/jobs/JOB_ID/videos/0{header} -o video.mp4
 {simulator}
-    Its log is {stack.host.log}. Ctrl-C stops everything.
+    The app's log is {stack.host.log}. Ctrl-C stops everything.
 """,
         flush=True,
     )

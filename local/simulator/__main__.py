@@ -7,7 +7,7 @@ import sys
 from local.stop_signal import StopSignal
 
 from .server import Simulator
-from .settings import UnknownSettingError
+from .settings import Settings, UnknownSettingError
 
 
 def main() -> int:
@@ -15,18 +15,29 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m local.simulator", description="A simulated video API.")
     parser.add_argument("--port", type=int, default=8080, help="0 for a free one (default: %(default)s)")
     parser.add_argument(
-        "--speed", type=float, default=1.0, help="simulated seconds in a real one (default: 1)"
+        "--pace",
+        type=float,
+        default=1.0,
+        help="how many times faster than at the real services a job is done; the clock keeps the real time (default: 1)",
     )
     parser.add_argument(
         "--api-key", default="sim-key", help="the only key that is accepted (default: %(default)s)"
     )
     chosen = parser.parse_args()
 
+    if chosen.pace <= 0:
+        parser.error("--pace wants a number above 0")
+    usual = Settings()
+    timings = {
+        "queue_seconds": usual.queue_seconds / chosen.pace,
+        "run_seconds": usual.run_seconds / chosen.pace,
+    }
+
     stop = StopSignal()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.ask())
     try:
-        with Simulator(api_key=chosen.api_key, speed=chosen.speed, port=chosen.port) as simulator:
+        with Simulator(api_key=chosen.api_key, port=chosen.port, **timings) as simulator:
             print(
                 f"Simulated video API at {simulator.url} with signed links at {simulator.signed_origin}",
                 flush=True,

@@ -33,8 +33,8 @@ MOST_AT_ONCE = 1000  # jobs of one owner: nobody is refused, and every place is 
 AZURE_SORA, OPENAI_VIDEOS = "azure-sora", "openai-videos"
 _PATHS = {AZURE_SORA: "/openai/v1/video/generations", OPENAI_VIDEOS: "/openai/v1"}
 
-# The simulated clock runs at the wall's speed: the app compares the times in the API's list with its own when it
-# looks for a job whose answer was lost. The work itself is short instead.
+# The work is short, and the clock keeps the real time: the app compares the times in the API's list with its own when it
+# looks for a job whose answer was lost.
 _SIMULATED: dict[str, Any] = {
     "queue_seconds": 1,
     "run_seconds": 3,
@@ -108,7 +108,7 @@ class SoakMachine:
         self._parts.callback(self.azurite.stop)
         self.azurite.start()
         self.environment = storage_environment(self.azurite) | dict.fromkeys(BACKEND_SETTINGS, "")
-        arguments = ("--port", "0", "--speed", "1", "--api-key", self._key)
+        arguments = ("--port", "0", "--api-key", self._key)
         self._simulator = Service(
             "simulator", "local.simulator", *arguments, environment=self.environment, logs=self.logs
         )

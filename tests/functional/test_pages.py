@@ -25,7 +25,7 @@ from video_jobs.views.job_view import history_view, job_view
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
-    with Stack(dialect="azure-sora", speed=60) as running:
+    with Stack(dialect="azure-sora", pace=60) as running:
         yield running
 
 
@@ -79,6 +79,24 @@ def typed(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[di
     yield running
     for one in running.values():
         one.end()
+
+
+@pytest.mark.exhaustive
+def test_a_lost_answer_is_found_after_the_clock_was_moved_as_the_tutorial_does(stack: Stack) -> None:
+    """The app corrects the list's times by the simulated clock's error, which must not grow while the app waits."""
+    assert stack.simulator is not None
+    control = f"{stack.simulator.url}/_simulator"
+    requests.post(f"{control}/clock", json={"advance": 172_800}, timeout=10).raise_for_status()
+    lost = {"operation": "create", "lost_answer": True}
+    requests.post(f"{control}/faults", json=lost, timeout=10).raise_for_status()
+    made = requests.post(f"{stack.api}/jobs", json={"prompt": "A paper boat, lost"}, timeout=30).json()
+    assert made["status"] == "submitting"
+
+    def status() -> str:
+        return str(requests.get(f"{stack.api}/jobs/{made['id']}", timeout=10).json()["status"])
+
+    assert until(lambda: status() in ("succeeded", "failed"), 60)
+    assert status() == "succeeded"
 
 
 @pytest.mark.exhaustive

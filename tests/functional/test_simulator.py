@@ -611,7 +611,7 @@ def test_stopping_closes_kept_connections_and_starting_again_finds_the_jobs() ->
 
 def test_the_command_says_where_it_listens_and_stops_cleanly_when_told() -> None:
     root = Path(__file__).parents[2]
-    command = [sys.executable, "-m", "local.simulator", "--port", "0", "--speed", "5", "--api-key", "k"]
+    command = [sys.executable, "-m", "local.simulator", "--port", "0", "--pace", "5", "--api-key", "k"]
     with subprocess.Popen(
         command, cwd=root, stdout=subprocess.PIPE, text=True, env=os.environ.copy()
     ) as process:
@@ -622,6 +622,8 @@ def test_the_command_says_where_it_listens_and_stops_cleanly_when_told() -> None
             assert (
                 requests.get(match[1] + "/v1/videos", headers={"api-key": "k"}, timeout=5).status_code == 200
             )
+            settings = requests.get(match[1] + "/_simulator/settings", timeout=5).json()
+            assert [settings[name] for name in ("speed", "queue_seconds", "run_seconds")] == [1, 2, 6]
             process.send_signal(signal.SIGTERM)
             assert process.wait(10) == 0
         finally:
