@@ -58,7 +58,9 @@ def run(
             return USAGE
     doctor = Doctor(printer, configuration, clock)
     if (options.generation or options.orphans) and not backends:
-        printer.line("Set AZURE_OPENAI_ENDPOINT and AZURE_OPENAI_API_KEY first, or VIDEO_BACKENDS, or a provider's key.")
+        printer.line(
+            "Set AZURE_OPENAI_ENDPOINT and AZURE_OPENAI_API_KEY first, or VIDEO_BACKENDS, or a provider's key."
+        )
         return SOMETHING_WRONG
     try:
         if options.generation:
