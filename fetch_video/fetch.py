@@ -260,7 +260,7 @@ def _is_lost(services: Services, job: Job, output: Output, error: Exception) -> 
     """Whether the video is lost: it can't be fetched any more, and one request since then has shown it.
 
     An expiry time from the backend is proof. After an expiry that we guessed, a 410 is proof; so is a lasting 404 if the
-    backend's list lacks the job, or if the 404 lasts another day. Before the expiry, both may pass.
+    backend's list lacks the job, or if the 404 lasts another day. Before the expiry, a 404 or 410 may pass.
     """
     now = services.clock()
     if job.backend_job_gone or job.expired_by(now - _grace(services)):

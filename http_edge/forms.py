@@ -1,7 +1,7 @@
-"""A look at a large form before its parser has it: what would cost the parser seconds is refused in words.
+"""Checks a large form before the parser gets it, and refuses one that would cost the parser seconds.
 
-The parser searches all that stands before the first boundary, and takes the headers of parts apart, with patterns that let
-no other thread run.
+The parser searches everything before the first boundary, and splits the headers of parts, with regular expressions
+that let no other thread run.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from collections.abc import Iterator
 
 from video_jobs.domain.errors import InvalidRequest
 
-_SMALL = 64 << 10  # bytes of a form; one of so many costs nothing, whatever it holds
+_SMALL = 64 << 10  # bytes; a form of at most this length costs little, whatever it contains
 _MOST_PARTS = 1000
 _MOST_HEADERS = 128 << 10  # bytes of all parts together
 _BLANK_LINES = (b"\r\n\r\n", b"\n\n", b"\r\r")
-_LINE_ENDS = (b"\n", b"\r")  # the parser takes a bare one of each
+_LINE_ENDS = (b"\n", b"\r")  # the parser accepts each of them alone
 _BOUNDARY = re.compile(
     r""";\s*boundary=(?:"([\w'()+,./:=? -]{1,70})"|([\w'+.-]{1,70}))\s*(?:;|$)""", re.A | re.I
 )
@@ -25,7 +25,7 @@ _NAMED = re.compile(r"boundary[*0-9]*\s*=", re.A | re.I)
 def refuse_costly_form(content_type: str, body: bytes) -> None:
     """Raises InvalidRequest."""
     boundary = b"--" + _boundary(content_type).encode("ascii")
-    # Each part begins with such a line, and an image has next to none.
+    # Each part begins with such a line; an image contains hardly any.
     if sum(body.count(end + b"--") for end in _LINE_ENDS) > _MOST_PARTS:
         raise _refused(f"has more than {_MOST_PARTS} parts; send fields and an image")
     if len(body) <= _SMALL:

@@ -93,7 +93,7 @@ def _statuses(text: str) -> frozenset[Status]:
         return frozenset(Status(word) for word in text.split(",") if word)
     except ValueError as error:
         raise InvalidRequest.of(
-            "status", f"must be one or more, with commas, of: {', '.join(Status)}"
+            "status", f"must be one or more of these, with commas between them: {', '.join(Status)}"
         ) from error
 
 

@@ -1,7 +1,6 @@
 """`GET /api/jobs/{id}?wait=`: answers when the job changes, or when the time is over.
 
-A waiting client holds nothing but its place in a count of waiters: reads run on a thread, and between reads the
-coroutine sleeps.
+A waiting client holds no thread: each read runs on one, and between reads the coroutine sleeps.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""What a video job is and what it needs: the nouns of the app, with no trigger or binding in sight."""
+"""What a video job is and what it needs. Nothing here knows a trigger or a binding."""

@@ -35,8 +35,8 @@ from video_jobs.settings.webhooks import WebhookSettings
 
 @dataclass
 class Sweep:
-    """How far the sweeper came in the time that it has; the next one goes on from there. Lost with the process, which costs
-    one more round."""
+    """Where the last sweep stopped when its time was over; the next one continues there. If the process ends, this is
+    lost, and a sweep begins at the first job again."""
 
     stopped_at: LiveJob | None = None
 
@@ -45,9 +45,9 @@ class Timings(NamedTuple):
     """The pauses and times that the app sets itself; tests make them short."""
 
     save_again: tuple[float, ...] = (0, 1, 2, 4, 8, 16, 16)
-    """Seconds between two tries to save what a paid call told, each with the SDK's own retries in it."""
+    """Seconds between two tries to save the answer to a paid call; each try includes the SDK's own retries."""
     between_reads: float = 1.0  #: seconds between two reads of a job for a client that waits
-    longest_sweep: float = 45.0  #: seconds, of the minute until the next one
+    longest_sweep: float = 45.0  #: seconds; the next sweep begins after a minute
 
 
 @dataclass(frozen=True)
@@ -81,6 +81,7 @@ class Services:
 
     @property
     def is_multi_tenant(self) -> bool:
-        """Whether jobs may be others' than the one's who asks: then nobody may learn of what may be another's."""
+        """Whether the app may have several owners. Then nobody may learn of anything that may belong to another
+        owner."""
         named = any(key.owner != DEFAULT_OWNER for key in self.compat_api_keys.keys)
         return self.sign_in.is_trusted or named

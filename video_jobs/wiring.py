@@ -112,8 +112,9 @@ def build(settings: Settings, clock: Clock = utc_now) -> Services:
 
 
 def _give_large_blocks_back() -> None:
-    """glibc keeps the memory of a large block that was freed for the next one, once for each thread. Blocks of a megabyte
-    and more are the system's again at once: images, bodies, and the pieces of a video. Elsewhere this does nothing."""
+    """glibc keeps a large block that was freed, one for each thread. After this call, it returns blocks of a megabyte
+    and more to the system at once: images, bodies, and the pieces of a video. With another C library this does
+    nothing."""
     with contextlib.suppress(OSError, AttributeError, TypeError):
         ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, 1 << 20)
 

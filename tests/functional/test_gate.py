@@ -103,7 +103,7 @@ def test_a_waiting_job_is_told_its_place_in_line_and_what_it_waits_for(one: Pipe
     first, *rest = submit(one, 4)
     assert answer(one, first).get("queue_position") is None
     assert [answer(one, job)["queue_position"] for job in rest] == [1, 2, 3]
-    assert all("free place" in answer(one, job)["reason"] for job in rest)
+    assert all("free slot" in answer(one, job)["reason"] for job in rest)
     one.run(first)
     go_on(one, AT_ONCE)
     assert [answer(one, job).get("queue_position") for job in rest] == [None, 1, 2]

@@ -467,7 +467,7 @@ def test_a_round_that_is_asked_for_while_the_one_before_ends_is_found_by_the_swe
 def test_there_is_nothing_to_send_before_the_end_or_without_a_webhook(sora: Pipeline) -> None:
     plain = sora.run(sora.submit())
     waiting = sora.submit(webhook_url=HOOK)
-    for job, why in ((waiting, "when it has ended"), (plain, "no webhook")):
+    for job, why in ((waiting, "when the job has ended"), (plain, "no webhook")):
         before = (sora.job(job), sora.live_jobs.keys, list(sora.messages.queued))
         with pytest.raises(NothingToSend, match=why):
             send_webhook(sora.services, OWNER, job.id)

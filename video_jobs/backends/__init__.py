@@ -1,1 +1,1 @@
-"""The video APIs: one file a dialect, on one HTTP client with one error vocabulary."""
+"""The video APIs: one file for each dialect. All use the same HTTP client and raise the same errors."""

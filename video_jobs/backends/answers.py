@@ -172,7 +172,7 @@ def error_in(body: Mapping[str, Any]) -> BackendMessage:
 
 
 def reason_in(body: Mapping[str, Any]) -> BackendMessage:
-    """Why a job failed: its error, or what stands under another name."""
+    """Why a job failed: its error, or the text under another name."""
     told = error_in(body)
     if told.code or told.text:
         return told

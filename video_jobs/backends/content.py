@@ -116,7 +116,8 @@ class HttpContent:
 
 
 def is_whole(headers: Mapping[str, str]) -> bool:
-    """Whether an answer with a part has everything, as some servers answer a request that asks for no part."""
+    """Whether an answer with status 206 (a part) contains the whole body: some servers send that although no part was
+    requested."""
     span = _WHOLE.fullmatch(headers.get("content-range", "")[:_LONGEST_LABEL].strip())
     return span is not None and int(span[1]) + 1 == int(span[2])
 

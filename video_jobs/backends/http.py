@@ -1,4 +1,4 @@
-"""The HTTP client that every dialect uses: one error vocabulary, timeouts on everything, no hidden retries."""
+"""The HTTP client that every dialect uses: the same errors, a time limit for every call, no hidden retries."""
 
 from __future__ import annotations
 

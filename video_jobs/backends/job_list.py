@@ -14,7 +14,7 @@ from video_jobs.domain.errors import BackendError, Unavailable
 _LARGEST_PAGE = 12 << 20  # bytes: fifty jobs whose prompts are as long as may be, each letter escaped
 _LARGEST_REREAD = 1 << 20  # bytes
 _MOST_ENTRIES = 1000  # of one page
-_MOST_VALUES = 3000  # in one entry; of one that has more, only what is not nested is read
+_MOST_VALUES = 3000  # in one entry; of an entry with more, only values that are not nested are read
 _MOST_EVENTS = 200_000  # of the parser
 _CHUNK = 64 << 10
 _MOST_SAID = 20  # texts and numbers beside the entries
@@ -25,7 +25,7 @@ _T = TypeVar("_T")
 @dataclass
 class ListPage(Generic[_T]):
     entries: list[_T] = field(default_factory=list)
-    has_more: bool | None = None  #: None where it is not said
+    has_more: bool | None = None  #: None if the page does not say it
     passed_over: int = 0  #: entries that were no jobs
     said: dict[str, Any] = field(default_factory=dict)  #: texts and numbers that stand beside the entries
 
@@ -33,11 +33,11 @@ class ListPage(Generic[_T]):
 def read_list(
     content: HttpContent, read: Callable[[dict[str, Any]], _T | None], entries: str = "data"
 ) -> ListPage[_T]:
-    """Reads `{"data": [{…}, …], "has_more": …}`, with the entries under that name or another, and passes over everything
-    else in it, and over entries of which `read` makes nothing.
+    """Reads `{"data": [{…}, …], "has_more": …}`, in which `entries` is the name of the list. Skips other nested
+    values, and entries for which `read` gives None.
 
-    Of a page that has more in it than any that was asked for, the beginning is read. Raises Unavailable where it is no
-    such list, or is cut off.
+    Of a page that is larger than any requested page, only the beginning is read. Raises Unavailable if the body is
+    not such a list, or is cut off.
     """
     from ijson import JSONError  # only here: most processes never read a list
 
@@ -69,7 +69,7 @@ class _Reader(Generic[_T]):
 
     def take(self, source: _Source) -> None:
         """Raises ValueError."""
-        from ijson.backends.python import basic_parse  # the compiled ones crash over endless numbers
+        from ijson.backends.python import basic_parse  # ijson's compiled parsers crash at endless numbers
 
         depth, key = 0, ""
         entry: _Entry | None = None
@@ -156,8 +156,8 @@ class _Source:
         self._chunks = content.chunks(_CHUNK)
         self._read = 0
         self._beginning = bytearray()
-        self.is_too_long = False  #: then it seems to end
-        self.error: BackendError | None = None  #: then, too: the parser does not like to be left
+        self.is_too_long = False  #: then the parser sees an early end
+        self.error: BackendError | None = None  #: then, too: no exception may leave the parser
 
     def read(self, size: int) -> bytes:
         if not size or self.is_too_long:
@@ -173,7 +173,7 @@ class _Source:
         return chunk
 
     def all_of_it(self) -> bytes:
-        """Empty where it is too long to be held."""
+        """Empty if it is too long to be kept in memory."""
         while len(self._beginning) == self._read and self.read(_CHUNK):
             pass
         return bytes(self._beginning) if len(self._beginning) == self._read else b""

@@ -1,4 +1,5 @@
-"""The providers' lists of models, kept for a while: a submit must not ask each time, or fail without an answer."""
+"""Keeps the providers' lists of models for a while: a submit need not request a list, and does not fail without
+one."""
 
 from __future__ import annotations
 
@@ -32,7 +33,8 @@ class _Told:
 
 
 class ModelCatalogue:
-    """By backend. One thread asks at a time for each; the others have what was told last, or wait for the first answer."""
+    """By backend. Only one thread at a time requests a backend's list; the other threads use the last list, or wait
+    for the first one."""
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now

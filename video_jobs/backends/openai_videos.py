@@ -40,7 +40,7 @@ _PAGE = "50"
 _BY = re.compile(r"[xX*×]")
 _LONGEST_SIZE = 40  # characters
 _OUTPUT = "#"  # between a video's id and the number of a further output
-_MOST_OUTPUTS = 20  # of one job that are believed
+_MOST_OUTPUTS = 20  # of one job; more are ignored
 _SIZES = ("720x1280", "1280x720", "1024x1792", "1792x1024")
 _SECONDS = (4, 8, 12)
 
@@ -109,8 +109,9 @@ class OpenAIVideos:
         return every_job(self.list_jobs)
 
     def delete(self, backend_job_id: str) -> None:
-        """OpenAI's description has this for completed and failed videos only, and no cancel. Many servers stop
-        a running one by it, others refuse; some of those say so in the answer and not by its status.
+        """OpenAI's description allows DELETE only for completed and failed videos, and has no cancel. Many servers
+        stop a running job on DELETE. Others refuse it, and some of those say so only in the body and not by the
+        status.
         """
         delete_job(self._http, _path(backend_job_id), backend_job_id)
 
@@ -135,8 +136,8 @@ class OpenAIVideos:
     def _open_video(
         self, video_id: str, index: int, deadline: float, attempt: int
     ) -> Iterator[ContentStream]:
-        """From where the API serves it, else from the address that the job names; every second time the other way
-        round, for a server whose own bytes are never whole."""
+        """From the API's own path, or else from the address that the job names. Every second attempt tries the
+        address first, for servers whose own bytes are never complete."""
         ends_at = time.monotonic() + deadline
         ways = (self._served, self._named) if attempt % 2 == 0 else (self._named, self._served)
         problem: dict[str, BackendError] = {}
@@ -174,7 +175,7 @@ class OpenAIVideos:
     def _named(
         self, stack: contextlib.ExitStack, video_id: str, index: int, deadline: float
     ) -> ContentStream:
-        """From the address in the job. Raises _NoAddressError where it names none, or can't be read."""
+        """From the address in the job. Raises _NoAddressError if the job names none, or can't be read."""
         began = time.monotonic()
         try:
             addresses = addresses_in(self._get(video_id).body, index)

@@ -1,7 +1,7 @@
 """Remove the app's own key from a server's answer before any part of it is stored, logged or shown.
 
-Servers repeat request headers in their errors, and not in errors only. The key is found as it is, and also written in
-the ways in which text is escaped on its way: in JSON, in a URL, in HTML.
+Servers repeat request headers in errors and in other answers. The key is found as it is, and as it looks when it is
+escaped for JSON, a URL or HTML.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ class Redactor:
         self._secret = re.compile("|".join(map(re.escape, known)), re.IGNORECASE) if known else None
 
     def text(self, text: str) -> str:
-        """A text that holds a secret in an escaped form is replaced as a whole: where it stands can't be told. What is
-        too long to be kept is cut off."""
+        """A text that contains an escaped secret is replaced as a whole, since the secret's position in it is
+        unknown. A text that is too long is cut off."""
         if self._secret is None:
             return text
         text = self._secret.sub(REMOVED, text[:_LONGEST_TEXT])

@@ -67,10 +67,9 @@ class Backends:
             return self._clients[ref]
 
     def current(self, ref: BackendRef, model: str | None = None) -> BackendRef:
-        """The backend of that name as the settings have it now, for a job that is nowhere yet; with the `model` that was
-        asked for, if one was.
+        """See `ports.Backends`.
 
-        As it was where they no longer name it, or in another dialect.
+        Gives `ref` itself if the settings no longer name the backend, or have it in another dialect.
         """
         settings = self._settings.backend(ref.name)
         if settings is None or settings.dialect != ref.dialect:

@@ -127,8 +127,8 @@ class TaskApi:
         return "{app}" in self.job_path
 
     def limits(self, settings: BackendSettings, model: str, takes: ModelTakes | None = None) -> Limits:
-        """`takes`: what the provider tells of the model. The settings' sizes and seconds go before it. The first of a
-        list is the default."""
+        """`takes`: what the provider tells of the model. Sizes and seconds in the settings override it. The first of
+        a list is the default."""
         takes = takes or self.models.get(model, self.takes)
         sizes = None if settings.sizes == "any" else settings.sizes or takes.sizes
         seconds = None if settings.seconds == "any" else settings.seconds or takes.seconds
@@ -180,7 +180,8 @@ def objects_in(entries: Any) -> list[dict[str, Any]]:
 
 
 def asked_in(given: Any, ratio: str = "aspect_ratio", images: Iterable[str] = ()) -> Asked:
-    """What an API's own names tell of a request: `ratio` is the aspect ratio's, `images` are those of a first image."""
+    """The request as an API's list shows it. `ratio` is the API's name for the aspect ratio, `images` are its names
+    for a first image."""
     width, height = size_told(inner(given, ratio), inner(given, "resolution"))
     return Asked(
         prompt=words(inner(given, "prompt")),

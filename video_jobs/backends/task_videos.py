@@ -115,7 +115,8 @@ class TaskVideos:
         return every_job(self.list_jobs)
 
     def delete(self, backend_job_id: str) -> None:
-        """Stops the task. An answer that says nothing is believed; else the task itself tells whether it stopped."""
+        """Stops the task. An empty answer counts as a success; after any other answer, a poll shows whether the task
+        stopped."""
         stop = self._api.stop
         if stop is None:
             raise Rejected("This video API has no call that stops a job.")
@@ -140,8 +141,8 @@ class TaskVideos:
     def open_video(
         self, backend_job_id: str, generation_id: str, deadline: float, attempt: int = 0
     ) -> Iterator[ContentStream]:
-        """From the addresses that the task names now: signed ones end, and a poll renews them at some providers. Every
-        second time in the other order, for an address whose bytes are never whole."""
+        """From the addresses that the task names now: signed addresses expire, and some providers renew them at each
+        poll. Every second attempt tries them in the opposite order, for an address whose bytes are never complete."""
         began = time.monotonic()
         body = self._told(backend_job_id).body
         if self._api.state(body) is BackendState.EXPIRED:
@@ -193,7 +194,7 @@ class TaskVideos:
         return max(told.wait or 0, self._api.shortest_poll) or told.wait
 
     def _job(self, body: dict[str, Any], told: ToldHeaders, task_id: str) -> BackendJob:
-        """No time of expiry: the given one is the address's, and the video may exist longer."""
+        """Without an expiry: the one that the API gives is the address's, and the video may exist longer."""
         state = self._api.state(body)
         failure = self._api.failure(body)
         if not (failure.code or failure.text):
@@ -220,9 +221,9 @@ class TaskVideos:
 
 
 def _is_about_the_task(error: BackendError) -> bool:
-    """Whether an error in place of a result says what could not be made; any other may pass."""
+    """Whether an error in place of a result is about the task, and so is final; any other error may pass."""
     if error.status == 404:
-        return "path" in (error.detail or "").lower()  # of a model that has no such call
+        return "path" in (error.detail or "").lower()  # the model has no such call
     return 400 <= (error.status or 0) < 500 and error.status not in _MAY_PASS
 
 

@@ -1,5 +1,4 @@
-"""A request's body with images in it, which are never in memory as a whole: around an image's own bytes only what is being
-sent is made."""
+"""A request's body with images. Beside an image's own bytes, only the piece that is being sent is in memory."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ _MOST = 5  # addresses of one video
 def addresses_in(body: Any, index: int = 0) -> list[str]:
     """The addresses that a JSON value names for the video of that index, the likeliest first; any of them may be wrong.
 
-    What stands alone is the first video's; in a list, each entry is one video's.
+    A single value belongs to the first video; in a list, each entry belongs to one video.
     """
     found = dict.fromkeys(_addresses(body, index, is_chosen=index == 0, depth=0))
     return list(found)[:_MOST]

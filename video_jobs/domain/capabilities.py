@@ -147,14 +147,16 @@ class Limits(ModelTakes):
             return self._known_size(size or self.default_size, problems), None, None
         if size is not None:
             problems.append(
-                FieldProblem("size", "says the shape already: send it, or aspect_ratio and resolution")
+                FieldProblem(
+                    "size", "already says the shape: send either size, or aspect_ratio and resolution"
+                )
             )
             return size, None, None
         fitting = [each for each in self.sizes or () if has_shape(each, ratio, resolution)]
         if self.only_sizes and not fitting and not problems:
             known = ", ".join(self.sizes or ())
             field = "resolution" if resolution is not None else "aspect_ratio"
-            problems.append(FieldProblem(field, f"no size of this model is so; it makes {known}"))
+            problems.append(FieldProblem(field, f"this model makes no such size; it makes {known}"))
         fits = self.default_size if self.default_size in fitting else next(iter(fitting), None)
         return fits if self.only_sizes or (ratio and resolution) else None, ratio, resolution
 

@@ -32,7 +32,7 @@ class JobKind(NamedTuple):
 
     backend: str  #: name
     model: str
-    size: str  #: WIDTHxHEIGHT, pixels, or what was asked for in its place
+    size: str  #: WIDTHxHEIGHT, pixels, or the aspect ratio and resolution
     seconds: int  #: of video
 
 

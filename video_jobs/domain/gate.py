@@ -81,7 +81,7 @@ class Closure:
     reason: str  #: in words, for the client
     until: datetime
     times: int = 1  #: in a row
-    job_id: str | None = None  #: the job that met it last: other jobs are the probe before this one is again
+    job_id: str | None = None  #: of the latest fault; another job is the probe before this one is again
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from video_jobs.domain.transitions import overdue_from
 FIRST_POLL = timedelta(seconds=3)
 AFTER_SUBMIT = FIRST_POLL
 UNDECIDED_AGAIN = timedelta(seconds=30)
-"""The wait before a backend is asked again that could not say which jobs it has."""
+"""The wait before the next request to a backend that could not say which jobs it has."""
 
 SEARCH_ON = timedelta(seconds=2)
 """The wait before the next part of a long list is read."""
@@ -94,7 +94,7 @@ def guard_delay(job: Job, now: datetime) -> timedelta:
 
 
 def too_large_delay(job: Job, now: datetime) -> timedelta:
-    """Until a video is asked for again that is larger than the operator allows: they may raise it."""
+    """Until the next download of a video that is larger than VIDEO_MAX_BYTES: the operator may raise that."""
     return _not_past_expiry(job, _jittered(_MOST_RARELY), now)
 
 

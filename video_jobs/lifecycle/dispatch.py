@@ -24,8 +24,8 @@ from video_jobs.lifecycle.update import update
 from video_jobs.ports import Claim, Image, StoredJob
 from video_jobs.services import Services
 
-_IN_LINE = "It waits for a free place at the video API."
-_AFTER_OTHERS = "It is submitted after others that bring an image, which are submitted a few at a time."
+_IN_LINE = "It waits for a free slot at the video API."
+_AFTER_OTHERS = "It waits for other jobs with images: the app submits them only a few at a time."
 _IMAGES_AGAIN = timedelta(seconds=3)
 
 MOST_IMAGES = 2

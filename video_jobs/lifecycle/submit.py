@@ -108,7 +108,8 @@ def new_job(services: Services, owner: str, submission: Submission) -> Job:
 
 
 def job_of(services: Services, entry: IdempotencyEntry, asked: Job) -> Job | None:
-    """None where it has been deleted. A storage fault is no reason to have it sent again: there is a job."""
+    """The entry's job; None if it was deleted. If it can't be read because of a storage fault, `asked` under its id:
+    the client must not send it again, since the job exists."""
     try:
         job = services.jobs.get(entry.owner, entry.job_id).job
     except JobNotFound:

@@ -1,11 +1,11 @@
-"""Decide whether a body is media, or text in its place, by its label and its first bytes."""
+"""Decide by content type and first bytes whether a body is media or a text in its place."""
 
 from __future__ import annotations
 
 from video_jobs.media.images import sniff
 
 SAMPLE = 512
-"""How many bytes decide it: every media file has a byte that no text has much earlier."""
+"""How many bytes decide it. Every media file has, much earlier, a byte that no text has."""
 
 _TEXT_STARTS = (b"{", b"[", b"<")
 _NEVER_IN_TEXT = frozenset(range(32)) - frozenset(b"\t\n\f\r")
@@ -27,7 +27,7 @@ def is_no_video(content_type: str, beginning: bytes) -> bool:
 
 
 def is_text(content_type: str, beginning: bytes) -> bool:
-    """Whether a body is text, JSON or HTML: its first bytes count for more than its label."""
+    """Whether a body is text, JSON or HTML: its first bytes count for more than its content type."""
     reads_as_text = _NEVER_IN_TEXT.isdisjoint(beginning[:SAMPLE])
     if beginning[4:8] == b"ftyp" or (is_video(beginning) and not reads_as_text):
         return False

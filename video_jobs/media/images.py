@@ -1,4 +1,4 @@
-"""Find the kind of a picture by its content, never by the client's label."""
+"""Find the kind of a picture by its content, never by the content type that the client sent."""
 
 from __future__ import annotations
 

@@ -3,8 +3,8 @@
 An MP4 is a sequence of boxes (ISO/IEC 14496-12, 4.2): 32 bits of length, four letters of type. Length 1
 means that 64 bits of length follow, length 0 that the box reaches to the end of the file.
 
-Encoders and gateways leave bytes behind the last box: padding, a new line, a tag. Every player opens such a file,
-so they are counted and no fault, once the movie and its data are whole.
+Encoders and gateways leave bytes behind the last box: padding, a new line, a tag. Every player opens such a file. So
+these bytes are counted, and are no error if the movie and its data are complete.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from video_jobs.media.mp4_facts import FactsReader, Mp4Facts
 
 __all__ = ["InvalidMp4", "Mp4Check", "Mp4Facts"]
 
-_LARGEST_MOOV = 4 << 20  # bytes; enough for hours of video; of a larger one only the facts stay unread
+_LARGEST_MOOV = 4 << 20  # bytes; enough for hours of video; of a larger one only the facts are not read
 _LARGEST_MOOF = 256 << 10
-_MOST_BOXES = 200_000  # hours of video in fragments of a second have a tenth
+_MOST_BOXES = 200_000  # ten times as many as hours of video in fragments of a second have
 _LARGEST_TAIL = 64 << 10  # bytes after the last box, not counting zeros
 _READ = {"moov": _LARGEST_MOOV, "moof": _LARGEST_MOOF}
 _NEEDED = ("moov", "mdat", "moof")
@@ -94,7 +94,7 @@ class Mp4Check:
         if self._left is None:
             self._close_box()  # it reached to the end, which is here
         if self._kind == "moof":
-            raise InvalidMp4("it breaks off behind a 'moof' box, whose pictures are missing")
+            raise InvalidMp4("it breaks off after a 'moof' box, whose pictures are missing")
         if "moov" not in self._whole:
             raise InvalidMp4("it has no 'moov' box, so no player can open it")
         if "mdat" not in self._whole:
@@ -104,7 +104,7 @@ class Mp4Check:
 
     @property
     def may_be_cut(self) -> bool:
-        """Whether the file may go on where these bytes end, so that only the transfer can tell that it is whole."""
+        """Whether the file may continue after these bytes. Then only the transfer can show that it is whole."""
         in_box = self._left is None or (self._left > 0 and self._kind in _KNOWN)
         # Only an index after the last fragment shows that it is the last.
         goes_on = "moof" in self._whole and self._kind != "mfra"

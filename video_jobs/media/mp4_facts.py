@@ -30,7 +30,7 @@ class FactsReader:
 
     def __init__(self) -> None:
         self._timescale = 0  # units a second of the movie
-        self._duration = 0  # in these
+        self._duration = 0  # in these units
         self._width: int | None = None
         self._height: int | None = None
         self._track_scales: dict[int, int] = {}
@@ -92,7 +92,7 @@ class FactsReader:
         media = dict(_boxes(track.get(b"mdia", memoryview(b""))))
         if b"mdhd" in media and len(self._track_scales) < _MOST_TRACKS:
             self._track_scales[number], duration = _timing(media[b"mdhd"])
-            if _has_samples(media):  # else they are in the fragments, or `mdhd` tells of these
+            if _has_samples(media):  # otherwise they are in the fragments, or `mdhd` already counts these
                 self._passed[number] = duration
 
     def _mvex(self, body: memoryview) -> None:
@@ -134,7 +134,8 @@ def _run(body: memoryview, default: int) -> int:
 
 
 def _timing(header: memoryview) -> tuple[int, int]:
-    """Units a second, and the duration in these, out of `mvhd` or `mdhd`; zero where it is said to be unknown."""
+    """Units per second, and the duration in these units, from `mvhd` or `mdhd`; zero if the header says that it is
+    unknown."""
     form, at, unknown = (">IQ", 20, 2**64 - 1) if header[0] else (">II", 12, 2**32 - 1)
     timescale, duration = struct.unpack_from(form, header, at)
     return timescale, 0 if duration == unknown else duration

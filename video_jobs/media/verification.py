@@ -17,8 +17,8 @@ CHUNK = 4 << 20
 PIECE = 256 << 10
 """After how many bytes a download counts as active."""
 
-_COMPLETE_TIMES = 2  # that the same bytes have to come, where the transfer tells that they are complete
-_UNMARKED_TIMES = 6  # where it does not: they may have been cut off at the same place
+_COMPLETE_TIMES = 2  # how often the same bytes must come, if the transfer shows that they are complete
+_UNMARKED_TIMES = 6  # if it does not show that: they may have been cut off at the same place
 
 
 class SuspectVideo(ReelkeepError):
@@ -34,8 +34,8 @@ class VerifiedStream:
 
     Args:
         content: the body as it comes.
-        suspects: what came before and could not be told to be a whole video. The same bytes often enough are let
-            through: better kept than lost.
+        suspects: bytes of earlier downloads that were not provably a whole video. If the same bytes have come often
+            enough, they are accepted: it is better to keep them than to lose them.
         on_progress: called whenever more bytes have come.
     """
 
@@ -51,7 +51,7 @@ class VerifiedStream:
         self.video: StoredVideo | None = None
 
     def __iter__(self) -> Iterator[bytes]:
-        """Raises NotAVideo, SuspectVideo, or Unavailable where bytes are missing."""
+        """Raises NotAVideo, SuspectVideo, or Unavailable if bytes are missing."""
         digest, length, check = hashlib.sha256(), 0, Mp4Check()
         wrong: InvalidMp4 | None = None
         broken: Unavailable | None = None

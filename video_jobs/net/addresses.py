@@ -1,7 +1,7 @@
 """Which IP addresses count as public. Webhooks, and videos at other hosts, must have public addresses.
 
-From IANA's special-purpose registries, and stricter. Python's own `is_global` is not used: it takes NAT64 and
-6to4, which lead to any IPv4 address there is, and it differs between versions.
+The list follows IANA's special-purpose registries, but is stricter. Python's own `is_global` is not used: it accepts
+NAT64 and 6to4, which lead to any IPv4 address, and it differs between versions.
 """
 
 from __future__ import annotations
@@ -50,5 +50,5 @@ def is_public(address: Address) -> bool:
 
 
 def is_loopback(address: Address) -> bool:
-    """127.0.0.0/8 and ::1, and not what is mapped to them."""
+    """127.0.0.0/8 and ::1, but no IPv6 address that is mapped to them."""
     return address.is_loopback and getattr(address, "ipv4_mapped", None) is None

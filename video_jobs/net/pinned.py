@@ -1,7 +1,7 @@
 """Connections to an address that was checked, and to no other.
 
-A name is resolved once, each of its addresses is checked, and the connection goes to one of them, while TLS proves the
-name: a name server that answers differently the second time changes nothing. No proxy is asked.
+A name is resolved once, each of its addresses is checked, and the connection goes to one of them, while TLS proves
+the name. So it does not matter if the name server answers differently the second time. No proxy is used.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def resolve(host: str, port: int) -> list[str]:
 def checked_addresses(
     host: str, port: int, deadline: Deadline, look_up: Resolve, allowed: Callable[[Address], bool]
 ) -> list[Address]:
-    """The first few addresses of a name. Raises NotReachable, also where only one of them is not allowed."""
+    """The first few addresses of a name. Raises NotReachable, also if only one of them is not allowed."""
     try:
         addresses = [ip_address(answer) for answer in _within(deadline, lambda: look_up(host, port))]
     except ValueError:

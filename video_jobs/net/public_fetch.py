@@ -1,8 +1,8 @@
 """Fetches a file from an https address that a client names: only from public addresses, bounded in bytes and time.
 
-The address may lead anywhere: to the cloud's metadata, to a machine of the operator's own network. So each name on the way
-is resolved once, all its addresses are checked, the connection goes to one of them, and no key or cookie goes along. Of what
-the host says nothing is repeated but its status.
+The address may lead anywhere: to the cloud's metadata, to a machine of the operator's own network. So each name on
+the way is resolved once, all its addresses are checked, the connection goes to one of them, and no key or cookie is
+sent. Messages repeat nothing from the host except its status.
 """
 
 from __future__ import annotations

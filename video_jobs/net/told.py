@@ -17,7 +17,7 @@ _EARLIEST = datetime(2020, 1, 1, tzinfo=UTC).timestamp()  # before this there wa
 _LATEST = 4e9
 
 
-_MILLISECONDS = _EARLIEST * 1000  # what is larger counts these
+_MILLISECONDS = _EARLIEST * 1000  # a larger number counts milliseconds
 
 
 _UNIT = re.compile(r" ?(?:s|sec|seconds?|px)$", re.IGNORECASE)
@@ -54,7 +54,7 @@ def wait_hint(headers: Mapping[str, str]) -> float | None:
 
 
 def number(value: Any) -> float | None:
-    """A finite number out of a number or a string, or None."""
+    """A finite number from a number or a string, else None."""
     if isinstance(value, str):
         value = value[:LONGEST_HEADER]
     try:
@@ -65,8 +65,8 @@ def number(value: Any) -> float | None:
 
 
 def moment(value: Any) -> datetime | None:
-    """A UTC datetime out of unix seconds or milliseconds or a time as ISO 8601 writes it, or None: zero, and what is
-    long before any video API, mean 'not set'."""
+    """A UTC datetime from Unix seconds, Unix milliseconds or ISO 8601, else None. Zero, and a time long before any
+    video API, mean 'not set'."""
     seconds = number(value)
     if seconds is None and isinstance(value, str):
         seconds = _iso_seconds(value)
@@ -97,7 +97,8 @@ def percent(value: Any) -> int | None:
 
 
 def whole_number(value: Any) -> int | None:
-    """A count of pixels or seconds out of a number or a string such as "8.0" or "8s", or None: zero means 'not set'."""
+    """A count of pixels or seconds from a number or a string such as "8.0" or "8s", else None. Zero means 'not
+    set'."""
     result = number(_UNIT.sub("", value[:LONGEST_HEADER]) if isinstance(value, str) else value)
     return int(result) if result is not None and result == int(result) and 0 < result < 1e9 else None
 
@@ -107,7 +108,8 @@ _LONGEST_WORD = 40  # characters
 
 
 def words_in(value: Any, pattern: str = r"[!-~]+") -> tuple[str, ...] | None:
-    """The short words of a list that are so written; None for what is no list, or has none: nothing is known then."""
+    """The short words of a list that match the pattern. None if it is no list, or has no such word: then nothing is
+    known."""
     if not isinstance(value, list):
         return None
     known = [each for each in value[:_MOST_VALUES] if isinstance(each, str) and len(each) <= _LONGEST_WORD]
@@ -115,7 +117,7 @@ def words_in(value: Any, pattern: str = r"[!-~]+") -> tuple[str, ...] | None:
 
 
 def numbers_in(value: Any) -> tuple[int, ...] | None:
-    """The counts of a list; None likewise."""
+    """The whole numbers of a list, or None as above."""
     if not isinstance(value, list):
         return None
     counts = [whole_number(each) for each in value[:_MOST_VALUES] if not isinstance(each, bool)]

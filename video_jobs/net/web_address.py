@@ -1,6 +1,6 @@
 """Web addresses that another server names: read once, strictly, as the HTTP library itself parses them.
 
-Two readers of one address that disagree about its host are how a key reaches a stranger: `urlsplit` takes the host
+If two readers of one address disagree about its host, a key may reach a stranger: `urlsplit` takes the host
 of `http://a\\@b` to be `b`, and urllib3, which makes the connection, takes it to be `a`.
 """
 
@@ -43,7 +43,7 @@ class WebAddress(NamedTuple):
 
 
 def read_address(text: str, base: str | None = None) -> WebAddress:
-    """`base`: the address that a relative one is relative to. Raises ValueError, whose words repeat nothing of it."""
+    """`base`: the address that a relative one is relative to. Raises ValueError, whose text repeats nothing of it."""
     text = text.strip(" ")
     if len(text) > LONGEST:
         raise ValueError(f"it is longer than {LONGEST} characters")

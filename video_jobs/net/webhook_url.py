@@ -1,6 +1,6 @@
 """Which URLs may be a webhook, as far as their text tells. Where a name leads is checked at each delivery.
 
-Strict, since two readers of one URL that disagree about its host are how people get where they should not.
+The check is strict: if two readers of one URL disagree about its host, somebody may reach a host that is forbidden.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class HookUrl(NamedTuple):
 
 
 def read_hook_url(text: str, *, allow_http_loopback: bool) -> HookUrl:
-    """Raises ValueError, which says how to mend it and repeats nothing of it."""
+    """Raises ValueError, which says how to mend the URL and repeats nothing of it."""
     if len(text) > LONGEST_URL:
         raise ValueError(f"is longer than {LONGEST_URL} characters")
     if not text.isascii() or not text.isprintable() or re.search(r'[\s\\"<>^`{|}]', text):
@@ -81,14 +81,14 @@ def _host(text: str) -> tuple[str, bool]:
     if text == _HERE:
         return text, True
     if not all(_LABEL.fullmatch(label) for label in labels) or len(text) > 253:
-        raise ValueError("must name a host as it is looked up: letters, digits and hyphens between dots")
+        raise ValueError("must name a host of letters, digits and hyphens between dots")
     if len(labels) < 2 or labels[-1] in _LOCAL_NAMES:
         raise ValueError("must name a host of the public internet by its full name, like example.com")
     return text, False
 
 
 def _literal(text: str) -> tuple[str, bool]:
-    """An address, in the one spelling that every reader takes for the same."""
+    """An IP address, in the only spelling that all readers understand in the same way."""
     try:
         # Four plain decimals, or IPv6 in brackets: no octal, hexadecimal, short or scoped form gets through.
         address = IPv6Address(text[1:-1]) if text.startswith("[") else IPv4Address(text)

@@ -80,20 +80,20 @@ class Backend(Protocol):
     def delete(self, backend_job_id: str) -> None:
         """Stop the job if it runs, and delete it and its bytes: no dialect has another way to stop a job.
 
-        Raises NotFound where it is gone, Rejected where it will not.
+        Raises NotFound if the job is gone, Rejected if the backend refuses.
         """
 
     def job_of(self, generation_id: str) -> str:
         """The id of the job that made this generation. Raises NotFound."""
 
     def unnamed_outputs(self, backend_job_id: str) -> tuple[str, ...]:
-        """Under which ids the bytes of a job can be asked for that has never named an output."""
+        """The ids under which bytes may be requested of a job that has never named an output."""
 
     def open_video(
         self, backend_job_id: str, generation_id: str, deadline: float, attempt: int = 0
     ) -> AbstractContextManager[ContentStream]:
-        """`deadline` is in seconds, for the whole download. `attempt`: how many have failed before, so that each
-        way to the bytes gets its turn where there are several."""
+        """`deadline` is in seconds, for the whole download. `attempt`: how many downloads have failed before, so that
+        several addresses are tried in turn."""
 
     def open_thumbnail(
         self, backend_job_id: str, generation_id: str, deadline: float
@@ -104,12 +104,12 @@ class Backends(Protocol):
     """The configured backends by name."""
 
     def choose(self, name: str | None, model: str | None = None) -> tuple[BackendRef, Limits]:
-        """The named backend, or the default one, with the model that is named, or its own. Where a model is named and no
-        backend, the first that has it. Raises InvalidRequest for what there is not; it says what there is."""
+        """The named backend, or the default one, with the named model, or the backend's own. If only a model is
+        named: the first backend that has it. Raises InvalidRequest for an unknown name, and lists the known ones."""
 
     def default_ref(self, name: str | None, model: str | None = None) -> BackendRef:
-        """The backend with its own model, or with this one, without asking anybody. Raises InvalidRequest for a backend that
-        there is not."""
+        """The backend with its own model, or with this one; no provider is called. Raises InvalidRequest for an
+        unknown backend."""
 
     def models(self, name: str) -> tuple[str, ...]:
         """The models of a backend that a request may name, its own first."""
@@ -118,8 +118,8 @@ class Backends(Protocol):
         """Speaks to the address that is frozen in the job. Raises NotSent when the settings no longer name the backend."""
 
     def current(self, ref: BackendRef, model: str | None = None) -> BackendRef:
-        """The backend of that name as the settings have it now, for a job that is nowhere yet; with the `model` that was
-        asked for, if one was."""
+        """The backend of that name as the settings have it now, for a job that was never submitted; with the
+        requested `model`, if there is one."""
 
     def names(self) -> list[str]: ...
 

@@ -1,4 +1,4 @@
-"""Videos, their thumbnails, and what they start from."""
+"""Videos, their thumbnails and their images."""
 
 from __future__ import annotations
 
@@ -59,13 +59,13 @@ class Blobs(Protocol):
         """All images of a job. No error where there is none."""
 
     def delete_job(self, owner: str, job_id: str) -> None:
-        """All that lies there of a job: videos, thumbnails, summary, images. May be repeated."""
+        """Everything that is stored of a job: videos, thumbnails, summary, images. May be repeated."""
 
     def sign_video(self, key: VideoKey) -> SignedUrl: ...
 
     def sign_download(self, key: VideoKey, file_name: str) -> SignedUrl:
-        """The video again; a browser saves what lies at this URL, under this name of plain letters, and shows what lies
-        at the other one."""
+        """Another URL of the video: a browser saves the file under `file_name` (plain letters), and plays it at the
+        URL of `sign_video`."""
 
     def sign_thumbnail(self, key: VideoKey, ending: str) -> SignedUrl: ...
 

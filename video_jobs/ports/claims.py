@@ -21,9 +21,9 @@ class Claims(Protocol):
     def find(self, base_url: str, backend_job_id: str) -> Claim | None: ...
 
     def of_job(self, job_id: str, base_url: str | None = None) -> list[Claim]:
-        """What this job has claimed at an address: an id that a crash kept from its row is still known.
+        """The claims of this job at an address. They show an id even if a crash kept it out of the job's row.
 
-        Without an address at all of them, which reads the whole table.
+        Without an address, its claims at all addresses; that reads the whole table.
         """
 
     def hand_over(self, claim: Claim, from_job_id: str) -> Claim:

@@ -80,7 +80,7 @@ class JobStore(Protocol):
         """Replace the entry that was read, without a job. Raises Conflict when it has changed since."""
 
     def entries_before(self, moment: datetime) -> Iterator[IdempotencyEntry]:
-        """Every owner's whose job was made before then, whether or not that is still there."""
+        """The entries of all owners whose job was made before then, whether or not the job still exists."""
 
     def delete_entry(self, entry: IdempotencyEntry) -> None:
         """Raises Conflict when it has changed since it was read; no error where it is gone."""
@@ -108,7 +108,7 @@ class JobStore(Protocol):
         """
 
     def page_oldest_first(self, owner: str, *, limit: int, after: str | None) -> JobPage:
-        """The same from the other end; `after` names a job, and newer ones follow."""
+        """The owner's jobs, oldest first; `after` names a job, and newer ones follow."""
 
     def ended_before(self, moment: datetime, limit: int) -> list[StoredJob]:
         """Up to `limit` jobs of each owner that ended before then and are not being deleted."""

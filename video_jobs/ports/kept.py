@@ -20,10 +20,11 @@ _NOT_KEPT = 60.0  # seconds after a write on it was refused
 
 
 class Kept(Generic[K, V]):
-    """Rows by key, each with its ETag: what is decided from one holds only once a write under that ETag has succeeded.
+    """Rows by key, each with its ETag. A decision from a kept row is valid only after a write under that ETag has
+    succeeded.
 
-    Where such a write is refused, other processes write the row too, and to read it first is cheaper: for a while it is
-    not kept.
+    If such a write is refused, other processes write the row, too. Then reading it first is cheaper, so it is not
+    kept for a while.
     """
 
     def __init__(self) -> None:
@@ -43,20 +44,20 @@ class Kept(Generic[K, V]):
                 self._rows.popitem(last=False)
 
     def of(self, key: K, seconds: float = float("inf")) -> V | None:
-        """What was kept, in the last so many seconds."""
+        """The row, if it was kept in the last `seconds`."""
         with self._lock:
             stored, kept_at = self._rows.get(key, (None, 0.0))
         return stored if time.monotonic() - kept_at <= seconds else None
 
     def take(self, key: K, seconds: float = float("inf")) -> V | None:
-        """The same, and it is kept no more."""
+        """The same, and removes the row from here."""
         stored = self.of(key, seconds)
         with self._lock:
             self._rows.pop(key, None)
         return stored
 
     def refused(self, key: K) -> None:
-        """A write under its ETag was."""
+        """A write under the row's ETag was refused."""
         with self._lock:
             self._rows.pop(key, None)
             self._refused_at[key] = time.monotonic()

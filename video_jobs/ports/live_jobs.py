@@ -28,7 +28,7 @@ class LiveJob(NamedTuple):
 
 
 class LiveJobs(Protocol):
-    """One row for each job that has not ended: what a sweeper has to look at. Every call may be repeated."""
+    """One row for each job that the app has not finished; the sweeper reads them. Every call may be repeated."""
 
     def add(self, live: LiveJob) -> None:
         """Insert or replace."""
@@ -37,12 +37,12 @@ class LiveJobs(Protocol):
         """No error where it is gone."""
 
     def all(self, after: LiveJob | None = None) -> Iterator[LiveJob]:
-        """Of every backend, in order of arrival within each, without those that stand in line; those that come after
-        one."""
+        """The live jobs of every backend without those in line, in order of arrival for each backend. `after`: only
+        those that follow this one."""
 
     def line(self, backend: str, most: int) -> list[LiveJob]:
         """The first of those that wait before this backend, in order of arrival."""
 
     def ahead_of(self, live: LiveJob, most: int) -> int:
-        """How many wait before the same backend and came earlier; counts no further than `most`, nor than a thousand. What
-        other processes changed in the last few seconds may be missing."""
+        """How many jobs wait before the same backend and came earlier; counts up to `most`, and up to a thousand.
+        Changes by other processes in the last few seconds may be missing."""

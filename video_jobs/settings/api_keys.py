@@ -68,7 +68,7 @@ def read_compat_api_keys(environment: Mapping[str, str], problems: list[str]) ->
 
 
 def _read(entry: str) -> ApiKey:
-    """Raises ValueError with words that hold nothing of the entry."""
+    """Raises ValueError, whose text does not repeat the entry."""
     if _OF_ANOTHER_LIST.search(entry):
         raise ValueError(
             "has a semicolon, a quote or a bracket, which no key may have: put commas between the entries and no quotes "

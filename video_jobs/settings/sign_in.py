@@ -11,8 +11,8 @@ _OFF, _EASY_AUTH = "off", "easy-auth"
 
 
 class SignIn(NamedTuple):
-    """App Service takes the header that names the caller away from whoever else sends it, but only while its
-    authentication is on: so our setting alone must never be enough.
+    """App Service removes the header that names the caller if a client sends it, but only while its authentication is
+    on. So our setting alone must never be enough.
     """
 
     wanted: bool = False  #: our setting turns it on

@@ -26,7 +26,7 @@ class StorageSettings:
     queue_endpoint: str | None = None
     table_endpoint: str | None = None
     client_id: str | None = None  #: of a user-assigned identity
-    account: str | None = None  #: its name, which signed URLs bear; None: as the connection string says
+    account: str | None = None  #: its name, which signed URLs contain; None: as the connection string says
 
     def __post_init__(self) -> None:
         if self.connection_string is None and self.blob_endpoint is not None and self.account is None:
@@ -105,7 +105,7 @@ def read_storage(environment: Mapping[str, str], problems: list[str]) -> Storage
 
 
 def _wrong_part(parts: Mapping[str, str]) -> str | None:
-    """In words without the part's text, which may hold a signature."""
+    """Says what is wrong without the part's text, which may hold a signature."""
     if parts.get("DefaultEndpointsProtocol", "https").lower() not in ("http", "https"):
         return "DefaultEndpointsProtocol is neither https nor http"
     if not re.fullmatch(r"[A-Za-z0-9.-]+/?", parts.get("EndpointSuffix", "core.windows.net")):

@@ -47,7 +47,9 @@ class WebhookSettings:
             except ValueError as error:
                 problems.append(f"{URL} {error}.")
             if not environment.get(SECRETS, "").strip():
-                problems.append(f"{URL} is set and {SECRETS} is not, which signs what it is sent. {_HOW}.")
+                problems.append(
+                    f"{URL} is set and {SECRETS} is not, with which the app signs webhooks. {_HOW}."
+                )
         return cls(secrets, url, allowed)
 
     def check(self, url: str) -> None:

@@ -184,9 +184,9 @@ class TableJobs:
         return JobPage(jobs, None)
 
     def _windows(self, owner: str, begin: str, end: str, *, whole: bool) -> Iterator[tuple[str, str, bool]]:
-        """Ranges of keys to look through, each of a thousand rows at most, and whether it is the last.
+        """Ranges of keys to read, each of a thousand rows at most, and whether it is the last.
 
-        A filter that lets little through would else read all the jobs that ever were.
+        Without ranges, a filter that few jobs pass would read all jobs that were ever made.
         """
         passed, start = 0, begin
         while not whole:

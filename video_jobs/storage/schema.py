@@ -8,8 +8,8 @@ from typing import Any
 from video_jobs.domain.errors import NewerVersion
 
 SCHEMA = 1
-"""Grows when a row must not be touched by the version before: new fields with a default don't need it where they may be
-lost, since that version leaves out what it doesn't know when it saves a row."""
+"""Increase it when the version before must not touch a row. A new field with a default needs that only if it must not
+be lost: an older version drops unknown fields when it saves a row."""
 
 SCHEMA_COLUMN = "schema"
 

@@ -1,7 +1,7 @@
 """Read-only URLs: signed with the account's key, or with a user delegation key in Azure.
 
-A URL is the same for a quarter of an hour, so that a job that has not changed is answered alike, and a browser
-knows a video again; it is good for an hour at least.
+A URL stays the same for a quarter of an hour, so that an unchanged job has an unchanged answer, and a browser finds
+the video in its cache. It is valid for an hour at least.
 """
 
 from __future__ import annotations

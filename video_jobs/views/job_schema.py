@@ -87,13 +87,13 @@ class VideoView(TypedDict):
     """Pixels."""
     duration_seconds: float | None
     verified: bool | None
-    """False for bytes that came again and again the same, and are no well-formed MP4."""
+    """False if every download gave the same bytes and they are not a well-formed MP4."""
     problem: str | None
     """Why the last download failed."""
     next_try_at: Time | None
-    """When it is downloaded next; null once it is stored, or gone."""
+    """When it is downloaded next; null if it is stored or lost."""
     url: Url | None
-    """Reads this one blob; ask for the job again to have a new one."""
+    """Reads this one blob. Request the job again for a new URL."""
     download_url: Url | None
     """The same, for a browser to save rather than to play."""
     url_expires_at: Time | None
@@ -110,14 +110,14 @@ class EventView(TypedDict):
     detail: str | None
     backend_request_id: str | None
     times: int
-    """How often it happened without anything else in between."""
+    """How often it happened, with no other event in between."""
     first_at: Time | None
-    """Where it happened more than once."""
+    """When it happened first, if `times` is above 1."""
 
 
 @_documented
 class DeliveryView(TypedDict):
-    """One attempt to tell of a job's end."""
+    """One try to tell the webhook that the job has ended."""
 
     at: Time
     status_code: int | None
@@ -134,10 +134,10 @@ class WebhookView(TypedDict):
     url: Url | None
     """Scheme and host: the rest may hold a secret. Null for the app's own."""
     event_id: str | None
-    """The header `webhook-id` of every attempt; null until the job has ended."""
+    """The header `webhook-id` of every delivery; null until the job has ended."""
     status: WebhookStatus
     next_try_at: Time | None
-    """Null until the job has ended, and when it has been told, or given up."""
+    """When the next try comes. Null until the job has ended, and after the webhook is delivered or given up."""
     deliveries: list[DeliveryView]
     """The last twenty, oldest first."""
 
@@ -152,7 +152,7 @@ class JobView(TypedDict):
     updated_at: Time
     finished_at: Time | None
     prompt: str
-    """Empty where the job was made elsewhere and the video API does not tell."""
+    """Empty if the job was made elsewhere and the video API does not tell it."""
     size: str | None
     """WIDTHxHEIGHT in pixels; null where only the model knows what an aspect ratio or a resolution makes."""
     seconds: int | None
@@ -161,14 +161,14 @@ class JobView(TypedDict):
     last_image: InputImageView | None
     reference_images: list[InputImageView]
     aspect_ratio: str | None
-    """As it was asked for; null where a size was."""
+    """As requested, else null."""
     resolution: str | None
     audio: bool | None
     """Null: the model's default."""
     seed: int | None
     negative_prompt: str | None
     options: dict[str, Any] | None
-    """What goes to the provider as it is."""
+    """Sent to the provider unchanged."""
     metadata: dict[str, str]
     backend: BackendView
     backend_job_id: str | None
@@ -176,29 +176,29 @@ class JobView(TypedDict):
     """The video API's own word."""
     backend_request_id: str | None
     retry_of: str | None
-    """The job that this one tries again."""
+    """The earlier job that this one retries."""
     retried_as: str | None
-    """The job that tries this one again."""
+    """The later job that retries this one."""
     imported: bool
     cancel_requested_at: Time | None
     cancel_refused: str | None
-    """Why the video API goes on all the same."""
+    """Why the video API did not stop the job."""
     backend_expires_at: Time | None
     """When the video API deletes the job and its bytes."""
     cost: CostView | None
-    """Null where the video API does not tell, and until it does."""
+    """Null until the video API tells it; some never do."""
     progress: int | None
     """Percent; it never falls."""
     expected_at: Time | None
     """When its videos are likely to be generated."""
     queue_position: int | None
-    """While it is waiting: its place in line for the backend, from 1."""
+    """While it is waiting: its position in the backend's line, from 1."""
     reason: str | None
-    """Why it is not further."""
+    """Why it does not go on."""
     warning: str | None
-    """What to know of a job that succeeded."""
+    """What to know about a job that succeeded."""
     alarm: str | None
-    """A generated video is not here yet and its time runs out: somebody should look at `reason` now."""
+    """A generated video is not stored yet, and the video API will soon delete it. Read `reason` now."""
     error: JobErrorView | None
     webhook: WebhookView | None
     videos: list[VideoView]

@@ -24,7 +24,7 @@ from video_jobs.views.job_schema import (
 
 
 def job_summary(job: Job) -> JobView:
-    """Everything but URLs, which would end before the file does."""
+    """Everything but URLs, which would expire while the file still exists."""
     request = job.request
     return {
         "id": job.id,

@@ -1,9 +1,11 @@
-"""What this process knows about receivers: which answer, which are slow, and which have a delivery right now.
+"""What this process knows about receivers: which ones answer, which are slow, and which have a delivery right now.
 
-One that never answers takes a thread for as long as its delivery may last. So one delivery at a time goes to a receiver, and
-one that has never answered gets little time, until it has used that up often enough to be merely slow; few of those are
-waited for at once. Of one owner's receivers that are not known to answer at once, few are waited for, however many there
-are. All others are told meanwhile; who is turned away comes back at a time of its own.
+A delivery to a receiver that never answers holds a thread until its time limit. So only one delivery at a time goes
+to a receiver. A receiver that has never answered gets a short time limit. After it has let this limit pass a few
+times without an answer, it counts as slow: it gets the full time limit, but only a few deliveries to slow receivers
+run at once. For one owner, only a few deliveries run at once to receivers that are not known to answer promptly.
+Meanwhile all other receivers get their deliveries. A delivery that is turned away comes back later, each at another
+time.
 """
 
 from __future__ import annotations
@@ -19,12 +21,12 @@ from video_jobs.domain.errors import ReceiverBusy
 
 SHORT_DEADLINE = 3.0  # seconds, for a receiver that has not answered yet
 SHORT_TIMES = 2  # how often it gets this short time
-MOST_SLOW = 2  # deliveries at once to those that used it up
+MOST_SLOW = 2  # deliveries at once to receivers that never answered in the short times
 MOST_OF_AN_OWNER = 2
 """Deliveries at once to receivers that have not answered, or took long; of eight at once in a process."""
 
-_PROMPT = 1.0  # seconds in which a receiver answers that is waited for no further
-_WAIT_FOR_TURN = 1.0  # seconds, for one that answers promptly
+_PROMPT = 1.0  # seconds: a receiver that answers faster counts as prompt
+_WAIT_FOR_TURN = 1.0  # seconds, if the receiver is prompt
 _APART, _LONGEST_AWAY = (
     0.5,
     60.0,
@@ -48,12 +50,12 @@ class Receivers:
         self._lock = threading.Lock()
         self._known: OrderedDict[str, _Receiver] = OrderedDict()
         self._slow = threading.BoundedSemaphore(MOST_SLOW)
-        self._under_way: Counter[str] = Counter()  # by owner, without the prompt ones
+        self._under_way: Counter[str] = Counter()  # by owner, without deliveries to prompt receivers
         self._away_until: OrderedDict[str, float] = OrderedDict()  # by owner
 
     @contextlib.contextmanager
     def telling(self, netloc: str, owner: str = "") -> Iterator[float]:
-        """Gives the seconds that this delivery may take. Raises ReceiverBusy where its turn does not come."""
+        """Gives the seconds that this delivery may take. Raises ReceiverBusy if it may not begin now."""
         receiver = self._of(netloc)
         is_prompt = receiver.is_prompt
         is_slow = not receiver.has_answered and receiver.timeouts >= SHORT_TIMES

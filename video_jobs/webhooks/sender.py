@@ -36,7 +36,7 @@ class HttpWebhookSender:
 
     Args:
         allow_http_loopback: whether a hook may be on this machine, over plain HTTP.
-        deadline: seconds for one delivery, the poll-up of the name included.
+        deadline: seconds for one delivery, in which the name is also resolved.
         resolve, is_public, ca_file: for tests, which have no public addresses.
     """
 
@@ -137,7 +137,7 @@ class HttpWebhookSender:
 
 
 def _in_words(error: BaseException, deadline: Deadline) -> str:
-    """The libraries' own words repeat the URL, query and all."""
+    """The libraries' error texts repeat the URL with its query."""
     if isinstance(error, NewConnectionError):  # a kind of TimedOut, too
         return "It refused the connection." if "refused" in str(error) else "No connection came about."
     if deadline.expired or isinstance(error, TimedOut | TimeoutError):

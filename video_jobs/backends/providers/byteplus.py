@@ -1,8 +1,8 @@
 """BytePlus ModelArk, with the Seedance models; Volcengine Ark is the same at another address. Source: the package
 `volcengine-ark-runtime` 5.0.54.
 
-Tasks are listed by page, without their prompts: a lost answer can't be settled, and its candidates are named. DELETE
-stops a task that waits, and no other.
+Tasks are listed by page, without their prompts: after a lost answer the job can't be found, and only candidates are
+named. DELETE stops a task that waits, and no other.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """fal's queue: models of many makers behind one key. Source: the package `fal-client` 1.0.3.
 
-A request that failed is COMPLETED too: the status tells the error, or the result does, under the status of an HTTP error.
-A result that is answered 5xx is asked for again. It has no list. fal itself repeats what a runner could not finish, which
-the header forbids.
+A failed request is COMPLETED, too: its error is in the status, or in the answer to the request for the result, which
+then has the status of an HTTP error. A result that is answered 5xx is requested again. fal has no list. It repeats a
+request that a runner could not finish; the header forbids that.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def _create(model: str, request: VideoRequest, images: Images) -> Call:
 
 
 def _duration(model: str, seconds: int) -> str | int:
-    """Each maker writes it in another way."""
+    """Each maker's models want the duration in another form."""
     if "/veo" in model:
         return f"{seconds}s"
     return seconds if "/sora" in model or "/ltx" in model else str(seconds)

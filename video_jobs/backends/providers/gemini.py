@@ -26,8 +26,8 @@ from video_jobs.domain.backend_job import BackendState
 from video_jobs.domain.capabilities import only_sizes
 from video_jobs.domain.job import VideoRequest
 
-_ENDED = ("incomplete", "budget_exceeded")  # with what there is by then
-_FILE = re.compile(r"(https?://[^?#\s]{1,300}/|)(files/[\w-]{1,100})")  # the file itself, and not its bytes
+_ENDED = ("incomplete", "budget_exceeded")  # stopped early; the outputs so far are valid
+_FILE = re.compile(r"(https?://[^?#\s]{1,300}/|)(files/[\w-]{1,100})")  # its record, not its bytes
 _SIZES = (
     *("1280x720", "720x1280", "1920x1080", "1080x1920"),
     *("640x360", "360x640", "3840x2160", "2160x3840"),
@@ -57,7 +57,7 @@ def _create(model: str, request: VideoRequest, images: Images) -> Call:
 
 
 def _contents(body: Body, kind: str) -> list[Body]:
-    """What the model put out of that kind."""
+    """The model's outputs of that kind."""
     made = (step for step in objects_in(body.get("steps")) if step.get("type") == "model_output")
     contents = (each for step in made for each in objects_in(step.get("content")))
     return [each for each in contents if each.get("type") == kind]

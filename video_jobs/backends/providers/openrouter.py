@@ -49,7 +49,7 @@ def _image(url: str) -> dict[str, Any]:
 
 
 def _models(body: Mapping[str, Any]) -> dict[str, ModelTakes]:
-    """What `GET /videos/models` tells. What is null there is not known, and left to the model."""
+    """What a model takes, as `GET /videos/models` tells it. A null value is unknown, and left to the model."""
     named = (each for each in objects_in(body.get("data")) if isinstance(each.get("id"), str))
     return {each["id"]: _takes(each) for each in named}
 

@@ -1,8 +1,8 @@
 """xAI's video API. Source: the package `@ai-sdk/xai` 3.0.138 (npm).
 
-A task that goes on is answered under 202, sometimes without a body. What is done may have been blocked by moderation. It
-passes over fields that it does not know, so that sizes and seconds are checked here. It has no list, and nothing stops a
-task.
+A task that goes on is answered under 202, sometimes without a body. A task that is done may have been blocked by
+moderation. xAI ignores fields that it does not know, so sizes and seconds are checked here. It has no list, and
+nothing stops a task.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """How a job moves on: pure functions from one Job to the next, or TransitionRefused.
 
-Storage reloads and applies them again when somebody else was faster, so each decides from the job that
-it is given and from nothing that was read before.
+After a conflict, storage reloads the job and applies the function again. So each function decides only from the job
+that it is given, and from nothing that was read before.
 """
 
 from video_jobs.domain.job import LOST_JOB_GRACE

@@ -16,8 +16,8 @@ _MOST_SUSPECTS = 4  # kinds of bytes, between which a server may alternate
 _LONGEST_PROBLEM = 500  # characters; with all outputs it has to fit into one property
 
 DOWNLOAD_OVERDUE = timedelta(minutes=2)
-"""How long an output's fetch message may be due without a byte: then it is sent again, since the one before may be
-hidden for ten minutes, with the host that died over it."""
+"""How long an output's fetch message may be due before a byte arrives. Then another one is sent: if the host died,
+the first one may be hidden for ten minutes."""
 
 PROGRESS_EVERY = timedelta(minutes=1)
 """How often a long download saves that bytes still arrive."""
@@ -50,7 +50,7 @@ def output_delayed(
     """One output could not be fetched; the message `turn`, visible from `due_at`, tries again.
 
     Args:
-        began_at: when the backend was asked for it; None where it was not.
+        began_at: when the backend was asked for it; None if it was not.
         missing: the backend answered 404 or 410.
     """
     output = _open_output(job, which)
@@ -94,10 +94,10 @@ def overdue_from(output: Output) -> datetime | None:
 
 
 def fetch_again(job: Job, now: datetime, *, all_open: bool = False) -> Job:
-    """Make each output whose download seems lost, or each that is open, due now: its message is sent again.
+    """Make each output whose download seems lost, or each that is not settled, due now: its message is sent again.
 
-    With the same turn. A host with more to do than it can may run the first one yet; were its turn over, each would be
-    dropped for the next, and none would ever download.
+    The turn stays the same. An overloaded host may still take the first message: if that were stale then, each message
+    would be dropped for the next one, and no download would ever begin.
     """
     require(job, Status.FETCHING, Status.PENDING_DOWNLOAD)
 
@@ -139,13 +139,13 @@ def _settle(job: Job, now: datetime) -> Job:
     unverified = [o.index for o in job.outputs if o.stored is not None and not o.stored.verified]
     if unverified:
         message = (
-            f"The video API delivered something that is no well-formed MP4, again and again the same "
-            f"(video {', '.join(map(str, unverified))}). It is stored all the same."
+            f"Every download gave the same bytes, and they are not a well-formed MP4 "
+            f"(video {', '.join(map(str, unverified))}). They are stored."
         )
         return ended(job, now, Status.FAILED, JobError(code="unverified_video", message=message))
     tails = [o for o in job.outputs if o.stored is not None and o.stored.trailing_bytes]
     if tails:
         said = ", ".join(f"video {o.index}: {o.stored.trailing_bytes}" for o in tails if o.stored)
-        warning = f"There are bytes behind the end of the MP4, which players pass over ({said})."
+        warning = f"There are bytes after the end of the MP4, which players ignore ({said})."
         job = job.evolve(now, warning=f"{job.warning} {warning}" if job.warning else warning)
     return ended(job, now, Status.SUCCEEDED)

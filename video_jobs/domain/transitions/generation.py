@@ -76,10 +76,10 @@ def not_found(
     """The backend says that it does not know the job.
 
     Args:
-        listed: whether its own list disagrees; None where it was not asked, or could not tell: a backend that
+        listed: whether its own list has the job; None if the list was not read or could not tell: a backend that
             answers 404 to everything proves nothing.
         is_gone: it says 410, which is proof by itself.
-        list_search: how far its list has been read, where that goes on at the next poll.
+        list_search: how far its list has been read, if the next poll continues there.
     """
     require(job, Status.QUEUED, Status.RUNNING)
     missing = job.is_missing_too_long(now)

@@ -9,8 +9,8 @@ from video_jobs.domain.backend_job import BackendJob
 from video_jobs.domain.errors import TransitionRefused
 from video_jobs.domain.job import Job, JobError, Status
 
-_CLOCKS_APART = timedelta(minutes=1)  # less than that is transit, and the whole seconds of a Date
-_ANOTHER_ZONE = timedelta(minutes=29)  # the least by which two differ, but for what a call takes
+_CLOCKS_APART = timedelta(minutes=1)  # less comes from the transfer, and from a Date in whole seconds
+_ANOTHER_ZONE = timedelta(minutes=29)  # zones differ by half an hour at least; a call may take a minute of it
 _LONGEST_KEPT = timedelta(days=400)
 
 

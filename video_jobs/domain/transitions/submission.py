@@ -30,9 +30,9 @@ def waits(job: Job, now: datetime, reason: str | None, search: ListSearch | None
 
 
 def stands_in_line(job: Job, now: datetime, reason: str, turn: int) -> Job:
-    """waiting → waiting, without a message of its own: a job that frees a slot calls the first in line.
+    """waiting → waiting, without a message: a job that frees a slot calls the first in line.
 
-    `turn` is the one that was read: with a higher one the job has been called meanwhile.
+    `turn` is the one that was read: if the job's turn is higher, it was called meanwhile.
     """
     job = waits(job, now, reason)
     return replace(job, chain=replace(job.chain, due_at=None)) if job.chain.turn == turn else job
@@ -43,9 +43,9 @@ def begin_submit(
 ) -> Job:
     """waiting → submitting: stored before the paid call is made.
 
-    Who gets this stored under its own `attempt` has the right to make the call, once. Found stored already,
-    it was a save whose reply was lost. `backend` is as the settings name it now: nothing was made at the
-    old address, and an operator may have mended it since. `forecast`: how long such jobs have taken lately.
+    A process that stores this under its own `attempt` has the right to make the call, once. If it is stored already,
+    the reply to that save was lost. `backend` is as the settings name it now: nothing was made at the old address,
+    and the operator may have corrected it. `forecast`: how long such jobs have taken lately.
     """
     if job.status is Status.SUBMITTING and job.submission.attempt == attempt:
         return job
@@ -121,7 +121,7 @@ def submitted(
 ) -> Job:
     """Save the backend job's id. This is allowed in every status: a lost id means a lost video.
 
-    `what` the history calls it: submitted, or adopted.
+    `what`: the event's name in the history, `submitted` or `adopted`.
     """
     if job.backend_job_id == backend_job.id:
         return job

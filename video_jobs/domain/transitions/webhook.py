@@ -55,13 +55,15 @@ def delivery_unwanted(job: Job, now: datetime, delivery: Delivery | None, which:
 def delivery_requested(job: Job, now: datetime) -> Job:
     """Begin a new round, whatever the result of the last one; its message is about to be sent.
 
-    Raises NothingToSend where there is nobody to tell, or nothing yet.
+    Raises NothingToSend if the job has no webhook, or has not ended.
     """
     hook = job.webhook
     if hook is None:
         raise NothingToSend(f"{job.id} has no webhook. Name one as webhook_url when you submit.")
     if not job.is_over:
-        raise NothingToSend(f"{job.id} is {job.status}: its webhook is told by itself when it has ended.")
+        raise NothingToSend(
+            f"{job.id} is {job.status}. The app calls its webhook by itself when the job has ended."
+        )
     chain = Chain(hook.chain.turn + 1, due_at=now)
     again = replace(hook, status=WebhookStatus.PENDING, chain=chain, manual=True)
     return _with(job, now, again).noting(now, "webhook_again")
@@ -76,13 +78,13 @@ def delivery_poisoned(job: Job, now: datetime, problem: str) -> Job:
 def _pending(job: Job) -> Webhook:
     hook = job.webhook
     if hook is None or not job.is_over or hook.status is not WebhookStatus.PENDING:
-        raise TransitionRefused(f"{job.id} has nobody to tell, or has told")
+        raise TransitionRefused(f"{job.id} has no webhook that is still to be delivered")
     return hook
 
 
 def _same_round(job: Job, which: Webhook) -> None:
     if _pending(job).chain.turn != which.chain.turn:
-        raise TransitionRefused(f"{job.id} is at another turn of its webhook")
+        raise TransitionRefused(f"{job.id} is in another round of its webhook")
 
 
 def _settled(job: Job, now: datetime, delivery: Delivery | None, status: WebhookStatus, turn: int = 0) -> Job:

@@ -1,4 +1,4 @@
-"""The twin of `storage/tables.py`."""
+"""The twin of `storage/jobs.py`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The twin of `storage/queues.py`."""
+"""The twin of `storage/messages.py`."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class MemoryMessages:
         ]
 
     def poison(self, queue: str, body: bytes | None) -> None:
-        """As the host does it that gives a message up."""
+        """As the host does when it gives a message up."""
         self.poisoned.append(PoisonedMessage(queue, body, self._clock()))
 
     def take_poison(self, most: int) -> list[PoisonMessage]:

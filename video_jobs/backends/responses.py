@@ -1,0 +1,172 @@
+"""What a video API's HTTP answer means: the JSON object of a success, or the error of a refusal."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import requests
+
+from video_jobs.backends.answers import BackendMessage, ToldHeaders, error_message, identifier, message_in
+from video_jobs.backends.redaction import Redactor
+from video_jobs.backends.session import TROUBLE, cut_off
+from video_jobs.domain.errors import (
+    BackendError,
+    Busy,
+    Gone,
+    NotFound,
+    PaymentRequired,
+    Rejected,
+    Unauthorised,
+    Unavailable,
+)
+from video_jobs.domain.refusal_kinds import is_wrong_key
+from video_jobs.net.deadline import Deadline
+
+LARGEST_ANSWER = 1 << 20
+"""The largest answer in bytes, except for videos and lists."""
+
+_LARGEST_ERROR = 64 << 10  # bytes that are read of an error that can't be a job
+_TELL_AN_ADDRESS = ("operation-location", "location")
+_SECRET_HEADERS = ("api-key", "authorization", "x-goog-api-key")
+
+REFUSALS: dict[int, type[BackendError]] = {
+    400: Rejected,
+    401: Unauthorised,
+    402: PaymentRequired,
+    403: Unauthorised,
+    404: NotFound,
+    410: Gone,
+    413: Rejected,
+    415: Rejected,
+    422: Rejected,
+    429: Busy,
+}
+"""The error of each status that refuses; that of any other status is Unavailable."""
+
+CAN_NOT_BE_DONE = dict.fromkeys((405, 409, 501), Rejected)
+"""Statuses that refuse a delete. For a create they would prove nothing."""
+
+Believed = Callable[[dict[str, Any]], bool]
+"""Whether the body of an error status is what was requested."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A JSON object from which our key has been removed."""
+
+    body: dict[str, Any]
+    told: ToldHeaders = field(default_factory=ToldHeaders)
+    is_accepted: bool = False  #: status 202: the task goes on
+    new_id: str | None = None  #: the id of the job that was created, if a header tells its address
+
+
+def id_in_address(response: requests.Response, jobs_path: str) -> str | None:
+    """The id of the new job, if a header tells the job's address. `jobs_path`: what stands before the id; before that, a
+    gateway's base URL may differ."""
+    for name in _TELL_AN_ADDRESS:
+        try:
+            path = urlsplit(response.headers.get(name, "")).path
+        except ValueError:
+            continue
+        _, found, rest = path.rpartition(jobs_path)
+        if found:
+            return identifier(redactor_of(response).text(unquote(rest.partition("/")[0])))
+    return None
+
+
+def read_answer(response: requests.Response, deadline: Deadline, may_be_empty: bool = False) -> Answer:
+    """Raises Unavailable if the body is cut off, too large, or not a JSON object. A complete object is accepted even
+    if the transfer breaks off after it: then the announced length was wrong. No body is none only of a 202, unless
+    `may_be_empty`."""
+    content, trouble = _as_far_as_it_comes(response, LARGEST_ANSWER + 1)
+    body = json_object(content) if len(content) <= LARGEST_ANSWER else None
+    if body is None and (trouble is not None or deadline.expired):
+        raise Unavailable(cut_off(deadline))
+    is_accepted, redactor = response.status_code == 202, redactor_of(response)
+    if body is None and (content.strip() or not (is_accepted or may_be_empty)):
+        said = error_message(content[:_LARGEST_ERROR], redactor).in_words
+        what = f"not a JSON object{said}" if content.strip() else "empty"
+        raise Unavailable(f"its body is {what}.", status=response.status_code)
+    return Answer(redactor.data(body or {}), ToldHeaders.read(response.headers, redactor), is_accepted)
+
+
+def read_believed(response: requests.Response, is_it: Believed) -> Answer:
+    """The body of an error status, if it is what was requested. Otherwise raises the error."""
+    content = beginning_of(response, LARGEST_ANSWER)
+    redactor = redactor_of(response)
+    body = json_object(content)
+    cleaned: dict[str, Any] | None = None if body is None else redactor.data(body)
+    if cleaned is not None and is_it(cleaned):
+        return Answer(cleaned, ToldHeaders.read(response.headers, redactor))
+    message = error_message(content, redactor) if cleaned is None else message_in(cleaned)
+    raise _refusal_with(response, message, {})
+
+
+def json_object(content: bytes) -> dict[str, Any] | None:
+    """Also an object that is JSON in a JSON text, or alone in a list."""
+    try:
+        body = json.loads(content)
+        body = json.loads(body) if isinstance(body, str) else body
+    except (ValueError, RecursionError):
+        return None
+    if isinstance(body, list) and len(body) == 1:
+        body = body[0]
+    return body if isinstance(body, dict) else None
+
+
+def beginning_of(response: requests.Response, most: int = _LARGEST_ERROR) -> bytes:
+    """The first bytes of any body, as far as they come."""
+    return _as_far_as_it_comes(response, most)[0]
+
+
+def _as_far_as_it_comes(response: requests.Response, most: int) -> tuple[bytes, Exception | None]:
+    """The first bytes of a body, and what broke it off."""
+    content = bytearray()
+    try:
+        while len(content) < most and (more := response.raw.read1(most - len(content), decode_content=True)):
+            content += more
+    except TROUBLE as error:
+        return bytes(content), error
+    return bytes(content), None
+
+
+def redactor_of(response: requests.Response) -> Redactor:
+    """Removes the secrets that authenticated the request."""
+    given = [str(response.request.headers.get(name, "")) for name in _SECRET_HEADERS]
+    return Redactor(secret.rpartition(" ")[2] for secret in given)
+
+
+def refuse_all_but_success(response: requests.Response) -> None:
+    if not 200 <= response.status_code < 300:
+        raise refusal(response)
+
+
+def refusal(
+    response: requests.Response, besides: Mapping[int, type[BackendError]] = MappingProxyType({})
+) -> BackendError:
+    return _refusal_with(response, error_message(beginning_of(response), redactor_of(response)), besides)
+
+
+def _refusal_with(
+    response: requests.Response, message: BackendMessage, besides: Mapping[int, type[BackendError]]
+) -> BackendError:
+    status = response.status_code
+    kind = {**REFUSALS, **besides}.get(status, Unavailable)
+    if kind is Unavailable and message.code == "429":
+        kind = Busy  # servers do this: a 429 inside a 502
+    if is_wrong_key(status, message.text):
+        kind = Unauthorised
+    told = ToldHeaders.read(response.headers, redactor_of(response))
+    return kind(
+        f"The video API answered {status}{message.in_words}.",
+        status=status,
+        code=message.code,
+        detail=message.text,
+        request_id=told.request_id,
+        retry_after=told.wait,
+    )
