@@ -126,7 +126,8 @@ def read_fields(
 
 
 def _refuse_other_encodings(fields: Mapping[str, Any], body: bytes) -> None:
-    """The parser puts a replacement character where a text is not UTF-8, and the video would be made of that."""
+    """Raises InvalidRequest for a replacement character that the client did not send: the parser puts one where a
+    text is not UTF-8, and the video would be made from the changed text."""
     mark = "\N{REPLACEMENT CHARACTER}"
     for name, value in fields.items():
         texts = value if isinstance(value, list) else [value]

@@ -124,7 +124,7 @@ def _step(services: Services, message: PollMessage, stored: StoredJob) -> None:
 
 
 def _await_outcome(services: Services, message: PollMessage, stored: StoredJob) -> None:
-    """Wait for the paid call's answer; where the answer is lost, search the backend's list for the job.
+    """Wait for the paid call's answer; if the answer is lost, search the backend's list for the job.
 
     A job in the list is adopted as soon as the caller has noted that the answer is lost. An empty search proves nothing
     until the call's time limit is over: before that, somebody may still hold an answer.
@@ -283,7 +283,8 @@ def _not_found(services: Services, job: Job, is_gone: bool) -> Change:
 
 
 def _is_worth_a_rescue(seen: Job, told: BackendJob | None, now: datetime) -> bool:
-    """Whether to ask for the video itself: before the job ends for good, and where an unknown status may mean success."""
+    """Whether to ask for the video itself: before the job ends for good, and if an unknown status may mean
+    success."""
     if seen.is_terminal:
         if told is not None and told.state.is_final and told.state is not BackendState.SUCCEEDED:
             return False  # the backend itself says that it failed

@@ -54,7 +54,8 @@ def get_services() -> Services:
 
 @contextlib.contextmanager
 def use(services: Services | None) -> Iterator[None]:
-    """The process's services are these until the block ends; None: built anew at the next call. For tests."""
+    """Until the block ends, the process has these services; None: they are built again at the next call. For
+    tests."""
     global _services
     with _lock:
         before, _services = _services, services
@@ -66,7 +67,7 @@ def use(services: Services | None) -> Iterator[None]:
 
 
 def storage_origin() -> str | None:
-    """Where the browser finds what is stored, like `https://ACCOUNT.blob.core.windows.net`; asks nobody.
+    """The origin from which browsers load stored files, like `https://ACCOUNT.blob.core.windows.net`; calls nothing.
 
     None while the settings are not usable.
     """
@@ -77,7 +78,7 @@ def storage_origin() -> str | None:
 
 
 def build(settings: Settings, clock: Clock = utc_now) -> Services:
-    """Creates tables, queues and containers where they are missing. Raises InvalidSettings where they are another app's."""
+    """Creates missing tables, queues and containers. Raises InvalidSettings if they belong to another app."""
     _give_large_blocks_back()
     if settings.sign_in.problem is not None:
         log_event(log, logging.ERROR, "settings.sign_in_unusable", problem=settings.sign_in.problem)

@@ -1,5 +1,6 @@
-"""The dialect of OpenAI's videos API, which Azure's second Sora, vLLM-Omni, SGLang, LiteLLM and many gateways
-speak, each in its own way. Source: OpenAI's published specification; known deviations of servers are noted where they matter.
+"""The dialect of OpenAI's videos API, which Azure's second Sora, vLLM-Omni, SGLang, LiteLLM and many gateways speak,
+each in its own way. Source: OpenAI's published specification; known deviations of servers are noted beside the code
+that handles them.
 """
 
 from __future__ import annotations

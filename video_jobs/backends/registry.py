@@ -80,7 +80,7 @@ class Backends:
         return [backend.name for backend in self._settings.backends]
 
     def gate_limits(self, name: str) -> GateLimits:
-        """None where the settings no longer name the backend: nothing is submitted there."""
+        """Without limits if the settings no longer name the backend: nothing is submitted there."""
         settings = self._settings.backend(name)
         return settings.gate_limits if settings else GateLimits()
 

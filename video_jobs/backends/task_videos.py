@@ -1,5 +1,5 @@
-"""The client of every provider that `task_api` can describe: the paid call, reading the task, the list where there is one,
-and the download from the addresses that the task names, which are asked for anew each time."""
+"""The client of every provider that `task_api` can describe: the paid call, reading the task, the list if there is
+one, and the download from the addresses in the task, which is read again each time."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class TaskVideos:
         return created_job(answer, self._job, self._api.id_name)
 
     def models(self) -> Mapping[str, ModelTakes]:
-        """As the provider tells them now. Raises BackendError, and NotFound where it tells none."""
+        """As the provider tells them now. Raises BackendError, and NotFound if it has no list."""
         told = self._api.model_list
         if told is None:
             raise NotFound("This video API does not tell its models.", status=_NO_SUCH_CALL)
@@ -172,7 +172,7 @@ class TaskVideos:
         return path_of(template, self._model, task_id)
 
     def _told(self, task_id: str) -> Answer:
-        """What the API says of the task now, with its result where that has an address of its own."""
+        """What the API says of the task now, with its result if that has a path of its own."""
         answer = job_asked_for(self._http, self._path(self._api.job_path, task_id), task_id)
         answer = replace(answer, body=job_in(answer.body, task_id))
         if not self._api.names_itself and answer.body.get(self._api.id_name) in (None, task_id):

@@ -190,7 +190,7 @@ class Job:
     status_since: datetime | None = None
     history: tuple[Event, ...] = ()  #: the last `MOST_EVENTS`
 
-    counts_toward_quota: bool = False  #: among the jobs that its owner may have alive at once
+    counts_toward_quota: bool = False  #: counts toward its owner's limit of jobs at once
     retry_of: str | None = None  #: the job that this one tries again
     retried_as: str | None = None
     adopts: str | None = None  #: a backend job to reuse in place of a paid call
@@ -213,8 +213,8 @@ class Job:
     forecast: Forecast | None = None  #: the forecast for its kind when it was submitted
     outputs: tuple[Output, ...] = ()
     cost: Cost | None = None  #: as the backend gave it; None if it gave none
-    reason: str | None = None  #: why it is not further yet, in words
-    warning: str | None = None  #: what a client should know of a job that succeeded
+    reason: str | None = None  #: why it does not go on, in words
+    warning: str | None = None  #: what a client should know about a job that succeeded
     error: JobError | None = None
     webhook: Webhook | None = None  #: the URL that is told of its end, and the deliveries
 

@@ -79,7 +79,7 @@ class Reading(NamedTuple):
 def read_back(client: Backend, to: datetime | None, now: datetime, before: ListSearch | None) -> Reading:
     """The list's entries from where the poll before stopped, back to `to` (None: all of them).
 
-    Raises ListUnavailable and NoList where nothing could be read.
+    Raises ListUnavailable or NoList if nothing could be read.
     """
     began = time.monotonic()
     state = before or ListSearch(after=None, read=0)
@@ -107,7 +107,7 @@ def read_back(client: Backend, to: datetime | None, now: datetime, before: ListS
         )
         if page.next_after is None:
             ended_early = not found and state.more_was_said
-            problem = "it ended where it had said that it goes on" if ended_early else None
+            problem = "it ended although it had announced another page" if ended_early else None
             return _at_the_end(entries, state, problem)
         if to is not None and state.is_newest_first and found[-1].is_before(to):
             return _at_the_end(entries, state, None)

@@ -55,7 +55,7 @@ class Mp4Check:
         self._box_bytes = 0  # of it, as far as it has come
         self._boxes = 0
         self._whole: set[str] = set()  # of those in _NEEDED that have come whole
-        self._body = bytearray()  # of the open box, where it is one that is read
+        self._body = bytearray()  # of the open box, if it is one that is read
         self._facts = FactsReader()
         self._tail: int | None = None  # bytes behind the last box, once that is known to be the last
         self._tail_is_zero = True

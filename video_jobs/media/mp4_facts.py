@@ -17,7 +17,7 @@ _SAMPLE_FIELDS = (0x100, 0x200, 0x400, 0x800)  # flags of `trun`, each for four 
 
 
 class Mp4Facts(NamedTuple):
-    """None where it could not be read."""
+    """None: it could not be read."""
 
     width: int | None = None  #: pixels, of the first track that has a picture
     height: int | None = None

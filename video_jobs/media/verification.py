@@ -89,7 +89,7 @@ class VerifiedStream:
                 wrong = error
         sha256 = digest.hexdigest()
         if wrong is not None or broken is not None or (check.may_be_cut and not is_marked):
-            why = f"are no whole MP4: {wrong}" if wrong else "may be cut: nothing tells where they end"
+            why = f"are no whole MP4: {wrong}" if wrong else "may be cut off: nothing shows where they end"
             if broken is not None:
                 why = "are a whole MP4, and then the download broke off"
             is_told = is_marked and broken is None

@@ -27,7 +27,7 @@ _TOO_LONG = "It took longer than the time limit."
 _MOST_ADDRESSES = 3  # of one name that are tried, while none of them takes the connection
 
 Resolve = Callable[[str, int], list[str]]
-"""Gives the addresses of a name. Raises OSError where it has none."""
+"""Gives the addresses of a name. Raises OSError if it has none."""
 
 
 class NotReachable(Exception):
@@ -54,7 +54,9 @@ def checked_addresses(
     if not addresses:
         raise NotReachable("Its host name has no address.")
     if not all(allowed(address) for address in addresses):
-        raise NotAllowed("Its host name leads to a private or reserved address, where nothing is sent.")
+        raise NotAllowed(
+            "Its host name leads to a private or reserved address, to which the app sends nothing."
+        )
     return addresses[:_MOST_ADDRESSES]
 
 

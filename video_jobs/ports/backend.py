@@ -34,7 +34,7 @@ class ContentStream(Protocol):
 
     @property
     def content_type(self) -> str:
-        """Lower case, without parameters; empty where none was given."""
+        """Lower case, without parameters; empty if the answer has none."""
 
     @property
     def length(self) -> int | None:
@@ -45,8 +45,8 @@ class ContentStream(Protocol):
         """Whether the transfer shows that a body was cut off."""
 
     def chunks(self, size: int) -> Iterator[bytes]:
-        """Pieces of `size` bytes, the last one shorter. Raises Unavailable when cut off or out of time, and
-        VideoTooLarge."""
+        """Pieces of `size` bytes, the last one shorter. Raises Unavailable if the body is cut off or the time is
+        over, and VideoTooLarge."""
 
     def quotation(self, beginning: bytes) -> str:
         """A description, for use in a sentence, of a body that is not a video."""

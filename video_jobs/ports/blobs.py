@@ -56,7 +56,7 @@ class Blobs(Protocol):
         """A file on disk, at its beginning, for the caller to close. Raises InputMissing."""
 
     def delete_input(self, owner: str, job_id: str) -> None:
-        """All images of a job. No error where there is none."""
+        """All images of a job. No error if there is none."""
 
     def delete_job(self, owner: str, job_id: str) -> None:
         """Everything that is stored of a job: videos, thumbnails, summary, images. May be repeated."""
@@ -70,4 +70,4 @@ class Blobs(Protocol):
     def sign_thumbnail(self, key: VideoKey, ending: str) -> SignedUrl: ...
 
     def ping(self) -> None:
-        """Raises StorageUnavailable where it can't be used."""
+        """Raises StorageUnavailable if it can't be used."""

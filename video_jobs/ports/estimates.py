@@ -8,7 +8,7 @@ from video_jobs.domain.estimate import Estimate, JobKind
 
 
 class StoredEstimate(NamedTuple):
-    """An estimate as it was read; `etag` is None where there is no row yet."""
+    """An estimate as it was read; `etag` is None if there is no row yet."""
 
     estimate: Estimate
     etag: str | None
@@ -18,10 +18,10 @@ class Estimates(Protocol):
     """How long jobs of each kind took."""
 
     def get(self, kind: JobKind) -> StoredEstimate:
-        """One without durations where nothing is known yet."""
+        """An estimate without durations if nothing is known yet."""
 
     def save(self, stored: StoredEstimate, estimate: Estimate) -> StoredEstimate:
         """Raises Conflict when the row has changed since `stored` was read."""
 
     def of_backend(self, backend: str, most: int) -> list[Estimate]:
-        """Up to so many of those that there are."""
+        """Up to so many of the stored ones."""

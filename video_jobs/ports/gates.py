@@ -8,7 +8,7 @@ from video_jobs.domain.gate import Gate
 
 
 class StoredGate(NamedTuple):
-    """A gate as it was read; `etag` is None where there is no row yet."""
+    """A gate as it was read; `etag` is None if there is no row yet."""
 
     gate: Gate
     etag: str | None
@@ -16,7 +16,7 @@ class StoredGate(NamedTuple):
 
 class Gates(Protocol):
     def get(self, backend: str) -> StoredGate:
-        """An open gate where there is none yet."""
+        """An open gate if there is none yet."""
 
     def save(self, stored: StoredGate, gate: Gate) -> StoredGate:
         """Raises Conflict when the row has changed since `stored` was read."""

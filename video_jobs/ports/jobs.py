@@ -27,7 +27,7 @@ class IdempotencyEntry:
     request_hash: str
     job_id: str
     etag: str | None = field(default=None, compare=False)
-    """Of the row as it was read, which the next write is conditional on; None where there is no row yet."""
+    """Of the row as it was read; the next write is conditional on it. None if there is no row yet."""
 
 
 MOST_PASSED = 3000
@@ -36,11 +36,11 @@ MOST_PASSED = 3000
 
 class JobPage(NamedTuple):
     jobs: list[Job]
-    after: str | None  #: the job id to go on after, which need not be among them; None on the last page
+    after: str | None  #: the next page begins after this job id, which may not be in `jobs`; None: no more
 
 
 class StoredQuota(NamedTuple):
-    """An owner's quota as it was read; `etag` is None where there is no row yet."""
+    """An owner's quota as it was read; `etag` is None if there is no row yet."""
 
     owner: str
     quota: Quota
@@ -60,8 +60,8 @@ class JobStore(Protocol):
     ) -> StoredJob | IdempotencyEntry:
         """Store a new job, with its idempotency entry and its owner's quota in the same transaction.
 
-        An entry with an ETag replaces the one that was read. Gives the winner's entry, and stores nothing, where the
-        key is taken or its entry has changed since. Raises Conflict, and stores nothing, when the quota has changed
+        An entry with an ETag replaces the one that was read. If the key is taken, or its entry has changed since,
+        gives the winner's entry and stores nothing. Raises Conflict, and stores nothing, when the quota has changed
         since it was read.
         """
 
@@ -72,7 +72,7 @@ class JobStore(Protocol):
         """Raises Conflict when the row has changed since `stored` was read, JobNotFound when it is gone."""
 
     def delete(self, stored: StoredJob) -> None:
-        """Raises Conflict when the row has changed since `stored` was read; no error where it is gone."""
+        """Raises Conflict when the row has changed since `stored` was read; no error if it is gone."""
 
     def find_entry(self, owner: str, key_hash: str) -> IdempotencyEntry | None: ...
 
@@ -83,10 +83,10 @@ class JobStore(Protocol):
         """The entries of all owners whose job was made before then, whether or not the job still exists."""
 
     def delete_entry(self, entry: IdempotencyEntry) -> None:
-        """Raises Conflict when it has changed since it was read; no error where it is gone."""
+        """Raises Conflict when it has changed since it was read; no error if it is gone."""
 
     def quota(self, owner: str) -> StoredQuota:
-        """An unused one where there is none yet."""
+        """An unused one if there is none yet."""
 
     def save_quota(self, stored: StoredQuota, quota: Quota) -> None:
         """Raises Conflict when the row has changed since `stored` was read."""
@@ -103,8 +103,8 @@ class JobStore(Protocol):
     ) -> JobPage:
         """The owner's jobs, newest first, without those being deleted; an empty `statuses` means all.
 
-        `made`: from then until before then. Where `statuses` or `backend` leave jobs out, `MOST_PASSED` rows are passed
-        over at most: the page may be short, even empty, and still go on.
+        `made`: created from the first moment until before the second. If `statuses` or `backend` leave jobs out, at
+        most `MOST_PASSED` rows are skipped: a page may be short or empty although there are more.
         """
 
     def page_oldest_first(self, owner: str, *, limit: int, after: str | None) -> JobPage:
@@ -114,4 +114,4 @@ class JobStore(Protocol):
         """Up to `limit` jobs of each owner that ended before then and are not being deleted."""
 
     def ping(self) -> None:
-        """Raises StorageUnavailable where it can't be used."""
+        """Raises StorageUnavailable if it can't be used."""

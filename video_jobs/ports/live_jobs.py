@@ -34,7 +34,7 @@ class LiveJobs(Protocol):
         """Insert or replace."""
 
     def remove(self, live: LiveJob) -> None:
-        """No error where it is gone."""
+        """No error if it is gone."""
 
     def all(self, after: LiveJob | None = None) -> Iterator[LiveJob]:
         """The live jobs of every backend without those in line, in order of arrival for each backend. `after`: only

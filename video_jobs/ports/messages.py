@@ -22,10 +22,10 @@ class PoisonMessage(NamedTuple):
 
 
 class QueueState(NamedTuple):
-    """How much lies in a queue, and how long its oldest message has been visible."""
+    """How many messages a queue has, and how long its oldest message has been visible."""
 
-    depth: int  #: about as many messages, those that are delayed or under way included
-    oldest: timedelta  #: since the message became due that waits longest; 0 where none waits
+    depth: int  #: roughly; includes messages that are delayed or under way
+    oldest: timedelta  #: for how long the message that waits longest has been due; 0 if none waits
 
 
 class Messages(Protocol):
@@ -42,7 +42,8 @@ class Messages(Protocol):
         """One call for an empty queue, else two."""
 
     def count_poison(self, queue: str) -> int:
-        """About how many messages of the queue the host has given up on, those that are taken out for now included."""
+        """Roughly how many messages of the queue the host has given up on, including those that the sweeper is
+        reading."""
 
     def take_poison(self, most: int) -> Sequence[PoisonMessage]:
         """Up to so many of each poison queue, hidden from others for two minutes."""
@@ -51,4 +52,4 @@ class Messages(Protocol):
         """Delete the message; no error if it is gone already."""
 
     def ping(self) -> None:
-        """Raises StorageUnavailable where it can't be used."""
+        """Raises StorageUnavailable if it can't be used."""

@@ -183,7 +183,7 @@ def read_backends(environment: Mapping[str, str], problems: list[str]) -> list[B
 def read_api_keys(
     environment: Mapping[str, str], backends: list[BackendSettings], problems: list[str]
 ) -> dict[str, str]:
-    """Backend name → key, for those that take one; empty where the setting is missing."""
+    """Backend name → key, for those that take one; empty if the setting is missing."""
     api_keys = {}
     for backend in backends:
         if backend.api_key_setting:

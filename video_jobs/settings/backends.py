@@ -99,12 +99,12 @@ class BackendSettings(BaseModel):
     #: How openai-videos' create without an image is sent. Most take both; older SGLang wants json, vLLM-Omni
     #: multipart. One with an image is always multipart.
     body: Literal["json", "multipart"] = "multipart"
-    #: What openai-videos' model can do, where that isn't OpenAI's list; "any" leaves it to the server.
+    #: What openai-videos' model makes, if that isn't OpenAI's list; "any" leaves it to the server.
     sizes: tuple[Annotated[str, AfterValidator(_size)], ...] | Literal["any"] | None = None
     seconds: tuple[Annotated[int, Field(ge=1, le=3600)], ...] | Literal["any"] | None = None
-    #: How long the backend keeps a job, where its answers don't say.
+    #: How long the backend keeps a job, if its answers don't say.
     retention_hours: float = Field(default=24, gt=0, le=24 * 365)
-    #: Jobs that it works on at once, and creates that it takes in a minute; 0: as many as one likes.
+    #: Jobs that it works on at once, and creates that it takes in a minute; 0: no limit.
     #: azure-sora's default is two at once.
     running_limit: int | None = Field(default=None, ge=0, le=1000)
     creates_per_minute: int | None = Field(default=None, ge=0, le=1000)
@@ -114,8 +114,8 @@ class BackendSettings(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _of_the_provider(cls, entry: Any) -> Any:
-        """A provider's name is enough: where its API is, and which setting holds its key, is known. An Entra token
-        must never go there."""
+        """A provider's name is enough: the address of its API, and the setting of its key, are known. An Entra token
+        must never be sent there."""
         for provider in PROVIDERS:
             if isinstance(entry, dict) and entry.get("dialect") == provider.name:
                 known: dict[str, Any] = {

@@ -16,7 +16,7 @@ class ProviderDefaults:
     model: str
     models: tuple[
         str, ...
-    ] = ()  #: others that may be asked for; none where the provider tells its models itself
+    ] = ()  #: others that a request may name; none if the provider lists its models itself
     #: How long a video can be fetched after it is made: as long as its address works, or a poll gives a new one.
     retention_hours: float = 24
 

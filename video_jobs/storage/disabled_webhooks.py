@@ -43,7 +43,7 @@ class TableHooks:
 
     def turn_on(self, hook: Hook) -> None:
         with translated("turning a webhook on again"):
-            self._table.delete_entity(*_keys(hook))  # succeeds where there is none
+            self._table.delete_entity(*_keys(hook))  # succeeds if there is none
 
     def note_given_up(self, which: GivenUp) -> None:
         row = {"PartitionKey": _GIVEN_UP, "RowKey": which.job_id, "owner": which.owner}
@@ -52,7 +52,7 @@ class TableHooks:
 
     def forget_given_up(self, which: GivenUp) -> None:
         with translated(f"removing the note that the webhook of {which.job_id} is given up"):
-            self._table.delete_entity(_GIVEN_UP, which.job_id)  # succeeds where there is none
+            self._table.delete_entity(_GIVEN_UP, which.job_id)  # succeeds if there is none
 
     def given_up(self, after: str | None, most: int) -> list[GivenUp]:
         wanted = "PartitionKey eq @partition and RowKey gt @after"

@@ -41,7 +41,7 @@ class TableLiveJobs:
 
     def remove(self, live: LiveJob) -> None:
         with translated(f"removing {live.job_id} from the live jobs"):
-            self._table.delete_entity(live.backend, live.key)  # succeeds where there is none
+            self._table.delete_entity(live.backend, live.key)  # succeeds if there is none
         self._lines.note(live.backend, live.key, waits=False)
 
     def all(self, after: LiveJob | None = None) -> Iterator[LiveJob]:

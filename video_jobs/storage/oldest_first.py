@@ -13,8 +13,8 @@ _ROOM = 4  # the search ends when a probe sees at most this many times the wante
 def last_rows(probe: Probe, end: int, wanted: int) -> list[int]:
     """The last `wanted` rows before `end`, in ascending order; all rows if there are fewer.
 
-    A bisection: how many probes it takes depends on how the rows are spread, hardly on how many there are.
-    One is enough where there are few; some thirty where they were made at even intervals over years.
+    A bisection. The number of probes depends on how the rows are spread, and hardly on their number: one if there are
+    few rows; some thirty for rows that were made at even intervals over years.
     """
     room = _ROOM * wanted
     rows = probe(-1, end, room)

@@ -18,7 +18,8 @@ _TIMES = {
 
 
 def strict_validator(adapter: TypeAdapter[Any]) -> SchemaValidator:
-    """The adapter's validator, but for times: these need a zone, and room for what is added to them."""
+    """The adapter's validator, except that times need a zone, and must leave room for durations that are added to
+    them."""
     return SchemaValidator(_with_strict_times(adapter.core_schema))
 
 

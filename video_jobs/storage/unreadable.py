@@ -14,7 +14,7 @@ _QUOTED = re.compile(r"'.*'|\".*\"")  # as the standard library repeats what it 
 
 @contextlib.contextmanager
 def read_as(kind: str, row: Mapping[str, Any]) -> Iterator[None]:
-    """Raises UnreadableRow where the row is no such `kind` of row."""
+    """Raises UnreadableRow if the row is not of this `kind`."""
     try:
         yield
     except RecursionError:

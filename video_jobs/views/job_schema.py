@@ -154,7 +154,8 @@ class JobView(TypedDict):
     prompt: str
     """Empty if the job was made elsewhere and the video API does not tell it."""
     size: str | None
-    """WIDTHxHEIGHT in pixels; null where only the model knows what an aspect ratio or a resolution makes."""
+    """WIDTHxHEIGHT in pixels; null if only the model knows which size it makes from an aspect ratio or a
+    resolution."""
     seconds: int | None
     variants: int
     input_image: InputImageView | None

@@ -30,7 +30,7 @@ from video_jobs.domain.capabilities import any_shape
 from video_jobs.domain.job import VideoRequest
 from video_jobs.net.told import percent
 
-#: The first image's name, where it is another than `image`: by the beginning of the model's name.
+#: The first image's name if it is not `image`, by the beginning of the model's name.
 _IMAGE_NAMES = {"kwaivgi/": "start_image", "minimax/": "first_frame_image", "openai/": "input_reference"}
 _SHARE = re.compile(r"(\d{1,3}%) {0,4}\|")  # as progress bars write it into the logs
 _LAST = 2000  # characters of the logs

@@ -21,8 +21,8 @@ NO_OUTPUT_GRACE = timedelta(minutes=5)
 def polled(job: Job, now: datetime, backend_job: BackendJob, retention: timedelta | None = None) -> Job:
     """Apply the backend's answer to a poll, if the job is still the one that was polled.
 
-    `retention`: for how long the backend keeps what is done, where it never says; an expiry that is our guess counts
-    from the completion.
+    `retention`: how long the backend keeps a generated job, if it never says; an expiry that is our guess counts from
+    the completion.
     """
     require(job, Status.QUEUED, Status.RUNNING)
     if job.backend_job_id != backend_job.id:

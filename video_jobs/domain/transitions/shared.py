@@ -62,8 +62,8 @@ def with_expiry(job: Job, now: datetime, told: BackendJob) -> Job:
         return job  # nonsense
     told_at, began = told.told_at, job.submission.submitting_since
     if told.created_at is not None and began is not None:
-        # Without a clock in the answer, or where the job's times are of another zone, its time of creation shows the error.
-        # Some servers tell when they began instead: that must not make the end seem earlier than it is.
+        # Without a clock in the answer, or if the job's times are of another zone, its time of creation shows the
+        # error. Some servers tell when they began instead: that must not make the end seem earlier than it is.
         by_creation = now + (told.created_at - began)
         is_ahead = told_at is not None and told.created_at - told_at >= _ANOTHER_ZONE
         if told_at is None or is_ahead or told_at - by_creation >= _ANOTHER_ZONE:

@@ -46,7 +46,7 @@ def delivery_given_up(job: Job, now: datetime, delivery: Delivery, which: Webhoo
 
 
 def delivery_unwanted(job: Job, now: datetime, delivery: Delivery | None, which: Webhook) -> Job:
-    """The receiver wants no more: it said so to this delivery, or (None) to an earlier one of another job."""
+    """The receiver wants no more: it answered so to `delivery`, or (None) to an earlier delivery of another job."""
     _same_round(job, which)
     off = _settled(job, now, delivery, WebhookStatus.DISABLED)
     return off.noting(now, "webhook_disabled", delivery.problem if delivery else None)

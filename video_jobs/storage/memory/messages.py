@@ -21,7 +21,7 @@ _POISON_HIDDEN = timedelta(minutes=2)
 
 @dataclass(frozen=True)
 class QueuedMessage:
-    """What lies in a queue, and when it becomes visible."""
+    """A message in a queue, and when it becomes visible."""
 
     queue: str
     text: str
@@ -30,7 +30,7 @@ class QueuedMessage:
 
 @dataclass
 class PoisonedMessage:
-    """What lies in a poison queue."""
+    """A message in a poison queue."""
 
     queue: str  #: the one that it was sent to
     body: bytes | None
