@@ -44,7 +44,7 @@ exhaustive: $(VENV)/.dev-ready  ## run further cases of what make test tries, so
 	@$(run) -m pytest -m exhaustive $(PYTEST_ARGS)
 
 .PHONY: quick
-quick: $(VENV)/.dev-ready  ## run only tests that start no process, in seconds
+quick: $(VENV)/.dev-ready  ## run only tests that start no process, in half a minute on two processors
 	@echo "==> quick tests"
 	@$(run) -m pytest -m "not slow and not exhaustive" tests/unit $(PYTEST_ARGS)
 
