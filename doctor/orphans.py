@@ -43,7 +43,7 @@ def show_orphans(
         printer.finding(wrong("claims", str(error), "`make doctor` without arguments says more."))
         return
     reached = ", the newest of them only" if len(listed) == _MOST_LISTED else ""
-    printer.finding(right("list", f"{len(listed)} jobs{reached}; {len(orphans)} are nobody's here"))
+    printer.finding(right("list", f"{len(listed)} jobs{reached}; no job here has claimed {len(orphans)} of them"))
     if not orphans:
         return
     printer.line()
@@ -57,7 +57,7 @@ def show_orphans(
     if worth:
         printer.line()
         printer.paragraph(
-            "They may be other programs' of the same resource. To take one up, so that its videos are kept ($API is "
+            "They may belong to other programs that use the same resource. To import one, so that its videos are kept ($API is "
             "this app's address with /api, $KEY its function key):"
         )
         for job in worth:

@@ -859,7 +859,7 @@ def test_orphans_are_listed_with_the_calls_that_import_them(office: Office, dial
     )
     report = office.visit("--orphans", dialect=dialect)
     assert report.exit_code == ALL_RIGHT
-    assert "2 jobs; 1 are nobody's here" in report
+    assert "2 jobs; no job here has claimed 1 of them" in report
     assert claimed not in report.text
     assert "a paper boat" in report
     assert imports(report) == [{"backend_job_id": orphan}]

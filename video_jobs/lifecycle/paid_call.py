@@ -251,7 +251,7 @@ def _taken(services: Services, job: Job, backend_job: BackendJob) -> Change:
     def change(current: Job) -> Job:
         if not adopt(services, job, backend_job.id):
             # Another job, whose own answer was lost, has adopted it. The two backend jobs are equal.
-            reason = "Another job that asked for the same has taken up what the video API made."
+            reason = "Another job with the same request has adopted the backend job of this one."
             return transitions.note_unknown_outcome(current, now, job.submission.attempt or "", reason)
         try:
             return transitions.submitted(current, now, backend_job, retention)
