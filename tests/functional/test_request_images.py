@@ -191,7 +191,10 @@ def test_what_the_model_does_not_take_is_not_even_fetched(openrouter: ProviderAp
 
 def test_runway_takes_references_or_frames_and_some_models_need_an_image(runway: ProviderApp) -> None:
     both = {"input_image": data_url(FIRST), "reference_images": [data_url(LAST)]}
-    assert "the one or the other" in refused(runway, model="seedance2_5", **both)["reference_images"]
+    assert (
+        "this model takes either these or reference images"
+        in refused(runway, model="seedance2_5", **both)["reference_images"]
+    )
     assert "from an image only" in refused(runway, model="gen4_turbo")["input_image"]
     assert "reference_images" in refused(runway, model="veo3.1", reference_images=[data_url(LAST)])
 

@@ -204,7 +204,7 @@ class Limits(ModelTakes):
             words = f"are {count}; this model takes at most {self.reference_images}"
             problems.append(FieldProblem("reference_images", words))
         if self.references_alone and count and (image or wishes.last_image):
-            words = "can't be sent beside a first or a last image: this model takes the one or the other"
+            words = "can't be sent together with a first or last image: this model takes either these or reference images"
             problems.append(FieldProblem("reference_images", words))
         if self.image_needed and image is None:
             problems.append(
@@ -225,7 +225,7 @@ class Limits(ModelTakes):
             "options": self.body_of,
         }
         names = [name for name, is_taken in taken.items() if is_taken]
-        return f"beside prompt, size and seconds this model takes {', '.join(names) or 'nothing'}"
+        return f"besides prompt, size and seconds this model takes {', '.join(names) or 'nothing'}"
 
     def _problems_of_options(self, request: VideoRequest, options: str) -> list[FieldProblem]:
         """Check the options against the real body and against one with every field: no option may repeat a field."""

@@ -47,8 +47,8 @@ _CLOSURES = {
     ClosureReason.ACCOUNT: (_LONGEST_CLOSURE, 1.0),
 }
 _WHY_IN_OUR_WORDS = {
-    ClosureReason.BUSY: "The video API takes nothing right now. Jobs wait and go ahead by themselves.",
-    ClosureReason.UNKNOWN_OUTCOME: "The video API did not answer the job before this one. Jobs wait and go ahead by themselves.",
+    ClosureReason.BUSY: "The video API takes no job right now. Jobs wait, and are submitted without your help.",
+    ClosureReason.UNKNOWN_OUTCOME: "The video API did not answer the last paid call. Jobs wait, and are submitted without your help.",
     ClosureReason.MISCONFIGURED: "The video API does not let the app in. Jobs wait until the operator has mended that.",
     ClosureReason.ACCOUNT: "The app's account at the video API has no money or quota left. Jobs wait until somebody has paid.",
 }

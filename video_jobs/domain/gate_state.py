@@ -38,4 +38,4 @@ def busy_words(gate: Gate, limits: GateLimits) -> str:
     if limits.running is not None and len(gate.slots) >= limits.running:
         slots = "The one slot" if limits.running == 1 else f"All {limits.running} slots"
         return f"{slots} at the video API {'is' if limits.running == 1 else 'are'} taken. Jobs wait for their turn."
-    return "Others wait before this video API. Jobs go ahead in the order in which they came."
+    return "Other jobs wait for this video API. Jobs are submitted in the order in which they came."
