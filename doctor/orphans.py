@@ -43,7 +43,9 @@ def show_orphans(
         printer.finding(wrong("claims", str(error), "`make doctor` without arguments says more."))
         return
     reached = ", the newest of them only" if len(listed) == _MOST_LISTED else ""
-    printer.finding(right("list", f"{len(listed)} jobs{reached}; no job here has claimed {len(orphans)} of them"))
+    printer.finding(
+        right("list", f"{len(listed)} jobs{reached}; no job here has claimed {len(orphans)} of them")
+    )
     if not orphans:
         return
     printer.line()
