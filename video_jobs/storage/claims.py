@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from azure.core import MatchConditions
-from azure.core.exceptions import ServiceResponseError
-from azure.data.tables import TableErrorCode, TableServiceClient, TableTransactionError
+from azure.core.exceptions import AzureError
+from azure.data.tables import TableErrorCode, TableServiceClient
 
 from video_jobs.domain.errors import Conflict
 from video_jobs.ports import Claim
-from video_jobs.storage.connection import REPEATED, error_code, translated
+from video_jobs.storage.connection import error_code, may_be_done, transact, translated
 from video_jobs.storage.etag_rows import GuardedRows, Row, with_write_id
 from video_jobs.storage.unreadable import read_as, text
 
@@ -97,14 +97,12 @@ class TableClaims:
         """Change the claim's owner in one transaction. False if the rows have changed since they were read."""
         with translated(what):
             try:
-                self._table.submit_transaction(operations, **REPEATED)
-            except TableTransactionError as error:
-                if error_code(error) not in _CHANGED_MEANWHILE:
-                    raise
-                return False
-            except ServiceResponseError:  # of the last retry, too
+                transact(self._table, operations)
+            except AzureError as error:
+                if error_code(error) in _CHANGED_MEANWHILE:
+                    return False
                 keys = operations[0][1]
-                if self.find(keys["base_url"], keys["backend_job_id"]) != holder:
+                if not may_be_done(error) or self.find(keys["base_url"], keys["backend_job_id"]) != holder:
                     raise
         return True
 

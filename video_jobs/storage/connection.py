@@ -5,16 +5,24 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
-from azure.data.tables import TableServiceClient
+from azure.core.exceptions import (
+    AzureError,
+    ClientAuthenticationError,
+    DeserializationError,
+    HttpResponseError,
+    ResourceExistsError,
+    ServiceResponseError,
+)
+from azure.data.tables import TableClient, TableServiceClient
 from azure.storage.blob import BlobServiceClient
 from azure.storage.blob import LinearRetry as BlobRetry
 from azure.storage.queue import LinearRetry as QueueRetry
 from azure.storage.queue import QueueServiceClient
+from requests import RequestException
 
 from video_jobs.domain.errors import InvalidSettings, StorageUnavailable
 from video_jobs.net.environment import Environment
@@ -135,6 +143,37 @@ def _refusal(error: HttpResponseError, what: str) -> str:
     advice = (
         " With a connection string: is the key current? With an identity: does it have the Data "
         "Contributor roles for blobs, queues and tables? Do the account's network rules let us in?"
+    except DeserializationError:
+        raise StorageUnavailable(
+            f"Something that is not Azure Storage answered while {what}. Is there a proxy in between?"
+        ) from None
+
+
+def transact(table: TableClient, operations: Iterable[Any]) -> list[Mapping[str, Any]]:
+    """Carry out a transaction, with repeats. The SDK reads its answer later than other answers: one that is cut off is an error
+    of the HTTP library, here ServiceResponseError like every lost answer."""
+    try:
+        return table.submit_transaction(operations, **REPEATED)
+    except RequestException as error:
+        raise ServiceResponseError("The answer to a transaction was cut off.", error=error) from None
+
+
+def may_be_done(error: AzureError) -> bool:
+    """Whether a write may have been done although it ended in this error: its answer was lost, or the service failed at it. The
+    error is that of the last try; an earlier one may have been successful."""
+    if isinstance(error, HttpResponseError):
+        return error.status_code is None or error.status_code >= 500
+    return isinstance(error, ServiceResponseError)
+
+
+@contextlib.contextmanager
+def unless_there(code: str) -> Iterator[None]:
+    """Suppresses the refusal to create what exists. One that is being deleted is refused under another code: it is gone soon."""
+    try:
+        yield
+    except ResourceExistsError as error:
+        if error_code(error) != code:
+            raise
     )
     said = f"Azure Storage answered {error.status_code} ({error_code(error)}) while {what}."
     return f"{said}{advice if refused else ''}"

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from azure.core import MatchConditions
 from azure.core.exceptions import (
+    AzureError,
     ResourceExistsError,
     ResourceModifiedError,
     ResourceNotFoundError,
@@ -21,7 +22,7 @@ from azure.core.exceptions import (
 from azure.data.tables import TableClient, UpdateMode
 
 from video_jobs.domain.errors import Conflict
-from video_jobs.storage.connection import REPEATED, translated
+from video_jobs.storage.connection import REPEATED, error_code, may_be_done, translated
 from video_jobs.storage.schema import SCHEMA, SCHEMA_COLUMN, refuse_newer
 
 _WRITE_ID = "write_id"
@@ -62,8 +63,8 @@ class GuardedRows:
                 return str(self._table.create_entity(row, **REPEATED)["etag"])
             except ResourceExistsError:
                 return self._own_etag(row, what)
-            except ServiceResponseError:  # of the last retry, too
-                if self.get(row["PartitionKey"], row["RowKey"], what) is None:
+            except AzureError as error:
+                if not may_be_done(error) or self.get(row["PartitionKey"], row["RowKey"], what) is None:
                     raise
                 return self._own_etag(row, what)
 

@@ -12,12 +12,11 @@ from functools import partial
 from typing import Any
 
 from azure.core import MatchConditions
-from azure.core.exceptions import ServiceResponseError
+from azure.core.exceptions import AzureError
 from azure.data.tables import (
     TableClient,
     TableErrorCode,
     TableServiceClient,
-    TableTransactionError,
     UpdateMode,
 )
 
@@ -29,7 +28,7 @@ from video_jobs.domain.quota import Quota
 from video_jobs.ports import Allowance, IdempotencyEntry, JobPage, StoredJob, StoredQuota
 from video_jobs.ports.jobs import MOST_PASSED
 from video_jobs.storage.claims import CLAIMS_TABLE
-from video_jobs.storage.connection import ONCE, REPEATED, error_code, translated
+from video_jobs.storage.connection import ONCE, error_code, may_be_done, transact, translated
 from video_jobs.storage.disabled_webhooks import HOOKS_TABLE
 from video_jobs.storage.estimates import ESTIMATES_TABLE
 from video_jobs.storage.etag_rows import GuardedRows, RowGone, with_write_id
@@ -75,9 +74,11 @@ class TableJobs:
             operations.append(_quota_operation(allowance))
         with translated(f"storing {job.id}"):
             try:
-                results = self._table.submit_transaction(operations, **REPEATED)
-            except (TableTransactionError, ServiceResponseError) as error:
+                results = transact(self._table, operations)
+            except AzureError as error:
                 refused = error_code(error) in _REFUSED_BY_WHAT_IS_THERE
+                if not refused and not may_be_done(error):
+                    raise
                 # Nobody else knows this id yet, so a row with it is the one that we wrote.
                 found = self._read(job.owner, job.id)
                 if found is not None:
