@@ -90,3 +90,92 @@ def test_a_gate_that_was_stored_is_given_though_the_service_said_that_it_failed(
     stored = gates.save(StoredGate(Gate(backend), None), Gate(backend, contended=True))
     assert not front.answers
     assert gates.get(backend) == stored
+
+
+# --- answers that are about something else ---
+
+
+def test_a_missing_table_does_not_mean_that_a_job_is_missing(
+    tables: tuple[Front, StorageServices], owner: str
+) -> None:
+    front, storage = tables
+    jobs = TableJobs(storage.tables)
+    stored = jobs.insert(a_job(owner), None)
+    assert isinstance(stored, StoredJob)
+    front.reads_too = True
+    front.answers.append(Odd(404, "TableNotFound"))
+    with pytest.raises(StorageUnavailable, match="TableNotFound"):
+        jobs.get(owner, stored.job.id)
+    front.answers.append(Odd(404, "TableNotFound"))
+    with pytest.raises(StorageUnavailable, match="TableNotFound"):
+        jobs.save(stored, replace(stored.job, chain=Chain(1)))
+    assert jobs.get(owner, stored.job.id) == stored
+
+
+def test_a_missing_container_does_not_mean_that_a_blob_is_missing(
+    blobs: tuple[Front, StorageBlobs], owner: str
+) -> None:
+    front, storage = blobs
+    job, image = a_job(owner), InputImage("image/png", 5, "aa", 2, 3)
+    storage.put_input(owner, job.id, image, b"bytes")
+    front.reads_too = True
+    for call in (
+        lambda: storage.get_input(owner, job.id),
+        lambda: storage.find_video(VideoKey(owner, job.id, 0)),
+    ):
+        front.answers.append(Odd(404, "ContainerNotFound"))
+        with pytest.raises(StorageUnavailable, match="ContainerNotFound"):
+            call()
+    with storage.get_input(owner, job.id) as file:
+        assert file.read() == b"bytes"
+    with pytest.raises(InputMissing):
+        storage.get_input(owner, a_job(owner).id)
+
+
+@pytest.mark.parametrize("pieces", [[b"video"], [b"vi", b"deo"]], ids=["at once", "in blocks"])
+def test_a_container_that_is_being_deleted_does_not_mean_that_the_video_is_there(
+    blobs: tuple[Front, StorageBlobs], owner: str, pieces: list[bytes]
+) -> None:
+    front, storage = blobs
+    key = VideoKey(owner, a_job(owner).id, 0)
+    front.answers.extend([PASSED_ON] * (len(pieces) if len(pieces) > 1 else 0))
+    front.answers.append(Odd(409, "ContainerBeingDeleted"))
+    with pytest.raises(StorageUnavailable, match="ContainerBeingDeleted"):
+        storage.put_video(key, iter(pieces), dict)
+    assert storage.put_video(key, iter(pieces), dict)
+    assert not storage.put_video(key, iter(pieces), dict)
+
+
+@pytest.mark.parametrize(
+    ("service", "code", "create"),
+    [
+        ("blob", "ContainerBeingDeleted", lambda storage: create_containers(storage.blobs)),
+        ("queue", "QueueBeingDeleted", lambda storage: create_queues(storage.queues)),
+        ("table", "TableBeingDeleted", lambda storage: create_tables(storage.tables)),
+    ],
+    ids=["containers", "queues", "tables"],
+)
+def test_what_is_being_deleted_is_not_taken_for_what_exists(
+    azurite: Azurite, service: str, code: str, create: Callable[[StorageServices], None]
+) -> None:
+    with in_front_of(azurite, service) as (front, text):
+        storage = connect(StorageSettings(connection_string=text))
+        front.answers.append(Odd(409, code))
+        with pytest.raises(StorageUnavailable, match=code):
+            create(storage)
+        create(storage)
+        create(storage)
+
+
+def test_a_page_of_a_proxy_is_not_taken_for_the_answer_of_storage(
+    tables: tuple[Front, StorageServices], owner: str
+) -> None:
+    front, storage = tables
+    jobs = TableJobs(storage.tables)
+    front.reads_too = True
+    front.answers.append(Odd(200, page=b"<html><body>Sign in</body></html>"))
+    with pytest.raises(StorageUnavailable, match="proxy"):
+        jobs.get(owner, "job_x")
+    front.answers.append(Odd(200, page=b"<html><body>Sign in</body></html>"))
+    with pytest.raises(StorageUnavailable, match="proxy"):
+        jobs.page(owner, limit=1, after=None, statuses=frozenset())

@@ -14,8 +14,6 @@ from typing import Any, BinaryIO, cast
 
 from azure.core.exceptions import (
     HttpResponseError,
-    ResourceExistsError,
-    ResourceModifiedError,
     ResourceNotFoundError,
 )
 from azure.storage.blob import BlobBlock, BlobClient, BlobServiceClient, ContentSettings
@@ -23,11 +21,14 @@ from azure.storage.blob import BlobBlock, BlobClient, BlobServiceClient, Content
 from video_jobs.domain.errors import InputMissing
 from video_jobs.domain.job import InputImage
 from video_jobs.ports import BlobFacts, SignedUrl, VideoKey
-from video_jobs.storage.connection import ONCE, error_code, translated
+from video_jobs.storage.connection import ONCE, error_code, translated, unless_there
 from video_jobs.storage.signing import BlobSigner
 
 VIDEOS = "videos"
 INPUTS = "inputs"
+
+_THERE_ALREADY = ("BlobAlreadyExists", "ConditionNotMet", "InvalidBlockList")
+"""Another transfer committed first, which may have removed our staged blocks."""
 
 _RANGE = 4 << 20  # bytes; an image is read in pieces of this size
 _UPLOADS_AT_ONCE = 3  # with the one being read, four chunks of a transfer are in memory
@@ -58,11 +59,8 @@ class StorageBlobs:
                     blob.upload_blob(whole, overwrite=False, validate_content=True, **options)
                 else:
                     blob.commit_block_list(blocks, if_none_match="*", **options)
-            except (ResourceExistsError, ResourceModifiedError):
-                return False
             except HttpResponseError as error:
-                # Another transfer committed first, which removed our staged blocks.
-                if error_code(error) != "InvalidBlockList":
+                if error_code(error) not in _THERE_ALREADY:
                     raise
                 return False
         return True
@@ -71,7 +69,9 @@ class StorageBlobs:
         with translated(f"looking for {video_name(key)}"):
             try:
                 found = self._videos.get_blob_client(video_name(key)).get_blob_properties()
-            except ResourceNotFoundError:
+            except ResourceNotFoundError as error:
+                if error_code(error) == "ContainerNotFound":  # which says nothing about a blob
+                    raise
                 return None
         return BlobFacts(found.size, dict(found.metadata))
 
@@ -149,7 +149,7 @@ class StorageBlobs:
 def create_containers(service: BlobServiceClient) -> None:
     with translated("creating the containers"):
         for name in (VIDEOS, INPUTS):
-            with contextlib.suppress(ResourceExistsError):
+            with unless_there("ContainerAlreadyExists"):
                 service.create_container(name)
 
 
@@ -185,9 +185,9 @@ def _range_of(blob: BlobClient, offset: int, job_id: str) -> bytes:
     with translated(f"reading an input image of {job_id}"):
         try:
             return blob.download_blob(offset=offset, length=_RANGE).readall()
-        except ResourceNotFoundError:
-            raise InputMissing(missing_input(job_id)) from None
         except HttpResponseError as error:
+            if error_code(error) == "BlobNotFound":
+                raise InputMissing(missing_input(job_id)) from None
             if error_code(error) != "InvalidRange":
                 raise
             return b""

@@ -17,9 +17,8 @@ from azure.core.exceptions import (
     ResourceExistsError,
     ResourceModifiedError,
     ResourceNotFoundError,
-    ServiceResponseError,
 )
-from azure.data.tables import TableClient, UpdateMode
+from azure.data.tables import TableClient, TableErrorCode, UpdateMode
 
 from video_jobs.domain.errors import Conflict
 from video_jobs.storage.connection import REPEATED, error_code, may_be_done, translated
@@ -50,7 +49,8 @@ class GuardedRows:
         with translated(what):
             try:
                 row = self._table.get_entity(partition, key)
-            except ResourceNotFoundError:
+            except ResourceNotFoundError as error:
+                _refuse_missing_table(error)
                 return None
         refuse_newer(row, what)
         return Row(dict(row), str(row.metadata["etag"]))
@@ -82,7 +82,8 @@ class GuardedRows:
                 return str(written["etag"])
             except ResourceModifiedError:
                 return self._own_etag(row, what)
-            except ResourceNotFoundError:
+            except ResourceNotFoundError as error:
+                _refuse_missing_table(error)
                 raise RowGone(f"The row was deleted by somebody else while {what}") from None
 
     def delete(self, partition: str, key: str, etag: str, what: str) -> None:
@@ -106,6 +107,12 @@ class GuardedRows:
         if found.fields.get(_WRITE_ID) != row[_WRITE_ID]:
             raise Conflict(f"The row was changed by somebody else while {what}")
         return found.etag
+
+
+def _refuse_missing_table(error: ResourceNotFoundError) -> None:
+    """Raise the error again if the whole table is missing: that says nothing about a row."""
+    if error_code(error) == TableErrorCode.TABLE_NOT_FOUND.value:
+        raise error
 
 
 def with_write_id(fields: Mapping[str, Any]) -> dict[str, Any]:

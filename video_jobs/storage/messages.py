@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
-from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
+from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.queue import QueueClient, QueueMessage, QueueServiceClient, TextBase64EncodePolicy
 
 from video_jobs.domain.queue_messages import (
@@ -22,7 +22,7 @@ from video_jobs.domain.queue_messages import (
     PollMessage,
 )
 from video_jobs.ports.messages import BACKLOG_AGE, PoisonMessage, QueueState
-from video_jobs.storage.connection import ONCE, translated
+from video_jobs.storage.connection import ONCE, translated, unless_there
 
 _QUEUES = (POLL_QUEUE, FETCH_QUEUE, NOTIFY_QUEUE)
 _POISON = "-poison"  # what the host adds to a queue's name
@@ -135,5 +135,5 @@ def _due(message: QueueMessage) -> datetime | None:
 def create_queues(service: QueueServiceClient) -> None:
     with translated("creating the queues"):
         for name in _QUEUES:
-            with contextlib.suppress(ResourceExistsError):
+            with unless_there("QueueAlreadyExists"):
                 service.create_queue(name)
