@@ -179,3 +179,25 @@ def test_a_page_of_a_proxy_is_not_taken_for_the_answer_of_storage(
     front.answers.append(Odd(200, page=b"<html><body>Sign in</body></html>"))
     with pytest.raises(StorageUnavailable, match="proxy"):
         jobs.page(owner, limit=1, after=None, statuses=frozenset())
+
+
+# --- waits that storage asks for ---
+
+
+def test_a_wait_that_storage_asks_for_does_not_hold_a_request_up(
+    tables: tuple[Front, StorageServices], owner: str
+) -> None:
+    front, storage = tables
+    pauses: list[float] = []
+    with patch(
+        "azure.core.pipeline.transport.HttpTransport.sleep", lambda self, seconds: pauses.append(seconds)
+    ):
+        for name, value in (
+            ("Retry-After", "3600"),
+            ("x-ms-retry-after-ms", "3600000"),
+            ("Retry-After", "soon"),
+        ):
+            front.answers.append(Odd(503, "ServerBusy", headers=((name, value),)))
+            TableJobs(storage.tables).insert(a_job(owner), None)
+    assert not front.answers
+    assert all(pause <= 1 for pause in pauses), pauses

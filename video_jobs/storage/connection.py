@@ -37,21 +37,21 @@ ONCE: dict[str, Any] = {"retry_total": 0}
 """The option of a call that turns its retries off."""
 
 REPEATED: dict[str, Any] = {"retry_on_methods": frozenset({"POST"})}
-"""An option of a table's insert or transaction: with it the SDK also retries these if the answer is lost, for example
-because the service has closed the connection. After a conflict, read the row: it may be our own."""
+"""An option of a table's insert or transaction: the SDK retries these too where an answer is lost, as when the service
+had closed the connection meanwhile. A conflict then has to be settled by a read: the row may be our own."""
 
 
 class StorageServices(NamedTuple):
     blobs: BlobServiceClient
     queues: QueueServiceClient
     tables: TableServiceClient
-    account_key: str | None  #: None: an identity signs in
+    account_key: str | None  #: None where an identity signs in
     account: str | None = None  #: the account's name
 
 
 def connect(settings: StorageSettings, **changes: Any) -> StorageServices:
-    """Builds clients, and calls nothing yet; `changes` are the SDKs' own options. Raises InvalidSettings."""
-    table_options = {**_TIMEOUTS, **_TABLE_PAUSES, **changes}
+    """Builds clients and talks to nobody yet; `changes` are the SDKs' own options. Raises InvalidSettings."""
+    table_options = {**_TIMEOUTS, **_TABLE_PAUSES, "raw_response_hook": _forget_waits, **changes}
     options = {**_TIMEOUTS, **changes}
     retries = options.pop("retry_total")
     queue_options = {**options, "retry_policy": QueueRetry(1, retry_total=retries, random_jitter_range=1)}
@@ -88,8 +88,15 @@ def connect(settings: StorageSettings, **changes: Any) -> StorageServices:
     )
 
 
+def _forget_waits(response: Any) -> None:
+    """Remove from the answer of a table how long to wait: the SDK would sleep for so long, without a limit, in the middle of a
+    request, and fails at a value that it can't read. The SDKs of blobs and queues don't look at it."""
+    for name in ("Retry-After", "retry-after-ms", "x-ms-retry-after-ms"):
+        response.http_response.headers.pop(name, None)
+
+
 def _built(service: Any, connection_string: str, options: dict[str, Any]) -> Any:
-    """A client of this class. A first one, which calls nothing, tells the URL."""
+    """A client of this class; a first one, which talks to nobody, tells the URL."""
     url = service.from_connection_string(connection_string).url
     return service.from_connection_string(connection_string, **options, **_environment(url))
 
@@ -136,13 +143,6 @@ def translated(what: str) -> Iterator[None]:
         raise StorageUnavailable(
             f"Azure Storage could not be reached while {what} ({type(error).__name__})."
         ) from None
-
-
-def _refusal(error: HttpResponseError, what: str) -> str:
-    refused = isinstance(error, ClientAuthenticationError) or error.status_code in (401, 403)
-    advice = (
-        " With a connection string: is the key current? With an identity: does it have the Data "
-        "Contributor roles for blobs, queues and tables? Do the account's network rules let us in?"
     except DeserializationError:
         raise StorageUnavailable(
             f"Something that is not Azure Storage answered while {what}. Is there a proxy in between?"
@@ -174,6 +174,13 @@ def unless_there(code: str) -> Iterator[None]:
     except ResourceExistsError as error:
         if error_code(error) != code:
             raise
+
+
+def _refusal(error: HttpResponseError, what: str) -> str:
+    refused = isinstance(error, ClientAuthenticationError) or error.status_code in (401, 403)
+    advice = (
+        " With a connection string: is the key current? With an identity: does it have the Data "
+        "Contributor roles for blobs, queues and tables? Do the account's network rules let us in?"
     )
     said = f"Azure Storage answered {error.status_code} ({error_code(error)}) while {what}."
     return f"{said}{advice if refused else ''}"
