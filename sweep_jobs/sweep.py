@@ -15,7 +15,14 @@ from functools import partial
 from sweep_jobs.minute import MOST_COUNTED, Minute, log_minute
 from sweep_jobs.poison import sweep_poison
 from video_jobs.domain import gate, transitions
-from video_jobs.domain.errors import Conflict, JobNotFound, ReelkeepError, TransitionRefused, UnreadableRow
+from video_jobs.domain.errors import (
+    Conflict,
+    JobNotFound,
+    ReelkeepError,
+    StorageUnavailable,
+    TransitionRefused,
+    UnreadableRow,
+)
 from video_jobs.domain.gate import Gate, Slot
 from video_jobs.domain.job import Job, Status
 from video_jobs.domain.logs import in_brief, log_event
@@ -70,11 +77,11 @@ def _gates(services: Services) -> list[Gate]:
 
 def _sweep_live_jobs(services: Services, minute: Minute) -> LiveJob | None:
     """Gives the live row at which it stopped because its time was over; None if it read all."""
-    began, overload = time.monotonic(), _Overload(services)
+    began, polls = time.monotonic(), _PollQueue(services)
     for live in services.live_jobs.all(services.sweep.stopped_at):
         minute.live += 1
         try:
-            _sweep_job(services, live, overload, minute)
+            _sweep_job(services, live, polls, minute)
         except TransitionRefused as refused:
             log_event(log, logging.INFO, "sweep.job_changed", job_id=live.job_id, problem=refused)
         except Exception as error:  # noqa: BLE001 - whatever it is, the others are swept
@@ -140,23 +147,29 @@ def _is_there(services: Services, entry: IdempotencyEntry) -> bool:
     return True
 
 
-class _Overload:
-    """Whether a queue has a backlog: then late jobs are slow, not broken. Each queue is asked once a sweep, and only if a
-    job is late."""
+class _PollQueue:
+    """What one sweep knows about the queue of polls. The queue is asked once, and only if a job is late."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._known: dict[str, bool] = {}
+        self._has_backlog: bool | None = None
+        self._is_away = False
 
-    def of(self, queue: str) -> bool:
-        if queue not in self._known:
-            self._known[queue] = self._services.messages.has_backlog(queue)
-            if self._known[queue]:
-                log_event(log, logging.WARNING, "sweep.backlog", queue=queue)
-        return self._known[queue]
+    def takes_repair(self, job: Job, now: datetime) -> bool:
+        """Whether the late job is broken, and a message in place of its late one can be sent. Behind a backlog, a job is slow. While
+        the queue is away, a repair would not help, and would only make the next one come later."""
+        if self._has_backlog is None and not self._is_away:
+            try:
+                self._has_backlog = self._services.messages.has_backlog(POLL_QUEUE)
+            except StorageUnavailable as error:
+                self._is_away = True
+                log_event(log, logging.ERROR, "sweep.queue_unreadable", queue=POLL_QUEUE, problem=error)
+            if self._has_backlog:
+                log_event(log, logging.WARNING, "sweep.backlog", queue=POLL_QUEUE)
+        return not self._is_away and (not self._has_backlog or is_long_broken(job, now))
 
 
-def _sweep_job(services: Services, live: LiveJob, overload: _Overload, minute: Minute) -> None:
+def _sweep_job(services: Services, live: LiveJob, polls: _PollQueue, minute: Minute) -> None:
     now = services.clock()
     try:
         stored = services.jobs.get(live.owner, live.job_id)
@@ -175,7 +188,7 @@ def _sweep_job(services: Services, live: LiveJob, overload: _Overload, minute: M
         return
     if (alarm := _alarm(job, now)) is not None:
         stored = update(services.jobs, stored, partial(transitions.alarmed, now=now, alarm=alarm))
-    if is_broken(job, now) and (is_long_broken(job, now) or not overload.of(POLL_QUEUE)):
+    if is_broken(job, now) and polls.takes_repair(job, now):
         repair(services, stored)
 
 

@@ -756,6 +756,30 @@ def test_what_is_late_behind_a_backlog_is_not_taken_for_broken(pipeline: Pipelin
     assert repairs_of(pipeline.job(job)) == 1  # no backlog explains that
 
 
+def test_an_outage_of_the_queues_makes_no_repair_come_later(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = [a_job_in(pipeline, Status.RUNNING), pipeline.submit()]
+    pipeline.messages.queued.clear()
+    asked = []
+
+    def away(*_: object) -> None:
+        asked.append(1)
+        raise StorageUnavailable("The queues are away.")
+
+    with monkeypatch.context() as outage:
+        for call in ("has_backlog", "send_poll", "take_poison", "state"):
+            outage.setattr(pipeline.messages, call, away)
+        for _ in range(120):
+            pipeline.advance(MINUTE)
+            before = len(asked)
+            sweep_jobs(pipeline.services)
+            assert len(asked) - before <= 5, "each queue is asked once in a sweep, however many jobs are late"
+    sweep_jobs(pipeline.services)
+    assert [repairs_of(pipeline.job(job)) for job in jobs] == [1, 1]
+    assert len(pipeline.messages.queued) == 2
+
+
 def test_a_sweep_that_runs_out_of_time_goes_on_where_it_stopped(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -764,9 +788,7 @@ def test_a_sweep_that_runs_out_of_time_goes_on_where_it_stopped(
         app.submit()
     app.services = dataclasses.replace(app.services, timings=AT_ONCE._replace(longest_sweep=0.0))
     swept: list[str] = []
-    monkeypatch.setattr(
-        sweep, "_sweep_job", lambda services, live, overload, minute: swept.append(live.job_id)
-    )
+    monkeypatch.setattr(sweep, "_sweep_job", lambda services, live, polls, minute: swept.append(live.job_id))
     in_order = [live.job_id for live in app.live_jobs.all()]
     assert len(in_order) >= 2
     for _ in range(len(in_order) + 2):
