@@ -48,10 +48,22 @@ class Strike(Enum):
     LOST = "answer lost"
     DOWN = "killed just after, and no process runs for twenty minutes"
     REFUSED = "from here on, tables and blobs refuse everything for twenty minutes"
+    NO_QUEUES = "from here on, queues refuse everything for twenty minutes"
 
 
-REFUSING = ("jobs", "live_jobs", "claims", "gates", "estimates", "hooks", "blobs")
+REFUSING = {
+    Strike.REFUSED: ("jobs", "live_jobs", "claims", "gates", "estimates", "hooks", "blobs"),
+    Strike.NO_QUEUES: ("messages", "host"),
+}
+"""The ports that refuse. In the host's, the only effect is that it deletes a message."""
+
 DOWN_FOR = timedelta(minutes=20)  # longer than every lease, and every time after which the sweeper acts
+
+
+def strikes_at(effect: str) -> list[Strike]:
+    """The strikes that make a difference there: queues that refuse everything are noticed at the next message only."""
+    at_a_queue = effect.partition(".")[0] in REFUSING[Strike.NO_QUEUES]
+    return [strike for strike in Strike if strike is not Strike.NO_QUEUES or at_a_queue]
 
 
 class Effects:
@@ -64,7 +76,7 @@ class Effects:
         self.strikes = 0
         self.alive = True
         self.is_down = False  #: no process runs until `restart`
-        self.refusing = False  #: tables and blobs refuse everything until the machine ends that
+        self.refusing: tuple[str, ...] = ()  #: ports that refuse everything until the machine ends that
 
     def arm(self, after: int, strike: Strike) -> None:
         """Strike the effect that comes after so many others, counted from now."""
@@ -83,8 +95,9 @@ class Effects:
         self.names.append(name)
         strike = self._strikes.pop(len(self.names), None)
         self.strikes += strike is not None
-        self.refusing = self.refusing or strike is Strike.REFUSED
-        if self.refusing and name.partition(".")[0] in REFUSING:
+        if strike in REFUSING:
+            self.refusing = REFUSING[strike]
+        if name.partition(".")[0] in self.refusing:
             raise lost()
         if strike is Strike.BEFORE:
             self._kill()
@@ -121,7 +134,7 @@ class _Port:
             name, lost = f"{self._name}.{method}", self._lost(method)
             if method not in self._methods:
                 self._effects.refuse_dead()
-                if self._effects.refusing and self._name in REFUSING:
+                if self._name in self._effects.refusing:
                     raise lost()
                 return attribute(*args, **kwargs)
             return self._effects.carry_out(name, lambda: attribute(*args, **kwargs), lost)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from local.simulator.server import Simulator
-from tests.faults.effects import Effects, Strike
+from tests.faults.effects import Effects, Strike, strikes_at
 from tests.faults.machine import Machine
 from tests.faults.promises import broken_promises
 from tests.faults.scenarios import Play
@@ -49,17 +49,21 @@ def live_through(
 def explore(
     simulator: Simulator, dialect: str, play: Play, variants: int = 1, *, every: int = 1
 ) -> Exploration:
-    """All crash points, or one of so many: by a number without the factor five, each kind of strike has its turn."""
+    """All crash points, or one of so many."""
     live_through(simulator, dialect, play, {}, variants=variants)  # renders its videos, once
     effects, broken = live_through(simulator, dialect, play, {}, variants=variants)
     found = Exploration(effects.names, 1, [f"undisturbed: {words}" for words in broken])
-    points = [(number, strike) for number in range(1, len(effects.names) + 1) for strike in Strike]
-    for number, strike in points[::every]:
+    for number, strike in points_of(effects.names)[::every]:
         _, broken = live_through(simulator, dialect, play, {number: strike}, variants=variants)
         found.explored += 1
         name = effects.names[number - 1]
         found.broken += [f"effect {number} ({name}) {strike.value}: {words}" for words in broken]
     return found
+
+
+def points_of(effects: list[str]) -> list[tuple[int, Strike]]:
+    """Each effect's number with each kind of strike."""
+    return [(number, strike) for number, name in enumerate(effects, 1) for strike in strikes_at(name)]
 
 
 _simulator = Simulator(api_key=API_KEY, speed=0.001)  # of a process that explores

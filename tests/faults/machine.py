@@ -80,7 +80,7 @@ class Machine:
         return self.pipeline.job(job)
 
     def _sit_out(self) -> None:
-        """Wait until storage takes writes again."""
+        """Wait until storage takes everything again."""
         while self.effects.refusing and self.step():
             pass
         if self.effects.refusing and self._refusing_until is not None:
@@ -118,14 +118,15 @@ class Machine:
         """Let happen what is due first; False where nothing is left to happen."""
         if self.effects.refusing and self._refusing_until is None:
             self._refusing_until = self.pipeline.now() + DOWN_FOR
-        queued = self.pipeline.messages.queued
+        no_queues = "messages" in self.effects.refusing
+        queued = self.pipeline.messages.queued if not no_queues else []
         message = min(queued, key=lambda m: m.visible_at, default=None)
         idle = not (
             self.pipeline.live_jobs.keys
             or self.pipeline.messages.poisoned
             or any(g.slots for g in self.pipeline.gates.all())
         )
-        if message is None and (idle or self._next_sweep is None):
+        if message is None and (self._next_sweep is None or (idle and not no_queues)):
             return False
         if self._next_sweep is not None and (message is None or self._next_sweep <= message.visible_at):
             self.wait_until(self._next_sweep)
@@ -175,7 +176,7 @@ class Machine:
         if self._refusing_until is not None and moment >= self._refusing_until:
             left = (self._refusing_until - self.pipeline.now()).total_seconds()
             self.pipeline.advance(max(left, 0.0))
-            self.effects.refusing, self._refusing_until = False, None
+            self.effects.refusing, self._refusing_until = (), None
             self._moved_at = self._struck_at = self.pipeline.now()
             self._strikes = self.effects.strikes
         wait = (moment - self.pipeline.now()).total_seconds()

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from local.simulator.server import Simulator
 from tests.cases import further
 from tests.faults.effects import Strike
-from tests.faults.exploration import explore, live_through
+from tests.faults.exploration import explore, live_through, points_of
 from tests.faults.scenarios import (
     LIVES,
     SCENARIOS,
@@ -61,7 +61,7 @@ def test_every_promise_is_kept_wherever_the_process_ends_or_an_answer_is_lost(
     every = _every(play, dialect, variants)
     found = explore(simulator, dialect, play, variants, every=every)
     assert len(found.effects) > 3
-    assert found.explored == 1 + math.ceil(len(Strike) * len(found.effects) / every)
+    assert found.explored == 1 + math.ceil(len(points_of(found.effects)) / every)
     assert found.broken == []
 
 

@@ -37,20 +37,20 @@ ONCE: dict[str, Any] = {"retry_total": 0}
 """The option of a call that turns its retries off."""
 
 REPEATED: dict[str, Any] = {"retry_on_methods": frozenset({"POST"})}
-"""An option of a table's insert or transaction: the SDK retries these too where an answer is lost, as when the service
-had closed the connection meanwhile. A conflict then has to be settled by a read: the row may be our own."""
+"""An option of a table's insert or transaction: with it the SDK also retries these if the answer is lost, for example
+because the service has closed the connection. After a conflict, read the row: it may be our own."""
 
 
 class StorageServices(NamedTuple):
     blobs: BlobServiceClient
     queues: QueueServiceClient
     tables: TableServiceClient
-    account_key: str | None  #: None where an identity signs in
+    account_key: str | None  #: None: an identity signs in
     account: str | None = None  #: the account's name
 
 
 def connect(settings: StorageSettings, **changes: Any) -> StorageServices:
-    """Builds clients and talks to nobody yet; `changes` are the SDKs' own options. Raises InvalidSettings."""
+    """Builds clients, and calls nothing yet; `changes` are the SDKs' own options. Raises InvalidSettings."""
     table_options = {**_TIMEOUTS, **_TABLE_PAUSES, "raw_response_hook": _forget_waits, **changes}
     options = {**_TIMEOUTS, **changes}
     retries = options.pop("retry_total")
@@ -96,7 +96,7 @@ def _forget_waits(response: Any) -> None:
 
 
 def _built(service: Any, connection_string: str, options: dict[str, Any]) -> Any:
-    """A client of this class; a first one, which talks to nobody, tells the URL."""
+    """A client of this class. A first one, which calls nothing, tells the URL."""
     url = service.from_connection_string(connection_string).url
     return service.from_connection_string(connection_string, **options, **_environment(url))
 
