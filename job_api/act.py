@@ -11,7 +11,7 @@ from video_jobs.domain import transitions
 from video_jobs.domain.job import Job
 from video_jobs.lifecycle.finalize import finish
 from video_jobs.lifecycle.find import find_job
-from video_jobs.lifecycle.poll_chain import poll_now
+from video_jobs.lifecycle.poll_chain import done_later_at_worst, poll_now
 from video_jobs.lifecycle.repair import expedite, mark_deleted
 from video_jobs.lifecycle.update import update
 from video_jobs.lifecycle.webhook_chain import tell_again
@@ -32,10 +32,11 @@ def cancel_job(services: Services, owner: str, job_id: str) -> Job:
     """
     stored = find_job(services, owner, job_id)
     job = update(services.jobs, stored, partial(transitions.request_cancel, now=services.clock())).job
-    if job.is_terminal:
-        finish(services, job)
-    elif job.cancellation.requested_at is not None:
-        poll_now(services, job)
+    with done_later_at_worst(job):
+        if job.is_terminal:
+            finish(services, job)
+        elif job.cancellation.requested_at is not None:
+            poll_now(services, job)
     return job
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from job_api.act import cancel_job
 from local.simulator.server import Simulator
+from sweep_jobs.sweep import sweep_jobs
 from tests.cases import EACH_DIALECT
 from tests.pipeline import OWNER, Pipeline
 from tests.steps import (
@@ -22,8 +23,9 @@ from tests.steps import (
     slots,
     succeeded,
 )
-from video_jobs.domain.errors import InvalidRequest, JobNotFound
+from video_jobs.domain.errors import InvalidRequest, JobNotFound, StorageUnavailable
 from video_jobs.domain.job import Job, Status
+from video_jobs.ports import LiveJob
 
 # --- in each status ------------------------------------------------------------------------------
 
@@ -318,3 +320,25 @@ def test_a_stop_that_is_refused_when_its_time_is_over_leaves_the_job_expired(pip
     pipeline.advance(700)
     cancel(pipeline, job)
     assert pipeline.run(job).status is Status.EXPIRED
+
+
+@pytest.mark.parametrize("status", [Status.WAITING, Status.RUNNING])
+def test_a_cancel_that_is_saved_is_no_error_and_is_carried_out_though_storage_then_fails(
+    sora: Pipeline, monkeypatch: pytest.MonkeyPatch, status: Status
+) -> None:
+    sora.simulator.world.change({"run_seconds": 10_000})
+    app = Pipeline(sora.simulator, "azure-sora", VIDEO_RUNNING_LIMIT="1")
+    first = app.submit()
+    job = app.submit() if status is Status.WAITING else app.run_until(first, status)
+
+    def away(*_: object) -> None:
+        raise StorageUnavailable("Storage is away.")
+
+    with monkeypatch.context() as outage:
+        outage.setattr(app.messages, "send_poll", away)
+        outage.setattr(app.live_jobs, "remove", away)
+        assert cancel(app, job).cancel_requested_at is not None
+    app.run(job)
+    sweep_jobs(app.services)
+    assert app.job(job).status is Status.CANCELLED
+    assert LiveJob.of(job).key not in {key for _, key in app.live_jobs.keys}

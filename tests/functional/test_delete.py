@@ -33,7 +33,13 @@ from tests.steps import (
     succeeded,
     waiting,
 )
-from video_jobs.domain.errors import BackendJobNotFound, IdempotencyKeyReused, JobNotFound, NotRetriable
+from video_jobs.domain.errors import (
+    BackendJobNotFound,
+    IdempotencyKeyReused,
+    JobNotFound,
+    NotRetriable,
+    StorageUnavailable,
+)
 from video_jobs.domain.job import Job, Status
 from video_jobs.domain.queue_messages import FETCH_QUEUE, FetchMessage
 from video_jobs.lifecycle.find import find_job
@@ -379,3 +385,22 @@ def test_a_deleted_retry_can_not_be_had_again(pipeline: Pipeline) -> None:
     pipeline.drain()
     with pytest.raises(NotRetriable, match="has been deleted"):
         retry_job(pipeline.services, OWNER, old.id)
+
+
+def test_a_deletion_that_is_saved_is_no_error_and_is_carried_out_though_the_queue_then_fails(
+    sora: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = sora.run(sora.submit())
+    sora.drain()
+
+    def away(*_: object) -> None:
+        raise StorageUnavailable("The queue is away.")
+
+    with monkeypatch.context() as outage:
+        outage.setattr(sora.messages, "send_poll", away)
+        assert delete_job(sora.services, OWNER, job.id).deleted_at is not None
+    for _ in range(5):
+        sora.advance(60)
+        sweep_jobs(sora.services)
+    sora.drain()
+    assert sora.jobs.everything() == []

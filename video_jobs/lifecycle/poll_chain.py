@@ -59,6 +59,16 @@ def going_on_once_sent(what: str) -> Iterator[None]:
         _next_is_sent.reset(token)
 
 
+@contextlib.contextmanager
+def done_later_at_worst(job: Job) -> Iterator[None]:
+    """Log a storage fault: what was asked for is saved in the job, and its chain or the sweeper does it. An error would say that
+    it was not accepted."""
+    try:
+        yield
+    except StorageUnavailable as error:
+        log_event(log, logging.WARNING, "chain.done_later", job_id=job.id, problem=error)
+
+
 def send_next(services: Services, message: PollMessage, delay: timedelta) -> Turn:
     """Send the message after this one. A message without a turn starts no chain: nothing is sent."""
     if message.turn is None:

@@ -11,7 +11,7 @@ from video_jobs.domain import transitions
 from video_jobs.domain.errors import ReelkeepError, TransitionRefused
 from video_jobs.domain.job import Job, Status
 from video_jobs.lifecycle.finalize import finish
-from video_jobs.lifecycle.poll_chain import fetch_now, poll_now
+from video_jobs.lifecycle.poll_chain import done_later_at_worst, fetch_now, poll_now
 from video_jobs.lifecycle.update import update
 from video_jobs.ports import LiveJob, StoredJob
 from video_jobs.services import Services
@@ -68,7 +68,8 @@ def mark_deleted(services: Services, stored: StoredJob) -> Job:
     job = update(services.jobs, stored, partial(transitions.request_delete, now=services.clock())).job
     services.live_jobs.add(LiveJob.of(job))  # a process that ended the job a moment ago may have removed it
     services.kept_jobs.take(job.id)
-    poll_now(services, job)
+    with done_later_at_worst(job):
+        poll_now(services, job)
     return job
 
 

@@ -11,6 +11,7 @@ from video_jobs.domain.errors import JobNotFound, TransitionRefused
 from video_jobs.domain.job import Job
 from video_jobs.domain.queue_messages import NotifyMessage
 from video_jobs.domain.webhook import WebhookStatus
+from video_jobs.lifecycle.poll_chain import done_later_at_worst
 from video_jobs.lifecycle.update import update
 from video_jobs.ports import GivenUp, LiveJob, StoredJob
 from video_jobs.services import Services
@@ -54,7 +55,8 @@ def tell_again(services: Services, stored: StoredJob) -> Job:
         services.hooks.forget_given_up(GivenUp(job.owner, job.id))
     assert job.webhook is not None
     message = NotifyMessage(owner=job.owner, job_id=job.id, turn=job.webhook.chain.turn)
-    services.messages.send_notify(message, _AT_ONCE)
+    with done_later_at_worst(job):
+        services.messages.send_notify(message, _AT_ONCE)
     return job
 
 
