@@ -52,7 +52,9 @@ log = logging.getLogger("reelkeep.poll")
 
 _RELOADS = 5
 _AT_ONCE = timedelta()
-_NO_LIST_AFTER = timedelta(hours=1)  # after 404 for this long, the backend counts as one without a list
+_LEAST_SEARCH = timedelta(hours=1)
+"""How long an unreadable list is asked for again at the least, from the first time that it was unreadable. After 404 for this
+long, the backend counts as one without a list."""
 _UNREADABLE = "The video API did not answer, and its list can't be read right now: {} It is asked again."
 _NOT_READ = {
     NoList: "It keeps no list in which the job could be looked for.",
@@ -142,7 +144,8 @@ def _await_outcome(services: Services, message: PollMessage, stored: StoredJob) 
     except (ListUnavailable, NoList) as error:
         if undecided or now < _search_until(services, job, error):
             log_event(log, logging.WARNING, "poll.list_unreadable", job_id=job.id, problem=error)
-            _search_again(services, message, stored, None, None if undecided else _UNREADABLE.format(error))
+            reason = None if undecided else _UNREADABLE.format(error)
+            _search_again(services, message, stored, None, reason, unreadable=True)
             return
         candidates = job.list_search.candidates if job.list_search else ()
         if isinstance(error, ListUnavailable):
@@ -166,22 +169,38 @@ def _await_outcome(services: Services, message: PollMessage, stored: StoredJob) 
 
 
 def _search_until(services: Services, job: Job, error: ListUnavailable | NoList) -> datetime:
-    """Until when an unreadable list is asked for again: for as long as the backend keeps the job. A backend without a
-    list is not asked again; but a 404 may come from a proxy before it, so that is believed only after an hour."""
+    """Until when an unreadable list is asked for again: for as long as the backend keeps the job, and at least for
+    `_LEAST_SEARCH` from the first failure, since an outage of the app may have left no time before. A backend without a list
+    is not asked again; but a 404 may come from a proxy before it, so a 404 is believed only after `_LEAST_SEARCH`."""
     since = job.submission.submitting_since or job.created_at
+    if isinstance(error, NoList) and error.is_certain:
+        return since
+    least = (job.list_unreadable_since or services.clock()) + _LEAST_SEARCH
     if isinstance(error, NoList):
-        return since if error.is_certain else since + _NO_LIST_AFTER
-    return since + services.backends.retention(job.backend)
+        return least
+    return max(since + services.backends.retention(job.backend), least)
 
 
 def _search_again(
-    services: Services, message: PollMessage, stored: StoredJob, rest: ListSearch | None, reason: str | None
+    services: Services,
+    message: PollMessage,
+    stored: StoredJob,
+    rest: ListSearch | None,
+    reason: str | None,
+    *,
+    unreadable: bool = False,
 ) -> None:
     """Go on with the search at the next poll. The search may take hours; the job holds no slot while its list is unreadable."""
     job, now = stored.job, services.clock()
     delay = SEARCH_ON if rest is not None else search_delay(job, now)
-    attempt = job.submission.attempt or ""
-    change = partial(transitions.searched, now=now, attempt=attempt, search=rest, reason=reason)
+    change = partial(
+        transitions.searched,
+        now=now,
+        attempt=job.submission.attempt or "",
+        search=rest,
+        reason=reason,
+        unreadable=unreadable,
+    )
     saved = _advance(services, message, stored, delay, change).job
     if reason is not None:
         admission.leave(services, saved)

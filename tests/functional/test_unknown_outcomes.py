@@ -545,6 +545,18 @@ def test_a_list_that_is_not_found_is_asked_for_again_for_an_hour(pipeline: Pipel
     )
 
 
+@pytest.mark.parametrize("status", [404, 503])
+def test_a_list_that_can_not_be_read_just_after_a_long_outage_of_the_app_ends_nothing(
+    pipeline: Pipeline, status: int
+) -> None:
+    pipeline.simulator.world.change({"retention_seconds": 3 * 86_400})
+    job = in_doubt(pipeline)
+    pipeline.advance(30 * 3600)
+    pipeline.fault("list", status=status, times=3)
+    assert pipeline.run(job).status is Status.SUCCEEDED
+    assert len(pipeline.calls("create")) == pipeline.backend_jobs() == 1
+
+
 def test_a_list_that_is_away_for_a_while_is_waited_for(pipeline: Pipeline) -> None:
     job = in_doubt(pipeline)
     pipeline.fault("list", status=503, times=60)

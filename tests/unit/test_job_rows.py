@@ -139,6 +139,7 @@ FULL = a_job(
     backend_job_id="task_01",
     backend_status="failed",
     backend_request_id="req_1",
+    list_unreadable_since=NOW,
     list_search=ListSearch("task_09", 50, True, True, True, ("task_02",), (EqualEntry("task_03", "m", 2.5),)),
     expires_at=NOW + DAY,
     told_expires_at=NOW + DAY,

@@ -56,6 +56,7 @@ def begin_submit(
         backend=backend,
         submission=job.submission._replace(attempt=attempt, submitting_since=now, outcome_lost_at=None),
         list_search=None,
+        list_unreadable_since=None,
         forecast=forecast,
         reason=None,
     )
@@ -107,10 +108,19 @@ def note_unknown_outcome(
     )
 
 
-def searched(job: Job, now: datetime, attempt: str, search: ListSearch | None, reason: str | None) -> Job:
+def searched(
+    job: Job,
+    now: datetime,
+    attempt: str,
+    search: ListSearch | None,
+    reason: str | None,
+    *,
+    unreadable: bool = False,
+) -> Job:
     """The backend's list was read so far without a result; None: the next poll reads it from its beginning."""
     require_attempt(job, attempt)
-    job = job.evolve(now, list_search=search)
+    since = (job.list_unreadable_since or now) if unreadable else None
+    job = job.evolve(now, list_search=search, list_unreadable_since=since)
     if reason is None or job.reason == reason:
         return job
     return job.evolve(now, reason=reason).noting(now, "list_unreadable", reason)
