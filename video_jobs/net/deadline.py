@@ -11,12 +11,16 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from http.client import HTTPException, HTTPResponse, parse_headers
 from typing import Any
 
 from requests.adapters import HTTPAdapter
 from urllib3 import ProxyManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+_MOST_INTERIM = 100  # interim answers before the answer
+_SWITCHING = 101  # interim by its number, and yet the last: what follows is not HTTP
 
 _current = threading.local()
 
@@ -72,6 +76,19 @@ class Deadline:
                 socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
 
+class FinalAnswer(HTTPResponse):
+    """Passes over interim answers like 103 (Early Hints), and not over very many. The library passes over 100 alone, for as long as
+    it comes, which takes all of a processor."""
+
+    def _read_status(self) -> tuple[str, int, str]:
+        for _ in range(_MOST_INTERIM):
+            version, status, reason = super()._read_status()  # type: ignore[misc]
+            if status == _SWITCHING or not 100 <= status < 200:
+                return version, status, reason
+            parse_headers(self.fp)
+        raise HTTPException("too many interim answers")
+
+
 class _Watched:
     """Tells the current deadline which socket to end: when it is new, and when it is used again."""
 
@@ -93,9 +110,13 @@ class _Watched:
 class WatchedHTTPConnection(_Watched, HTTPConnection):
     """One that a Deadline can end."""
 
+    response_class = FinalAnswer
+
 
 class WatchedHTTPSConnection(_Watched, HTTPSConnection):
     """One that a Deadline can end."""
+
+    response_class = FinalAnswer
 
 
 class _WatchedHTTPConnectionPool(HTTPConnectionPool):
