@@ -130,3 +130,28 @@ def test_who_is_turned_away_comes_back_at_a_time_of_its_own():
     assert turns == sorted(turns)
     assert turns[-1] - turns[0] > 5
     assert max(turns) <= 60
+
+
+def test_of_very_many_deliveries_to_one_receiver_one_waits_and_the_others_hold_nobody_up():
+    known = Receivers(LONG)
+    known.answered("a:443", 0.2)
+    with known.telling("a:443", "one"):
+        waiting = threading.Thread(target=_be_told, args=(known, "a:443"))
+        waiting.start()
+        while not known._of("a:443").next_turn.locked():
+            waiting.join(0.001)
+        turns = []
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(receivers, "_WAIT_FOR_TURN", 3600.0)  # who waits now waits for ever
+            for _ in range(20):
+                with pytest.raises(ReceiverBusy) as busy, known.telling("a:443", "one"):
+                    pass
+                turns.append(busy.value.retry_after or 0.0)
+    waiting.join(10)
+    assert turns == sorted(turns)
+    assert 0.2 * 10 < turns[-1] - turns[0] < 0.2 * 20, "they return as fast as the receiver takes them"
+
+
+def _be_told(known: Receivers, netloc: str) -> None:
+    with contextlib.suppress(ReceiverBusy), known.telling(netloc, "one"):
+        pass

@@ -1,11 +1,11 @@
 """What this process knows about receivers: which ones answer, which are slow, and which have a delivery right now.
 
 A delivery to a receiver that never answers holds a thread until its time limit. So only one delivery at a time goes
-to a receiver. A receiver that has never answered gets a short time limit. After it has let this limit pass a few
-times without an answer, it counts as slow: it gets the full time limit, but only a few deliveries to slow receivers
-run at once. For one owner, only a few deliveries run at once to receivers that are not known to answer promptly.
-Meanwhile all other receivers get their deliveries. A delivery that is turned away comes back later, each at another
-time.
+to a receiver, and one more waits for it to end. A receiver that has never answered gets a short time limit. After it has
+let this limit pass a few times without an answer, it counts as slow: it gets the full time limit, but only a few
+deliveries to slow receivers run at once. For one owner, only a few deliveries run at once to receivers that are not known
+to answer promptly. Meanwhile all other receivers get their deliveries. A delivery that is turned away comes back later,
+each at another time.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ MOST_OF_AN_OWNER = 2
 
 _PROMPT = 1.0  # seconds: a receiver that answers faster counts as prompt
 _WAIT_FOR_TURN = 1.0  # seconds, if the receiver is prompt
-_APART, _LONGEST_AWAY = (
-    0.5,
-    60.0,
-)  # seconds between two of an owner's that were turned away, and at most until they come back
+# Seconds between two deliveries of an owner, or to a prompt receiver, that were turned away; and until they come back at most.
+_APART, _CLOSEST, _LONGEST_AWAY = 0.5, 0.02, 60.0
 _MOST_KNOWN = 2000  # receivers; the one that was told longest ago is forgotten first
 
 
 @dataclass
 class _Receiver:
     turn: threading.Lock = field(default_factory=threading.Lock)
+    next_turn: threading.Lock = field(default_factory=threading.Lock)  #: of the delivery that waits for it
     has_answered: bool = False
     is_prompt: bool = False
+    seconds: float = 0.0  #: that its last answer took
     timeouts: int = 0  #: since it answered last
 
 
@@ -51,7 +51,7 @@ class Receivers:
         self._known: OrderedDict[str, _Receiver] = OrderedDict()
         self._slow = threading.BoundedSemaphore(MOST_SLOW)
         self._under_way: Counter[str] = Counter()  # by owner, without deliveries to prompt receivers
-        self._away_until: OrderedDict[str, float] = OrderedDict()  # by owner
+        self._away_until: OrderedDict[str, float] = OrderedDict()  # by owner, or receiver
 
     @contextlib.contextmanager
     def telling(self, netloc: str, owner: str = "") -> Iterator[float]:
@@ -62,8 +62,11 @@ class Receivers:
         with contextlib.ExitStack() as stack:
             if not is_prompt:
                 self._take_turn_of(owner, stack)
-            if not receiver.turn.acquire(timeout=_WAIT_FOR_TURN if is_prompt else 0):
-                raise self._busy(owner, "Another delivery to this receiver is under way.")
+            if not _has_turn(receiver, is_prompt):
+                why = "Another delivery to this receiver is under way."
+                # Deliveries to a prompt receiver come back as fast as it takes them.
+                apart = max(receiver.seconds, _CLOSEST)
+                raise self._busy(netloc, why, apart) if is_prompt else self._busy(owner, why)
             stack.callback(receiver.turn.release)
             if is_slow:
                 if not self._slow.acquire(blocking=False):
@@ -76,6 +79,7 @@ class Receivers:
         """`after` so many seconds."""
         receiver = self._of(netloc)
         receiver.has_answered, receiver.is_prompt, receiver.timeouts = True, after < _PROMPT, 0
+        receiver.seconds = after
 
     def timed_out(self, netloc: str) -> None:
         receiver = self._of(netloc)
@@ -94,12 +98,12 @@ class Receivers:
             self._under_way[owner] -= 1
             self._under_way += Counter()  # forgets who has none
 
-    def _busy(self, owner: str, why: str) -> ReceiverBusy:
-        """Each returns at its own time, so that they are not all refused again at once."""
+    def _busy(self, whose: str, why: str, apart: float = _APART) -> ReceiverBusy:
+        """Each of an owner's, or of a receiver's, returns at its own time, so that they are not all refused again at once."""
         now = time.monotonic()
         with self._lock:
-            until = min(max(self._away_until.pop(owner, now), now) + _APART, now + _LONGEST_AWAY)
-            self._away_until[owner] = until
+            until = min(max(self._away_until.pop(whose, now), now) + apart, now + _LONGEST_AWAY)
+            self._away_until[whose] = until
             while len(self._away_until) > _MOST_KNOWN:
                 self._away_until.popitem(last=False)
         return ReceiverBusy(why, retry_after=until - now)
@@ -111,3 +115,14 @@ class Receivers:
             while len(self._known) > _MOST_KNOWN:
                 self._known.popitem(last=False)
             return receiver
+
+
+def _has_turn(receiver: _Receiver, is_prompt: bool) -> bool:
+    if receiver.turn.acquire(blocking=False):
+        return True
+    if not is_prompt or not receiver.next_turn.acquire(blocking=False):
+        return False
+    try:
+        return receiver.turn.acquire(timeout=_WAIT_FOR_TURN)
+    finally:
+        receiver.next_turn.release()
