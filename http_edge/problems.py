@@ -96,7 +96,7 @@ def answers_problems(handler: Handler | AsyncHandler) -> Handler | AsyncHandler:
         async def answering_later(req: func.HttpRequest) -> func.HttpResponse:
             try:
                 return unsniffed(await handler(req))
-            except Exception as error:  # noqa: BLE001 - the edge: beyond it is only the host
+            except Exception as error:  # noqa: BLE001 - only the host comes after this
                 return unsniffed(_translate(error))
 
         return answering_later
@@ -107,7 +107,7 @@ def answers_problems(handler: Handler | AsyncHandler) -> Handler | AsyncHandler:
     def answering(req: func.HttpRequest) -> func.HttpResponse:
         try:
             return unsniffed(sync(req))
-        except Exception as error:  # noqa: BLE001 - the edge: beyond it is only the host
+        except Exception as error:  # noqa: BLE001 - only the host comes after this
             return unsniffed(_translate(error))
 
     return answering

@@ -99,7 +99,7 @@ def answers_openai(handler: Handler) -> Handler:
     def answering(req: func.HttpRequest) -> func.HttpResponse:
         try:
             return unsniffed(handler(req))
-        except Exception as error:  # noqa: BLE001 - the edge: beyond it is only the host
+        except Exception as error:  # noqa: BLE001 - only the host comes after this
             return unsniffed(_translate(error))
 
     return answering

@@ -54,7 +54,7 @@ def sweep_poison(services: Services) -> None:
             raise
         except MalformedMessage as error:
             _drop(services, message, "message.malformed", str(error))
-        except Exception as error:  # noqa: BLE001 - whatever it is, the others are noted
+        except Exception as error:  # noqa: BLE001 - whatever the error is, the others are noted
             said = in_brief(error)
             if message.tries < _MOST_TRIES:
                 log_event(log, logging.ERROR, "sweep.poison_not_noted", queue=message.queue, problem=said)

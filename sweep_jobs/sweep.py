@@ -61,7 +61,7 @@ def sweep_jobs(services: Services) -> None:
     for found in _gates(services):
         try:
             minute.saw_gate(found, _sweep_gate(services, found))
-        except Exception as error:  # noqa: BLE001 - whatever it is, the others are swept
+        except Exception as error:  # noqa: BLE001 - whatever the error is, the others are swept
             log_event(log, logging.ERROR, "sweep.gate_failed", backend=found.backend, problem=in_brief(error))
     services.sweep.stopped_at = _sweep_live_jobs(services, minute)
     log_minute(services, minute, time.monotonic() - began, complete=services.sweep.stopped_at is None)
@@ -84,7 +84,7 @@ def _sweep_live_jobs(services: Services, minute: Minute) -> LiveJob | None:
             _sweep_job(services, live, polls, minute)
         except TransitionRefused as refused:
             log_event(log, logging.INFO, "sweep.job_changed", job_id=live.job_id, problem=refused)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the others are swept
+        except Exception as error:  # noqa: BLE001 - whatever the error is, the others are swept
             log_event(log, logging.ERROR, "sweep.job_failed", job_id=live.job_id, problem=in_brief(error))
         if time.monotonic() - began >= services.timings.longest_sweep:
             log_event(log, logging.WARNING, "sweep.cut_short", last_job_id=live.job_id)
@@ -110,7 +110,7 @@ def apply_retention(services: Services, seconds: float) -> int:
             try:
                 mark_deleted(services, stored)
                 log_event(log, logging.INFO, "sweep.job_expired", job_id=stored.job.id)
-            except Exception as error:  # noqa: BLE001 - whatever it is, the others are ended
+            except Exception as error:  # noqa: BLE001 - whatever the error is, the others are ended
                 log_event(
                     log,
                     logging.ERROR,

@@ -97,7 +97,7 @@ class AzureSora:
         delete_job(self._http, _path(backend_job_id), backend_job_id)
 
     def job_of(self, generation_id: str) -> str:
-        """The job of a generation; the service's answer for the generation names it."""
+        """The job of a generation, which the video API's answer for the generation names."""
         job_id = identifier(self._http.get(f"/{quote(generation_id, safe='')}").body.get("job_id"))
         if job_id is None:
             raise NotFound(f"The video API does not say which job made {generation_id}.")

@@ -96,7 +96,7 @@ def begin(services: Services, stored: StoredJob) -> Job:
             services.messages.send_poll(first, _AT_ONCE)
             return job
         return start(services, stored, partial(send_next, services, first))
-    except Exception as error:  # noqa: BLE001 - whatever it is, the job is accepted
+    except Exception as error:  # noqa: BLE001 - whatever the error is, the job is accepted
         if not isinstance(error, TransitionRefused):
             log_event(log, logging.ERROR, "submit.not_begun", job_id=job.id, problem=in_brief(error))
             with contextlib.suppress(ReelkeepError):  # else the sweeper finds it

@@ -17,16 +17,14 @@ def finish(services: Services, job: Job) -> None:
     """Finish a job that is stored as terminal. The live row is removed last: until then the sweeper finds the job."""
     if job.deleted_at is not None:
         return  # there is more to do for it, and nothing to sum up
-    if (
-        job.webhook is None or not job.webhook.chain.turn
-    ):  # else all of this was done before somebody was told
+    # If a webhook message was sent already, all of this was done before.
+    if job.webhook is None or not job.webhook.chain.turn:
         if any(output.stored for output in job.outputs):
             whole = {**job_summary(job), "history": history_view(job)}
             text = json.dumps(whole, ensure_ascii=False, indent=2)
             services.blobs.put_summary(job.owner, job.id, text.encode("utf-8"))
-        if (
-            not job.outputs
-        ):  # else it gave its slot back when it was generated; after a crash there the sweeper does
+        # A generated job gave its slot back earlier; after a crash at that step the sweeper does it.
+        if not job.outputs:
             admission.leave(services, job)
         owner_quota.release(services, job)
     if is_untold(job):

@@ -22,12 +22,12 @@ def find_job(services: Services, owner: str, job_id: str, *, deleted_too: bool =
 
 
 def _wrong_id(job_id: str) -> str:
-    """The video service's own ids are the ones that people have at hand."""
+    """People often send the video API's own id in place of the job's."""
     for prefix, field in _AT_THE_BACKEND.items():
         if job_id.startswith(prefix) and job_id.isascii() and job_id.isprintable():
             shown = job_id[:_LONGEST_SHOWN]
             return (
-                f"{shown} is the video service's id, not a job's. To keep that video: POST /api/jobs/import "
+                f"{shown} is the video API's id, not a job's. To keep that video: POST /api/jobs/import "
                 f'{{"{field}": "{shown}"}}'
             )
     return "a job id is 'job_' and 26 lower-case characters, as the answer to POST /api/jobs has it"
