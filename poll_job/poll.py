@@ -118,9 +118,8 @@ def _step(services: Services, message: PollMessage, stored: StoredJob) -> None:
         case Status.FETCHING | Status.PENDING_DOWNLOAD:
             _guard_fetches(services, message, stored)
         case _ if stored.job.outputs:
-            log_event(
-                log, logging.INFO, "poll.job_ended", job_id=message.job_id
-            )  # after a crash, the sweeper finishes it
+            # After a crash, the sweeper finishes the job.
+            log_event(log, logging.INFO, "poll.job_ended", job_id=message.job_id)
         case _:
             finish(services, stored.job)  # again: a crash may have kept the next job in line from its message
 
@@ -230,9 +229,8 @@ def _adopted(services: Services, message: PollMessage, stored: StoredJob, found:
     job, now = stored.job, services.clock()
     retention = services.backends.retention(job.backend)
     change = partial(transitions.submitted, now=now, backend_job=found, retention=retention, what="adopted")
-    _advance(
-        services, message, stored, AFTER_SUBMIT, change
-    )  # the backend has worked on it for minutes already
+    # The next poll comes soon: the backend has worked on the job for minutes already.
+    _advance(services, message, stored, AFTER_SUBMIT, change)
 
 
 def _poll_backend(services: Services, message: PollMessage, stored: StoredJob) -> None:
@@ -367,9 +365,8 @@ def _end(services: Services, stored: StoredJob, change: Change) -> None:
     saved = update(services.jobs, stored, change).job
     if not saved.is_over:
         if saved.backend_job_gone and saved.deleted_at is None:
-            fetch_now(
-                services, saved
-            )  # the backend deleted it, though another poll saw it generated: the downloads end the job at once
+            # Another poll saw the job generated, and then the backend deleted it: the downloads end the job at once.
+            fetch_now(services, saved)
         raise TransitionRefused(f"{saved.id} is {saved.status}, which is not terminal")
     finish(services, saved)
 

@@ -176,9 +176,8 @@ def _sweep_job(services: Services, live: LiveJob, polls: _PollQueue, minute: Min
     except JobNotFound:
         if now - live.arrived_at >= _ORPHANED_AFTER:
             log_event(log, logging.WARNING, "sweep.live_row_removed", job_id=live.job_id)
-            services.blobs.delete_input(
-                live.owner, live.job_id
-            )  # never a video: the job's row may have been deleted by mistake
+            # The videos are kept: somebody may have deleted the job's row by mistake.
+            services.blobs.delete_input(live.owner, live.job_id)
             services.live_jobs.remove(live)
         return
     job = stored.job

@@ -46,9 +46,8 @@ def _identity(settings: BackendSettings, client_id: str | None) -> Sign:
 
     def sign() -> Mapping[str, str]:
         try:
-            token = credential.get_token(
-                settings.token_scope
-            )  # the library caches the token until it expires
+            # The library caches the token until it expires.
+            token = credential.get_token(settings.token_scope)
         except AzureError as error:
             raise NotSent(
                 f"No Entra token for the backend '{settings.name}': {who} can't sign in. Assign the app a managed "

@@ -41,9 +41,8 @@ class Estimate:
     """The durations of one kind; kept in one row, guarded by its ETag."""
 
     kind: JobKind
-    durations: tuple[
-        float, ...
-    ] = ()  #: seconds from acceptance by the video API to the end of the job, the oldest first
+    #: Seconds from acceptance by the video API to the end of the job, the oldest first.
+    durations: tuple[float, ...] = ()
     jobs: int = 0  #: how many were ever timed
 
     def with_one_more(self, duration: float) -> Estimate:

@@ -21,9 +21,8 @@ from video_jobs.services import Services
 
 log = logging.getLogger("reelkeep.adoption")
 
-_CLOCKS_APART = timedelta(
-    seconds=30
-)  # most that the backend's clock, corrected by its Date header, may differ from ours
+# The most by which the backend's clock, corrected by its Date header, may differ from ours.
+_CLOCKS_APART = timedelta(seconds=30)
 _MOST_MODELS = 10  # for which the nearest entry is kept
 _MOST_NAMED = 5  # ids may be long and must fit into a row
 

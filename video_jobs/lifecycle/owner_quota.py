@@ -16,11 +16,8 @@ from video_jobs.services import Services
 
 log = logging.getLogger("reelkeep.quota")
 
-_SOON, _SOONEST, _LATEST = (
-    30,
-    5,
-    600,
-)  # seconds after which to come again: not known, and at the least and most
+# Retry-After in seconds: if nothing is known, and the shortest and the longest.
+_SOON, _SOONEST, _LATEST = 30, 5, 600
 _MOST_TRIES = 200  # each lost race means that another job of this owner was accepted or has ended
 
 

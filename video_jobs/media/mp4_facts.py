@@ -35,9 +35,8 @@ class FactsReader:
         self._height: int | None = None
         self._track_scales: dict[int, int] = {}
         self._defaults: dict[int, int] = {}  # duration of a sample, by track
-        self._passed: dict[
-            int, int
-        ] = {}  # in `moov` and the fragments so far, by track, in the track's units
+        # The duration in `moov` and the fragments so far, by track, in the track's units.
+        self._passed: dict[int, int] = {}
         self._has_fragments = False
         self._is_complete = True
 

@@ -20,9 +20,8 @@ class ListedJobs(NamedTuple):
     """One page of a backend's list."""
 
     jobs: tuple[BackendJob, ...]
-    next_after: (
-        str | None
-    )  #: names the next page: the id after which it begins, or a cursor; None: the list ends here
+    #: Names the next page: the id after which it begins, or a cursor. None: the list ends here.
+    next_after: str | None
     says_more: bool = False  #: True: the server says that there is another page; False: there may be one
     is_full: bool = False  #: it has as many entries as the request allowed
     passed_over: int = 0  #: entries that can't be read as jobs

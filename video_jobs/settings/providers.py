@@ -14,9 +14,8 @@ class ProviderDefaults:
     model_setting: str
     base_url: str
     model: str
-    models: tuple[
-        str, ...
-    ] = ()  #: others that a request may name; none if the provider lists its models itself
+    #: Others that a request may name; none if the provider lists its models itself.
+    models: tuple[str, ...] = ()
     #: How long a video can be fetched after it is made: as long as its address works, or a poll gives a new one.
     retention_hours: float = 24
 

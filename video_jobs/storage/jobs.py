@@ -164,9 +164,8 @@ class TableJobs:
         first, end = _JOB_PREFIX, _JOB_END
         if made is not None:
             first, end = (lowest_id_at(moment - _MILLISECOND) for moment in reversed(made))
-        begin = (
-            f"{after}!" if after and after >= first else first
-        )  # '!' sorts before every character of an id
+        # '!' sorts before every character of an id.
+        begin = f"{after}!" if after and after >= first else first
         wanted = [_any_of(statuses)] if statuses else []
         if backend is not None:
             wanted.append(_OF_BACKEND)

@@ -27,7 +27,8 @@ MOST_OF_AN_OWNER = 2
 
 _PROMPT = 1.0  # seconds: a receiver that answers faster counts as prompt
 _WAIT_FOR_TURN = 1.0  # seconds, if the receiver is prompt
-# Seconds between two deliveries of an owner, or to a prompt receiver, that were turned away; and until they come back at most.
+# Deliveries that are turned away come back one after the other: those of one owner _APART seconds, those to a prompt receiver
+# _CLOSEST or as many as it takes to answer; and all within the longest time.
 _APART, _CLOSEST, _LONGEST_AWAY = 0.5, 0.02, 60.0
 _MOST_KNOWN = 2000  # receivers; the one that was told longest ago is forgotten first
 
