@@ -337,7 +337,7 @@ def test_a_cancel_that_is_saved_is_no_error_and_is_carried_out_though_storage_th
     with monkeypatch.context() as outage:
         outage.setattr(app.messages, "send_poll", away)
         outage.setattr(app.live_jobs, "remove", away)
-        assert cancel(app, job).cancel_requested_at is not None
+        assert cancel(app, job).cancellation.requested_at is not None
     app.run(job)
     sweep_jobs(app.services)
     assert app.job(job).status is Status.CANCELLED

@@ -77,7 +77,7 @@ def test_a_claim_that_was_stored_holds_whatever_became_of_the_answer(
     front.answers.extend(answers)
     assert claims.claim(ours) == ours
     front.answers.extend(answers)
-    assert claims.hand_over(replace(ours, job_id="job_next"), "job_ours").job_id == "job_next"
+    assert claims.hand_over(ours._replace(job_id="job_next"), "job_ours").job_id == "job_next"
     assert not front.answers
 
 
