@@ -57,7 +57,6 @@ def test_a_prompt_becomes_videos_that_play_in_place(studio: Studio, monkeypatch:
     assert download.value.path().read_bytes()[4:8] == b"ftyp"
     assert page.url == studio.url
     refuse_barriers(page)
-    shot_in_every_look(page, "ready", made)
 
     page.reload()
     expect(made.locator(".badge", has_text="Ready")).to_be_visible()
@@ -66,7 +65,6 @@ def test_a_prompt_becomes_videos_that_play_in_place(studio: Studio, monkeypatch:
     expect(history).to_contain_text("Accepted")
     for name in ("video 1", "video 2"):  # as everywhere on the page, counted from 1
         expect(history.get_by_text(re.compile(rf"^{name}, \d+ kB$"))).to_be_visible()
-    shot_in_every_look(page, "details", history)
 
     # A URL that has ended while the page was open: it asks for another, and plays.
     later = itertools.count(1)

@@ -135,6 +135,9 @@ def test_all_videos_of_a_job_are_saved_under_its_words(studio: Studio) -> None:
     made = card(page, "a paper boat")
     expect(made.get_by_role("button", name="All", exact=True)).to_be_visible()
     expect(made.get_by_role("link", name=re.compile("Download video"))).to_have_count(2)
+    shot_in_every_look(page, "ready", made)
+    made.get_by_text("Details").click()
+    shot_in_every_look(page, "details", made.get_by_role("list", name="History"))
     saved: list[Download] = []
     page.on("download", lambda download: saved.append(download))
     made.get_by_role("button", name="All", exact=True).click()

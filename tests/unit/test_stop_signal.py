@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 MANY = """
 import signal, sys
@@ -19,6 +21,7 @@ print("stopped each time")
 """
 
 
+@pytest.mark.exhaustive
 def test_a_signal_is_never_lost_in_the_step_in_which_it_comes() -> None:
     ended = subprocess.run(
         [sys.executable, "-c", MANY], cwd=ROOT, capture_output=True, text=True, timeout=100, check=False
