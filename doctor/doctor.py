@@ -10,7 +10,7 @@ from doctor.gate_check import check_gate
 from doctor.orphans import show_orphans
 from doctor.printer import Printer
 from doctor.storage_check import check_storage
-from doctor.subject import find_ours, find_subject
+from doctor.subject import find_claim, find_ours, find_subject
 from video_jobs.domain.errors import InvalidSettings, StorageUnavailable
 from video_jobs.domain.ids import is_job_id
 from video_jobs.domain.job import Job
@@ -148,7 +148,7 @@ class Doctor:
         if storage is None:
             return None
         try:
-            return TableClaims(storage.tables).find(base_url, backend_job_id)
+            return find_claim(TableClaims(storage.tables), base_url, backend_job_id)
         except StorageUnavailable as error:
             self._printer.finding(
                 unknown("storage", f"whether this app has it already can't be told: {error}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from doctor.findings import Finding, right, unknown, warning
-from video_jobs.domain.errors import StorageUnavailable
+from video_jobs.domain.errors import StorageNotSetUp, StorageUnavailable
 from video_jobs.domain.gate import ClosureReason
 from video_jobs.ports import Gates
 from video_jobs.settings.backends import BackendSettings
@@ -14,6 +14,8 @@ from video_jobs.settings.backends import BackendSettings
 def check_gate(gates: Gates, backend: BackendSettings, now: datetime) -> Finding:
     try:
         gate = gates.get(backend.name).gate
+    except StorageNotSetUp:
+        return right("gate", "open, 0 jobs there: no app has started with this storage account yet")
     except StorageUnavailable as error:
         return unknown("gate", str(error))
     resume = f"POST /api/backends/{backend.name}/resume"

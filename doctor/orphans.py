@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from doctor.downloads import import_call
 from doctor.findings import Mark, right, unknown, wrong
 from doctor.printer import Printer, Row
+from doctor.subject import find_claim
 from video_jobs.backends.registry import client_of
 from video_jobs.domain.backend_job import BackendJob, BackendState
 from video_jobs.domain.errors import BackendError, NotFound, StorageUnavailable
@@ -32,7 +33,7 @@ def show_orphans(
     try:
         client = client_of(backend, api_key, backend.base_url, backend.model)
         listed = list(itertools.islice(client.recent(), _MOST_LISTED))
-        orphans = [job for job in listed if claims.find(backend.base_url, job.id) is None]
+        orphans = [job for job in listed if find_claim(claims, backend.base_url, job.id) is None]
     except BackendError as error:
         if isinstance(error, NotFound) or error.status in (405, 501):
             printer.finding(unknown("list", f"it keeps no list of its jobs: {error}"))

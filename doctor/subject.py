@@ -14,10 +14,10 @@ from video_jobs.backends.registry import client_of
 from video_jobs.backends.task_videos import TaskVideos
 from video_jobs.backends.video_address import addresses_in
 from video_jobs.domain.backend_job import BackendJob
-from video_jobs.domain.errors import BackendError, Gone, JobNotFound, NotFound, Rejected
+from video_jobs.domain.errors import BackendError, Gone, JobNotFound, NotFound, Rejected, StorageNotSetUp
 from video_jobs.domain.job import DEFAULT_OWNER, Job
 from video_jobs.net.web_address import read_address
-from video_jobs.ports import Backend, Claims, JobStore
+from video_jobs.ports import Backend, Claim, Claims, JobStore
 from video_jobs.settings.backends import BackendSettings
 
 _NOT_THERE = (NotFound, Gone, Rejected)
@@ -31,6 +31,14 @@ class Subject:
     found: BackendJob | None  #: None where the backend does not know it
     named_urls: tuple[str, ...] = ()
     problem: str = ""  #: why it could not be asked
+
+
+def find_claim(claims: Claims, base_url: str, backend_job_id: str) -> Claim | None:
+    """This app's claim on a backend job. An app that has never started has claimed none. Raises StorageUnavailable."""
+    try:
+        return claims.find(base_url, backend_job_id)
+    except StorageNotSetUp:
+        return None
 
 
 def find_ours(jobs: JobStore, claims: Claims, job_id: str) -> Job | None:

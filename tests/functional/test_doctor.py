@@ -20,9 +20,11 @@ from azure.core.pipeline.transport import RequestsTransport
 
 from doctor.__main__ import ALL_RIGHT, SOMETHING_WRONG, USAGE, run
 from doctor.findings import Finding, Mark
+from doctor.gate_check import check_gate
 from doctor.network import check_way
 from doctor.storage_check import check_storage
 from doctor.storage_probes import PREFIX, probe_blobs, probe_name, probe_queues, probe_tables
+from doctor.subject import find_claim
 from job_api.import_job import read_import
 from local.azurite_process import Azurite
 from local.simulator.faults import Fault
@@ -38,7 +40,9 @@ from video_jobs.domain.gate import ClosureReason, close, pause
 from video_jobs.domain.job import BackendRef, VideoRequest
 from video_jobs.ports import Claim
 from video_jobs.settings.app import Settings
+from video_jobs.storage.claims import TableClaims
 from video_jobs.storage.connection import StorageServices, connect
+from video_jobs.storage.gates import TableGates
 from video_jobs.wiring import build, utc_now
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -629,6 +633,16 @@ def test_a_refusal_of_one_kind_is_told_in_words(
     assert advice in (told.advice or "")
     well = [finding for subject, finding in findings.items() if subject not in (f"{kind}s", "blobs")]
     assert all(finding.mark is Mark.RIGHT for finding in well)
+
+
+def test_storage_that_no_app_has_used_has_an_open_gate_and_no_claim(azurite: Azurite) -> None:
+    settings = settings_for(azurite)
+    without_tables = Refusing(azurite.table_endpoint, 404, "TableNotFound")
+    storage = connect(settings.storage, transport=without_tables, retry_total=0)
+    gate = check_gate(TableGates(storage.tables), settings.backends[0], utc_now())
+    assert gate.mark is Mark.RIGHT
+    assert gate.words.startswith("open, 0 ")
+    assert find_claim(TableClaims(storage.tables), "https://nowhere.invalid", "task_1") is None
 
 
 def test_an_identity_that_may_not_sign_is_told_with_the_role(azurite: Azurite) -> None:

@@ -123,6 +123,10 @@ class StorageUnavailable(ReelkeepError):
     """Azure Storage can't be reached or refuses the request. May pass."""
 
 
+class StorageNotSetUp(StorageUnavailable):
+    """A table of the app is missing: the app has never started with this storage account, or somebody deleted the table."""
+
+
 class UnreadableRow(ReelkeepError):
     """Somebody else wrote or broke this row of the app's tables. The message names the row, and none of its values."""
 

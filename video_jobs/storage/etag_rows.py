@@ -20,7 +20,7 @@ from azure.core.exceptions import (
 )
 from azure.data.tables import TableClient, TableErrorCode, UpdateMode
 
-from video_jobs.domain.errors import Conflict
+from video_jobs.domain.errors import Conflict, StorageNotSetUp
 from video_jobs.storage.connection import REPEATED, error_code, may_be_done, translated
 from video_jobs.storage.schema import SCHEMA, SCHEMA_COLUMN, refuse_newer
 
@@ -50,7 +50,7 @@ class GuardedRows:
             try:
                 row = self._table.get_entity(partition, key)
             except ResourceNotFoundError as error:
-                _refuse_missing_table(error)
+                _refuse_missing_table(error, what)
                 return None
         refuse_newer(row, what)
         return Row(dict(row), str(row.metadata["etag"]))
@@ -83,7 +83,7 @@ class GuardedRows:
             except ResourceModifiedError:
                 return self._own_etag(row, what)
             except ResourceNotFoundError as error:
-                _refuse_missing_table(error)
+                _refuse_missing_table(error, what)
                 raise RowGone(f"The row was deleted by somebody else while {what}") from None
 
     def delete(self, partition: str, key: str, etag: str, what: str) -> None:
@@ -109,10 +109,12 @@ class GuardedRows:
         return found.etag
 
 
-def _refuse_missing_table(error: ResourceNotFoundError) -> None:
-    """Raise the error again if the whole table is missing: that says nothing about a row."""
+def _refuse_missing_table(error: ResourceNotFoundError, what: str) -> None:
+    """Raises StorageNotSetUp if the whole table is missing: that says nothing about a row."""
     if error_code(error) == TableErrorCode.TABLE_NOT_FOUND.value:
-        raise error
+        raise StorageNotSetUp(
+            f"A table of the app is missing while {what} (TableNotFound). The app makes its tables when it starts."
+        ) from None
 
 
 def with_write_id(fields: Mapping[str, Any]) -> dict[str, Any]:
