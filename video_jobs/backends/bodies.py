@@ -77,7 +77,7 @@ def read_job(answer: Answer, job_id: str, read: Read) -> BackendJob:
     may be done, which a download will show. Raises Unavailable for an error in place of a job.
     """
     found = _within(answer.body, job_id)
-    body = job_in(answer.body, job_id)
+    body = found or _with_a_state(answer.body)
     job = read(body, answer.told, job_id)
     if job.state is BackendState.UNKNOWN and not job.seems_done and not names_a_state(body):
         failure = message_in(body) if _TELLS_A_JOB.isdisjoint(body) else error_in(answer.body)
@@ -102,9 +102,7 @@ def read_job(answer: Answer, job_id: str, read: Read) -> BackendJob:
 
 def job_in(body: dict[str, Any], job_id: str) -> dict[str, Any]:
     """The object that describes the job of that id, in an envelope or without one."""
-    inner = (each for each in _candidates(body, _WRAPPERS) if names_a_state(each))
-    found = _within(body, job_id) or next((each for each in inner if each is not body), None)
-    return body if found is None else found
+    return _within(body, job_id) or _with_a_state(body)
 
 
 def delete_job(http: BackendHttp, path: str, job_id: str) -> None:
@@ -187,6 +185,12 @@ def _within(body: dict[str, Any], job_id: str) -> dict[str, Any] | None:
         if any(identifier(candidate.get(name)) == job_id for name in _ID_NAMES):
             return candidate
     return None
+
+
+def _with_a_state(body: dict[str, Any]) -> dict[str, Any]:
+    """The first object in the envelope that names a job's state; else the body."""
+    inner = (each for each in _candidates(body, _WRAPPERS) if each is not body and names_a_state(each))
+    return next(inner, body)
 
 
 def _alike(told: str | None, job_id: str) -> bool:
