@@ -81,6 +81,15 @@ def test_the_address_of_a_new_task_tells_its_id_where_the_body_does_not(api: Str
 
 
 @pytest.mark.parametrize("name", TASK_APIS)
+def test_the_address_of_the_create_itself_tells_no_id(api: StrangeApi, name: str) -> None:
+    def create(asked: Asked) -> Reply:
+        return Reply(201, headers={"Location": asked.bare})
+
+    job = asked_of(api, name, create=create, get=lambda asked: Reply(404), hours=0)
+    assert job.backend_job_id is None
+
+
+@pytest.mark.parametrize("name", TASK_APIS)
 @pytest.mark.parametrize("said", [{"error": "boom E7"}, {"errors": [{"message": "boom E7"}]}], ids=str)
 def test_why_a_task_failed_is_told_wherever_it_stands(
     api: StrangeApi, name: str, said: dict[str, Any]

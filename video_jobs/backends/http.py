@@ -194,7 +194,7 @@ class BackendHttp:
                     if status in REFUSALS:
                         raise refusal(response)
                     if 200 <= status < 300:
-                        new_id = id_in_address(response, jobs_path or f"{path}/")
+                        new_id = id_in_address(response, jobs_path or f"{path}/", path)
                         answer = read_answer(response, watch, may_be_empty=new_id is not None)
                         return replace(answer, new_id=new_id)
                     redactor = redactor_of(response)

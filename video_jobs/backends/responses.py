@@ -65,16 +65,16 @@ class Answer:
     new_id: str | None = None  #: the id of the job that was created, if a header tells its address
 
 
-def id_in_address(response: requests.Response, jobs_path: str) -> str | None:
+def id_in_address(response: requests.Response, jobs_path: str, path: str) -> str | None:
     """The id of the new job, if a header tells the job's address. `jobs_path`: what stands before the id; before that, a
-    gateway's base URL may differ."""
+    gateway's base URL may differ. `path`: of the create. An address at or below it is of another form, unless jobs are there."""
     for name in _TELL_AN_ADDRESS:
         try:
-            path = urlsplit(response.headers.get(name, "")).path
+            address = urlsplit(response.headers.get(name, "")).path + "/"
         except ValueError:
             continue
-        _, found, rest = path.rpartition(jobs_path)
-        if found:
+        _, found, rest = address.rpartition(jobs_path)
+        if found and (jobs_path == f"{path}/" or f"{path}/" not in address):
             return identifier(redactor_of(response).text(unquote(rest.partition("/")[0])))
     return None
 
