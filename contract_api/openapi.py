@@ -11,9 +11,8 @@ import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from copy import deepcopy
-from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import azure.functions as func
 from pydantic import TypeAdapter
@@ -86,8 +85,7 @@ _UNSNIFFED = {
 """The headers of every answer."""
 
 
-@dataclass(frozen=True)
-class HttpFunction:
+class HttpFunction(NamedTuple):
     """An HTTP function: its binding and its `Operation`."""
 
     name: str

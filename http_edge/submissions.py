@@ -6,8 +6,7 @@ import contextlib
 import re
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
@@ -85,13 +84,12 @@ def idempotency_key(headers: Mapping[str, str]) -> str | None:
     return key
 
 
-@dataclass(frozen=True)
-class Fields:
+class Fields(NamedTuple):
     """The content of a JSON body or of a form."""
 
     values: dict[str, Any]
-    files: dict[str, list[Any]] | None = None  #: a form's files by name; None for JSON
-    taken_out: TakenOut = field(default_factory=TakenOut)  #: large images of a JSON body
+    files: dict[str, list[Any]] | None  #: a form's files by name; None for JSON
+    taken_out: TakenOut  #: large images of a JSON body
 
 
 def read_fields(
@@ -107,7 +105,7 @@ def read_fields(
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "application/json":
         body, taken_out = take_out_images(body)
-        return Fields(json_object(body, _EXAMPLE), taken_out=taken_out)
+        return Fields(json_object(body, _EXAMPLE), None, taken_out)
     if kind == "multipart/form-data":
         refuse_costly_form(headers.get("content-type", ""), body)
         form, parts = read_form()
@@ -119,7 +117,7 @@ def read_fields(
         if None in fields or None in files:
             raise InvalidRequest.of("body", "has a part without a name; let your client write the form")
         _refuse_other_encodings(fields, body)
-        return Fields(fields, files)
+        return Fields(fields, files, TakenOut())
     found = f"is '{shown_name(kind)}'" if kind else "is missing"
     message = f"{found}; send application/json, or multipart/form-data with an image"
     raise UnsupportedContentType.of("Content-Type", message, code="unsupported_media_type")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from difflib import get_close_matches
 from typing import Any
 
 # What other video APIs, and people, call our fields.
@@ -43,6 +42,8 @@ _PLAIN = {
 
 def unknown_field(name: str, known: Collection[str]) -> str:
     """The problem of an unknown field: it lists the known fields and the one that was probably meant."""
+    from difflib import get_close_matches  # only here: most processes never refuse a field
+
     words = f"is not known; known are {', '.join(known)}"
     meant = _ALSO_CALLED.get(name.lower())
     near = [meant] if meant in known else get_close_matches(name.lower()[:40], known, n=1, cutoff=0.7)

@@ -26,7 +26,8 @@ from video_jobs.domain.job import Job, Status
 from video_jobs.domain.queue_messages import FETCH_QUEUE, POLL_QUEUE, decode_fetch, decode_notify, decode_poll
 from video_jobs.lifecycle.submit import submit_job
 from video_jobs.net.public_fetch import PublicFetch
-from video_jobs.services import Services, Timings
+from video_jobs.ports.kept import Kept
+from video_jobs.services import Services, Sweep, Timings
 from video_jobs.settings.app import Settings
 from video_jobs.settings.providers import PROVIDERS
 from video_jobs.storage.memory import (
@@ -114,6 +115,10 @@ class MemoryApp:
             webhook_sender=self.receiver,
             webhooks=settings.webhooks,
             images=PublicFetch(),
+            sweep=Sweep(),
+            kept_jobs=Kept(),
+            kept_gates=Kept(),
+            kept_estimates=Kept(),
             create_deadline=settings.create_deadline,
             fetch_deadline=settings.fetch_deadline,
             retention=settings.retention,

@@ -13,7 +13,6 @@ import math
 import random
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -204,7 +203,7 @@ class SimulatedHost:
             _Messages(*self._queues, self._timeline), lambda call: self._after(_STORAGE_CALL, call)
         )
         backends: Any = _Backends(services.backends, self._api_call, self._set_run_seconds)
-        return replace(services, gates=gates, messages=messages, backends=backends, **ports)
+        return services._replace(gates=gates, messages=messages, backends=backends, **ports)
 
     def _after(self, seconds: tuple[float, float], call: Callable[[], Any]) -> Any:
         self._pause(seconds)

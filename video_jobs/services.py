@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import NamedTuple
 
@@ -50,8 +50,7 @@ class Timings(NamedTuple):
     longest_sweep: float = 45.0  #: seconds; the next sweep begins after a minute
 
 
-@dataclass(frozen=True)
-class Services:
+class Services(NamedTuple):
     """All that a use case may touch."""
 
     clock: Clock
@@ -67,17 +66,17 @@ class Services:
     webhook_sender: WebhookSender
     webhooks: WebhookSettings
     images: ImageSource
+    sweep: Sweep
+    kept_jobs: Kept[str, StoredJob]  #: by id, of those that are polled
+    kept_gates: Kept[str, StoredGate]  #: by backend
+    kept_estimates: Kept[JobKind, StoredEstimate]
     create_deadline: float  #: seconds
     fetch_deadline: float  #: seconds
     retention: timedelta | None = None  #: how long ended jobs are kept; None: for ever
-    compat_api_keys: ApiKeys = field(default_factory=ApiKeys)  #: of the OpenAI-compatible API
-    sign_in: SignIn = field(default_factory=SignIn)
-    owner_limits: OwnerLimits = field(default_factory=OwnerLimits)
-    sweep: Sweep = field(default_factory=Sweep)
-    kept_jobs: Kept[str, StoredJob] = field(default_factory=Kept)  #: by id, of those that are polled
-    kept_gates: Kept[str, StoredGate] = field(default_factory=Kept)  #: by backend
-    kept_estimates: Kept[JobKind, StoredEstimate] = field(default_factory=Kept)
-    timings: Timings = field(default_factory=Timings)
+    compat_api_keys: ApiKeys = ApiKeys()  #: of the OpenAI-compatible API
+    sign_in: SignIn = SignIn()
+    owner_limits: OwnerLimits = OwnerLimits()
+    timings: Timings = Timings()
 
     @property
     def is_multi_tenant(self) -> bool:

@@ -15,7 +15,8 @@ from video_jobs.domain.errors import InvalidSettings
 from video_jobs.domain.logs import log_event
 from video_jobs.net.public_fetch import PublicFetch
 from video_jobs.ports import Clock
-from video_jobs.services import Services
+from video_jobs.ports.kept import Kept
+from video_jobs.services import Services, Sweep
 from video_jobs.settings.app import Settings
 from video_jobs.storage.blobs import StorageBlobs, create_containers
 from video_jobs.storage.claims import TableClaims
@@ -103,6 +104,10 @@ def build(settings: Settings, clock: Clock = utc_now) -> Services:
         webhook_sender=HttpWebhookSender(allow_http_loopback=settings.webhooks.allow_http_loopback),
         webhooks=settings.webhooks,
         images=PublicFetch(),
+        sweep=Sweep(),
+        kept_jobs=Kept(),
+        kept_gates=Kept(),
+        kept_estimates=Kept(),
         create_deadline=settings.create_deadline,
         fetch_deadline=settings.fetch_deadline,
         retention=settings.retention,

@@ -8,7 +8,6 @@ and only what was written stays.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import timedelta
 from enum import Enum
 from typing import Any
@@ -161,7 +160,7 @@ def counting(services: Services, effects: Effects) -> Services:
     }
     backends: Any = _Backends(services.backends, effects)
     sender: Any = _Port("webhook", services.webhook_sender, effects, ("send",), _lost_receivers_answer)
-    return replace(services, backends=backends, webhook_sender=sender, **ports)
+    return services._replace(backends=backends, webhook_sender=sender, **ports)
 
 
 def _lost_storage_answer(method: str) -> Callable[[], Exception]:

@@ -14,7 +14,7 @@ import json
 import struct
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from backend_api.live import list_live
@@ -319,7 +319,7 @@ def one_alive_at_once(machine: Machine) -> Story:
     """Its owner may have one job alive and three a day: each that ends makes room for the next, and none counts
     twice."""
     story = Story(most_paid=3, doubt=True)  # what the deleted one leaves at the backend is nobody's
-    machine.services = replace(machine.services, owner_limits=OwnerLimits(at_once=1, per_day=3))
+    machine.services = machine.services._replace(owner_limits=OwnerLimits(at_once=1, per_day=3))
     story.expect(submit(machine, "kept"), Status.SUCCEEDED)
     with contextlib.suppress(TooManyJobs):
         submit(machine, "one-too-many")
@@ -362,7 +362,7 @@ def told_again(machine: Machine) -> Story:
 def told_again_at_once(machine: Machine) -> Story:
     """A client asks for it as soon as it sees the end, whatever of that end is still to be done."""
     story = Story()
-    machine.services = replace(machine.services, owner_limits=OwnerLimits(at_once=1))
+    machine.services = machine.services._replace(owner_limits=OwnerLimits(at_once=1))
     job = submit(machine, "at-once", webhook_url=HOOK)
     story.expect(job, Status.SUCCEEDED)
     machine.run(lambda: machine.pipeline.job(job).is_over)

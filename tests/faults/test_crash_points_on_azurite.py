@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -52,8 +51,7 @@ class AzuritePipeline(Pipeline):
         real = build(settings, self.now)
         self._storage: StorageServices = connect(settings.storage)
         self._wipe()
-        self.services = replace(
-            self.services,
+        self.services = self.services._replace(
             jobs=real.jobs,
             live_jobs=real.live_jobs,
             claims=real.claims,

@@ -118,7 +118,7 @@ class Hostile:
             fault = {"redirect": elsewhere.url}
         pipeline.fault("video", **fault, times=-1 if downloads is None else downloads * self.requests)
         if self.outlasts:
-            pipeline.services = replace(pipeline.services, fetch_deadline=SHORT)
+            pipeline.services = pipeline.services._replace(fetch_deadline=SHORT)
 
 
 def refusal(status: int, **more: Any) -> Hostile:
@@ -311,7 +311,7 @@ def test_a_download_that_goes_wrong_for_minutes_is_pending_and_then_stored_once_
         assert re.search(HOSTILE[what].reason, delayed.reason or ""), delayed.reason
         assert not video_blobs(pipeline)
         assert_no_secret(pipeline, job, caplog.text)
-    pipeline.services = replace(pipeline.services, fetch_deadline=max(patience, 60))
+    pipeline.services = pipeline.services._replace(fetch_deadline=max(patience, 60))
     assert_stored_once_and_whole(pipeline, job)
     assert pipeline.job(job).outputs[0].chain.attempts == MINUTES
     assert pipeline.now() - began > timedelta(minutes=1)

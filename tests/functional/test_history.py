@@ -29,7 +29,7 @@ def numbered(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> Pipeline:
     client, count = pipeline.services.backends.client(backend), itertools.count(1)
 
     def with_id(name: str, method: Callable[..., BackendJob]) -> Callable[..., BackendJob]:
-        return lambda *args: dataclasses.replace(method(*args), request_id=f"{name}-{next(count)}")
+        return lambda *args: method(*args)._replace(request_id=f"{name}-{next(count)}")
 
     for name in ("create", "get"):
         monkeypatch.setattr(client, name, with_id(name, getattr(client, name)))

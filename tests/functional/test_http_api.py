@@ -12,7 +12,6 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -669,7 +668,7 @@ def everything_stored(client: Client) -> set[str]:
 def test_who_is_signed_in_has_jobs_of_their_own(client: Client, use_services: UseServices) -> None:
     signed_in = {"X-MS-CLIENT-PRINCIPAL": header(claims={"oid": "ada"})}
     before = client.post(SMALL, headers=signed_in).json()
-    use_services(replace(wiring.get_services(), sign_in=SignIn(wanted=True, by_platform=True)))
+    use_services(wiring.get_services()._replace(sign_in=SignIn(wanted=True, by_platform=True)))
     mine = client.post(SMALL, headers=signed_in).json()
     assert client.get(f"jobs/{mine['id']}", headers=signed_in).status_code == 200
     assert client.get(f"jobs/{mine['id']}").status_code == 404

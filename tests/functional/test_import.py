@@ -255,7 +255,7 @@ def calls_of_an_import(pipeline: Pipeline, **body: Any) -> list[str]:
     names = ("jobs", "live_jobs", "claims", "gates", "messages", "blobs")
     ports = {name: Recording(name, getattr(pipeline.services, name), calls) for name in names}
     before = len(pipeline.simulator.world.ledger.calls())
-    services = dataclasses.replace(pipeline.services, **ports)  # type: ignore[arg-type]
+    services = pipeline.services._replace(**ports)  # type: ignore[arg-type]
     with pytest.raises(BackendJobNotFound):
         import_job(services, OWNER, read_import(json.dumps(body).encode()))
     asked = pipeline.simulator.world.ledger.calls()[before:]

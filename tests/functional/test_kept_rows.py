@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -23,7 +22,7 @@ from video_jobs.storage.memory import QueuedMessage
 
 
 def another_process(services: Services) -> Services:
-    return replace(services, kept_jobs=Kept(), kept_gates=Kept(), kept_estimates=Kept())
+    return services._replace(kept_jobs=Kept(), kept_gates=Kept(), kept_estimates=Kept())
 
 
 def counting_reads(monkeypatch: pytest.MonkeyPatch, port: Any) -> list[str]:

@@ -55,7 +55,7 @@ def test_where_the_video_api_tells_no_times_the_middle_between_two_polls_counts(
     real = client.get
 
     def timeless(backend_job_id: str) -> Any:
-        return replace(real(backend_job_id), created_at=None, finished_at=None)
+        return real(backend_job_id)._replace(created_at=None, finished_at=None)
 
     client.get = timeless  # type: ignore[method-assign]
     videos.run_until(job, Status.FETCHING)
@@ -182,7 +182,7 @@ def test_what_nobody_watched_teaches_nothing_where_the_video_api_tells_no_times(
 
 @pytest.mark.parametrize(("told", "believed"), [(5, 40), (44, 44), (3600, 60)])
 def test_a_clock_is_believed_within_what_two_polls_have_seen(told: int, believed: int) -> None:
-    seen = replace(DONE, created_at=NOW, finished_at=NOW + timedelta(seconds=told))
+    seen = DONE._replace(created_at=NOW, finished_at=NOW + timedelta(seconds=told))
     assert duration_of(RUNNING, seen, LATER) == believed
 
 
@@ -195,7 +195,7 @@ def test_what_was_adopted_after_its_end_teaches_nothing_where_the_video_api_tell
 
 
 def test_what_was_made_elsewhere_teaches_nothing() -> None:
-    seen = replace(DONE, created_at=NOW, finished_at=LATER)
+    seen = DONE._replace(created_at=NOW, finished_at=LATER)
     assert (
         duration_of(replace(RUNNING, submission=Submission(submitted_at=NOW), adopts="task_01"), seen, LATER)
         is None

@@ -101,7 +101,7 @@ def test_a_job_that_waits_keeps_the_model_that_it_asked_for(simulator: Simulator
     )
     assert {asked.status, free.status} == {Status.WAITING}
     later = app_with(simulator, model="maker/another")
-    app.services = later.services.__class__(**{**vars(app.services), "backends": later.services.backends})
+    app.services = app.services._replace(backends=later.services.backends)
     assert app.run(asked).backend.model == WAN
     assert app.run(free).backend.model == "maker/another"
 

@@ -227,7 +227,7 @@ def test_another_owners_video_is_not_found_in_any_way(api: OpenAiApi, done: Vide
 def test_the_owner_is_the_keys_whoever_the_platform_has_signed_in(
     api: OpenAiApi, done: Video, use_services: UseServices, platforms: bool
 ) -> None:
-    trusting = replace(wiring.get_services(), sign_in=SignIn(wanted=True, by_platform=platforms))
+    trusting = wiring.get_services()._replace(sign_in=SignIn(wanted=True, by_platform=platforms))
     use_services(trusting)
     for said in (header(claims={"oid": "mallory"}), "?"):
         headers = {"X-MS-CLIENT-PRINCIPAL": said}
@@ -240,8 +240,8 @@ def test_who_has_too_many_jobs_is_told_when_to_come_again_and_the_package_raises
     api: OpenAiApi, use_services: UseServices, limit: dict[str, int]
 ) -> None:
     bob = replace(wiring.get_services().compat_api_keys.keys[1], owner=a_name("bob"))
-    limited = replace(
-        wiring.get_services(), owner_limits=OwnerLimits(**limit), compat_api_keys=ApiKeys((bob,))
+    limited = wiring.get_services()._replace(
+        owner_limits=OwnerLimits(**limit), compat_api_keys=ApiKeys((bob,))
     )
     use_services(limited)
     assert api.send("POST", "videos", BOB, json=SMALL).status_code == 200

@@ -10,7 +10,6 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 from unittest.mock import patch
@@ -36,7 +35,7 @@ class Client:
 
     def __init__(self, pipeline: Pipeline) -> None:
         self.pipeline = pipeline
-        self.services = replace(pipeline.services, clock=utc_now)
+        self.services = pipeline.services._replace(clock=utc_now)
 
     def send(self, count: int = 0, *, key: ApiKey = KEY, at: datetime | None = None, **changes: Any) -> Job:
         """`count` is the package's; `at` when the request came, in place of now."""
@@ -241,7 +240,7 @@ def test_a_create_that_can_not_take_its_repeats_job_leaves_it_to_the_next_repeat
 
 
 def test_an_owner_over_the_limit_is_told_so_though_the_body_came_before(client: Client) -> None:
-    client.services = replace(client.services, owner_limits=OwnerLimits(at_once=1))
+    client.services = client.services._replace(owner_limits=OwnerLimits(at_once=1))
     client.send()
     with pytest.raises(TooManyJobs):
         client.send()

@@ -33,7 +33,7 @@ def limited(pipeline: Pipeline, **limits: int) -> Pipeline:
     now = pipeline.now()
     midday = now.replace(hour=12, minute=0) + timedelta(days=now.hour >= 12)
     pipeline.advance((midday - now).total_seconds())  # no midnight comes in between
-    pipeline.services = replace(pipeline.services, owner_limits=OwnerLimits(**limits))
+    pipeline.services = pipeline.services._replace(owner_limits=OwnerLimits(**limits))
     return pipeline
 
 
@@ -77,7 +77,7 @@ def test_of_a_hundred_submits_at_once_as_many_are_accepted_as_the_limit_says(
     if where == "azurite":
         azurite: Azurite = request.getfixturevalue("azurite")
         real = on_azurite(azurite)
-        sora.services = replace(sora.services, jobs=real.jobs, live_jobs=real.live_jobs)
+        sora.services = sora.services._replace(jobs=real.jobs, live_jobs=real.live_jobs)
     services, owner, backend = limited(sora, **limits).services, a_name("owner"), a_name("backend")
     barrier = threading.Barrier(MANY)
 
@@ -246,9 +246,9 @@ def test_a_job_that_is_deleted_gives_its_place_back_when_nothing_of_it_runs_and_
 def test_a_limit_that_is_lifted_or_lowered_loses_no_place(pipeline: Pipeline) -> None:
     limited(pipeline, at_once=2)
     jobs = [pipeline.submit(), pipeline.submit()]
-    unlimited, pipeline.services = pipeline.services, replace(pipeline.services, owner_limits=OwnerLimits())
+    unlimited, pipeline.services = pipeline.services, pipeline.services._replace(owner_limits=OwnerLimits())
     uncounted = pipeline.submit()
-    pipeline.services = replace(unlimited, owner_limits=OwnerLimits(at_once=1))
+    pipeline.services = unlimited._replace(owner_limits=OwnerLimits(at_once=1))
     assert refused(pipeline.submit)
     for job in (*jobs, uncounted):
         pipeline.run(job)

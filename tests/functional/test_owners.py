@@ -7,7 +7,6 @@ import inspect
 import itertools
 import json
 import logging
-from dataclasses import replace
 from typing import Any
 
 import azure.functions as func
@@ -168,7 +167,7 @@ def test_what_one_owner_has_another_can_not_import(app: Pipeline) -> None:
 def test_limits_are_each_owners_own_and_answered_with_429_and_when_to_come_again(
     app: Pipeline, use_services: UseServices
 ) -> None:
-    use_services(replace(app.services, owner_limits=OwnerLimits(at_once=1)))
+    use_services(app.services._replace(owner_limits=OwnerLimits(at_once=1)))
     for who in EVERYBODY:
         submit(app, who)
         status, problem, answer = ask(who, "submit_job", SMALL["azure-sora"])
@@ -185,7 +184,7 @@ def test_a_header_that_a_client_sends_while_authentication_is_off_changes_nothin
     app: Pipeline, use_services: UseServices, sign_in: SignIn, said: str
 ) -> None:
     job = submit(app, OWNER)
-    use_services(replace(app.services, sign_in=sign_in))
+    use_services(app.services._replace(sign_in=sign_in))
     status, seen, _ = ask(OWNER, "get_job", headers={PRINCIPAL_HEADER: said}, id=job.id)
     assert (status, seen["id"]) == (200, job.id)
 
@@ -206,7 +205,7 @@ def test_a_header_that_names_nobody_makes_its_sender_nobody_and_never_the_defaul
 
 def test_health_says_that_our_setting_alone_signs_nobody_in(app: Pipeline, use_services: UseServices) -> None:
     assert ask(OWNER, "health")[0] == 200
-    use_services(replace(app.services, sign_in=SignIn(wanted=True)))
+    use_services(app.services._replace(sign_in=SignIn(wanted=True)))
     status, problem, _ = ask(OWNER, "health")
     assert (status, problem["code"]) == (503, "unhealthy")
     assert "WEBSITE_AUTH_ENABLED" in problem["reasons"][0]
@@ -224,7 +223,7 @@ API = ApiKeys((ApiKey("carol", "ab" * 32),))
 def test_what_an_unconfirmed_job_may_be_is_told_to_the_operator_and_to_no_owner(
     app: Pipeline, use_services: UseServices, caplog: pytest.LogCaptureFixture, several: dict[str, Any]
 ) -> None:
-    app.services = replace(app.services, **several)
+    app.services = app.services._replace(**several)
     use_services(app.services)
     app.fault("create", lost_answer=True)
     job = submit(app, OWNER, input_image=picture_for(app))

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.packaging import by_git
+from video_jobs.backends.providers import TASK_APIS
 
 ROOT = Path(__file__).parents[2]
 PATTERNS = [
@@ -43,7 +44,7 @@ def by_core_tools(root: Path) -> set[str]:
 
 
 def needed() -> set[str]:
-    """The modules that the app imports, lazily ones included, its page's files and its settings."""
+    """The modules that the app imports, lazy imports included, its page's files and its settings."""
     finder = ModuleFinder(path=[str(ROOT)])
     finder.run_script(str(ROOT / "function_app.py"))
     modules = {
@@ -52,7 +53,8 @@ def needed() -> set[str]:
         if module.__file__ is not None
     }
     static = {path.relative_to(ROOT).as_posix() for folder in STATIC for path in (ROOT / folder).iterdir()}
-    return modules | static | SETTINGS
+    providers = {f"video_jobs/backends/providers/{dialect}.py" for dialect in TASK_APIS}  # imported by name
+    return modules | providers | static | SETTINGS
 
 
 @pytest.fixture(scope="module")

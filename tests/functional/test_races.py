@@ -454,7 +454,7 @@ class ContestedGates(MemoryGates):
 
 def with_jobs(pipeline: Pipeline, jobs: MemoryJobs) -> None:
     pipeline.jobs = jobs
-    pipeline.services = dataclasses.replace(pipeline.services, jobs=jobs)
+    pipeline.services = pipeline.services._replace(jobs=jobs)
 
 
 def test_a_row_that_somebody_else_writes_all_the_time_is_written_all_the_same(pipeline: Pipeline) -> None:
@@ -508,7 +508,7 @@ def test_a_gate_that_everybody_writes_at_once_lets_all_in_one_after_another(
 ) -> None:
     pipeline = Pipeline(simulator, dialect, VIDEO_RUNNING_LIMIT="2")
     pipeline.gates = ContestedGates()
-    pipeline.services = dataclasses.replace(pipeline.services, gates=pipeline.gates)
+    pipeline.services = pipeline.services._replace(gates=pipeline.gates)
     jobs = [pipeline.submit() for _ in range(5)]
     while not all(pipeline.job(job).is_terminal for job in jobs):
         if pipeline.messages.queued:

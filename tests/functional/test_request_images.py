@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -38,7 +37,7 @@ def host(running: PictureHost) -> PictureHost:
 
 
 def with_pictures(app: ProviderApp, host: PictureHost) -> ProviderApp:
-    app.services = replace(app.services, images=host.fetch)
+    app.services = app.services._replace(images=host.fetch)
     return app
 
 
@@ -212,7 +211,7 @@ def test_a_fetched_first_image_of_another_size_is_refused_where_it_must_have_the
     simulator: Simulator, host: PictureHost
 ) -> None:
     app = Pipeline(simulator, "openai-videos")
-    app.services = replace(app.services, images=host.fetch)
+    app.services = app.services._replace(images=host.fetch)
     host.at["/first.png"] = FIRST
     said = refused(app, input_image=f"{host.url}/first.png", size="720x1280")
     assert "it must have the video's size, 720x1280" in said["input_image"]

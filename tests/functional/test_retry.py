@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -286,7 +285,7 @@ def test_what_is_past_its_time_and_is_still_served_is_fetched(pipeline: Pipeline
     said = pipeline.services.backends.client(old.backend).get(old.backend_job_id or "")
     assert old.expires_at is not None
     with pytest.MonkeyPatch.context() as patch:
-        late = dataclasses.replace(said, expires_at=old.expires_at)
+        late = said._replace(expires_at=old.expires_at)
         patch.setattr(pipeline.services.backends.client(old.backend), "get", lambda _: late)
         assert_taken_over(pipeline, old, retry(pipeline, old))
 

@@ -715,7 +715,7 @@ def test_a_video_that_is_larger_than_allowed_is_not_stored_and_fetched_once_it_i
     assert not line.blobs.videos
     assert len(api.asked("content")) <= 6, "what is too large is not downloaded again and again"
     allowed = StrangeLine(api)
-    line.services = type(line.services)(**{**vars(line.services), "backends": allowed.services.backends})
+    line.services = line.services._replace(backends=allowed.services.backends)
     assert line.run_for(job, hours=2).status is Status.SUCCEEDED
 
 

@@ -333,7 +333,7 @@ class LosesReplies(MemoryJobs):
 
 def with_jobs(pipeline: Pipeline, jobs: LosesReplies) -> Pipeline:
     pipeline.jobs = jobs
-    pipeline.services = dataclasses.replace(pipeline.services, jobs=jobs)
+    pipeline.services = pipeline.services._replace(jobs=jobs)
     return pipeline
 
 

@@ -473,7 +473,7 @@ def calls_of_one_sweep(pipeline: Pipeline) -> Counter[str]:
     calls: Counter[str] = Counter()
     ports = ("jobs", "live_jobs", "claims", "gates", "messages", "blobs")
     counted: dict[str, Any] = {name: Counted(getattr(pipeline.services, name), name, calls) for name in ports}
-    sweep_jobs(dataclasses.replace(pipeline.services, **counted))
+    sweep_jobs(pipeline.services._replace(**counted))
     return calls
 
 
@@ -786,7 +786,7 @@ def test_a_sweep_that_runs_out_of_time_goes_on_where_it_stopped(
     app = Pipeline(pipeline.simulator, pipeline.dialect, VIDEO_RUNNING_LIMIT="0")
     for _ in range(3):
         app.submit()
-    app.services = dataclasses.replace(app.services, timings=AT_ONCE._replace(longest_sweep=0.0))
+    app.services = app.services._replace(timings=AT_ONCE._replace(longest_sweep=0.0))
     swept: list[str] = []
     monkeypatch.setattr(sweep, "_sweep_job", lambda services, live, polls, minute: swept.append(live.job_id))
     in_order = [live.job_id for live in app.live_jobs.all()]

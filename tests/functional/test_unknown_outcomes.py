@@ -114,7 +114,7 @@ def test_where_no_connection_comes_about_the_job_waits_until_the_address_is_mend
     app.deliver(app.take_next())
     assert app.job(job).status is Status.WAITING
     mended = Backends(Settings.from_environment(environment_for(simulator, pipeline.dialect)))
-    app.services = dataclasses.replace(app.services, backends=mended)
+    app.services = app.services._replace(backends=mended)
     assert app.run(job).status is Status.SUCCEEDED
     assert len(app.calls("create")) == 1
     assert app.backend_jobs() == 1
@@ -193,7 +193,7 @@ def test_what_may_have_been_made_and_is_not_found_is_said_and_never_sent_again(
 
 
 def test_a_call_that_takes_too_long_is_given_up_and_what_it_made_is_found(pipeline: Pipeline) -> None:
-    pipeline.services = dataclasses.replace(pipeline.services, create_deadline=0.3)
+    pipeline.services = pipeline.services._replace(create_deadline=0.3)
     pipeline.fault("create", drip=20)
     job = pipeline.submit()
     assert "took longer" in (job.reason or "")
@@ -407,7 +407,7 @@ def test_a_backend_whose_clock_is_wrong_is_judged_by_its_own_clock(
     ours = timedelta(minutes=minutes)
     theirs = pipeline.clock
     clock: Any = lambda: theirs() + ours  # noqa: E731
-    pipeline.services = dataclasses.replace(pipeline.services, clock=clock)
+    pipeline.services = pipeline.services._replace(clock=clock)
     pipeline.messages._clock = clock
     monkeypatch.setattr(pipeline, "clock", clock)
     job = in_doubt(pipeline)

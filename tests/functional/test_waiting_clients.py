@@ -44,7 +44,7 @@ def follow_while(
         await asyncio.to_thread(happening)
         return await waiting
 
-    pipeline.services = replace(pipeline.services, jobs=Counted(pipeline.jobs))
+    pipeline.services = pipeline.services._replace(jobs=Counted(pipeline.jobs))
     return asyncio.run(both())
 
 
@@ -98,7 +98,7 @@ def test_the_tag_changes_when_the_urls_are_renewed_and_not_with_the_key_that_sig
     def tag(at: datetime, signature: str) -> str:
         blobs = Signed(lambda: at, signature)
         blobs.videos = sora.blobs.videos
-        return see_job(replace(sora.services, blobs=blobs), job).etag
+        return see_job(sora.services._replace(blobs=blobs), job).etag
 
     class Signed(MemoryBlobs):
         def __init__(self, clock: Callable[[], datetime], signature: str) -> None:
@@ -233,7 +233,7 @@ def places_for(count: int) -> threading.BoundedSemaphore:
 
 def test_a_hundred_waiters_hold_no_thread(sora: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wait, "_waiters", places_for(100))
-    sora.services = replace(sora.services, timings=AT_ONCE._replace(between_reads=0.1))
+    sora.services = sora.services._replace(timings=AT_ONCE._replace(between_reads=0.1))
     job = sora.submit()
 
     async def many() -> None:

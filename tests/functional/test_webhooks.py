@@ -394,7 +394,7 @@ def test_ten_clicks_tell_once(sora: Pipeline) -> None:
 def test_sending_again_hides_nothing_that_a_crash_at_the_end_left_undone(
     sora: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sora.services = replace(sora.services, owner_limits=OwnerLimits(at_once=1))
+    sora.services = sora.services._replace(owner_limits=OwnerLimits(at_once=1))
     job = sora.submit(webhook_url=HOOK)
 
     def broken(*_: Any) -> None:
@@ -546,7 +546,7 @@ def test_what_the_settings_have_lost_is_said_and_may_be_mended_in_time(simulator
     job = pipeline.submit()
     whole = pipeline.services
     for lost, named in (({"url": None}, "WEBHOOK_URL"), ({"secrets": ()}, "WEBHOOK_SECRETS")):
-        pipeline.services = replace(whole, webhooks=replace(whole.webhooks, **lost))
+        pipeline.services = whole._replace(webhooks=replace(whole.webhooks, **lost))
         tries = len(hooked(pipeline, job).deliveries)
         pipeline.run(job, lambda seen, tries=tries: len(hooked(pipeline, seen).deliveries) > tries)
         assert named in (hooked(pipeline, job).deliveries[-1].problem or "")

@@ -55,4 +55,4 @@ def a_job_in(status: Status, **changes: Any) -> Job:
 
 def a_poll(state: BackendState, **changes: Any) -> BackendJob:
     """What the video API told of the job that `a_job_in` has there."""
-    return replace(BackendJob(id=BACKEND_JOB_ID, state=state, status=state.value), **changes)
+    return BackendJob(id=BACKEND_JOB_ID, state=state, status=state.value)._replace(**changes)

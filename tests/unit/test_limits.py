@@ -60,7 +60,7 @@ def test_sora_makes_what_is_documented_for_a_size_and_no_more(
 
 def test_sora_makes_no_other_sizes():
     documented = {size for size, _, _ in SORA}
-    assert set(azure_sora.limits().sizes or ()) == documented
+    assert set(azure_sora.limits().takes.sizes or ()) == documented
     for size in ("480x720", "1024x1024", "721x1280", "1080x1280", "10x10", "99999x99999"):
         said = refused(azure_sora.limits(), size=size)["size"]
         assert size in said or "pixels" in said

@@ -408,7 +408,7 @@ def test_a_backend_that_says_nothing_at_all_is_asked_for_a_week_after_a_guessed_
 
 
 def test_a_guess_counts_from_the_completion_where_that_is_told():
-    done = replace(DONE, finished_at=NOW + 3 * DAY, created_at=NOW)
+    done = DONE._replace(finished_at=NOW + 3 * DAY, created_at=NOW)
     job = transitions.polled(GUESSED, NOW + 3 * DAY + SECOND, done, DAY)
     assert (job.expires_at, job.told_expires_at) == (NOW + 4 * DAY, None)
 
@@ -429,7 +429,7 @@ def test_an_expiry_by_a_clock_that_is_wrong_is_judged_by_that_clock_and_once(wro
     told = a_poll(BackendState.RUNNING, expires_at=NOW + 2 * DAY + wrong, told_at=LATER + wrong)
     job = transitions.polled(GUESSED, LATER, told)
     assert job.expires_at == NOW + 2 * DAY
-    later = replace(told, told_at=LATER + 2 * wrong)
+    later = told._replace(told_at=LATER + 2 * wrong)
     assert transitions.polled(job, LATER + SECOND, later).expires_at == NOW + 2 * DAY
 
 

@@ -24,7 +24,7 @@ from video_jobs.backends.bodies import (
 from video_jobs.backends.http import BackendHttp
 from video_jobs.backends.upload import form_with
 from video_jobs.domain.backend_job import BackendJob, BackendState
-from video_jobs.domain.capabilities import Limits
+from video_jobs.domain.capabilities import Limits, ModelTakes
 from video_jobs.domain.errors import NotFound
 from video_jobs.domain.job import VideoRequest
 from video_jobs.net.told import moment, whole_number
@@ -40,9 +40,8 @@ _PORTRAIT = ("480x854", "720x1280", "1080x1920")
 
 def limits() -> Limits:
     return Limits(
-        sizes=_LANDSCAPE + _PORTRAIT,
+        ModelTakes(sizes=_LANDSCAPE + _PORTRAIT, seconds=tuple(range(1, 21))),
         default_size="480x480",
-        seconds=tuple(range(1, 21)),
         default_seconds=5,
         most_variants=lambda width, height: {1080: 1, 720: 2}.get(min(width, height), 4),
         most_seconds=lambda width, height: 10 if min(width, height) == 1080 else 20,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from typing import Any
 
 import requests
@@ -196,7 +195,7 @@ class BackendHttp:
                     if 200 <= status < 300:
                         new_id = id_in_address(response, jobs_path or f"{path}/", path)
                         answer = read_answer(response, watch, may_be_empty=new_id is not None)
-                        return replace(answer, new_id=new_id)
+                        return answer._replace(new_id=new_id)
                     redactor = redactor_of(response)
                     message = error_message(beginning_of(response), redactor)
             except TROUBLE as error:

@@ -7,8 +7,8 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from itertools import islice
+from typing import NamedTuple
 
 from video_jobs.domain.capabilities import ModelTakes
 from video_jobs.domain.errors import BackendError
@@ -26,8 +26,7 @@ _LONGEST_NAME = 200  # characters, as in the settings
 Ask = Callable[[], Mapping[str, ModelTakes]]
 
 
-@dataclass
-class _Told:
+class _Told(NamedTuple):
     models: Mapping[str, ModelTakes]
     good_until: float
 

@@ -29,7 +29,7 @@ from video_jobs.backends.responses import LARGEST_ANSWER, Answer
 from video_jobs.backends.upload import form_with
 from video_jobs.backends.video_address import addresses_in
 from video_jobs.domain.backend_job import BackendJob, BackendState
-from video_jobs.domain.capabilities import Limits
+from video_jobs.domain.capabilities import Limits, ModelTakes
 from video_jobs.domain.errors import BackendError, NotAVideo
 from video_jobs.domain.job import VideoRequest
 from video_jobs.media.body_kind import is_no_video
@@ -50,9 +50,11 @@ def limits(settings: BackendSettings) -> Limits:
     sizes = settings.sizes or _SIZES
     seconds = settings.seconds or _SECONDS
     return Limits(
-        sizes=None if sizes == "any" else tuple(sizes),
+        ModelTakes(
+            sizes=None if sizes == "any" else tuple(sizes),
+            seconds=None if seconds == "any" else tuple(sorted(seconds)),
+        ),
         default_size="720x1280" if sizes == "any" else sizes[0],
-        seconds=None if seconds == "any" else tuple(sorted(seconds)),
         default_seconds=4 if seconds == "any" else seconds[0],
         most_variants=lambda width, height: 1,
         most_seconds=lambda width, height: 3600,

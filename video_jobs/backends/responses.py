@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 import requests
@@ -55,12 +54,11 @@ Believed = Callable[[dict[str, Any]], bool]
 """Whether the body of an error status is what was requested."""
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """A JSON object from which our key has been removed."""
 
     body: dict[str, Any]
-    told: ToldHeaders = field(default_factory=ToldHeaders)
+    told: ToldHeaders = ToldHeaders()
     is_accepted: bool = False  #: status 202: the task goes on
     new_id: str | None = None  #: the id of the job that was created, if a header tells its address
 

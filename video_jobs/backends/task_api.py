@@ -6,7 +6,7 @@ Each provider is one `TaskApi`, in a file of `providers/`. What all of them shar
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from types import MappingProxyType
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -70,8 +70,7 @@ class Asked(NamedTuple):
     from_image: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
-class TaskList:
+class TaskList(NamedTuple):
     """How an API lists its tasks, the newest first."""
 
     path: str
@@ -87,16 +86,17 @@ def _bearer(key: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {key}"}
 
 
-@dataclass(frozen=True, kw_only=True)
-class TaskApi:
+class TaskApi(NamedTuple):
     """What differs from one provider to the next. Paths are templates: `{id}` is the task's, `{app}` the first two parts
     of the model's name."""
 
     #: Of model, request, and the request's images.
     create: Callable[[str, VideoRequest, Images], Call]
     job_path: str
-    result_path: str | None = None  #: where the outputs stand, if a task that is done does not name them
     outputs: Callable[[Body], Addresses]
+    default_size: str
+    default_seconds: int
+    result_path: str | None = None  #: where the outputs stand, if a task that is done does not name them
     content_path: str | None = None  #: where the API itself serves the output `{index}`, with the key
     state: Callable[[Body], BackendState] = state_in
     failure: Callable[[Body], BackendMessage] = error_in
@@ -106,14 +106,12 @@ class TaskApi:
     names_itself: bool = True  #: whether a poll's answer contains the id
     stop: Stop | None = None
     tasks: TaskList | None = None
-    default_size: str
-    default_seconds: int
     #: What a model takes of which nothing more is known.
-    takes: ModelTakes = field(default_factory=ModelTakes)
-    models: Mapping[str, ModelTakes] = field(default_factory=dict)  #: of those that are known by name
+    takes: ModelTakes = ModelTakes()
+    models: Mapping[str, ModelTakes] = MappingProxyType({})  #: of those that are known by name
     model_list: ModelList | None = None  #: where the provider tells its models itself
     shortest_poll: float = 0  #: seconds between two polls at least
-    headers: Mapping[str, str] = field(default_factory=dict)  #: on every call
+    headers: Mapping[str, str] = MappingProxyType({})  #: on every call
     sign: Callable[[str], dict[str, str]] = _bearer  #: gives the header with the key
 
     def call(self, model: str, request: VideoRequest, images: Images) -> Call:
@@ -132,9 +130,8 @@ class TaskApi:
         takes = takes or self.models.get(model, self.takes)
         sizes = None if settings.sizes == "any" else settings.sizes or takes.sizes
         seconds = None if settings.seconds == "any" else settings.seconds or takes.seconds
-        known = {each.name: getattr(takes, each.name) for each in fields(ModelTakes)}
         return Limits(
-            **{**known, "sizes": sizes, "seconds": tuple(sorted(seconds)) if seconds else None},
+            takes._replace(sizes=sizes, seconds=tuple(sorted(seconds)) if seconds else None),
             default_size=self.default_size if not sizes or self.default_size in sizes else sizes[0],
             default_seconds=self.default_seconds
             if not seconds or self.default_seconds in seconds

@@ -7,7 +7,6 @@ import contextlib
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from typing import Any
 
 from video_jobs.backends.answers import ToldHeaders, identifier, names_a_state, reason_in, status_in, text
@@ -90,8 +89,7 @@ class TaskVideos:
                 if task_id is None:
                     return None
                 asked = tasks.asked(entry)
-                return replace(
-                    self._job(entry, ToldHeaders(), task_id),
+                return self._job(entry, ToldHeaders(), task_id)._replace(
                     prompt=asked.prompt,
                     width=asked.width,
                     height=asked.height,
@@ -174,11 +172,11 @@ class TaskVideos:
     def _told(self, task_id: str) -> Answer:
         """What the API says of the task now, with its result if that has a path of its own."""
         answer = job_asked_for(self._http, self._path(self._api.job_path, task_id), task_id)
-        answer = replace(answer, body=job_in(answer.body, task_id))
+        answer = answer._replace(body=job_in(answer.body, task_id))
         if not self._api.names_itself and answer.body.get(self._api.id_name) in (None, task_id):
             answer = _naming(answer, task_id)
         if answer.is_accepted and not names_a_state(answer.body):
-            answer = replace(answer, body={**answer.body, "status": "pending"})
+            answer = answer._replace(body={**answer.body, "status": "pending"})
         if self._api.result_path is None or self._api.state(answer.body) is not BackendState.SUCCEEDED:
             return answer
         try:
@@ -187,8 +185,8 @@ class TaskVideos:
             if not _is_about_the_task(error):
                 raise
             said = {"code": error.code, "message": error.detail or "it gave no reason"}
-            return replace(answer, body={**answer.body, "error": said})
-        return replace(answer, body={**result.body, **answer.body})
+            return answer._replace(body={**answer.body, "error": said})
+        return answer._replace(body={**result.body, **answer.body})
 
     def _wait(self, told: ToldHeaders) -> float | None:
         return max(told.wait or 0, self._api.shortest_poll) or told.wait
@@ -229,4 +227,4 @@ def _is_about_the_task(error: BackendError) -> bool:
 
 def _naming(answer: Answer, task_id: str) -> Answer:
     """The answer with the id in the usual place."""
-    return replace(answer, body={**answer.body, "id": task_id})
+    return answer._replace(body={**answer.body, "id": task_id})

@@ -8,7 +8,7 @@ import json
 import re
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from urllib3 import encode_multipart_formdata
@@ -69,11 +69,11 @@ class JsonUpload:
         return Upload("application/json", self._images.put_into(text), as_base64=True)
 
 
-@dataclass(frozen=True)
 class _Marked:
     """Images, by the marks that stand for them in a body."""
 
-    files: dict[bytes, BinaryIO] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self.files: dict[bytes, BinaryIO] = {}
 
     def mark_for(self, image: Image) -> str:
         mark = secrets.token_hex(16)

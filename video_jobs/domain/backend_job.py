@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from video_jobs.domain.cost import Cost
 
@@ -30,8 +30,7 @@ def is_model_name(text: str) -> bool:
     return not {"", ".", ".."} & set(text.split("/"))
 
 
-@dataclass(frozen=True, kw_only=True)
-class BackendJob:
+class BackendJob(NamedTuple):
     """A backend's answer about one of its jobs, in the app's terms. Everything but the id may be missing.
 
     Times are by the backend's clock, which may be wrong: `told_at` is the time that it showed.
@@ -58,4 +57,4 @@ class BackendJob:
     seems_done: bool = False  #: it has a completion time, a progress of 100, or the address of the bytes
     poll_after: float | None = None  #: seconds to wait, as the backend asks
     request_id: str | None = None
-    told_at: datetime | None = field(default=None, compare=False)  #: the backend's own clock at this answer
+    told_at: datetime | None = None  #: the backend's own clock at this answer

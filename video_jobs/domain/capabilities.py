@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 from video_jobs.domain.errors import FieldProblem, InvalidRequest
 from video_jobs.domain.job import InputImage, VideoRequest
@@ -24,8 +24,7 @@ BodyOf = Callable[[VideoRequest], Mapping[str, Any]]
 """Gives the JSON body for a request."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class ModelTakes:
+class ModelTakes(NamedTuple):
     """What one model accepts, as far as known. None: the provider decides. Empty, 0 and False: nothing."""
 
     sizes: tuple[str, ...] | None = None  #: WIDTHxHEIGHT
@@ -43,8 +42,7 @@ class ModelTakes:
     image_needed: bool = False  #: it makes no video from text alone
 
 
-@dataclass(frozen=True, kw_only=True)
-class Wishes:
+class Wishes(NamedTuple):
     """What a client may ask for beside prompt, size, seconds, variants and first image. None: the model's default."""
 
     aspect_ratio: str | None = None
@@ -60,10 +58,10 @@ class Wishes:
 NO_WISHES = Wishes()
 
 
-@dataclass(frozen=True, kw_only=True)
-class Limits(ModelTakes):
+class Limits(NamedTuple):
     """What a model accepts, and its defaults."""
 
+    takes: ModelTakes
     default_size: str
     default_seconds: int
     most_variants: Callable[[int, int], int]  #: of width and height
@@ -92,8 +90,8 @@ class Limits(ModelTakes):
         if seconds is None:
             seconds = self.default_seconds
         most_seconds = self.most_seconds(width, height)
-        if self.seconds is not None and seconds not in self.seconds:
-            allowed = _in_words(self.seconds)
+        if self.takes.seconds is not None and seconds not in self.takes.seconds:
+            allowed = _in_words(self.takes.seconds)
             problems.append(
                 FieldProblem("seconds", f"{seconds} is not among what this model makes: {allowed}")
             )
@@ -141,8 +139,8 @@ class Limits(ModelTakes):
         self, size: str | None, wishes: Wishes, problems: list[FieldProblem]
     ) -> tuple[str | None, str | None, str | None]:
         """Size, aspect ratio and resolution as the model spells them. No size if the model chooses it."""
-        ratio = self._spelt("aspect_ratio", wishes.aspect_ratio, self.aspect_ratios, problems)
-        resolution = self._spelt("resolution", wishes.resolution, self.resolutions, problems)
+        ratio = self._spelt("aspect_ratio", wishes.aspect_ratio, self.takes.aspect_ratios, problems)
+        resolution = self._spelt("resolution", wishes.resolution, self.takes.resolutions, problems)
         if wishes.aspect_ratio is None and wishes.resolution is None:
             return self._known_size(size or self.default_size, problems), None, None
         if size is not None:
@@ -152,22 +150,22 @@ class Limits(ModelTakes):
                 )
             )
             return size, None, None
-        fitting = [each for each in self.sizes or () if has_shape(each, ratio, resolution)]
-        if self.only_sizes and not fitting and not problems:
-            known = ", ".join(self.sizes or ())
+        fitting = [each for each in self.takes.sizes or () if has_shape(each, ratio, resolution)]
+        if self.takes.only_sizes and not fitting and not problems:
+            known = ", ".join(self.takes.sizes or ())
             field = "resolution" if resolution is not None else "aspect_ratio"
             problems.append(FieldProblem(field, f"this model makes no such size; it makes {known}"))
         fits = self.default_size if self.default_size in fitting else next(iter(fitting), None)
-        return fits if self.only_sizes or (ratio and resolution) else None, ratio, resolution
+        return fits if self.takes.only_sizes or (ratio and resolution) else None, ratio, resolution
 
     def _known_size(self, size: str, problems: list[FieldProblem]) -> str:
-        if self.sizes is not None and size not in self.sizes:
-            known = ", ".join(self.sizes) or f"none; choose by aspect_ratio{self._words_of_shapes()}"
+        if self.takes.sizes is not None and size not in self.takes.sizes:
+            known = ", ".join(self.takes.sizes) or f"none; choose by aspect_ratio{self._words_of_shapes()}"
             problems.append(FieldProblem("size", f"'{size}' is not among what this model makes: {known}"))
         return size
 
     def _words_of_shapes(self) -> str:
-        return f" ({', '.join(self.aspect_ratios)})" if self.aspect_ratios else ""
+        return f" ({', '.join(self.takes.aspect_ratios)})" if self.takes.aspect_ratios else ""
 
     def _spelt(
         self, field: str, asked: str | None, known: tuple[str, ...] | None, problems: list[FieldProblem]
@@ -183,30 +181,30 @@ class Limits(ModelTakes):
         return found
 
     def _words_of_sizes(self) -> str:
-        return f": {', '.join(self.sizes)}" if self.sizes else ""
+        return f": {', '.join(self.takes.sizes)}" if self.takes.sizes else ""
 
     def _problems_of(self, wishes: Wishes, image: InputImage | None) -> list[FieldProblem]:
         """The requested values that the model does not know."""
         asked = {
-            "input_image": image is not None and not self.image,
-            "last_image": wishes.last_image is not None and not self.last_image,
-            "audio": wishes.audio is not None and not self.audio,
-            "seed": wishes.seed is not None and not self.seed,
-            "negative_prompt": wishes.negative_prompt is not None and not self.negative_prompt,
+            "input_image": image is not None and not self.takes.image,
+            "last_image": wishes.last_image is not None and not self.takes.last_image,
+            "audio": wishes.audio is not None and not self.takes.audio,
+            "seed": wishes.seed is not None and not self.takes.seed,
+            "negative_prompt": wishes.negative_prompt is not None and not self.takes.negative_prompt,
             "options": wishes.options is not None and self.body_of is None,
         }
         unknown = [field for field, is_unknown in asked.items() if is_unknown]
         count = len(wishes.reference_images)
-        if count and not self.reference_images:
+        if count and not self.takes.reference_images:
             unknown.append("reference_images")
         problems = [FieldProblem(field, f"is not taken: {self._what_it_takes()}") for field in unknown]
-        if count > self.reference_images > 0:
-            words = f"are {count}; this model takes at most {self.reference_images}"
+        if count > self.takes.reference_images > 0:
+            words = f"are {count}; this model takes at most {self.takes.reference_images}"
             problems.append(FieldProblem("reference_images", words))
-        if self.references_alone and count and (image or wishes.last_image):
+        if self.takes.references_alone and count and (image or wishes.last_image):
             words = "can't be sent together with a first or last image: this model takes either these or reference images"
             problems.append(FieldProblem("reference_images", words))
-        if self.image_needed and image is None:
+        if self.takes.image_needed and image is None:
             problems.append(
                 FieldProblem("input_image", "is missing: this model makes videos from an image only")
             )
@@ -214,14 +212,14 @@ class Limits(ModelTakes):
 
     def _what_it_takes(self) -> str:
         taken = {
-            "input_image": self.image,
-            "last_image": self.last_image,
-            "reference_images": self.reference_images,
-            "aspect_ratio": self.aspect_ratios is None or self.aspect_ratios,
-            "resolution": self.resolutions is None or self.resolutions,
-            "audio": self.audio,
-            "seed": self.seed,
-            "negative_prompt": self.negative_prompt,
+            "input_image": self.takes.image,
+            "last_image": self.takes.last_image,
+            "reference_images": self.takes.reference_images,
+            "aspect_ratio": self.takes.aspect_ratios is None or self.takes.aspect_ratios,
+            "resolution": self.takes.resolutions is None or self.takes.resolutions,
+            "audio": self.takes.audio,
+            "seed": self.takes.seed,
+            "negative_prompt": self.takes.negative_prompt,
             "options": self.body_of,
         }
         names = [name for name, is_taken in taken.items() if is_taken]

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 FEWEST = 3
@@ -36,8 +36,7 @@ class JobKind(NamedTuple):
     seconds: int  #: of video
 
 
-@dataclass(frozen=True)
-class Estimate:
+class Estimate(NamedTuple):
     """The durations of one kind; kept in one row, guarded by its ETag."""
 
     kind: JobKind
@@ -50,7 +49,7 @@ class Estimate:
         if not can_be_one(duration):
             return self
         kept = (*self.durations, round(duration, 1))[-MOST_KEPT:]
-        return replace(self, durations=kept, jobs=self.jobs + 1)
+        return self._replace(durations=kept, jobs=self.jobs + 1)
 
     def forecast(self) -> Forecast | None:
         """The forecast for the next job of the kind; None as long as too little is known."""

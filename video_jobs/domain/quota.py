@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import NamedTuple
 
@@ -23,8 +22,7 @@ class OwnerLimits(NamedTuple):
         return self.at_once is None and self.per_day is None
 
 
-@dataclass(frozen=True)
-class Quota:
+class Quota(NamedTuple):
     """The used part of an owner's limits. Jobs are listed by id, not counted: releasing a job twice has the effect of
     once."""
 
@@ -37,7 +35,7 @@ def take(quota: Quota, limits: OwnerLimits, job_id: str, now: datetime) -> Quota
     """The quota with one more job. Raises TooManyJobs."""
     today = now.astimezone(UTC).date()
     if quota.day is None or quota.day < today:  # a later day comes from a clock that is ahead of ours
-        quota = replace(quota, day=today, accepted=0)
+        quota = quota._replace(day=today, accepted=0)
     if limits.per_day is not None and quota.accepted >= limits.per_day:
         raise TooManyJobs(
             f"{quota.accepted} jobs were accepted for you today, and {limits.per_day} a day are. The day ends at "
@@ -50,13 +48,13 @@ def take(quota: Quota, limits: OwnerLimits, job_id: str, now: datetime) -> Quota
                 f"{len(quota.alive)} of your jobs have not ended, and {limits.at_once} may be alive at once. Wait for "
                 f"one to end, or cancel one."
             )
-        quota = replace(quota, alive=(*quota.alive, job_id))
-    return replace(quota, accepted=quota.accepted + 1)
+        quota = quota._replace(alive=(*quota.alive, job_id))
+    return quota._replace(accepted=quota.accepted + 1)
 
 
 def release(quota: Quota, job_id: str) -> Quota:
     """Release the part of a job that has ended; no error if it does not count toward the quota."""
-    return replace(quota, alive=tuple(held for held in quota.alive if held != job_id))
+    return quota._replace(alive=tuple(held for held in quota.alive if held != job_id))
 
 
 def _until_midnight(now: datetime) -> int:

@@ -46,7 +46,7 @@ class Submission:
         """With the images beside the first one, as far as they are known."""
         facts = {number: each.facts for number, each in self.images.items()}
         references = tuple(facts[number] for number in sorted(facts) if number > LAST)
-        return replace(self.wishes, last_image=facts.get(LAST), reference_images=references)
+        return self.wishes._replace(last_image=facts.get(LAST), reference_images=references)
 
 
 def submit_job(services: Services, owner: str, submission: Submission) -> Job:

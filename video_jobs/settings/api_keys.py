@@ -10,6 +10,7 @@ import hmac
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from video_jobs.domain.job import DEFAULT_OWNER
 
@@ -29,8 +30,7 @@ class ApiKey:
     digest: str = field(repr=False)  #: SHA-256 of the key, in hex
 
 
-@dataclass(frozen=True)
-class ApiKeys:
+class ApiKeys(NamedTuple):
     """The valid keys. If there is none, the API is off."""
 
     keys: tuple[ApiKey, ...] = ()

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, kw_only=True)
-class ProviderDefaults:
+class ProviderDefaults(NamedTuple):
     """`key_setting`: the provider's own usual name for its API key. `model_setting`: names another model."""
 
     name: str  #: the dialect's, and the backend's

@@ -9,13 +9,12 @@ import bisect
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _KEPT = 5.0  # seconds
 
 
-@dataclass
-class _Keys:
+class _Keys(NamedTuple):
     ordered: list[str]
     read_at: float
 
