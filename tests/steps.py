@@ -202,7 +202,7 @@ def made_elsewhere(pipeline: Pipeline, **changes: Any) -> MadeJob:
     backend, limits = pipeline.services.backends.choose(None)
     asked = {**SMALL[pipeline.dialect], **changes}
     request = limits.complete(asked["prompt"], asked["size"], asked["seconds"], asked.get("variants"), None)
-    made = pipeline.services.backends.client(backend).create(request, None, 30)
+    made = pipeline.services.backends.client(backend).create(request, {}, 30)
     return next(job for job in pipeline.simulator.world.everything() if job.id == made.id)
 
 

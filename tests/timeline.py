@@ -311,10 +311,10 @@ class _Client(_Slow):
         super().__init__(real, pace)
         self._about_to_create = about_to_create
 
-    def create(self, request: VideoRequest, image: Image | None, deadline: float, *images: Any) -> BackendJob:
+    def create(self, request: VideoRequest, images: Mapping[int, Image], deadline: float) -> BackendJob:
         def create() -> BackendJob:
             self._about_to_create(request)
-            made: BackendJob = self._real.create(request, image, deadline, *images)
+            made: BackendJob = self._real.create(request, images, deadline)
             return made
 
         created: BackendJob = self._pace(create)

@@ -32,6 +32,7 @@ from video_jobs.domain.errors import (
     UnknownOutcome,
 )
 from video_jobs.domain.job import InputImage, VideoRequest
+from video_jobs.domain.video_request import FIRST
 from video_jobs.media.mp4 import Mp4Check
 from video_jobs.ports import Backend
 
@@ -57,7 +58,7 @@ def request_for(pipeline: Pipeline) -> VideoRequest:
 
 
 def finished(pipeline: Pipeline, backend: Backend, request: VideoRequest) -> BackendJob:
-    job = backend.create(request, None, 30)
+    job = backend.create(request, {}, 30)
     for _ in range(2000):
         pipeline.advance(5)
         seen = backend.get(job.id)
@@ -67,7 +68,7 @@ def finished(pipeline: Pipeline, backend: Backend, request: VideoRequest) -> Bac
 
 
 def test_create_gives_an_id_and_a_state(backend: Backend, request_for: VideoRequest) -> None:
-    job = backend.create(request_for, None, 30)
+    job = backend.create(request_for, {}, 30)
     assert job.id
     assert job.state is BackendState.QUEUED
     assert job.created_at is not None
@@ -99,7 +100,7 @@ def test_the_list_holds_every_job_newest_first(
     pipeline.simulator.world.change({"running_limit": None})
     made = []
     for _ in range(120):
-        made.append(backend.create(request_for, None, 30).id)
+        made.append(backend.create(request_for, {}, 30).id)
         pipeline.advance(1)
     assert [job.id for job in backend.recent()] == list(reversed(made))
 
@@ -143,7 +144,7 @@ def test_errors_come_from_one_vocabulary(
         assert (caught.value.retry_after, caught.value.request_id) == (2.5, "r-1")
     pipeline.fault("create", status=status)
     with pytest.raises(ERRORS[status] if status < 500 else UnknownOutcome):
-        backend.create(request_for, None, 30)
+        backend.create(request_for, {}, 30)
 
 
 def test_no_answer_at_all_is_unavailable_and_before_a_connection_not_sent(
@@ -157,7 +158,7 @@ def test_no_answer_at_all_is_unavailable_and_before_a_connection_not_sent(
     pipeline.simulator.stop()
     try:
         with pytest.raises(NotSent):
-            backend.create(request_for, None, 30)
+            backend.create(request_for, {}, 30)
         with pytest.raises(NotSent):
             backend.get("some-id")
         with pytest.raises(NotSent):
@@ -173,7 +174,7 @@ def test_a_host_without_an_address_or_tls_is_not_sent(
     for endpoint, words in (("http://nowhere.invalid", "resolved"), (tls, "TLS|connection")):
         pipeline = Pipeline(simulator, "azure-sora", AZURE_OPENAI_ENDPOINT=endpoint)
         with pytest.raises(NotSent, match=words):
-            client_of(pipeline).create(request_for, None, 30)
+            client_of(pipeline).create(request_for, {}, 30)
 
 
 def test_a_wrong_key_is_unauthorised(
@@ -181,7 +182,7 @@ def test_a_wrong_key_is_unauthorised(
 ) -> None:
     other = Pipeline(simulator, pipeline.dialect, AZURE_OPENAI_API_KEY="another")
     with pytest.raises(Unauthorised) as caught:
-        client_of(other).create(request_for, None, 30)
+        client_of(other).create(request_for, {}, 30)
     assert "another" not in str(caught.value)
 
 
@@ -197,7 +198,7 @@ def test_bodies_of_any_shape_are_read_without_a_crash(
         assert backend.get("some-id").state is BackendState.UNKNOWN
         pipeline.fault("create", replace_body=body)
         with pytest.raises(UnknownOutcome):
-            backend.create(request_for, None, 30)
+            backend.create(request_for, {}, 30)
     strange = {
         "id": "i",
         "status": ["x"],
@@ -222,7 +223,7 @@ def asked_for(job: BackendJob) -> tuple[object, ...]:
 def test_what_was_asked_for_is_listed_and_read_back_equal(
     pipeline: Pipeline, backend: Backend, request_for: VideoRequest
 ) -> None:
-    job = backend.create(replace(request_for, prompt=' "Ein" Schiff\n\U0001f6a2 '), None, 30)
+    job = backend.create(replace(request_for, prompt=' "Ein" Schiff\n\U0001f6a2 '), {}, 30)
     width, height, seconds = request_for.width, request_for.height, request_for.seconds
     variants = 1 if pipeline.dialect == "azure-sora" else None  # the other has no word for them
     expected = (' "Ein" Schiff\n\U0001f6a2 ', width, height, seconds, variants, "sora")
@@ -237,7 +238,7 @@ def test_what_was_asked_for_is_listed_and_read_back_equal(
 def test_a_prompt_that_is_not_told_is_not_known(videos: Pipeline) -> None:
     videos.simulator.world.change({"hide_prompt": True})
     backend = client_of(videos)
-    video_id = backend.create(VideoRequest("a paper boat", 720, 1280, 4), None, 30).id
+    video_id = backend.create(VideoRequest("a paper boat", 720, 1280, 4), {}, 30).id
     [listed] = backend.recent()
     assert listed == backend.get(video_id)._replace(told_at=None)
     assert asked_for(listed) == (None, 720, 1280, 4, None, "sora")
@@ -284,7 +285,7 @@ def test_a_prompt_that_no_row_could_hold_is_never_taken_for_ours(pipeline: Pipel
 def test_delete_stops_a_job_and_forgets_it(
     pipeline: Pipeline, backend: Backend, request_for: VideoRequest
 ) -> None:
-    job, other = backend.create(request_for, None, 30), backend.create(request_for, None, 30)
+    job, other = backend.create(request_for, {}, 30), backend.create(request_for, {}, 30)
     pipeline.advance(15)
     assert backend.get(job.id).state in (BackendState.QUEUED, BackendState.RUNNING)
     backend.delete(job.id)
@@ -309,7 +310,7 @@ def test_delete_takes_the_bytes_with_it(
 def test_a_delete_that_is_refused_is_rejected_and_nothing_is_stopped(
     pipeline: Pipeline, backend: Backend, request_for: VideoRequest, status: int
 ) -> None:
-    job = backend.create(request_for, None, 30)
+    job = backend.create(request_for, {}, 30)
     pipeline.fault("delete", status=status, body={"error": {"message": "not while it runs"}})
     with pytest.raises(Rejected, match="not while it runs") as caught:
         backend.delete(job.id)
@@ -321,7 +322,7 @@ def test_a_server_that_lets_nothing_be_stopped_while_it_runs_still_forgets_what_
     pipeline: Pipeline, backend: Backend, request_for: VideoRequest
 ) -> None:
     pipeline.simulator.world.change({"refuse_delete_running": True})
-    job = backend.create(request_for, None, 30)
+    job = backend.create(request_for, {}, 30)
     with pytest.raises(Rejected) as caught:
         backend.delete(job.id)
     assert caught.value.status == 409
@@ -372,7 +373,7 @@ def test_a_delete_is_not_led_elsewhere(pipeline: Pipeline, backend: Backend, sta
 def test_odd_ids_are_deleted_like_any_other(videos: Pipeline, style: str) -> None:
     videos.simulator.world.change({"id_style": style})
     backend = client_of(videos)
-    video_id = backend.create(VideoRequest("a paper boat", 720, 1280, 4), None, 30).id
+    video_id = backend.create(VideoRequest("a paper boat", 720, 1280, 4), {}, 30).id
     backend.delete(video_id)
     assert list(backend.recent()) == []
 
@@ -429,7 +430,7 @@ def test_every_request_is_one_that_the_description_knows(
             assert list(content.chunks(1 << 20))
     list(backend.recent())
     image = picture(request_for)
-    backend.create(with_image(request_for, image), image, 30)
+    backend.create(with_image(request_for, image), {FIRST: image}, 30)
     backend.job_of(job.generation_ids[0])
     backend.delete(job.id)
     assert len(recorder.sent) > 5

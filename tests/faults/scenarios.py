@@ -307,7 +307,7 @@ def imported(machine: Machine) -> Story:
     backend, limits = pipeline.services.backends.choose(None)
     small = SMALL[pipeline.dialect]
     request = limits.complete(small["prompt"], small["size"], small["seconds"], machine.variants, None)
-    made = pipeline.services.backends.client(backend).create(request, None, 30)
+    made = pipeline.services.backends.client(backend).create(request, {}, 30)
     body = json.dumps({"backend_job_id": made.id}).encode()
     job = machine.ask(lambda services: import_job(services, OWNER, read_import(body)))
     story.expect(job, Status.SUCCEEDED)

@@ -92,7 +92,7 @@ class Office:
         ref, limits = backends.choose(None)
         body = {**SMALL[dialect], **changes}
         wanted: VideoRequest = limits.complete(body["prompt"], body["size"], body["seconds"], None, None)
-        made = backends.client(ref).create(wanted, None, 10)
+        made = backends.client(ref).create(wanted, {}, 10)
         if finished:
             for job in self.simulator.world.everything():
                 for output in job.outputs:

@@ -58,7 +58,7 @@ def test_an_input_image_is_sent_along(app: ProviderApp) -> None:
 def test_a_video_that_was_made_elsewhere_is_imported(app: ProviderApp) -> None:
     backend, limits = app.services.backends.choose(None)
     request = limits.complete("a paper boat", "1280x720", 4, 1, None)
-    made = app.services.backends.client(backend).create(request, None, 30)
+    made = app.services.backends.client(backend).create(request, {}, 30)
     body = json.dumps({"backend_job_id": made.id}).encode()
     assert app.run(import_job(app.services, OWNER, read_import(body))).status is Status.SUCCEEDED
     assert app.backend_jobs() == 1

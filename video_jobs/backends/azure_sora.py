@@ -7,7 +7,7 @@ end. Any other path answers 404. Source: the Azure OpenAI `preview` specificatio
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 from urllib.parse import quote
@@ -27,6 +27,7 @@ from video_jobs.domain.backend_job import BackendJob, BackendState
 from video_jobs.domain.capabilities import Limits, ModelTakes
 from video_jobs.domain.errors import NotFound
 from video_jobs.domain.job import VideoRequest
+from video_jobs.domain.video_request import FIRST
 from video_jobs.net.told import moment, whole_number
 from video_jobs.ports import ContentStream, Image, ListedJobs
 
@@ -55,14 +56,7 @@ class AzureSora:
         self._http = http
         self._model = model
 
-    def create(
-        self,
-        request: VideoRequest,
-        image: Image | None,
-        deadline: float,
-        last_image: Image | None = None,
-        reference_images: tuple[Image, ...] = (),
-    ) -> BackendJob:
+    def create(self, request: VideoRequest, images: Mapping[int, Image], deadline: float) -> BackendJob:
         fields: dict[str, Any] = {
             "model": self._model,
             "prompt": request.prompt,
@@ -71,6 +65,7 @@ class AzureSora:
             "n_seconds": request.seconds,
             "n_variants": request.variants,
         }
+        image = images.get(FIRST)
         if image is None or request.input_image is None:
             answer = self._http.post_once("/jobs", deadline, json=fields)
         else:

@@ -9,7 +9,7 @@ import contextlib
 import json
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 from urllib.parse import quote
@@ -32,6 +32,7 @@ from video_jobs.domain.backend_job import BackendJob, BackendState
 from video_jobs.domain.capabilities import Limits, ModelTakes
 from video_jobs.domain.errors import BackendError, NotAVideo
 from video_jobs.domain.job import VideoRequest
+from video_jobs.domain.video_request import FIRST
 from video_jobs.media.body_kind import is_no_video
 from video_jobs.net.told import moment, percent, whole_number
 from video_jobs.ports import ContentStream, Image, ListedJobs
@@ -73,14 +74,7 @@ class OpenAIVideos:
         self._json = settings.body == "json"
         self._model = model
 
-    def create(
-        self,
-        request: VideoRequest,
-        image: Image | None,
-        deadline: float,
-        last_image: Image | None = None,
-        reference_images: tuple[Image, ...] = (),
-    ) -> BackendJob:
+    def create(self, request: VideoRequest, images: Mapping[int, Image], deadline: float) -> BackendJob:
         # Seconds are a string on this wire: an integer was refused.
         fields = {
             "model": self._model,
@@ -88,6 +82,7 @@ class OpenAIVideos:
             "seconds": str(request.seconds),
             "size": request.size,
         }
+        image = images.get(FIRST)
         if image is not None and request.input_image is not None:
             # Always multipart, as OpenAI's own SDK sends it. Servers disagree about images in JSON, and one that ignores the
             # image would make, and bill, another video.

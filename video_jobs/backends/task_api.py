@@ -17,6 +17,7 @@ from video_jobs.domain.backend_job import BackendState
 from video_jobs.domain.capabilities import Limits, ModelTakes
 from video_jobs.domain.cost import Cost
 from video_jobs.domain.job import VideoRequest
+from video_jobs.domain.video_request import FIRST, LAST
 from video_jobs.net.told import number, percent, whole_number
 from video_jobs.settings.backends import BackendSettings
 
@@ -44,6 +45,12 @@ class Images(NamedTuple):
     first: str | None = None
     last: str | None = None
     references: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, urls: Mapping[int, str]) -> Images:
+        """From the data URLs by the numbers that `VideoRequest.images` has."""
+        references = tuple(urls[number] for number in sorted(urls) if number > LAST)
+        return cls(urls.get(FIRST), urls.get(LAST), references)
 
 
 class ModelList(NamedTuple):
@@ -138,17 +145,11 @@ class TaskApi(NamedTuple):
             else seconds[0],
             most_variants=lambda width, height: 1,
             most_seconds=lambda width, height: 3600,
-            body_of=lambda request: self.call(model, request, _placeholders(request)).body,
+            # Only the names in the body matter.
+            body_of=lambda request: (
+                self.call(model, request, Images.of(dict.fromkeys(request.images, _ANY))).body
+            ),
         )
-
-
-def _placeholders(request: VideoRequest) -> Images:
-    """For a body of which only the names matter."""
-    return Images(
-        _ANY if request.input_image else None,
-        _ANY if request.last_image else None,
-        (_ANY,) * len(request.reference_images),
-    )
 
 
 def _without_nulls(body: Body) -> dict[str, Any]:

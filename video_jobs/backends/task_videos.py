@@ -40,22 +40,11 @@ class TaskVideos:
         self._api = api
         self._model = model
 
-    def create(
-        self,
-        request: VideoRequest,
-        image: Image | None,
-        deadline: float,
-        last_image: Image | None = None,
-        reference_images: tuple[Image, ...] = (),
-    ) -> BackendJob:
+    def create(self, request: VideoRequest, images: Mapping[int, Image], deadline: float) -> BackendJob:
         upload = JsonUpload()
-        first, last = (
-            upload.data_url(file, kind.content_type) if kind is not None and file is not None else None
-            for kind, file in ((request.input_image, image), (request.last_image, last_image))
-        )
-        kinds = (kind.content_type for kind in request.reference_images)
-        images = Images(first, last, tuple(map(upload.data_url, reference_images, kinds)))
-        call = self._api.call(self._model, request, images)
+        kinds = {number: image.content_type for number, image in request.images.items()}
+        urls = {number: upload.data_url(images[number], kind) for number, kind in kinds.items()}
+        call = self._api.call(self._model, request, Images.of(urls))
         body = with_options(call.body, request.options)
         jobs_path = self._path(self._api.job_path.partition("{id}")[0], "")
         answer = self._http.post_once(call.path, deadline, jobs_path=jobs_path, upload=upload.of(body))

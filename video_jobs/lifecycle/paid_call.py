@@ -67,14 +67,7 @@ def make_paid_call(services: Services, stored: StoredJob, images: Mapping[int, I
     job = stored.job
     try:
         client = services.backends.client(job.backend)
-        first, last, *references = (images.get(number) for number in range(max([1, *images]) + 1))
-        backend_job = client.create(
-            job.request,
-            first,
-            _time_left(services, job),
-            last,
-            tuple(each for each in references if each is not None),
-        )
+        backend_job = client.create(job.request, images, _time_left(services, job))
     except BackendError as error:
         outcome = _no_success(services, job, error)
     else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from typing import BinaryIO, Literal, NamedTuple, Protocol
@@ -54,15 +54,8 @@ class ContentStream(Protocol):
 class Backend(Protocol):
     """One dialect at one address. Every method raises from the BackendError family and nothing else."""
 
-    def create(
-        self,
-        request: VideoRequest,
-        image: Image | None,
-        deadline: float,
-        last_image: Image | None = None,
-        reference_images: tuple[Image, ...] = (),
-    ) -> BackendJob:
-        """The paid call, made once.
+    def create(self, request: VideoRequest, images: Mapping[int, Image], deadline: float) -> BackendJob:
+        """The paid call, made once. `images`: by the numbers that `VideoRequest.images` has.
 
         Raises NotSent, Busy, Rejected, PaymentRequired, Unauthorised, NotFound or Gone: nothing was created.
         UnknownOutcome: it may have been. `deadline` is in seconds, for the whole call.
