@@ -7,11 +7,12 @@ an extra message, which is dropped for its turn; it never leaves a job without a
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
 
 from poll_job.purge import purge
+from poll_job.step import Change, Step
+from poll_job.unknown_outcome import await_outcome
 from video_jobs.domain import transitions
 from video_jobs.domain.backend_job import BackendJob, BackendState
 from video_jobs.domain.errors import (
@@ -23,28 +24,22 @@ from video_jobs.domain.errors import (
     Rejected,
     TransitionRefused,
 )
-from video_jobs.domain.job import Job, ListSearch, Status
+from video_jobs.domain.job import Job, Status
 from video_jobs.domain.logs import log_event
 from video_jobs.domain.queue_messages import FETCH_QUEUE, FetchMessage, PollMessage
 from video_jobs.domain.schedule import (
-    AFTER_SUBMIT,
     BACKLOG_AGAIN,
     SEARCH_ON,
     guard_delay,
     poll_delay,
-    search_delay,
 )
 from video_jobs.lifecycle import admission
-from video_jobs.lifecycle.adoption import adopt, is_listed, search
+from video_jobs.lifecycle.adoption import is_listed
 from video_jobs.lifecycle.dispatch import start
 from video_jobs.lifecycle.finalize import finish
 from video_jobs.lifecycle.learning import learn
-from video_jobs.lifecycle.list_reading import ListUnavailable, NoList
-from video_jobs.lifecycle.paid_call import outcome_known_after
-from video_jobs.lifecycle.poll_chain import fetch_now, going_on_once_sent, keep_row, kept_row, send_next
-from video_jobs.lifecycle.refusals import unconfirmed
+from video_jobs.lifecycle.poll_chain import fetch_now, going_on_once_sent, keep_row, kept_row
 from video_jobs.lifecycle.rescue import rescued
-from video_jobs.lifecycle.update import update
 from video_jobs.ports import Backend, StoredJob
 from video_jobs.services import Services
 
@@ -52,16 +47,6 @@ log = logging.getLogger("reelkeep.poll")
 
 _RELOADS = 5
 _AT_ONCE = timedelta()
-_LEAST_SEARCH = timedelta(hours=1)
-"""How long an unreadable list is asked for again at the least, from the first time that it was unreadable. After 404 for this
-long, the backend counts as one without a list."""
-_UNREADABLE = "The video API did not answer, and its list can't be read right now: {} It is asked again."
-_NOT_READ = {
-    NoList: "It keeps no list in which the job could be looked for.",
-    ListUnavailable: "Its list could not be read back to the time of the call.",
-}
-
-Change = Callable[[Job], Job]
 
 
 def poll_job(services: Services, message: PollMessage) -> None:
@@ -89,7 +74,7 @@ def _poll(services: Services, message: PollMessage) -> None:
             )
             return
         try:
-            _step(services, message, stored)
+            _take(Step(services, message, stored))
         except (TransitionRefused, Conflict, JobNotFound) as refused:
             log_event(log, logging.INFO, "poll.job_changed", job_id=message.job_id, problem=refused)
             continue
@@ -104,137 +89,28 @@ def _kept(services: Services, message: PollMessage) -> StoredJob | None:
     return kept if kept is not None and polled and kept.job.chain.turn == message.turn else None
 
 
-def _step(services: Services, message: PollMessage, stored: StoredJob) -> None:
-    chain = partial(send_next, services, message)
-    match stored.job.status:
+def _take(step: Step) -> None:
+    services, job = step.services, step.job
+    match job.status:
         case Status.SUBMITTING:
-            _await_outcome(services, message, stored)
-        case _ if stored.job.deleted_at is not None:
-            purge(services, stored, chain)
+            await_outcome(step)
+        case _ if job.deleted_at is not None:
+            purge(services, step.stored, step.send_next)
         case Status.WAITING:
-            start(services, stored, chain)
+            start(services, step.stored, step.send_next)
         case Status.QUEUED | Status.RUNNING:
-            _poll_backend(services, message, stored)
+            _poll_backend(step)
         case Status.FETCHING | Status.PENDING_DOWNLOAD:
-            _guard_fetches(services, message, stored)
-        case _ if stored.job.outputs:
+            _guard_fetches(step)
+        case _ if job.outputs:
             # After a crash, the sweeper finishes the job.
-            log_event(log, logging.INFO, "poll.job_ended", job_id=message.job_id)
+            log_event(log, logging.INFO, "poll.job_ended", job_id=job.id)
         case _:
-            finish(services, stored.job)  # again: a crash may have kept the next job in line from its message
+            finish(services, job)  # again: a crash may have kept the next job in line from its message
 
 
-def _await_outcome(services: Services, message: PollMessage, stored: StoredJob) -> None:
-    """Wait for the paid call's answer; if the answer is lost, search the backend's list for the job.
-
-    A job in the list is adopted as soon as the caller has noted that the answer is lost. An empty search proves nothing
-    until the call's time limit is over: before that, somebody may still hold an answer.
-    """
-    job, now = stored.job, services.clock()
-    since = job.submission.submitting_since or now
-    left = since + outcome_known_after(services) - now
-    undecided = left > timedelta()
-    if undecided and job.submission.outcome_lost_at is None:
-        delay = min(poll_delay(job, None, now), left)
-        _advance(services, message, stored, delay, partial(_still, status=Status.SUBMITTING))
-        return
-    try:
-        listed = search(services, job)
-    except (ListUnavailable, NoList) as error:
-        if undecided or now < _search_until(services, job, error):
-            log_event(log, logging.WARNING, "poll.list_unreadable", job_id=job.id, problem=error)
-            reason = None if undecided else _UNREADABLE.format(error)
-            _search_again(services, message, stored, None, reason, unreadable=True)
-            return
-        candidates = job.list_search.candidates if job.list_search else ()
-        if isinstance(error, ListUnavailable):
-            candidates = tuple(dict.fromkeys((*candidates, *error.candidates)))
-        _unconfirmed(services, stored, candidates, _NOT_READ[type(error)])
-        return
-    if listed.found is not None:
-        if not adopt(services, job, listed.found.id):
-            raise TransitionRefused(f"another job has taken {listed.found.id} up")
-        _adopted(services, message, stored, listed.found)
-    elif listed.rest is not None or undecided:
-        _search_again(services, message, stored, listed.rest, None)
-    else:
-        read = f"Its list was read back to the time of the call ({listed.read} jobs)"
-        words = (
-            "and this one can't be told from others in it."
-            if listed.candidates
-            else "and it was not among them."
-        )
-        _unconfirmed(services, stored, listed.candidates, f"{read}, {words}")
-
-
-def _search_until(services: Services, job: Job, error: ListUnavailable | NoList) -> datetime:
-    """Until when an unreadable list is asked for again: for as long as the backend keeps the job, and at least for
-    `_LEAST_SEARCH` from the first failure, since an outage of the app may have left no time before. A backend without a list
-    is not asked again; but a 404 may come from a proxy before it, so a 404 is believed only after `_LEAST_SEARCH`."""
-    since = job.submission.submitting_since or job.created_at
-    if isinstance(error, NoList) and error.is_certain:
-        return since
-    least = (job.list_unreadable_since or services.clock()) + _LEAST_SEARCH
-    if isinstance(error, NoList):
-        return least
-    return max(since + services.backends.retention(job.backend), least)
-
-
-def _search_again(
-    services: Services,
-    message: PollMessage,
-    stored: StoredJob,
-    rest: ListSearch | None,
-    reason: str | None,
-    *,
-    unreadable: bool = False,
-) -> None:
-    """Go on with the search at the next poll. The search may take hours; the job holds no slot while its list is unreadable."""
-    job, now = stored.job, services.clock()
-    delay = SEARCH_ON if rest is not None else search_delay(job, now)
-    change = partial(
-        transitions.searched,
-        now=now,
-        attempt=job.submission.attempt or "",
-        search=rest,
-        reason=reason,
-        unreadable=unreadable,
-    )
-    saved = _advance(services, message, stored, delay, change).job
-    if reason is not None:
-        admission.leave(services, saved)
-
-
-def _unconfirmed(services: Services, stored: StoredJob, candidates: tuple[str, ...], list_told: str) -> None:
-    job = stored.job
-    if candidates and services.is_multi_tenant:
-        # The candidates may be other owners' jobs, which this owner must not learn of: only the operator is told.
-        log_event(
-            log,
-            logging.ERROR,
-            "job.candidates",
-            job_id=job.id,
-            owner=job.owner,
-            candidates=candidates,
-            problem="The job's submission is not confirmed. Each of these jobs of the video API may be it.",
-        )
-        candidates = ()
-    error = unconfirmed(job, candidates, list_told)
-    attempt = job.submission.attempt or ""
-    end = partial(transitions.submission_failed, now=services.clock(), attempt=attempt, error=error)
-    _end(services, stored, end)
-
-
-def _adopted(services: Services, message: PollMessage, stored: StoredJob, found: BackendJob) -> None:
-    job, now = stored.job, services.clock()
-    retention = services.backends.retention(job.backend)
-    change = partial(transitions.submitted, now=now, backend_job=found, retention=retention, what="adopted")
-    # The next poll comes soon: the backend has worked on the job for minutes already.
-    _advance(services, message, stored, AFTER_SUBMIT, change)
-
-
-def _poll_backend(services: Services, message: PollMessage, stored: StoredJob) -> None:
-    job = stored.job
+def _poll_backend(step: Step) -> None:
+    services, job = step.services, step.job
     hint: float | None = None
     backend_job: BackendJob | None = None
     client: Backend | None = None
@@ -263,10 +139,10 @@ def _poll_backend(services: Services, message: PollMessage, stored: StoredJob) -
             backend_job, change = None, _told(services, job, found)
             seen = change(job)
     if seen.is_terminal:
-        _end(services, stored, change)
+        step.end(change)
         return
     if seen.status is Status.FETCHING:
-        stored = _advance(services, message, stored, guard_delay(seen, now), change)
+        stored = step.advance(guard_delay(seen, now), change)
         saved = stored.job
         if saved.status is Status.FETCHING:
             keep_row(services, stored)
@@ -278,7 +154,7 @@ def _poll_backend(services: Services, message: PollMessage, stored: StoredJob) -
     delay = poll_delay(seen, hint, now)
     if seen.list_search is not None:
         delay = SEARCH_ON
-    stored = _advance(services, message, stored, delay, change)
+    stored = step.advance(delay, change)
     keep_row(services, stored)
     if stored.job.is_in_doubt(now):
         admission.leave(services, stored.job)
@@ -331,18 +207,18 @@ def _stopping(services: Services, client: Backend, job: Job, seen: BackendJob) -
     return partial(transitions.cancelled, now=services.clock())
 
 
-def _guard_fetches(services: Services, message: PollMessage, stored: StoredJob) -> None:
+def _guard_fetches(step: Step) -> None:
     """Repair downloads whose messages a crash lost. Downloads have chains of their own.
 
     A download whose message waits behind others is not lost: another message would only make the queue longer.
     """
-    job, now = stored.job, services.clock()
+    services, job, now = step.services, step.job, step.now()
     change: Change = partial(transitions.fetch_again, now=now)
     if change(job) is not job and services.messages.has_backlog(FETCH_QUEUE):
         log_event(log, logging.INFO, "poll.download_waits", job_id=job.id)
-        _advance(services, message, stored, BACKLOG_AGAIN, _as_it_is)
+        step.advance(BACKLOG_AGAIN, _as_it_is)
         return
-    saved = _advance(services, message, stored, guard_delay(change(job), now), change).job
+    saved = step.advance(guard_delay(change(job), now), change).job
     # The row is saved first: otherwise, while saves fail, each guard would start another chain of downloads. After a crash
     # between the two, the next guard message finds the download overdue again.
     for before, after in zip(job.outputs, saved.outputs, strict=True):
@@ -350,25 +226,6 @@ def _guard_fetches(services: Services, message: PollMessage, stored: StoredJob) 
             log_event(log, logging.WARNING, "poll.download_overdue", job_id=job.id, video=after.index)
             again = FetchMessage(owner=job.owner, job_id=job.id, index=after.index, turn=after.chain.turn)
             services.messages.send_fetch(again, _AT_ONCE)
-
-
-def _advance(
-    services: Services, message: PollMessage, stored: StoredJob, delay: timedelta, change: Change
-) -> StoredJob:
-    """Enqueue the next turn, then save the change with that turn."""
-    turn = send_next(services, message, delay)
-    return update(services.jobs, stored, lambda job: change(turn(job)))
-
-
-def _end(services: Services, stored: StoredJob, change: Change) -> None:
-    """Save a terminal status, then finish the job. No next message is sent: after a crash this one is delivered again."""
-    saved = update(services.jobs, stored, change).job
-    if not saved.is_over:
-        if saved.backend_job_gone and saved.deleted_at is None:
-            # Another poll saw the job generated, and then the backend deleted it: the downloads end the job at once.
-            fetch_now(services, saved)
-        raise TransitionRefused(f"{saved.id} is {saved.status}, which is not terminal")
-    finish(services, saved)
 
 
 def _backend_job_id(job: Job) -> str:
@@ -384,10 +241,4 @@ def _refused_to_stop(now: datetime, seen: BackendJob, reason: str, job: Job) -> 
 
 
 def _as_it_is(job: Job) -> Job:
-    return job
-
-
-def _still(job: Job, status: Status) -> Job:
-    if job.status is not status:
-        raise TransitionRefused(f"{job.id} is {job.status} by now")
     return job

@@ -13,7 +13,8 @@ import azure.functions as func
 import pytest
 
 from local.simulator.server import Simulator
-from poll_job.poll import _step, poll_job
+from poll_job.poll import _take, poll_job
+from poll_job.step import Step
 from submit_job import blueprint
 from sweep_jobs.sweep import sweep_jobs
 from tests.pipeline import OWNER, SMALL, Pipeline
@@ -297,7 +298,7 @@ def test_what_an_old_poll_finds_beside_a_paid_call_is_left_for_the_job_that_look
     def old_look() -> None:
         message = PollMessage(owner=OWNER, job_id=inserted[0].job.id, turn=1)
         with contextlib.suppress(TransitionRefused):
-            _step(pipeline.services, message, inserted[0])
+            _take(Step(pipeline.services, message, inserted[0]))
 
     right_after(monkeypatch, pipeline.jobs, "insert", inserted.append)
     meanwhile(pipeline, monkeypatch, "create", old_look)
