@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from video_jobs.domain.errors import InvalidSettings
-from video_jobs.settings.app import Settings, read_api_keys, read_backends
+from video_jobs.settings.app import Settings
+from video_jobs.settings.backend_list import read_api_keys, read_backends
 from video_jobs.settings.backends import BackendSettings
 from video_jobs.settings.storage import StorageSettings, read_storage
 
