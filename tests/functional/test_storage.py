@@ -240,9 +240,9 @@ def test_a_page_can_be_of_one_backend_and_one_day(storage: Storage, owner: str) 
 def test_a_filter_that_lets_nothing_through_reads_so_many_rows_and_says_where_it_goes_on(
     storage: Storage, owner: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("video_jobs.storage.jobs", "video_jobs.storage.memory.jobs"):
+    for module in ("video_jobs.storage.job_pages", "video_jobs.storage.memory.jobs"):
         monkeypatch.setattr(f"{module}.MOST_PASSED", 4)
-    monkeypatch.setattr("video_jobs.storage.jobs._WINDOW", 2)
+    monkeypatch.setattr("video_jobs.storage.job_pages._WINDOW", 2)
     start = datetime(2026, 1, 1, tzinfo=UTC)
     oldest, *_ = [
         inserted(
