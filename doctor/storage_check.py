@@ -13,7 +13,7 @@ from doctor.network import check_way, is_local
 from doctor.storage_probes import Doing, ProbeFailed, probe_blobs, probe_queues, probe_tables
 from doctor.wire import Wire
 from video_jobs.ports import Clock
-from video_jobs.storage.connection import StorageServices, error_code
+from video_jobs.storage.connection import NotFromStorage, StorageServices, error_code
 
 _SETTING = "AzureWebJobsStorage"
 _ROLES = {
@@ -107,6 +107,10 @@ def explain(error: AzureError, kind: str, identity: bool) -> tuple[str, str]:
             return "no identity can sign in here.", (
                 "In Azure assign the app a managed identity (and name a user-assigned one in "
                 f"{_SETTING}__clientId). On your machine: az login, or a connection string in {_SETTING}."
+            )
+        if isinstance(error, NotFromStorage):
+            return "what answers is not this service of Azure Storage.", (
+                f"Is the endpoint in {_SETTING} that of {kind}? Is there a proxy in between that answers with its own page?"
             )
         return (
             f"no answer came ({type(error).__name__}).",

@@ -64,7 +64,8 @@ class Front:
                 answer = None if odd is not None and not odd.carried_out else self._passed_on(body)
                 if odd is not None and odd.status is not None:
                     kind = "text/html" if odd.page else "application/json"
-                    head = [("x-ms-error-code", odd.code), ("Content-Type", kind), *odd.headers]
+                    ours = [("x-ms-error-code", odd.code), ("x-ms-request-id", "odd")] if not odd.page else []
+                    head = [("Content-Type", kind), *ours, *odd.headers]
                     self._answer(odd.status, head, odd.page or odd.body)
                 elif answer is not None:
                     response, said = answer

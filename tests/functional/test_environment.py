@@ -8,7 +8,7 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
-from azure.core.exceptions import HttpResponseError
+from azure.core.exceptions import AzureError
 
 from local.azurite_process import Azurite
 from local.simulator.server import Simulator
@@ -55,7 +55,7 @@ def test_storage_is_called_by_the_proxy_of_the_environment(
     azurite: Azurite, proxied: list[str], service: str
 ) -> None:
     services = connect(settings_for(azurite).storage, retry_total=0)
-    with pytest.raises(HttpResponseError):
+    with pytest.raises(AzureError):
         CALLS[service](services)
     assert len(proxied) == 1
     assert proxied[0].startswith("http://127.0.0.1:")

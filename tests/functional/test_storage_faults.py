@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import timedelta
 from unittest.mock import patch
 
 import pytest
@@ -16,6 +18,7 @@ from video_jobs.domain.errors import InputMissing, StorageUnavailable
 from video_jobs.domain.gate import Gate
 from video_jobs.domain.ids import new_job_id
 from video_jobs.domain.job import InputImage
+from video_jobs.domain.queue_messages import POLL_QUEUE, PollMessage
 from video_jobs.ports import Claim, IdempotencyEntry, StoredGate, StoredJob, VideoKey
 from video_jobs.settings.storage import StorageSettings
 from video_jobs.storage.blobs import StorageBlobs, create_containers
@@ -23,7 +26,7 @@ from video_jobs.storage.claims import TableClaims
 from video_jobs.storage.connection import StorageServices, connect
 from video_jobs.storage.gates import TableGates
 from video_jobs.storage.jobs import TableJobs, create_tables
-from video_jobs.storage.messages import create_queues
+from video_jobs.storage.messages import StorageMessages, create_queues
 from video_jobs.storage.signing import BlobSigner, account_key
 from video_jobs.wiring import build, utc_now
 
@@ -167,18 +170,76 @@ def test_what_is_being_deleted_is_not_taken_for_what_exists(
         create(storage)
 
 
-def test_a_page_of_a_proxy_is_not_taken_for_the_answer_of_storage(
-    tables: tuple[Front, StorageServices], owner: str
+IMAGE = InputImage("image/png", 5, "0" * 64, 64, 64)
+PAGE = b"<html><body>Sign in</body></html>"
+OF_TABLES: dict[str, Callable[[StorageServices, str], object]] = {
+    "a job": lambda storage, owner: TableJobs(storage.tables).get(owner, new_job_id(utc_now())),
+    "a list": lambda storage, owner: TableJobs(storage.tables).page(
+        owner, limit=1, after=None, statuses=frozenset()
+    ),
+    "a new job": lambda storage, owner: TableJobs(storage.tables).insert(a_job(owner), None),
+    "a gate": lambda storage, owner: TableGates(storage.tables).get(owner),
+}
+OF_BLOBS: dict[str, Callable[[StorageBlobs, str], object]] = {
+    "a video": lambda blobs, owner: blobs.find_video(VideoKey(owner, "job_x", 0)),
+    "a new video": lambda blobs, owner: blobs.put_video(VideoKey(owner, "job_x", 0), iter([b"v"]), dict),
+    "an image": lambda blobs, owner: blobs.get_input(owner, "job_x"),
+    "a new image": lambda blobs, owner: blobs.put_input(owner, "job_x", IMAGE, b"image"),
+    "a deletion": lambda blobs, owner: blobs.delete_job(owner, "job_x"),
+}
+OF_QUEUES: dict[str, Callable[[StorageMessages], object]] = {
+    "a message": lambda queues: queues.send_poll(
+        PollMessage(owner="o", job_id=new_job_id(utc_now()), turn=1), timedelta()
+    ),
+    "the backlog": lambda queues: queues.has_backlog(POLL_QUEUE),
+    "the poison": lambda queues: queues.take_poison(1),
+    "the count": lambda queues: queues.count_poison(POLL_QUEUE),
+}
+
+
+@contextlib.contextmanager
+def page_of_a_proxy(azurite: Azurite, service: str, status: int) -> Iterator[StorageServices]:
+    """Every call of this service is answered by it."""
+    build(settings_for(azurite))
+    with in_front_of(azurite, service) as (front, text):
+        front.reads_too = True
+        front.answers.extend([Odd(status, page=PAGE)] * 50)
+        yield connect(StorageSettings(connection_string=text), retry_total=0)
+
+
+@pytest.mark.parametrize("status", [200, 201, 204, 404, 409, 412])
+@pytest.mark.parametrize("what", OF_TABLES)
+def test_a_page_of_a_proxy_is_not_taken_for_the_answer_of_a_table(
+    azurite: Azurite, owner: str, what: str, status: int
 ) -> None:
-    front, storage = tables
-    jobs = TableJobs(storage.tables)
-    front.reads_too = True
-    front.answers.append(Odd(200, page=b"<html><body>Sign in</body></html>"))
-    with pytest.raises(StorageUnavailable, match="proxy"):
-        jobs.get(owner, "job_x")
-    front.answers.append(Odd(200, page=b"<html><body>Sign in</body></html>"))
-    with pytest.raises(StorageUnavailable, match="proxy"):
-        jobs.page(owner, limit=1, after=None, statuses=frozenset())
+    with (
+        page_of_a_proxy(azurite, "table", status) as storage,
+        pytest.raises(StorageUnavailable, match="proxy"),
+    ):
+        OF_TABLES[what](storage, owner)
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 404, 409, 412])
+@pytest.mark.parametrize("what", OF_BLOBS)
+def test_a_page_of_a_proxy_is_not_taken_for_a_blob(
+    azurite: Azurite, owner: str, what: str, status: int
+) -> None:
+    with page_of_a_proxy(azurite, "blob", status) as storage:
+        signer = BlobSigner(storage.blobs, account_key(storage.account_key or ""), utc_now)
+        with pytest.raises(StorageUnavailable, match="proxy"):
+            OF_BLOBS[what](StorageBlobs(storage.blobs, signer), owner)
+
+
+@pytest.mark.parametrize("status", [200, 201, 204, 404])
+@pytest.mark.parametrize("what", OF_QUEUES)
+def test_a_page_of_a_proxy_is_not_taken_for_the_answer_of_a_queue(
+    azurite: Azurite, what: str, status: int
+) -> None:
+    with (
+        page_of_a_proxy(azurite, "queue", status) as storage,
+        pytest.raises(StorageUnavailable, match="proxy"),
+    ):
+        OF_QUEUES[what](StorageMessages(storage.queues))
 
 
 # --- waits that storage asks for ---

@@ -51,8 +51,8 @@ class StorageServices(NamedTuple):
 
 def connect(settings: StorageSettings, **changes: Any) -> StorageServices:
     """Builds clients, and calls nothing yet; `changes` are the SDKs' own options. Raises InvalidSettings."""
-    table_options = {**_TIMEOUTS, **_TABLE_PAUSES, "raw_response_hook": _forget_waits, **changes}
-    options = {**_TIMEOUTS, **changes}
+    table_options = {**_TIMEOUTS, **_TABLE_PAUSES, "raw_response_hook": _checked_and_without_waits, **changes}
+    options = {**_TIMEOUTS, "raw_response_hook": _checked, **changes}
     retries = options.pop("retry_total")
     queue_options = {**options, "retry_policy": QueueRetry(1, retry_total=retries, random_jitter_range=1)}
     options["retry_policy"] = BlobRetry(1, retry_total=retries, random_jitter_range=1)
@@ -88,9 +88,22 @@ def connect(settings: StorageSettings, **changes: Any) -> StorageServices:
     )
 
 
-def _forget_waits(response: Any) -> None:
-    """Remove from the answer of a table how long to wait: the SDK would sleep for so long, without a limit, in the middle of a
-    request, and fails at a value that it can't read. The SDKs of blobs and queues don't look at it."""
+class NotFromStorage(ServiceResponseError):
+    """Another server answered, such as a proxy with a page of its own."""
+
+
+def _checked(response: Any) -> None:
+    """Refuse an answer without any header of Azure Storage's. The SDKs would take a proxy's page with status 200 for an empty answer,
+    for the bytes of a blob or for a write that was done, and a page with 404 for a missing row."""
+    answer = response.http_response
+    if answer.status_code < 500 and not any(name.lower().startswith("x-ms-") for name in answer.headers):
+        raise NotFromStorage("The answer has no header of Azure Storage's.")
+
+
+def _checked_and_without_waits(response: Any) -> None:
+    """Also remove from the answer of a table how long to wait: the SDK would sleep for so long, without a limit, in the middle of
+    a request, and fails at a value that it can't read. The SDKs of blobs and queues don't look at it."""
+    _checked(response)
     for name in ("Retry-After", "retry-after-ms", "x-ms-retry-after-ms"):
         response.http_response.headers.pop(name, None)
 
@@ -139,13 +152,14 @@ def translated(what: str) -> Iterator[None]:
         ) from None
     except HttpResponseError as error:
         raise StorageUnavailable(_refusal(error, what)) from None
+    except (NotFromStorage, DeserializationError):
+        raise StorageUnavailable(
+            f"Something that is not this service of Azure Storage answered while {what}. Is there a proxy in between, or is the "
+            f"endpoint another service's?"
+        ) from None
     except AzureError as error:
         raise StorageUnavailable(
             f"Azure Storage could not be reached while {what} ({type(error).__name__})."
-        ) from None
-    except DeserializationError:
-        raise StorageUnavailable(
-            f"Something that is not Azure Storage answered while {what}. Is there a proxy in between?"
         ) from None
 
 
