@@ -19,6 +19,7 @@ from openai_api.images import (
     LastFrame,
     References,
     read_images,
+    refuse_images,
     without_images,
 )
 from openai_api.models import chosen_by
@@ -39,7 +40,7 @@ ModelName = Annotated[
 
 
 class CreateVideo(BaseModel):
-    """The body of `POST /api/v1/videos`. Unknown fields are ignored, since tools send some of their own. Images under unknown names are refused."""
+    """The body of `POST /api/v1/videos`. Unknown fields are ignored, since tools send some of their own, unless they have an image."""
 
     model_config = ConfigDict(extra="ignore", defer_build=True)
 
@@ -66,9 +67,9 @@ def read_create(
     """Read and check a create; nothing is written. Raises InvalidRequest or a subclass."""
     key = idempotency_key(headers)
     fields = read_fields(headers, body, read_form, several=SEVERAL)
-    images = read_images(fields)
+    images, sent = read_images(fields), without_images(fields.values)
+    refuse_images({name: value for name, value in sent.items() if name not in CreateVideo.model_fields})
     fields.taken_out.refuse_elsewhere()
-    sent = without_images(fields.values)
     request = validated(CreateVideo, sent)
     backend, model = chosen_by(backends, request.model)
     return Submission(

@@ -68,6 +68,7 @@ def data_url(content: bytes) -> str:
     ("name", "number"),
     [
         ("input_reference", 0),
+        ("input_image", 0),
         ("image", 0),
         ("image_url", 0),
         ("first_frame", 0),
@@ -126,6 +127,40 @@ def test_what_can_not_be_taken_is_refused_by_name_and_never_dropped(
     fields: dict[str, Any], says: str
 ) -> None:
     assert says in refused(**fields)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"start_frame": URL},
+        {"first_frame_image": {"url": URL}},
+        {"image_urls": [URL]},
+        {"Photo": "http://example.test/a.png"},
+        {"subject": [{"any": {"thing": "data:image/png;base64,AAAA"}}]},
+        {"content": [{"type": "image_url", "image_url": {"url": URL}}]},
+        {"start": f"data:image/png;base64,{'A' * 300_000}"},
+    ],
+    ids=lambda value: str(value)[:60],
+)
+def test_an_image_under_a_name_that_nobody_knows_is_refused_and_never_dropped(fields: dict[str, Any]) -> None:
+    [name] = fields
+    assert f"{name}: is not taken; send images as input_reference" in refused(**fields)
+    if isinstance(fields[name], str):
+        with pytest.raises(InvalidRequest, match=f"{name}: is not taken"):
+            send_form({name: [fields[name]]})
+
+
+def test_what_tools_add_is_ignored_if_it_is_no_image() -> None:
+    added = {
+        "num_frames": 81,
+        "image_size": "landscape_16_9",
+        "frames": None,
+        "metadata": {"photo": URL, "site": "https://example.test"},
+        "callback_url": URL,
+        "n": {"prompt": "data: is a word"},
+    }
+    assert not send(**added).images
+    assert send(prompt="data:image/png is how a data URL begins").prompt.startswith("data:image")
 
 
 def test_a_form_has_files_texts_and_spread_objects(pictures: dict[str, bytes]) -> None:
