@@ -35,7 +35,7 @@ def plain_words(text: str) -> str:
 
 def utf16_units(text: str) -> int:
     """The length of a text as Table Storage counts it."""
-    return len(text.encode("utf-16-le")) // 2
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def _few_enough(metadata: Any) -> Any:
@@ -87,7 +87,7 @@ WebhookUrl = Annotated[
 """A setting decides whether http to this machine is allowed, too."""
 
 
-_MOST_VALUES = 50_000  # of a JSON body, counted by commas; a long prompt may have many, too
+_MOST_VALUES = 50_000  # of JSON in a request, counted by commas; a long prompt may have many, too
 
 
 def refuse_beyond(body: bytes, most: int) -> None:
@@ -109,16 +109,24 @@ def refuse_chunked(headers: Mapping[str, str], body: bytes) -> None:
 
 def json_object(body: bytes, example: str) -> dict[str, Any]:
     """The object in a JSON body. Raises InvalidRequest, whose message shows `example`, for any other body."""
-    # Each value becomes an object in memory that is a hundred times as large.
-    if sum(map(body.count, (b",", b"[", b"{"))) > _MOST_VALUES:
-        raise InvalidRequest.of("body", f"has more than {_MOST_VALUES} values", code="invalid_json")
     try:
-        parsed = json.loads(body, object_pairs_hook=unrepeated)
-    except (ValueError, RecursionError) as error:
-        raise InvalidRequest.of("body", f"is not JSON: {error}", code="invalid_json") from error
+        parsed = json_value(body)
+    except ValueError as error:
+        raise InvalidRequest.of("body", str(error), code="invalid_json") from error
     if not isinstance(parsed, dict):
         raise InvalidRequest.of("body", f"must be a JSON object, like {example}", code="invalid_json")
     return parsed
+
+
+def json_value(text: bytes) -> Any:
+    """Raises ValueError for what is not JSON, or has more values than any request needs."""
+    # Each value becomes an object in memory that is a hundred times as large.
+    if sum(map(text.count, (b",", b"[", b"{"))) > _MOST_VALUES:
+        raise ValueError(f"has more than {_MOST_VALUES} values")
+    try:
+        return json.loads(text, object_pairs_hook=unrepeated)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"is not JSON: {error}") from error
 
 
 def validated(model: type[M], raw: dict[str, Any]) -> M:

@@ -52,8 +52,8 @@ def _whole_number(value: Any) -> Any:
 # The schema repeats, for readers of the contract, what the functions above check.
 Prompt = Annotated[
     str,
+    AfterValidator(_prompt),  # first: the other one looks at each character
     AfterValidator(plain_words),
-    AfterValidator(_prompt),
     Field(
         description="Plain text: what the video should show.",
         json_schema_extra={"minLength": 1, "maxLength": LONGEST_PROMPT, "pattern": r"\S"},
@@ -109,6 +109,9 @@ def read_fields(
     if kind == "multipart/form-data":
         refuse_costly_form(headers.get("content-type", ""), body)
         form, parts = read_form()
+        if not form and not parts:
+            words = "has no part that can be read: it is empty, cut off or damaged; let your client write the form"
+            raise InvalidRequest.of("body", words)
         fields = {name: _all(form, name) if name in several else form[name] for name in form}
         files = {name: _all(parts, name) for name in parts}
         repeated = next((name for name in form if name not in several and _differ(form, name)), None)

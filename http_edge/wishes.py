@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from http_edge.fields import plain_words, utf16_units
+from http_edge.fields import json_value, plain_words, utf16_units
 from video_jobs.domain.errors import InvalidRequest
 from video_jobs.domain.provider_options import checked_options
-from video_jobs.domain.unrepeated import unrepeated
 
 LONGEST_NEGATIVE_PROMPT = 4000
 """UTF-16 units: the whole request has to fit into one property of a row."""
@@ -87,8 +85,8 @@ Seed = Annotated[
 ]
 NegativePrompt = Annotated[
     str,
+    AfterValidator(_short_enough),  # first: the other one looks at each character
     AfterValidator(plain_words),
-    AfterValidator(_short_enough),
     Field(
         description="What the video should not show, if the model takes it.",
         json_schema_extra={"minLength": 1, "maxLength": LONGEST_NEGATIVE_PROMPT, "pattern": r"\S"},
@@ -115,6 +113,6 @@ def object_in_form(fields: dict[str, Any], name: str) -> None:
     """Parse an object of a form: forms have only text. Raises InvalidRequest."""
     if name in fields:
         try:
-            fields[name] = json.loads(fields[name], object_pairs_hook=unrepeated)
-        except (ValueError, RecursionError, TypeError) as error:
-            raise InvalidRequest.of(name, f"must be a JSON object in a form: {error}") from error
+            fields[name] = json_value(fields[name].encode("utf-8", "surrogatepass"))
+        except ValueError as error:
+            raise InvalidRequest.of(name, f"must be a JSON object in a form; it {error}") from error

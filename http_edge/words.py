@@ -30,6 +30,7 @@ _ALSO_CALLED = {
 }
 _PLAIN = {
     "string_type": 'must be text in double quotes, like "1"',
+    "string_unicode": "holds half of a surrogate pair; send valid Unicode",
     "int_type": "must be a whole number, like 5",
     "int_parsing": "must be a whole number, like 5",
     "int_from_float": "must be a whole number, like 5",

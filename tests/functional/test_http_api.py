@@ -468,8 +468,13 @@ FORM = "multipart/form-data; boundary=x"
 END = b"--x--\r\n"
 
 HOSTILE_FORMS: dict[str, tuple[bytes, str]] = {
-    "no parts": (END, "prompt"),
-    "an unended form": (part("prompt", b"x")[:-2], "prompt"),
+    "no parts": (END, "body"),
+    "no boundary": (b"prompt=x", "body"),
+    "an unended form": (part("prompt", b"x")[:-2], "body"),
+    "a name that is no text": (
+        b'--x\r\nContent-Disposition: form-data; name="\xff\xfe"\r\n\r\n' + part("prompt", b"x") + END,
+        "body",
+    ),
     "a thousand parts": (b"".join(part(f"f{n}", b"x") for n in range(1000)) + END, "prompt"),
     "a field of a megabyte": (part("prompt", b"x" * (1 << 20)) + END, "prompt"),
     "a name of a megabyte": (part("n" * (1 << 20), b"x") + END, "body"),

@@ -148,6 +148,8 @@ def test_a_prompt_of_32000_emoji_is_refused_before_anything_is_written():
         ("\u00a0\u3000", "it is empty"),
         ("a" * (LONGEST_PROMPT + 1), "32001 UTF-16 units"),
         (EMOJI * 16_000 + "a", "32001 UTF-16 units"),
+        pytest.param("\0" * 32_001, "32001 UTF-16 units", id="too long, before a look at each character"),
+        pytest.param("\ud83d" * 32_001, "32001 UTF-16 units", id="too long, and half of pairs"),
         ("a\0b", "control characters"),
         ("a\x1b[31m", "control characters"),
         ("a\x7f", "control characters"),
@@ -269,9 +271,14 @@ def test_an_unknown_fields_name_comes_back_short_and_printable(name: str):
 
 
 def test_a_fields_name_with_half_of_a_surrogate_pair_is_refused():
-    with pytest.raises(InvalidRequest) as error:
+    with pytest.raises(InvalidRequest, match="holds half of a surrogate pair; send valid Unicode") as error:
         send({"prompt": "a boat", "\ud83d": 1})
     assert str(error.value).encode()
+
+
+def test_a_long_negative_prompt_is_refused_before_a_look_at_each_character():
+    [problem] = refused({"negative_prompt": "\0" * 4001}).values()
+    assert problem == "it has 4001 UTF-16 units; at most 4000 are taken"
 
 
 def test_every_problem_is_told_at_once():
@@ -375,7 +382,8 @@ def test_the_largest_image_fits_into_the_largest_body(pictures: dict[str, bytes]
 @pytest.mark.parametrize(
     ("fields", "files", "field"),
     [
-        ({}, {}, "prompt"),
+        ({}, {}, "body"),
+        ({"seconds": "8"}, {}, "prompt"),
         ({"prompt": "a boat", "colour": "red"}, {}, "colour"),
         ({"prompt": "a boat", "input_image": "text"}, {}, "input_image"),
         ({"prompt": "a boat"}, {"input_reference": b"x"}, "input_reference"),
@@ -613,6 +621,15 @@ def test_json_of_very_many_values_is_refused_before_it_is_parsed(
     with pytest.raises(InvalidRequest) as error:
         read_submission(JSON, b"[" + piece * 5_000_000, no_form)
     assert error.value.code == "invalid_json"
+
+
+@pytest.mark.parametrize("name", ["metadata", "options"])
+def test_json_of_very_many_values_in_a_form_is_refused_before_it_is_parsed(
+    name: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(json, "loads", lambda *_, **__: pytest.fail("it was parsed"))
+    with pytest.raises(InvalidRequest, match=f"{name}: must be a JSON object .* more than 50000 values"):
+        send_form({"prompt": "a boat", name: f"[{'[],' * 100_000}1]"})
 
 
 def test_a_prompt_of_nothing_but_commas_is_taken():
