@@ -28,7 +28,12 @@ api() {
     case $status in
         2?? | 304) cat "$folder/answer" ;;
         000) echo "$API gives no answer. $AGAIN" >&2; return 1 ;;
-        *) echo "HTTP $status" | cat "$folder/answer" - >&2; return 1 ;;
+        *)
+            echo "HTTP $status" | cat "$folder/answer" - >&2
+            # In the app's words, which have a code: the job was deleted, or refused by the video API.
+            case $status in 404 | 409 | 422) ! grep -q '"code":' "$folder/answer" || rm "$kept" ;; esac
+            return 1
+            ;;
     esac
 }
 # Prints a value of the job from standard input: field videos 0 url

@@ -24,6 +24,7 @@ ENDED = {"succeeded", "failed", "cancelled", "expired"}
 LONGEST_WAIT = 25  # seconds that the app keeps a request open
 LONGEST = {"GET": LONGEST_WAIT + 20, "POST": 240}  # seconds until a request counts as lost
 LONGEST_PAUSE = 60  # seconds between two tries
+OVER = {404, 409, 422}  # the app's words: the job was deleted, or refused by the video API
 PASSES = {408, 429, 500, 502, 503, 504}
 BAR = 30  # characters
 
@@ -179,7 +180,10 @@ def main() -> int:
             show(length / video["length"], f"{length / 1e6:.1f} MB")
     except (requests.RequestException, OSError) as error:
         print(f"\n{error}", file=sys.stderr)
-        if getattr(error, "response", None) is None:  # nobody answered, or the download broke
+        answer = getattr(error, "response", None)
+        if answer is not None and answer.status_code in OVER and "code" in problem_of(answer):
+            kept.unlink()
+        if answer is None:  # nobody answered, or the download broke
             print("Nothing is lost, and nothing is paid twice: run the same command again.", file=sys.stderr)
         return 1
     kept.unlink()

@@ -68,7 +68,12 @@ class Run:
 
 
 Runs = dict[tuple[str, str], Run]
-PROMPTS = {"made": "a paper boat", "failing": "a paper boat, internal-failure", "refused": "\x1b"}
+PROMPTS = {
+    "made": "a paper boat",
+    "failing": "a paper boat, internal-failure",
+    "refused": "\x1b",
+    "rejected": "a paper boat, rejected-prompt",
+}
 
 
 @pytest.fixture(scope="module")
@@ -114,14 +119,19 @@ WAITING = {"id": "job_x", "status": "waiting", "reason": None, "progress": None,
 def run_against(
     answers: list[dict[str, Any]], program: str, folder: Path
 ) -> subprocess.CompletedProcess[str]:
-    """Runs the program against an app that gives these answers one after another, and then the last one again."""
+    """Runs the program against an app that gives these answers one after another, and then the last one again. One with a
+    code is a problem."""
 
     class App(BaseHTTPRequestHandler):
         def answer(self) -> None:
             self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            body = json.dumps(answers.pop(0) if len(answers) > 1 else answers[0]).encode()
-            self.send_response(200)
-            for name, value in (("ETag", f'"{len(answers)}"'), ("Content-Length", str(len(body)))):
+            told = answers.pop(0) if len(answers) > 1 else answers[0]
+            body = json.dumps(told).encode()
+            self.send_response(told["status"] if "code" in told else 200)
+            headers = {"ETag": f'"{len(answers)}"', "Content-Length": str(len(body))}
+            if "code" in told:
+                headers["Content-Type"] = "application/problem+json"
+            for name, value in headers.items():
                 self.send_header(name, value)
             self.end_headers()
             self.wfile.write(body)
@@ -181,6 +191,34 @@ def test_what_is_refused_is_said_in_the_apps_words(runs: Runs, program: str) -> 
     assert status != 0
     assert "it holds control characters" in err
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_a_job_that_the_video_api_refuses_is_over_and_the_next_run_begins_another(
+    runs: Runs, program: str
+) -> None:
+    status, _, err = runs[program, "rejected"].finish()
+    assert status == 1
+    assert "The request was refused by the content filter" in err
+    assert list(runs[program, "rejected"].folder.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        [WAITING, {"status": 404, "code": "job_not_found", "detail": "It was deleted."}],
+        [{"status": 409, "code": "idempotency_key_reused", "detail": "It was deleted."}],
+    ],
+    ids=["while it is followed", "before"],
+)
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_after_a_job_was_deleted_the_next_run_begins_another(
+    program: str, answers: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    said = run_against([*answers], program, tmp_path)
+    assert said.returncode == 1, said
+    assert "It was deleted." in said.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 # --- route handlers ------------------------------------------------------------------------------
