@@ -26,6 +26,7 @@ from video_jobs.settings.backends import BackendSettings
 
 _UNKNOWN_RETENTION = timedelta(hours=24)
 _MOST_NAMED = 40  # models in one message
+_MOST_CLIENTS = 100  # each keeps a connection open, and an import may name any model
 
 
 class Backends:
@@ -62,9 +63,11 @@ class Backends:
         Raises NotSent when the settings no longer name the backend.
         """
         with self._lock:
-            if ref not in self._clients:
-                self._clients[ref] = self._build(ref)
-            return self._clients[ref]
+            client = self._clients.pop(ref, None) or self._build(ref)
+            self._clients[ref] = client
+            if len(self._clients) > _MOST_CLIENTS:  # whoever uses the oldest one goes on with it
+                del self._clients[next(iter(self._clients))]
+            return client
 
     def current(self, ref: BackendRef, model: str | None = None) -> BackendRef:
         """See `ports.Backends`.
