@@ -148,10 +148,12 @@ def _all(parts: Mapping[str, Any], name: str) -> list[Any]:
 
 
 @contextlib.contextmanager
-def large_body_turn(body: bytes) -> Iterator[None]:
-    """Let one request with a large body in at a time: while it is read and stored, an image is in memory several times."""
-    if len(body) < _LARGE_BODY:
-        yield
-        return
-    with _large_bodies:
-        yield
+def large_body_turn(body: bytes) -> Iterator[Callable[[], None]]:
+    """Let one request with a large body in at a time: while it is read and stored, an image is in memory several times.
+
+    The function that it gives ends the turn early: for a request that waits for a stranger's host or the video API.
+    """
+    with contextlib.ExitStack() as turn:
+        if len(body) >= _LARGE_BODY:
+            turn.enter_context(_large_bodies)
+        yield turn.close

@@ -71,8 +71,10 @@ def create_video_function(req: func.HttpRequest) -> func.HttpResponse:
     arrived_at = services.clock()
     key = caller_of(req.headers, services.compat_api_keys)
     body = req.get_body()
-    with large_body_turn(body):
+    with large_body_turn(body) as end_turn:
         submission = read_create(req.headers, body, lambda: (req.form, req.files), services.backends)
+        if not submission.brings_its_images:
+            end_turn()
         job = create_video(services, key, submission, arrived_at, repeat=is_repeat(req.headers))
         del submission
     if job.error is not None and job.was_refused:

@@ -49,8 +49,10 @@ blueprint = func.Blueprint()
 @answers_problems
 def submit_job_function(req: func.HttpRequest) -> func.HttpResponse:
     body = req.get_body()
-    with large_body_turn(body):
+    with large_body_turn(body) as end_turn:
         submission = read_submission(req.headers, body, lambda: (req.form, req.files))
+        if not submission.brings_its_images:
+            end_turn()
         services = get_services()
         job = submit_job(services, owner_of(req), submission)
         del submission

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import logging
 import re
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -33,6 +35,7 @@ from tests.pipeline import API_KEY, UseServices
 from tests.principals import header
 from tests.whole_app import running_app
 from video_jobs import wiring
+from video_jobs.domain.errors import NotFetched
 from video_jobs.domain.quota import OwnerLimits
 from video_jobs.settings.api_keys import ApiKeys
 from video_jobs.settings.sign_in import SignIn
@@ -300,6 +303,44 @@ def test_an_idempotency_key_stands_for_one_video_and_another_body_is_not_repeate
         api.client(max_retries=2).videos.create(**{**SMALL, "prompt": "another"}, extra_headers=key)
     assert error.value.code == "idempotency_key_reused"
     assert error.value.response.request.headers["x-stainless-retry-count"] == "0"
+
+
+# --- large bodies --------------------------------------------------------------------------------
+
+
+class SlowHost:
+    """See `ports.ImageSource`: an address that gives nothing until it is told to."""
+
+    def __init__(self) -> None:
+        self.asked, self.go_on = threading.Event(), threading.Event()
+
+    def fetch(self, address: str, most_bytes: int, seconds: float) -> bytes:
+        self.asked.set()
+        self.go_on.wait(60)
+        raise NotFetched("its host gave no answer")
+
+
+@pytest.mark.parametrize("path", ["jobs", "v1/videos"])
+def test_a_large_body_waits_for_no_other_whose_image_is_at_a_slow_host(
+    api: OpenAiApi, use_services: UseServices, path: str
+) -> None:
+    host = SlowHost()
+    use_services(replace(wiring.get_services(), images=host))
+    padding = " " * (1 << 20)
+
+    def send(**fields: Any) -> requests.Response:
+        body = json.dumps({**SMALL, **fields}) + padding
+        headers = {"Authorization": f"Bearer {ALICE}", "Content-Type": "application/json"}
+        return requests.post(f"{api.api}/{path}", data=body, headers=headers, timeout=90)
+
+    with ThreadPoolExecutor() as pool:
+        slow = pool.submit(send, input_image="https://example.test/a.png")
+        try:
+            assert host.asked.wait(30)
+            assert pool.submit(send).result(30).ok
+        finally:
+            host.go_on.set()
+        assert slow.result(60).status_code == 400
 
 
 # --- sent again ----------------------------------------------------------------------------------

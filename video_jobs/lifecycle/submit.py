@@ -42,6 +42,11 @@ class Submission:
         return {number: each.content for number, each in self.images.items() if each.content is not None}
 
     @property
+    def brings_its_images(self) -> bool:
+        """Whether it has images, and the bytes of all: then its request waits for nothing but storage."""
+        return 0 < len(self.images) == len(self.contents)
+
+    @property
     def asked_for(self) -> Wishes:
         """With the images beside the first one, as far as they are known."""
         facts = {number: each.facts for number, each in self.images.items()}
