@@ -202,10 +202,14 @@ def _answer(answer: Answer, schemas: _Schemas) -> dict[str, Any]:
 
 
 def _problems(status: int, codes: Iterable[str], operation: Operation, schemas: _Schemas) -> dict[str, Any]:
-    narrowed = {"properties": {"status": {"const": status}, "code": {"enum": list(codes)}}}
+    # With types, since generators of clients leave out an error whose parts they can't join.
+    allowed = {
+        "status": {"type": "integer", "enum": [status]},
+        "code": {"type": "string", "enum": list(codes)},
+    }
     described: dict[str, Any] = {
         "description": HTTPStatus(status).phrase,
-        "content": {PROBLEM: {"schema": {"allOf": [schemas.of(Problem), narrowed]}}},
+        "content": {PROBLEM: {"schema": {"allOf": [schemas.of(Problem), {"properties": allowed}]}}},
     }
     if status in (*_WAITS, *operation.retry_after_on):
         described["headers"] = _headers([RETRY_AFTER], schemas)
