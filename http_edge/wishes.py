@@ -18,7 +18,8 @@ LONGEST_NEGATIVE_PROMPT = 4000
 LARGEST_SEED = 4_294_967_295
 _RATIO = r"[1-9][0-9]{0,2}(\.[0-9]{1,2})?:[1-9][0-9]{0,2}|auto|adaptive"
 _RESOLUTION = r"[1-9][0-9]{2,3}[pP]|[1-9][kK]"
-_IN_A_FORM = {"true": True, "false": False}
+# As requests of Python write them in a form, too.
+_IN_A_FORM = {"true": True, "false": False, "True": True, "False": False}
 
 
 def _ratio(text: str) -> str:
@@ -73,7 +74,7 @@ Resolution = Annotated[
 ]
 Audio = Annotated[
     Annotated[bool, Field(strict=True)],
-    BeforeValidator(_yes_or_no, json_schema_input_type=bool | Literal["true", "false"]),
+    BeforeValidator(_yes_or_no, json_schema_input_type=bool | Literal["true", "false", "True", "False"]),
     Field(description="Whether the video has sound, if the model lets you choose."),
 ]
 _SeedNumber = Annotated[int, Field(strict=True, ge=0, le=LARGEST_SEED)]

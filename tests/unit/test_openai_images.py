@@ -209,3 +209,10 @@ def test_further_wishes_are_those_of_the_job_api() -> None:
     twice = send(size="1280x720", aspect_ratio="16:9", resolution="720p").wishes
     assert (twice.aspect_ratio, twice.resolution) == (None, None), "the size says it"
     assert send(size="1280x720", aspect_ratio="9:16").wishes.aspect_ratio == "9:16"
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("true", True), ("false", False), ("True", True), ("False", False)]
+)
+def test_a_form_has_yes_and_no_as_scripts_and_python_write_them(text: str, value: bool) -> None:
+    assert send_form({"generate_audio": [text]}).wishes.audio is value
