@@ -25,6 +25,7 @@ from local.function_host.errors import AppError
 log = logging.getLogger(__name__)
 
 DEFAULT_THREADS = 32
+_MOST_COROUTINES = 1000  # at once
 
 
 class FunctionFailedError(Exception):
@@ -65,6 +66,8 @@ class Functions:
         self._app_root = app_root
         threads = int(os.environ.get("PYTHON_THREADPOOL_THREAD_COUNT") or DEFAULT_THREADS)
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="function")
+        # In the real worker a coroutine holds no thread. Here one waits for it, but none of those that the functions share.
+        self._beside = ThreadPoolExecutor(_MOST_COROUTINES, thread_name_prefix="coroutine")
         self._loop = _EventLoop()
 
     def handler(self, function: str) -> Callable[..., Any]:
@@ -72,11 +75,11 @@ class Functions:
 
     def start(self, invocation: Invocation, tell: Callable[[str, Answer | None, bool], None]) -> None:
         """Run it. Returns the answer of an HTTP function, and whether the function succeeded."""
-        self._pool.submit(self._run_and_tell, invocation, tell)
+        self._threads_for(invocation).submit(self._run_and_tell, invocation, tell)
 
     def run_on_pool(self, invocation: Invocation) -> Answer | None:
-        """Like `run`, on one of the threads that all functions share."""
-        return self._pool.submit(self.run, invocation).result()
+        """Like `run`, on one of the threads that all functions share, or beside them if it is a coroutine."""
+        return self._threads_for(invocation).submit(self.run, invocation).result()
 
     def run(self, invocation: Invocation) -> Answer | None:
         """The answer of an HTTP function. Raises FunctionFailedError, after logging why."""
@@ -106,8 +109,13 @@ class Functions:
 
     def close(self) -> None:
         """Release the threads, without waiting for what still runs."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        for threads in (self._pool, self._beside):
+            threads.shutdown(wait=False, cancel_futures=True)
         self._loop.close()
+
+    def _threads_for(self, invocation: Invocation) -> ThreadPoolExecutor:
+        is_coroutine = inspect.iscoroutinefunction(self.handler(invocation.function))
+        return self._beside if is_coroutine else self._pool
 
     def _run_and_tell(self, invocation: Invocation, tell: Callable[[str, Answer | None, bool], None]) -> None:
         try:

@@ -214,6 +214,34 @@ def test_async_handlers_share_one_event_loop(app: func.FunctionApp) -> None:
     assert loops[0] is loops[1]
 
 
+def test_a_coroutine_that_waits_holds_no_thread_of_the_functions(
+    app: func.FunctionApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import asyncio
+
+    monkeypatch.setenv("PYTHON_THREADPOOL_THREAD_COUNT", "1")
+    waits, go_on = threading.Event(), threading.Event()
+
+    @app.route(route="wait")
+    async def wait(req: func.HttpRequest) -> func.HttpResponse:
+        waits.set()
+        await asyncio.to_thread(go_on.wait, 30)
+        return func.HttpResponse("waited")
+
+    @app.route(route="quick")
+    def quick(req: func.HttpRequest) -> func.HttpResponse:
+        return func.HttpResponse("quick")
+
+    with web(app) as host, ThreadPoolExecutor(1) as threads:
+        waiting = threads.submit(requests.get, f"{host.url}/api/wait", timeout=40)
+        try:
+            assert waits.wait(10)
+            assert requests.get(f"{host.url}/api/quick", timeout=10).text == "quick"
+        finally:
+            go_on.set()
+        assert waiting.result(40).text == "waited"
+
+
 def test_an_exception_is_a_500_with_an_empty_body_and_is_logged(
     app: func.FunctionApp, caplog: pytest.LogCaptureFixture
 ) -> None:
