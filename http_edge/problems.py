@@ -25,6 +25,7 @@ from video_jobs.domain.errors import (
     ReelkeepError,
     RequestTooLarge,
     StorageUnavailable,
+    TooManyFetched,
     TooManyJobs,
     UnreadableRow,
     UnsupportedContentType,
@@ -143,6 +144,8 @@ def _translate(error: Exception) -> func.HttpResponse:
             return problem(409, "nothing_to_send", str(error))
         case NotRetriable():
             return problem(409, "not_retriable", str(error))
+        case TooManyFetched():
+            return problem(503, "busy", str(error), {"Retry-After": "10"})
         case BackendError():
             log_event(log, logging.WARNING, "http.backend_unavailable", problem=error)
             return problem(503, "backend_unavailable", str(error), {"Retry-After": "10"})

@@ -20,6 +20,7 @@ from video_jobs.domain.errors import (
     JobNotFound,
     ReelkeepError,
     StorageUnavailable,
+    TooManyFetched,
     TooManyJobs,
     UnreadableRow,
 )
@@ -140,6 +141,8 @@ def _translate(error: Exception) -> func.HttpResponse:
             return error_answer(
                 503, "misconfigured", "The app's settings need mending; /api/health says which."
             )
+        case TooManyFetched():
+            return error_answer(503, "busy", str(error), headers={"Retry-After": "10"})
         case StorageUnavailable():
             log_event(log, logging.ERROR, "http.storage_unavailable", problem=error)
             message = "The storage can't be reached right now; try again in a moment."

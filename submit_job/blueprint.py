@@ -43,6 +43,7 @@ blueprint = func.Blueprint()
         415: ["unsupported_media_type"],
         422: ["model_retired", "moderation_blocked", "backend_rejected"],
         429: ["too_many_jobs"],
+        503: ["busy"],
     },
 )
 @traced

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -29,13 +29,15 @@ from local.azurite_process import Azurite
 from local.function_host.host import FunctionHost
 from local.simulator.faults import Fault
 from local.simulator.server import Simulator
+from tests.functional.picture_host import a_picture
 from tests.functional.storage_adapters import a_name
 from tests.leaks import SECRETS
 from tests.pipeline import API_KEY, UseServices
 from tests.principals import header
+from tests.waiting import until
 from tests.whole_app import running_app
 from video_jobs import wiring
-from video_jobs.domain.errors import NotFetched
+from video_jobs.domain.errors import NotFetched, TooManyFetched
 from video_jobs.domain.quota import OwnerLimits
 from video_jobs.settings.api_keys import ApiKeys
 from video_jobs.settings.sign_in import SignIn
@@ -341,6 +343,44 @@ def test_a_large_body_waits_for_no_other_whose_image_is_at_a_slow_host(
         finally:
             host.go_on.set()
         assert slow.result(60).status_code == 400
+
+
+@dataclass(frozen=True)
+class Picture:
+    """See `ports.ImageSource`: every address has this picture."""
+
+    content: bytes
+
+    def fetch(self, address: str, most_bytes: int, seconds: float) -> bytes:
+        return self.content
+
+
+class FullFetch:
+    """See `ports.ImageSource`: others have taken every turn."""
+
+    def fetch(self, address: str, most_bytes: int, seconds: float) -> bytes:
+        raise TooManyFetched("Too many images are being fetched right now.")
+
+
+@pytest.mark.parametrize("path", ["jobs", "v1/videos"])
+def test_an_image_that_gets_no_turn_is_503_and_the_same_request_makes_the_video_later(
+    api: OpenAiApi, use_services: UseServices, path: str
+) -> None:
+    made, services = api.made(), wiring.get_services()
+    headers = {"Authorization": f"Bearer {ALICE}", "Idempotency-Key": a_name("key")}
+    body = {**SMALL, "input_image": "https://example.test/a.png"}
+
+    def send() -> requests.Response:
+        return requests.post(f"{api.api}/{path}", json=body, headers=headers, timeout=30)
+
+    use_services(replace(services, images=FullFetch()))
+    answer = send()
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "10")
+    assert '"code":"busy"' in answer.text
+    assert api.made() == made
+    use_services(replace(services, images=Picture(a_picture())))
+    assert send().ok
+    assert until(lambda: api.made() == made + 1)
 
 
 # --- sent again ----------------------------------------------------------------------------------

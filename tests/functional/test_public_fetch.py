@@ -10,7 +10,7 @@ import pytest
 
 from tests.functional.picture_host import NAME, PictureHost, a_picture, in_pieces, redirect
 from tests.waiting import until
-from video_jobs.domain.errors import NotFetched
+from video_jobs.domain.errors import NotFetched, TooManyFetched
 from video_jobs.net.public_fetch import MOST_AT_ONCE, PublicFetch
 
 MOST = 100_000  # bytes
@@ -152,7 +152,8 @@ def test_only_so_many_are_fetched_at_once_and_one_more_waits_its_time(host: Pict
     for thread in threads:
         thread.start()
     until(lambda: len(host.seen) == MOST_AT_ONCE)
-    assert "too many images" in refused(host, "/a.png", seconds=0.3)
+    with pytest.raises(TooManyFetched):
+        host.fetch.fetch(f"{host.url}/a.png", MOST, 0.3)
     over.set()
     for thread in threads:
         thread.join(30)

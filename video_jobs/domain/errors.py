@@ -51,6 +51,10 @@ class NotFetched(ReelkeepError):
     """A file at a client's address could not be fetched. The message follows "could not be fetched:"."""
 
 
+class TooManyFetched(ReelkeepError):
+    """So many files at clients' addresses are being fetched that this one got no turn in time. It passes."""
+
+
 class IdempotencyKeyReused(ReelkeepError):
     """An earlier request, which was different, had the same key."""
 

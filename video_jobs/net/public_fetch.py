@@ -15,7 +15,7 @@ from collections.abc import Callable
 from urllib3 import BaseHTTPResponse
 from urllib3.exceptions import HTTPError
 
-from video_jobs.domain.errors import NotFetched
+from video_jobs.domain.errors import NotFetched, TooManyFetched
 from video_jobs.net.addresses import Address, is_public
 from video_jobs.net.deadline import Deadline
 from video_jobs.net.pinned import NotReachable, Resolve, get_from, resolve
@@ -59,8 +59,8 @@ class PublicFetch:
     def fetch(self, address: str, most_bytes: int, seconds: float) -> bytes:
         deadline = Deadline(seconds)
         if not self._turns.acquire(timeout=deadline.left):
-            raise NotFetched(
-                "too many images are being fetched; send it again in a moment, or send the image itself"
+            raise TooManyFetched(
+                "Too many images are being fetched right now. Send it again in a moment, or send the image itself."
             )
         try:
             with deadline.watching(), contextlib.ExitStack() as stack:

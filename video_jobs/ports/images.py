@@ -7,4 +7,5 @@ from typing import Protocol
 
 class ImageSource(Protocol):
     def fetch(self, address: str, most_bytes: int, seconds: float) -> bytes:
-        """The whole body at a public https address. Raises NotFetched, whose message does not repeat the address."""
+        """The whole body at a public https address. Raises NotFetched, whose message does not repeat the address, and
+        TooManyFetched."""

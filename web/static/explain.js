@@ -90,6 +90,7 @@ const MEND = {
   misconfigured: "The operator has to mend the app’s settings.",
   storage_unavailable: "Try again in a minute.",
   backend_unavailable: "Try again in a minute.",
+  busy: "Try again in a minute.",
   internal_error: "Try again. If it happens again, tell the operator the time.",
   invalid_sign_in: "Sign in again.",
   idempotency_key_reused: "Change something, and send it again.",
