@@ -327,7 +327,7 @@ def test_a_large_body_waits_for_no_other_whose_image_is_at_a_slow_host(
     api: OpenAiApi, use_services: UseServices, path: str
 ) -> None:
     host = SlowHost()
-    use_services(replace(wiring.get_services(), images=host))
+    use_services(wiring.get_services()._replace(images=host))
     padding = " " * (1 << 20)
 
     def send(**fields: Any) -> requests.Response:
@@ -373,12 +373,12 @@ def test_an_image_that_gets_no_turn_is_503_and_the_same_request_makes_the_video_
     def send() -> requests.Response:
         return requests.post(f"{api.api}/{path}", json=body, headers=headers, timeout=30)
 
-    use_services(replace(services, images=FullFetch()))
+    use_services(services._replace(images=FullFetch()))
     answer = send()
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "10")
     assert '"code":"busy"' in answer.text
     assert api.made() == made
-    use_services(replace(services, images=Picture(a_picture())))
+    use_services(services._replace(images=Picture(a_picture())))
     assert send().ok
     assert until(lambda: api.made() == made + 1)
 

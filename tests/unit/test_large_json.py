@@ -89,7 +89,7 @@ def test_an_openai_client_sends_several_large_images() -> None:
     headers = {"content-type": "application/json"}
     submission = read_create(headers, json.dumps(body).encode(), lambda: ({}, {}), BACKENDS)
     assert submission.contents == {0: first, 1: last, 2: reference}
-    with pytest.raises(InvalidRequest, match="a field that takes none"):
+    with pytest.raises(InvalidRequest, match="user: is not taken; send images as"):
         read_create(headers, json.dumps({**body, "user": urls[0]}).encode(), lambda: ({}, {}), BACKENDS)
 
 
