@@ -80,6 +80,10 @@ def test_every_shape_of_an_error_is_read(body: Any, code: str | None, words: str
         (b"upstream connect error", "upstream connect error"),
         (b"<html><head><title>\n 502 Bad Gateway </title></head></html>", "an HTML page: 502 Bad Gateway"),
         (b"<!DOCTYPE HTML><p>Sorry</p>", "an HTML page"),
+        (
+            b'<?xml version="1.0"?><Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>',
+            "XML: Request has expired",
+        ),
         (b'{"error":{"message":"cut o', '{"error":{"message":"cut o'),
         (b"line one\nline\0two\x1b[31m", "line one line two [31m"),
         (b"\xff\xfe", "\ufffd\ufffd"),

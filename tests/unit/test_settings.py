@@ -514,8 +514,17 @@ def test_quotes_and_invisible_characters_around_a_setting_are_named(
     assert not any(KEY in each or ACCOUNT_KEY in each for each in told)
 
 
-@pytest.mark.parametrize("key", ["Bearer abcdefgh", "api-key: abcdefgh", "abcd efgh"])
-def test_a_key_with_a_word_before_it_is_refused(key: str):
+@pytest.mark.parametrize(
+    "key",
+    [
+        "Bearer abcdefgh",
+        "api-key: abcdefgh",
+        "abcd efgh",
+        "AZURE_OPENAI_API_KEY=abcdefgh",
+        "https://api.example.com/?key=abcdefgh",
+    ],
+)
+def test_a_key_with_something_around_it_is_refused(key: str):
     [problem] = problems_of(AZURE_OPENAI_API_KEY=key)
     assert "AZURE_OPENAI_API_KEY" in problem
     assert "abcd" not in problem

@@ -27,7 +27,9 @@ _SECRET = re.compile(
 )
 _WORDS = ("message", "detail", "msg", "error_message", "errmsg")
 _REASONS = ("fail_reason", "failure_reason", "failureReason", "reason", "status_message", *_WORDS)
-_TITLE = re.compile(r"<title[^>]{0,200}>([^<]{1,200})", re.IGNORECASE)
+_TITLE = re.compile(
+    r"<(?:title|message)[^>]{0,200}>([^<]{1,200})", re.IGNORECASE
+)  # of HTML, or of storage's XML
 
 _STATUS_NAMES = ("task_status", "taskStatus", "job_status", "status", "state")  # the plainest first
 _ABOUT_WHAT = frozenset(("task", "job", "video", "generation", "status", "state"))  # TASK_STATUS_FAILED
@@ -187,7 +189,8 @@ def _plain(body: bytes, redactor: Redactor = NOTHING_SECRET) -> BackendMessage:
     text = redactor.text(body.decode("utf-8", "replace")).lstrip()[:_LONGEST_CLEANED]
     if "<html" in text.lower() or text.startswith("<"):
         title = _TITLE.search(text)
-        text = f"an HTML page: {title[1].strip()}" if title else "an HTML page"
+        kind = "XML" if text.startswith("<?xml") and "<html" not in text.lower() else "an HTML page"
+        text = f"{kind}: {title[1].strip()}" if title else kind
     return BackendMessage(text=_clean(text))
 
 

@@ -52,15 +52,20 @@ def read_api_keys(
                     f"The backend '{backend.name}' takes its key from {backend.api_key_setting}, which is "
                     f"not set. Set it, or leave api_key_setting out to sign in with an identity."
                 )
-            elif not re.fullmatch("[!-~]+", key) and not any(
+            elif not _is_key_alone(key, backend.api_key_setting) and not any(
                 problem.startswith(backend.api_key_setting) for problem in problems
             ):
                 problems.append(
-                    f"{backend.api_key_setting} contains blanks or other characters that no API key has. Copy it again: the "
-                    f"key alone, without a word before it."
+                    f"{backend.api_key_setting} contains blanks or other characters that no API key has, or is an address. Copy "
+                    f"it again: the key alone, without a word before it."
                 )
             api_keys[backend.name] = key
     return api_keys
+
+
+def _is_key_alone(key: str, setting: str) -> bool:
+    is_line = key.startswith(f"{setting}=")  # of a file with settings
+    return bool(re.fullmatch("[!-~]+", key)) and "://" not in key and not is_line
 
 
 def _single_backend(environment: Mapping[str, str], problems: list[str]) -> list[BackendSettings]:
