@@ -26,7 +26,9 @@ from video_jobs.domain.job import Status
     "written",
     [
         {"created_at": 1_793_880_000_000},
+        {"created_at": 1_793_880_000_000_000_000},
         {"created_at": "2026-11-05T12:00:00Z"},
+        {"created_at": "Thu, 05 Nov 2026 12:00:00 GMT"},
         {"seconds": "4s"},
         {"seconds": "4.0"},
         {"size": "64X48"},
@@ -101,6 +103,21 @@ def test_where_nobody_knows_the_servers_clock_what_says_the_same_is_named(api: S
     line, job = in_doubt(server)
     late = server.shown(id="video_9", created_at=server.created_at + 3 * 3600)
     server.replies["list"] = Reply(200, {"data": [late]}, {"Date": ""})
+    ended = line.run_for(job, hours=1)
+    assert ended.error is not None
+    assert (ended.error.code, ended.error.candidates) == ("submission_unconfirmed", ("video_9",))
+
+
+@pytest.mark.parametrize("hours", [-8, 5.5, 14])
+def test_an_entry_of_another_time_zone_that_says_the_same_is_named(api: StrangeApi, hours: float) -> None:
+    server = Server(api)
+    line, job = in_doubt(server)
+    local = api.clock() + timedelta(hours=hours)
+    entries = [
+        server.shown(id="video_9", created_at=local.replace(tzinfo=None).isoformat()),
+        server.shown(id="video_8", created_at=(local - timedelta(minutes=10)).isoformat()),
+    ]
+    server.replies["list"] = Reply(200, {"data": entries})
     ended = line.run_for(job, hours=1)
     assert ended.error is not None
     assert (ended.error.code, ended.error.candidates) == ("submission_unconfirmed", ("video_9",))

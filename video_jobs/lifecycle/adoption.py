@@ -98,10 +98,12 @@ def is_listed(services: Services, job: Job) -> tuple[bool | None, ListSearch | N
 def _may_be(job: Job, entry: Entry, begin: datetime, end: datetime) -> bool:
     """Whether the entry was created during the call, and nothing listed contradicts the job.
 
-    An entry without a time, or with one of an unknown format, must be equal in everything instead.
+    An entry without a time, with one of an unknown format, or with one that may be of another zone must be equal in
+    everything instead.
     """
     if not entry.is_within(begin, end):
-        return not (entry.moments and entry.is_clock_told) and _says_the_same(job, entry.job)
+        is_another = entry.moments and entry.is_clock_told and not entry.is_within_elsewhere(begin, end)
+        return not is_another and _says_the_same(job, entry.job)
     pairs = _parameters(job, entry.job)
     return not any(theirs is not None and ours != theirs for ours, theirs in pairs)
 

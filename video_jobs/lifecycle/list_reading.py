@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import time
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from video_jobs.domain.backend_job import BackendJob
@@ -20,6 +20,7 @@ from video_jobs.ports import Backend, ListedJobs
 
 _MOST_PAGES = 20  # at one poll
 _LONGEST = 45.0  # seconds at one poll
+_FARTHEST_ZONE, _ZONES_APART = timedelta(hours=15), timedelta(minutes=30)
 _MOST_READ = 200_000  # entries; a list that goes on beyond that is not read to its end
 
 
@@ -51,6 +52,11 @@ class Entry(NamedTuple):
 
     def is_within(self, begin: datetime, end: datetime) -> bool:
         return any(begin <= moment <= end for moment in self.moments)
+
+    def is_within_elsewhere(self, begin: datetime, end: datetime) -> bool:
+        """The same if its time is of another zone: some servers give local time without saying so."""
+        apart = [moment - begin for moment in self.moments]
+        return any(abs(each) <= _FARTHEST_ZONE and each % _ZONES_APART <= end - begin for each in apart)
 
     def is_before(self, moment: datetime) -> bool:
         return bool(self.moments) and max(self.moments) < moment
@@ -109,6 +115,9 @@ def read_back(client: Backend, to: datetime | None, now: datetime, before: ListS
             ended_early = not found and state.more_was_said
             problem = "it ended although it had announced another page" if ended_early else None
             return _at_the_end(entries, state, problem)
+        if not found:
+            # Such pages may come without end.
+            return _at_the_end(entries, state, "it names another page after one without jobs")
         if to is not None and state.is_newest_first and found[-1].is_before(to):
             return _at_the_end(entries, state, None)
         if state.read > _MOST_READ:

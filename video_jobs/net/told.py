@@ -53,7 +53,7 @@ def wait_hint(headers: Mapping[str, str]) -> float | None:
     return max(0.0, *hints) if hints else None
 
 
-def number(value: Any) -> float | None:
+def number(value: Any, limit: float = 1e15) -> float | None:
     """A finite number from a number or a string, else None."""
     if isinstance(value, str):
         value = value[:LONGEST_HEADER]
@@ -61,29 +61,30 @@ def number(value: Any) -> float | None:
         result = float(value)
     except (TypeError, ValueError, OverflowError):
         return None
-    return result if abs(result) < 1e15 else None
+    return result if abs(result) < limit else None
 
 
 def moment(value: Any) -> datetime | None:
-    """A UTC datetime from Unix seconds, Unix milliseconds or ISO 8601, else None. Zero, and a time long before any
-    video API, mean 'not set'."""
-    seconds = number(value)
+    """A UTC datetime from Unix seconds, or their thousandths to thousand-millionths, from ISO 8601 or as HTTP writes it, else
+    None. Zero, and a time long before any video API, mean 'not set'."""
+    seconds = number(value, _LATEST * 1e9)
     if seconds is None and isinstance(value, str):
-        seconds = _iso_seconds(value)
-    if seconds is not None and seconds >= _MILLISECONDS:
+        seconds = _seconds_of(value[:LONGEST_HEADER].strip())
+    while seconds is not None and seconds >= _MILLISECONDS:
         seconds /= 1000
     if seconds is None or not _EARLIEST <= seconds < _LATEST:
         return None
     return datetime.fromtimestamp(seconds, UTC)
 
 
-def _iso_seconds(text: str) -> float | None:
+def _seconds_of(text: str) -> float | None:
     """A time without an offset is UTC's."""
     try:
-        told = datetime.fromisoformat(text[:LONGEST_HEADER].strip())
+        told = datetime.fromisoformat(text)
         return (told if told.tzinfo else told.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
-        return None
+        told_by_http = _date(text)
+        return None if told_by_http is None else told_by_http.timestamp()
 
 
 def percent(value: Any) -> int | None:
