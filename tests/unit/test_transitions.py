@@ -377,12 +377,13 @@ GUESSED = a_job_in(Status.RUNNING, expires_at=NOW + DAY, told_expires_at=None, o
 
 
 @pytest.mark.parametrize("told", [BackendState.QUEUED, BackendState.RUNNING, BackendState.UNKNOWN])
-def test_a_guessed_expiry_ends_nothing_that_the_backend_still_names(told: BackendState):
+def test_a_guessed_expiry_ends_nothing_for_a_week_that_the_backend_still_names(told: BackendState):
     job = GUESSED
-    for days in (1, 2, 30):
+    for days in (1, 2, 7.9):
         job = transitions.polled(job, NOW + days * DAY, a_poll(told))
         assert not job.is_terminal
         assert job.is_past_guess(NOW + days * DAY)
+    assert transitions.polled(job, NOW + 8 * DAY, a_poll(told)).status is Status.EXPIRED
 
 
 def test_after_a_guessed_expiry_a_backend_whose_list_lacks_the_job_has_deleted_it():

@@ -50,7 +50,7 @@ def polled(job: Job, now: datetime, backend_job: BackendJob, retention: timedelt
             return ended(job, now, Status.CANCELLED)
         case BackendState.EXPIRED:
             return expired(job, now, f"It says that the job is '{backend_job.status}'.")
-    if job.told_expires_at is not None and job.expired_by(now):
+    if job.expired_by(now):
         return expired(job, now, "The video API did not finish it before its time was over.")
     if backend_job.state is BackendState.RUNNING and job.status is not Status.RUNNING:
         return job.evolve(now, status=Status.RUNNING).noting(now, "running", None, backend_job.request_id)

@@ -69,6 +69,8 @@ def with_expiry(job: Job, now: datetime, told: BackendJob) -> Job:
         if told_at is None or is_ahead or told_at - by_creation >= _ANOTHER_ZONE:
             told_at = by_creation
     expires_at = min(by_our_clock(told.expires_at, told_at, now), now + _LONGEST_KEPT)
+    if began is not None and expires_at <= began:
+        return job  # nonsense, too: the job is newer
     return replace(job, expires_at=expires_at, told_expires_at=told.expires_at)
 
 

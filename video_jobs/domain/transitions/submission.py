@@ -139,7 +139,8 @@ def submitted(
         raise TransitionRefused(f"{job.id} already has the backend job {job.backend_job_id}")
     created_at = job.submission.submitting_since or now
     if backend_job.created_at is not None:
-        created_at = min(by_our_clock(backend_job.created_at, backend_job.told_at, now), now)
+        told = by_our_clock(backend_job.created_at, backend_job.told_at, now)
+        created_at = min(max(told, job.submission.submitting_since or told), now)
     known = job.evolve(
         now,
         backend_job_id=backend_job.id,
