@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from video_jobs.backends.answers import ToldHeaders, identifier, reason_in, state_of, status_in, text, words
 from video_jobs.backends.bodies import (
-    created_job,
+    create_job,
     delete_job,
     every_job,
     job_asked_for,
@@ -67,14 +67,14 @@ class AzureSora:
         }
         image = images.get(FIRST)
         if image is None or request.input_image is None:
-            answer = self._http.post_once("/jobs", deadline, json=fields)
+            content: dict[str, Any] = {"json": fields}
         else:
             kind = request.input_image.content_type
             item = {"frame_index": 0, "type": "image", "file_name": f"image.{kind.removeprefix('image/')}"}
             sent = [(key, str(value)) for key, value in fields.items()]
             sent.append(("inpaint_items", json.dumps([item])))
-            answer = self._http.post_once("/jobs", deadline, upload=form_with(sent, "files", image, kind))
-        return created_job(answer, _job)
+            content = {"upload": form_with(sent, "files", image, kind)}
+        return create_job(self._http, "/jobs", deadline, _job, **content)
 
     def get(self, backend_job_id: str) -> BackendJob:
         answer = job_asked_for(self._http, _path(backend_job_id), backend_job_id)

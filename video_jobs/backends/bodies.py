@@ -39,10 +39,21 @@ _TELLS_A_JOB = frozenset(
 _SHORTEST_ALIKE = 6  # characters; a shorter id is not compared as a part of another id
 
 
-def created_job(answer: Answer, read: Read, id_name: str = "id") -> BackendJob:
-    """The job that a create's answer describes. Raises UnknownOutcome for a success without an id. `id_name`: where the API
-    puts it. If the body has none, the address of the new job tells it."""
+def create_job(
+    http: BackendHttp, path: str, deadline: float, read: Read, id_name: str = "id", **content: Any
+) -> BackendJob:
+    """The paid call, and the job that its answer describes. `id_name`: where the API puts its id; if the body has none, the
+    address of the new job tells it. `content`: see `BackendHttp.post_once`.
+
+    Raises UnknownOutcome for a success without an id.
+    """
     names = (id_name, *_ID_NAMES)
+
+    def is_under_way(body: dict[str, Any]) -> bool:
+        jobs = (each for each in _candidates(body, _WRAPPERS) if _id_in(each, names))
+        return any(state_in(each) in (BackendState.QUEUED, BackendState.RUNNING) for each in jobs)
+
+    answer = http.post_once(path, deadline, is_under_way=is_under_way, **content)
     candidates = _candidates(answer.body, _WRAPPERS)
     named = [(each, job_id) for each in candidates if (job_id := _id_in(each, names))]
     if not named and answer.new_id is not None:

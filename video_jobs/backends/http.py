@@ -9,7 +9,7 @@ from typing import Any
 
 import requests
 
-from video_jobs.backends.answers import ToldHeaders, error_message
+from video_jobs.backends.answers import BackendMessage, ToldHeaders
 from video_jobs.backends.content import HttpContent, is_whole
 from video_jobs.backends.elsewhere import REDIRECTS, Elsewhere, Refused
 from video_jobs.backends.redaction import Redactor
@@ -44,7 +44,13 @@ _READ_TIMEOUT = 60.0  # seconds of silence
 _CALL_DEADLINE = 60.0  # seconds for a whole call other than a download
 _MOST_REDIRECTS = 5
 _POOL_SIZE = 32  # as many as there are worker threads
-_BASE_URL = " It redirects: the backend's base_url must be the address to which it leads."
+_SEE_OTHER = (302, 303)  # to the new job
+_MEND = {
+    **dict.fromkeys(
+        REDIRECTS, " It redirects: the backend's base_url must be the address to which it leads."
+    ),
+    405: " It takes no jobs at this address: check the backend's base_url.",
+}
 _NO_LIMIT = 1 << 62  # bytes
 _LEAST_SHARE = 0.1  # the part of the paid call's time limit that must be left when the call begins
 
@@ -160,12 +166,14 @@ class BackendHttp:
         path: str,
         deadline: float,
         *,
+        is_under_way: Believed = lambda body: False,
         jobs_path: str | None = None,
         upload: Upload | None = None,
         **content: Any,
     ) -> Answer:
-        """The paid call: one connection of its own, no redirect, no retry, one time limit for everything. `jobs_path`: the
-        path of a job up to its id, where that is not below `path`.
+        """The paid call: one connection of its own, no redirect, no retry, one time limit for everything. `is_under_way`:
+        whether a body describes the new job, whatever the status. `jobs_path`: the path of a job up to its id, where that is
+        not below `path`.
 
         Raises NotSent or a refusal only if that proves that nothing was created. Raises UnknownOutcome for everything
         else that is not a readable success.
@@ -190,14 +198,11 @@ class BackendHttp:
                 )
                 with contextlib.closing(response):
                     status = response.status_code
-                    if status in REFUSALS:
-                        raise refusal(response)
-                    if 200 <= status < 300:
-                        new_id = id_in_address(response, jobs_path or f"{path}/", path)
-                        answer = read_answer(response, watch, may_be_empty=new_id is not None)
+                    new_id = id_in_address(response, jobs_path or f"{path}/", path)
+                    if 200 <= status < 300 or (status in _SEE_OTHER and new_id is not None):
+                        answer = read_answer(response, watch, is_optional=new_id is not None)
                         return answer._replace(new_id=new_id)
-                    redactor = redactor_of(response)
-                    message = error_message(beginning_of(response), redactor)
+                    return _no_success(response, is_under_way)
             except TROUBLE as error:
                 if was_never_sent(error, watch):
                     raise NotSent(f"The video API could not be reached: {reason_of(error)}.") from None
@@ -206,14 +211,6 @@ class BackendHttp:
                 raise UnknownOutcome(
                     f"The video API answered {status}, but the answer can't be read: {error}", status=status
                 ) from None
-            raise UnknownOutcome(
-                f"The video API answered {status}{message.in_words}, which does not say whether it made the job."
-                f"{_BASE_URL if status in REDIRECTS else ''}",
-                status=status,
-                code=message.code,
-                detail=message.text,
-                request_id=ToldHeaders.read(response.headers, redactor).request_id,
-            )
 
     def _headers(self) -> dict[str, str]:
         """The headers of a call. Raises NotSent if it can't be authenticated, whatever error the library raises."""
@@ -289,6 +286,24 @@ class BackendHttp:
                 allow_redirects=False,
                 stream=True,
             )
+
+
+def _no_success(response: requests.Response, is_under_way: Believed) -> Answer:
+    """The paid call's answer, if it describes the new job under another status. Raises a refusal or UnknownOutcome."""
+    status = response.status_code
+    try:
+        return read_believed(response, is_under_way)
+    except BackendError as error:
+        if status in REFUSALS:
+            raise
+        said = BackendMessage(error.code, error.detail).in_words
+        raise UnknownOutcome(
+            f"The video API answered {status}{said}, which does not say whether it made the job.{_MEND.get(status, '')}",
+            status=status,
+            code=error.code,
+            detail=error.detail,
+            request_id=error.request_id,
+        ) from None
 
 
 def _address(text: str, base: str | None) -> WebAddress:

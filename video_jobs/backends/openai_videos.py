@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from video_jobs.backends.answers import ToldHeaders, reason_in, state_of, status_in, text, words
 from video_jobs.backends.bodies import (
-    created_job,
+    create_job,
     delete_job,
     every_job,
     job_asked_for,
@@ -83,19 +83,18 @@ class OpenAIVideos:
             "size": request.size,
         }
         image = images.get(FIRST)
+        content: dict[str, Any]
         if image is not None and request.input_image is not None:
             # Always multipart, as OpenAI's own SDK sends it. Servers disagree about images in JSON, and one that ignores the
             # image would make, and bill, another video.
             kind = request.input_image.content_type
-            upload = form_with([*fields.items()], "input_reference", image, kind)
-            answer = self._http.post_once("/videos", deadline, upload=upload)
+            content = {"upload": form_with([*fields.items()], "input_reference", image, kind)}
         elif self._json:
-            answer = self._http.post_once("/videos", deadline, json=fields)
+            content = {"json": fields}
         else:
             # Fields without a file name make it multipart even without an image.
-            parts = [(name, (None, value)) for name, value in fields.items()]
-            answer = self._http.post_once("/videos", deadline, files=parts)
-        return created_job(answer, _video)
+            content = {"files": [(name, (None, value)) for name, value in fields.items()]}
+        return create_job(self._http, "/videos", deadline, _video, **content)
 
     def get(self, backend_job_id: str) -> BackendJob:
         return read_job(self._get(backend_job_id), backend_job_id, _video)

@@ -77,16 +77,17 @@ def id_in_address(response: requests.Response, jobs_path: str, path: str) -> str
     return None
 
 
-def read_answer(response: requests.Response, deadline: Deadline, may_be_empty: bool = False) -> Answer:
-    """Raises Unavailable if the body is cut off, too large, or not a JSON object. A complete object is accepted even
-    if the transfer breaks off after it: then the announced length was wrong. No body is none only of a 202, unless
-    `may_be_empty`."""
+def read_answer(response: requests.Response, deadline: Deadline, is_optional: bool = False) -> Answer:
+    """Raises Unavailable if the body is cut off, too large, or not a JSON object; if it `is_optional`, it counts as an empty
+    object then. A complete object is accepted even if the transfer breaks off after it: then the announced length was
+    wrong. An empty body is one of a 202."""
     content, trouble = _as_far_as_it_comes(response, LARGEST_ANSWER + 1)
     body = json_object(content) if len(content) <= LARGEST_ANSWER else None
-    if body is None and (trouble is not None or deadline.expired):
-        raise Unavailable(cut_off(deadline))
     is_accepted, redactor = response.status_code == 202, redactor_of(response)
-    if body is None and (content.strip() or not (is_accepted or may_be_empty)):
+    is_missing = body is None and not is_optional
+    if is_missing and (trouble is not None or deadline.expired):
+        raise Unavailable(cut_off(deadline))
+    if is_missing and (content.strip() or not is_accepted):
         said = error_message(content[:_LARGEST_ERROR], redactor).in_words
         what = f"not a JSON object{said}" if content.strip() else "empty"
         raise Unavailable(f"its body is {what}.", status=response.status_code)

@@ -9,8 +9,16 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
-from video_jobs.backends.answers import ToldHeaders, identifier, names_a_state, reason_in, status_in, text
-from video_jobs.backends.bodies import created_job, every_job, job_asked_for, job_in, read_job
+from video_jobs.backends.answers import (
+    BackendMessage,
+    ToldHeaders,
+    identifier,
+    names_a_state,
+    reason_in,
+    status_in,
+    text,
+)
+from video_jobs.backends.bodies import create_job, every_job, job_asked_for, job_in, read_job
 from video_jobs.backends.fallback import open_one_of
 from video_jobs.backends.http import BackendHttp
 from video_jobs.backends.job_list import read_list
@@ -45,10 +53,15 @@ class TaskVideos:
         kinds = {number: image.content_type for number, image in request.images.items()}
         urls = {number: upload.data_url(images[number], kind) for number, kind in kinds.items()}
         call = self._api.call(self._model, request, Images.of(urls))
-        body = with_options(call.body, request.options)
-        jobs_path = self._path(self._api.job_path.partition("{id}")[0], "")
-        answer = self._http.post_once(call.path, deadline, jobs_path=jobs_path, upload=upload.of(body))
-        return created_job(answer, self._job, self._api.id_name)
+        return create_job(
+            self._http,
+            call.path,
+            deadline,
+            self._job,
+            self._api.id_name,
+            jobs_path=self._path(self._api.job_path.partition("{id}")[0], ""),
+            upload=upload.of(with_options(call.body, request.options)),
+        )
 
     def models(self) -> Mapping[str, ModelTakes]:
         """As the provider tells them now. Raises BackendError, and NotFound if it has no list."""
@@ -131,8 +144,9 @@ class TaskVideos:
         """From the addresses that the task names now: signed addresses expire, and some providers renew them at each
         poll. Every second attempt tries them in the opposite order, for an address whose bytes are never complete."""
         began = time.monotonic()
-        body = self._told(backend_job_id).body
-        if self._api.state(body) is BackendState.EXPIRED:
+        answer = self._told(backend_job_id)
+        body, state = answer.body, self._api.state(answer.body)
+        if state is BackendState.EXPIRED:
             raise Gone("The video API no longer has the video of this task.", status=410)
         # An address that may be the wrong one is better than none.
         outputs = self._api.outputs(body) or addresses_anywhere(body)
@@ -143,7 +157,10 @@ class TaskVideos:
             own = path_of(self._api.content_path, self._model, backend_job_id, index)
             addresses = list(dict.fromkeys((*addresses, self._http.address_of(own))))
         if not addresses:
-            raise Unavailable("The video API's answer has no address of this video.")
+            told = self._job(body, answer.told, backend_job_id)
+            said = BackendMessage(told.status, told.failure_message or told.failure_code).in_words
+            kind = Gone if state in (BackendState.FAILED, BackendState.CANCELLED) else Unavailable
+            raise kind(f"The video API's answer has no address of this video{said}.")
         if attempt % 2:
             addresses = addresses[::-1]
         left = max(deadline - (time.monotonic() - began), 0.001)
@@ -188,6 +205,7 @@ class TaskVideos:
             failure = reason_in(body)
         outputs = self._api.outputs(body)
         names = (task_id, *(f"{task_id}{_OUTPUT}{number}" for number in range(1, len(outputs))))
+        has_video = outputs or self._api.content_path is not None or addresses_anywhere(body)
         return BackendJob(
             id=task_id,
             state=state,
@@ -195,13 +213,13 @@ class TaskVideos:
             progress=self._api.progress(body),
             created_at=moment(body.get("created_at")) or moment(body.get("createdAt")),
             finished_at=moment(body.get("completed_at")),
-            generation_ids=names if state is BackendState.SUCCEEDED else (),
+            generation_ids=names if state is BackendState.SUCCEEDED and has_video else (),
             model=text(body.get("model")),
             cost=self._api.cost(body),
             failure_code=failure.code,
             failure_message=failure.text,
             seems_done=state is BackendState.UNKNOWN and bool(outputs),
-            poll_after=None if state.is_final else self._wait(told),
+            poll_after=self._wait(told),
             request_id=told.request_id,
             told_at=told.date,
         )
