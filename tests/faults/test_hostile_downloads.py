@@ -20,8 +20,8 @@ from typing import Any, Self
 import pytest
 
 from local.simulator.server import Simulator
-from tests.cases import sample
-from tests.pipeline import API_KEY, DIALECTS, OWNER, Pipeline, environment_for
+from tests.cases import EACH_DIALECT, sample
+from tests.pipeline import API_KEY, OWNER, Pipeline, environment_for
 from tests.steps import fetching, video_blobs
 from video_jobs.domain.job import Job, Status
 from video_jobs.settings.app import Settings
@@ -81,7 +81,7 @@ def trusting(simulator: Simulator, elsewhere: Elsewhere, dialect: str) -> Pipeli
     )
 
 
-@pytest.fixture(params=DIALECTS)
+@pytest.fixture(params=EACH_DIALECT)
 def pipeline(request: pytest.FixtureRequest, simulator: Simulator, elsewhere: Elsewhere) -> Pipeline:
     return trusting(simulator, elsewhere, request.param)
 

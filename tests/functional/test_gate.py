@@ -16,7 +16,8 @@ from http_edge.answers import see_job
 from job_api.act import cancel_job
 from local.simulator.server import Simulator
 from sweep_jobs.sweep import sweep_jobs
-from tests.pipeline import DIALECTS, OWNER, Pipeline
+from tests.cases import EACH_DIALECT
+from tests.pipeline import OWNER, Pipeline
 from tests.steps import go_on, statuses, submit, with_limits
 from video_jobs.domain import gate
 from video_jobs.domain.gate import UNCLAIMED, ClosureReason, Gate, Slot
@@ -31,7 +32,7 @@ JOB_SECONDS = 40  # of the simulated API, until it has generated
 AT_ONCE = 5.0  # seconds; harness messages are delivered when they are due
 
 
-@pytest.fixture(params=DIALECTS)
+@pytest.fixture(params=EACH_DIALECT)
 def two(request: pytest.FixtureRequest, simulator: Simulator) -> Pipeline:
     """An API with two slots, in each dialect."""
     return with_limits(simulator, request.param, running=2)
