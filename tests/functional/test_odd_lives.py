@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -96,6 +97,26 @@ def test_pages_without_jobs_that_name_another_come_to_an_end(api: StrangeApi, fi
     line = StrangeLine(api, dialect="replicate", model=MODELS["replicate"], sizes="any", seconds="any")
     assert code_of(line.run_for(line.submit(size="1280x720"), hours=2)) == "submission_unconfirmed"
     assert pages < 200
+
+
+def test_a_job_behind_a_page_without_jobs_is_found(api: StrangeApi) -> None:
+    made: list[dict[str, Any]] = []
+
+    def answer(asked: Asked) -> Reply:
+        if asked.method == "POST":
+            job = {"id": ID, "created_at": api.clock().isoformat(), "status": "starting"}
+            made.append(job | {"input": json.loads(asked.body)["input"], "model": MODELS["replicate"]})
+            return Reply(500)
+        if ID in asked.path:
+            return Reply(200, made[0])
+        page = int(asked.path.partition("cursor=")[2] or 0)
+        following = f"{api.url}/v1/predictions?cursor={page + 1}" if page < 2 else None
+        return Reply(200, {"results": made if page == 2 else [], "next": following})
+
+    api.answer = answer
+    line = StrangeLine(api, dialect="replicate", model=MODELS["replicate"], sizes="any", seconds="any")
+    job = line.run_for(line.submit(size="1280x720"), hours=0.5)
+    assert (job.backend_job_id, len(made)) == (ID, 1)
 
 
 # --- the polls -----------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ _MOST_PAGES = 20  # at one poll
 _LONGEST = 45.0  # seconds at one poll
 _FARTHEST_ZONE, _ZONES_APART = timedelta(hours=15), timedelta(minutes=30)
 _MOST_READ = 200_000  # entries; a list that goes on beyond that is not read to its end
+_MOST_EMPTY = 3  # pages in a row; such pages may come without end
 
 
 class ListUnavailable(Exception):
@@ -90,6 +91,7 @@ def read_back(client: Backend, to: datetime | None, now: datetime, before: ListS
     began = time.monotonic()
     state = before or ListSearch(after=None, read=0)
     entries: list[Entry] = []
+    empty = 0
     for number in range(_MOST_PAGES):
         if number and time.monotonic() - began > _LONGEST:
             break
@@ -115,10 +117,10 @@ def read_back(client: Backend, to: datetime | None, now: datetime, before: ListS
             ended_early = not found and state.more_was_said
             problem = "it ended although it had announced another page" if ended_early else None
             return _at_the_end(entries, state, problem)
-        if not found:
-            # Such pages may come without end.
-            return _at_the_end(entries, state, "it names another page after one without jobs")
-        if to is not None and state.is_newest_first and found[-1].is_before(to):
+        empty = 0 if found else empty + 1
+        if empty == _MOST_EMPTY:
+            return _at_the_end(entries, state, f"it names another page after {empty} without jobs")
+        if to is not None and state.is_newest_first and found and found[-1].is_before(to):
             return _at_the_end(entries, state, None)
         if state.read > _MOST_READ:
             return _at_the_end(entries, state, "its pages come to no end")
