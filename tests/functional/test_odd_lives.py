@@ -78,8 +78,11 @@ def test_where_no_job_can_be_posted_the_setting_to_mend_is_named(api: StrangeApi
 # --- the list ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("first", [2, 0])
-def test_pages_without_jobs_that_name_another_come_to_an_end(api: StrangeApi, first: int) -> None:
+@pytest.mark.parametrize(("first", "longest"), [(2, 45.0), (0, 45.0), (0, -1.0)])
+def test_pages_without_jobs_that_name_another_come_to_an_end(
+    api: StrangeApi, monkeypatch: pytest.MonkeyPatch, first: int, longest: float
+) -> None:
+    monkeypatch.setattr("video_jobs.lifecycle.list_reading._LONGEST", longest)  # over at once: pages are slow
     newer = [
         {"id": f"p{n}", "created_at": (api.clock() + timedelta(hours=1 - n)).isoformat()} for n in range(2)
     ]

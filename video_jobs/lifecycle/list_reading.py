@@ -93,8 +93,8 @@ def read_back(client: Backend, to: datetime | None, now: datetime, before: ListS
     entries: list[Entry] = []
     empty = 0
     for number in range(_MOST_PAGES):
-        if number and time.monotonic() - began > _LONGEST:
-            break
+        if number and not empty and time.monotonic() - began > _LONGEST:
+            break  # not between empty pages: the next poll would count them anew
         try:
             page = _page(client, state.after)
         except ListUnavailable as error:
