@@ -27,9 +27,8 @@ _SECRET = re.compile(
 )
 _WORDS = ("message", "detail", "msg", "error_message", "errmsg")
 _REASONS = ("fail_reason", "failure_reason", "failureReason", "reason", "status_message", *_WORDS)
-_TITLE = re.compile(
-    r"<(?:title|message)[^>]{0,200}>([^<]{1,200})", re.IGNORECASE
-)  # of HTML, or of storage's XML
+# Of HTML, or of storage's XML.
+_TITLE = re.compile(r"<(?:title|message)[^>]{0,200}>([^<]{1,200})", re.IGNORECASE)
 
 _STATUS_NAMES = ("task_status", "taskStatus", "job_status", "status", "state")  # the plainest first
 _ABOUT_WHAT = frozenset(("task", "job", "video", "generation", "status", "state"))  # TASK_STATUS_FAILED

@@ -204,8 +204,6 @@ class TaskVideos:
         if not (failure.code or failure.text):
             failure = reason_in(body)
         outputs = self._api.outputs(body)
-        names = (task_id, *(f"{task_id}{_OUTPUT}{number}" for number in range(1, len(outputs))))
-        has_video = outputs or self._api.content_path is not None or addresses_anywhere(body)
         return BackendJob(
             id=task_id,
             state=state,
@@ -213,7 +211,9 @@ class TaskVideos:
             progress=self._api.progress(body),
             created_at=moment(body.get("created_at")) or moment(body.get("createdAt")),
             finished_at=moment(body.get("completed_at")),
-            generation_ids=names if state is BackendState.SUCCEEDED and has_video else (),
+            generation_ids=self._output_names(task_id, body, len(outputs))
+            if state is BackendState.SUCCEEDED
+            else (),
             model=text(body.get("model")),
             cost=self._api.cost(body),
             failure_code=failure.code,
@@ -223,6 +223,12 @@ class TaskVideos:
             request_id=told.request_id,
             told_at=told.date,
         )
+
+    def _output_names(self, task_id: str, body: dict[str, Any], outputs: int) -> tuple[str, ...]:
+        """The ids of the outputs; empty if nothing says where a video is."""
+        if not outputs and self._api.content_path is None and not addresses_anywhere(body):
+            return ()
+        return (task_id, *(f"{task_id}{_OUTPUT}{number}" for number in range(1, outputs)))
 
 
 def _is_about_the_task(error: BackendError) -> bool:
