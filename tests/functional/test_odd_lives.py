@@ -102,6 +102,24 @@ def test_pages_without_jobs_that_name_another_come_to_an_end(
     assert pages < 200
 
 
+@pytest.mark.promise("I7")
+def test_a_search_ends_although_only_the_later_pages_of_a_list_fail(
+    api: StrangeApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that each search reads a part, fails at the next poll, and begins anew."""
+    monkeypatch.setattr("video_jobs.lifecycle.list_reading._LONGEST", -1.0)  # one page at a poll
+    newer = {"id": "p1", "created_at": (api.clock() + timedelta(hours=1)).isoformat()}
+
+    def answer(asked: Asked) -> Reply:
+        if asked.method == "POST" or "cursor" in asked.path:
+            return Reply(500)
+        return Reply(200, {"results": [newer], "next": f"{api.url}/v1/predictions?cursor=c1"})
+
+    api.answer = answer
+    line = StrangeLine(api, dialect="replicate", model=MODELS["replicate"], sizes="any", seconds="any")
+    assert code_of(line.run_for(line.submit(size="1280x720"), hours=3)) == "submission_unconfirmed"
+
+
 def test_a_job_behind_a_page_without_jobs_is_found(api: StrangeApi) -> None:
     made: list[dict[str, Any]] = []
 

@@ -202,7 +202,7 @@ class Job:
 
     submission: Submission = field(default=Submission())
     list_search: ListSearch | None = None  #: how far the backend's list has been read for it
-    list_unreadable_since: datetime | None = None  #: since when each reading of that list has failed
+    list_unreadable_since: datetime | None = None  #: since when that list was not read to its end
     backend_job_id: str | None = None
     backend_status: str | None = None  #: the backend's own word, for people
     backend_request_id: str | None = None

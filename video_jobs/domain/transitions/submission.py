@@ -117,9 +117,16 @@ def searched(
     *,
     unreadable: bool = False,
 ) -> Job:
-    """The backend's list was read so far without a result; None: the next poll reads it from its beginning."""
+    """The backend's list was read so far without a result; None: the next poll reads it from its beginning.
+
+    A part that was read ends no failure: only a whole reading shows that the list can be read.
+    """
     require_attempt(job, attempt)
-    since = (job.list_unreadable_since or now) if unreadable else None
+    since = job.list_unreadable_since
+    if unreadable:
+        since = since or now
+    elif search is None:
+        since = None
     job = job.evolve(now, list_search=search, list_unreadable_since=since)
     if reason is None or job.reason == reason:
         return job
