@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from urllib3 import BaseHTTPResponse
 
 from video_jobs.backends.answers import error_message
+from video_jobs.backends.inline_video import InlineVideo, shortened
 from video_jobs.backends.redaction import Redactor
 from video_jobs.domain.errors import BackendError, Unavailable, VideoTooLarge
 from video_jobs.media.body_kind import SAMPLE
@@ -16,6 +17,7 @@ from video_jobs.net.deadline import Deadline
 
 _WHOLE = re.compile(r"bytes 0-([0-9]{1,15})/([0-9]{1,15})", re.IGNORECASE)
 _LONGEST_LABEL = 100  # characters of a content type
+_PIECE = 64 << 10  # bytes
 _LONGEST_QUOTED = 64 << 10  # bytes of a body that are searched for an error
 
 Translated = Callable[[], AbstractContextManager[None]]
@@ -29,16 +31,18 @@ class HttpContent:
         raw, headers: the answer.
         most: the largest number of bytes.
         redactor: None if another origin than the backend's sends the body; then no message quotes it.
+        address: at which the backend gives it again.
     """
 
     def __init__(
         self,
-        raw: BaseHTTPResponse,
+        raw: BaseHTTPResponse | InlineVideo,
         headers: Mapping[str, str],
         deadline: Deadline,
         most: int,
         redactor: Redactor | None,
         translated: Translated,
+        address: str | None = None,
     ) -> None:
         self._raw = raw
         self._headers = headers
@@ -46,11 +50,22 @@ class HttpContent:
         self._most = most
         self._redactor = redactor
         self._translated = translated
+        self._address = address
         self._announced = headers.get("content-length", "")
         self._beginning = b""
         self._trouble: BackendError | None = None  # what broke the body off
         if self.length is not None and self.length > most:
             raise _too_large(most)
+
+    def beginning_as_json(self, most: int) -> bytes:
+        """The first `most` bytes of JSON, in which an address replaces each video inside it; `chunks` gives nothing after it."""
+        return shortened(self.chunks(_PIECE), most, self._address)
+
+    def inside(self, number: int) -> HttpContent:
+        """The video of that number inside this JSON."""
+        marked = {"transfer-encoding": "chunked"}  # the JSON shows where it ends
+        raw = InlineVideo(self.chunks(_PIECE), number)
+        return HttpContent(raw, marked, self._deadline, self._most, self._redactor, self._translated)
 
     @property
     def content_type(self) -> str:

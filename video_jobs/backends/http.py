@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
 from typing import Any
 
 import requests
@@ -12,6 +11,7 @@ import requests
 from video_jobs.backends.answers import BackendMessage, ToldHeaders
 from video_jobs.backends.content import HttpContent, is_whole
 from video_jobs.backends.elsewhere import REDIRECTS, Elsewhere, Refused
+from video_jobs.backends.inline_video import split_address
 from video_jobs.backends.redaction import Redactor
 from video_jobs.backends.responses import (
     CAN_NOT_BE_DONE,
@@ -157,9 +157,13 @@ class BackendHttp:
     def address_of(self, path: str) -> str:
         return self._base_url + path
 
-    def open_address(self, address: str, deadline: float) -> AbstractContextManager[HttpContent]:
-        """The same for an address from the backend, which may be relative to the backend's own."""
-        return self.open(str(_address(address, self._base_url)), deadline)
+    @contextlib.contextmanager
+    def open_address(self, address: str, deadline: float) -> Iterator[HttpContent]:
+        """The same for an address from the backend, which may be relative to the backend's own, or lead to a video inside
+        an answer."""
+        outside, number = split_address(address)
+        with self.open(str(_address(outside, self._base_url)), deadline) as content:
+            yield content if number is None else content.inside(number)
 
     def post_once(
         self,
@@ -331,4 +335,6 @@ def _too_many_redirects() -> Unavailable:
 
 
 def _content(response: requests.Response, deadline: Deadline, most: int, redactor: Redactor) -> HttpContent:
-    return HttpContent(response.raw, response.headers, deadline, most, redactor, lambda: translated(deadline))
+    return HttpContent(
+        response.raw, response.headers, deadline, most, redactor, lambda: translated(deadline), response.url
+    )

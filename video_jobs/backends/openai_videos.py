@@ -163,7 +163,7 @@ class OpenAIVideos:
         if not is_no_video(content.content_type, beginning):
             return content
         said = content.quotation(beginning) if beginning else "an empty body"
-        addresses = addresses_in(_json(next(content.chunks(LARGEST_ANSWER), b"")), index)
+        addresses = addresses_in(_json(content.beginning_as_json(LARGEST_ANSWER)), index)
         left = max(deadline - (time.monotonic() - began), 0.001)
         if addresses:
             return open_one_of(self._http, stack, addresses, left)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 import requests
 
 from video_jobs.backends.answers import BackendMessage, ToldHeaders, error_message, identifier, message_in
+from video_jobs.backends.inline_video import shortened
 from video_jobs.backends.redaction import Redactor
 from video_jobs.backends.session import TROUBLE, cut_off
 from video_jobs.domain.errors import (
@@ -27,7 +28,10 @@ from video_jobs.domain.refusal_kinds import is_wrong_key
 from video_jobs.net.deadline import Deadline
 
 LARGEST_ANSWER = 1 << 20
-"""The largest answer in bytes, except for videos and lists."""
+"""The largest answer in bytes, except for videos and lists; long texts inside it do not count."""
+
+_LONGEST_READ = 64 << 20  # bytes of an answer with long texts
+_PIECE = 64 << 10
 
 _LARGEST_ERROR = 64 << 10  # bytes that are read of an error that can't be a job
 _TELL_AN_ADDRESS = ("operation-location", "location")
@@ -124,14 +128,20 @@ def beginning_of(response: requests.Response, most: int = _LARGEST_ERROR) -> byt
 
 
 def _as_far_as_it_comes(response: requests.Response, most: int) -> tuple[bytes, Exception | None]:
-    """The first bytes of a body, and what broke it off."""
-    content = bytearray()
-    try:
-        while len(content) < most and (more := response.raw.read1(most - len(content), decode_content=True)):
-            content += more
-    except TROUBLE as error:
-        return bytes(content), error
-    return bytes(content), None
+    """The first bytes of a body without the long texts inside it, and what broke it off."""
+    trouble: Exception | None = None
+
+    def pieces() -> Iterator[bytes]:
+        nonlocal trouble
+        passed = 0
+        try:
+            while passed < _LONGEST_READ and (more := response.raw.read1(_PIECE, decode_content=True)):
+                passed += len(more)
+                yield more
+        except TROUBLE as error:
+            trouble = error
+
+    return shortened(pieces(), most, response.url if response.request.method == "GET" else None), trouble
 
 
 def redactor_of(response: requests.Response) -> Redactor:

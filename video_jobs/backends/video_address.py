@@ -23,6 +23,8 @@ _PLACES = (
     "content",
     "response",
 )
+_INLINE = ("b64_json", "base64", "video_base64", "bytesBase64Encoded", "encodedVideo")
+"""Names of a video inside the answer, in whose place an address stands: see `inline_video`."""
 _DEEPEST = 4
 _MOST = 5  # addresses of one video
 
@@ -51,5 +53,5 @@ def _addresses(value: Any, index: int, *, is_chosen: bool, depth: int) -> Iterat
             if is_chosen and isinstance(named, str) and named.startswith("/"):
                 yield named
             yield from _addresses(named, index, is_chosen=is_chosen, depth=depth + 1)
-        for name in _PLACES:
+        for name in (*_PLACES, *_INLINE):
             yield from _addresses(value.get(name), index, is_chosen=is_chosen, depth=depth + 1)

@@ -1,6 +1,6 @@
 """Google's Interactions API with the Gemini Omni models. Source: the package `google-genai` 3.6.1.
 
-A video is asked for as a file, since inline it would be base64 within the JSON. The file is fetched with the key. An
+A video is asked for as a file; one that comes inside the JSON all the same is kept too. The file is fetched with the key. An
 interaction that is completed without a video says in words why. It has no list.
 """
 
@@ -64,7 +64,8 @@ def _contents(body: Body, kind: str) -> list[Body]:
 
 
 def _outputs(body: Body) -> Addresses:
-    uris = [video.get("uri") for video in _contents(body, "video")] or [inner(body, "output_video", "uri")]
+    videos: list[Any] = [*_contents(body, "video")] or [body.get("output_video")]
+    uris = [inner(video, "uri") or inner(video, "data") for video in videos]
     return [[_bytes_of(uri) for uri in output] for output in addresses_by_output(uris)]
 
 
