@@ -75,7 +75,7 @@ class ImportRequest(BaseModel):
     generation_id: Annotated[Identifier | None, _GENERATION] = None
     backend: BackendName | None = None
     model: Annotated[_Model | None, _MODEL] = None
-    metadata: Metadata = {}
+    metadata: Metadata | None = None
     webhook_url: WebhookUrl | None = None
 
     @model_validator(mode="after")
@@ -118,7 +118,7 @@ def import_job(services: Services, owner: str, request: ImportRequest) -> Job:
             created_at=now,
             updated_at=now,
             request=_request_of(found),
-            metadata=request.metadata,
+            metadata=request.metadata or {},
             backend=backend,
             adopts=found.id,
             webhook=services.webhooks.hook_for(request.webhook_url),

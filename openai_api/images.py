@@ -135,7 +135,7 @@ def _image(field: str, value: Any, taken_out: TakenOut) -> SentImage:
     if isinstance(value, dict):
         if value.get(_FILE_ID) is not None:
             raise _no_files(f"{field}.{_FILE_ID}")
-        name = _IMAGE_URL if _IMAGE_URL in value else _URL
+        name = _IMAGE_URL if value.get(_IMAGE_URL) is not None else _URL
         value, field = value.get(name), f"{field}.{name}" if name in value else field
         if value is None:
             raise InvalidRequest.of(field, f"needs an image_url: {_EXAMPLE}")

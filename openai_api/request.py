@@ -106,7 +106,9 @@ def _wishes(request: CreateVideo) -> Wishes:
 
 
 def _fingerprint(sent: Mapping[str, Any], images: Images) -> str:
-    """A hash of the whole request, unknown fields included. An image counts by its bytes, however it was sent, or its address."""
+    """A hash of the whole request, unknown fields included. An image counts by its bytes, however it was sent, or its address.
+    Null counts as left out."""
+    sent = {name: value for name, value in sent.items() if value is not None}
     named = {number: each.identity for number, each in sorted(images.items())}
     try:
         text = json.dumps([sent, named.pop(0, None), *([named] if named else [])], sort_keys=True)

@@ -24,7 +24,7 @@ blueprint = func.Blueprint()
 @Operation(
     "Submit a job",
     tag="Jobs",
-    description="A field that you leave out takes the backend's default. A request that the model can't do is refused, and nothing is stored.",
+    description="A field that you leave out, or send as null, takes the backend's default. A request that the model can't do is refused, and nothing is stored.",
     parameters=[
         Parameter(
             "Idempotency-Key",

@@ -31,7 +31,7 @@ _WISHES = ("aspect_ratio", "resolution", "audio", "seed", "negative_prompt")
 
 
 class SubmitRequest(BaseModel):
-    """The body of `POST /api/jobs`. A field that is left out takes the backend's default."""
+    """The body of `POST /api/jobs`. A field that is left out, or null, takes the backend's default."""
 
     model_config = ConfigDict(extra="forbid", defer_build=True)
 
@@ -41,8 +41,8 @@ class SubmitRequest(BaseModel):
     variants: Annotated[WholeNumber | None, Field(description="Videos in one job.")] = None
     input_image: Annotated[ImageText | None, Field(description="The video begins with it.")] = None
     last_image: Annotated[ImageText | None, Field(description="The video ends with it.")] = None
-    reference_images: ImageTexts = []
-    metadata: Metadata = {}
+    reference_images: ImageTexts | None = None
+    metadata: Metadata | None = None
     backend: BackendName | None = None
     model: ModelName | None = None
     aspect_ratio: AspectRatio | None = None
@@ -64,9 +64,10 @@ def read_submission(headers: Mapping[str, str], body: bytes, read_form: FormRead
     request = validated(SubmitRequest, fields.values)
     images = _images(request, fields)
     fields.taken_out.refuse_elsewhere()
-    sent = request.model_dump(exclude_unset=True, exclude=set(IMAGES))
+    sent = request.model_dump(exclude_unset=True, exclude_none=True, exclude=set(IMAGES))
     return Submission(
-        **request.model_dump(exclude={*IMAGES, "options", *_WISHES}),
+        **request.model_dump(exclude={*IMAGES, "metadata", "options", *_WISHES}),
+        metadata=request.metadata or {},
         wishes=Wishes(
             **request.model_dump(include=set(_WISHES)),
             options=options_text(request.options),
@@ -88,7 +89,7 @@ def _images(request: SubmitRequest, fields: Fields) -> Images:
     return numbered(
         sent(FIRST, request.input_image),
         sent(LAST, request.last_image),
-        sent(REFERENCES, *request.reference_images),
+        sent(REFERENCES, *(request.reference_images or ())),
     )
 
 

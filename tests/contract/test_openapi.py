@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,10 @@ import function_app
 from contract_api.openapi import PREFIX, http_functions, openapi
 from http_edge.operations import Operation
 from http_edge.problems import dump
+from job_api.import_job import read_import
+from openai_api.request import read_create
+from submit_job.request import read_submission
+from tests.settings_examples import BACKENDS
 
 ROOT = Path(__file__).resolve().parents[2]
 FUNCTIONS = list(http_functions(function_app.blueprints))
@@ -94,6 +99,39 @@ def test_requests_are_closed_and_answers_are_open(document: dict[str, Any]) -> N
     assert schemas["SubmitRequest"]["additionalProperties"] is False
     assert schemas["ImportRequest"]["additionalProperties"] is False
     assert "additionalProperties" not in schemas["JobView"]
+
+
+JSON = {"content-type": "application/json"}
+READERS: dict[str, tuple[Callable[[bytes], Any], list[dict[str, Any]]]] = {
+    "/jobs": (lambda body: read_submission(JSON, body, lambda: ({}, {})), [{"prompt": "a boat"}]),
+    "/jobs/import": (
+        lambda body: read_import(body).model_dump(),
+        [{"backend_job_id": "task_1"}, {"generation_id": "gen_1"}],
+    ),
+    "/v1/videos": (lambda body: read_create(JSON, body, lambda: ({}, {}), BACKENDS), [{"prompt": "a boat"}]),
+}
+"""For each path that takes a body: what reads it, and the shortest bodies."""
+
+
+def test_null_in_an_optional_field_means_that_it_was_not_given(document: dict[str, Any]) -> None:
+    bodies = {
+        path: operations["post"]["requestBody"]["content"]["application/json"]["schema"]
+        for path, operations in document["paths"].items()
+        if "requestBody" in operations.get("post", {})
+    }
+    assert bodies.keys() == READERS.keys()
+    for path, (read, shortest) in READERS.items():
+        valid = Draft202012Validator({**bodies[path], "components": document["components"]})
+        fields = document["components"]["schemas"][bodies[path]["$ref"].rpartition("/")[2]]
+        optional = fields["properties"].keys() - set(fields.get("required", ()))
+        tried = set()
+        for body in shortest:
+            for name in optional - body.keys():
+                valid.validate({**body, name: None})
+                # A submission has its fingerprint, by which requests with the same idempotency key are compared.
+                assert read(dump({**body, name: None})) == read(dump(body)), (path, name)
+                tried.add(name)
+        assert tried == optional
 
 
 def test_a_form_has_the_fields_of_the_json_body_with_the_image_as_a_file(document: dict[str, Any]) -> None:

@@ -248,3 +248,13 @@ def test_the_same_key_with_another_seed_is_refused(openrouter: ProviderApp) -> N
     assert openrouter.send(body, key="k").id == first.id
     with pytest.raises(IdempotencyKeyReused):
         openrouter.send({**body, "seed": 2}, key="k")
+
+
+def test_the_same_key_with_null_where_a_field_was_left_out_gives_the_same_job(
+    openrouter: ProviderApp,
+) -> None:
+    body = {"prompt": "a boat", "seconds": 4}
+    nulls = dict.fromkeys(["size", "seed", "metadata", "reference_images", "options", "webhook_url"])
+    first = openrouter.send(body, key="k")
+    assert openrouter.send({**body, **nulls}, key="k").id == first.id
+    assert openrouter.send({**body, **nulls}).metadata == {}

@@ -62,7 +62,15 @@ def data_url(content: bytes) -> str:
 
 
 @pytest.mark.parametrize(
-    "value", [URL, {"image_url": URL}, {"url": URL}, {"image_url": {"url": URL}}], ids=str
+    "value",
+    [
+        URL,
+        {"image_url": URL},
+        {"url": URL},
+        {"image_url": {"url": URL}},
+        {"image_url": None, "url": URL, "file_id": None},
+    ],
+    ids=str,
 )
 @pytest.mark.parametrize(
     ("name", "number"),
