@@ -31,14 +31,6 @@ log = logging.getLogger("reelkeep.openai_api")
 _BAD_REQUEST = "invalid_request_error"
 _SERVER = "server_error"
 
-# Fields that have other names in this API.
-_PARAMS = {
-    "input_image": "input_reference",
-    "last_image": "last_frame",
-    "audio": "generate_audio",
-    "backend": "model",
-}
-
 # OpenAI's package repeats 409 and 429 by itself. A repeated 409 stays a 409. After a 429 no job was made, but a repeat
 # would find the video that the same body made earlier.
 _NO_RETRY = {"x-should-retry": "false"}
@@ -123,10 +115,8 @@ def _translate(error: Exception) -> func.HttpResponse:
         case OpenAiError():
             return error_answer(error.status, error.code, str(error), error.param, error.headers)
         case InvalidRequest():
-            named = [(_PARAMS.get(p.field, p.field), p.message) for p in error.problems]
             status = STATUSES.get(type(error), 400)
-            message = "; ".join(f"{field}: {words}" for field, words in named)
-            return error_answer(status, error.code, message, named[0][0])
+            return error_answer(status, error.code, str(error), error.problems[0].field)
         case JobNotFound():
             return error_answer(404, "not_found", f"Video with id '{error.job_id}' not found.", "video_id")
         case IdempotencyKeyReused():

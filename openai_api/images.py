@@ -72,11 +72,11 @@ FrameImages = Annotated[
 def read_images(sent: Fields) -> Images:
     """Read the images. A field that is null or empty counts as left out. Raises InvalidRequest."""
     files, taken_out = sent.files or {}, sent.taken_out
-    parts = {part: _base(part) for part in files}
+    parts = {part: base_of(part) for part in files}
     known = {part: base for part, base in parts.items() if base in _NAMES and base != _FRAMES}
     found: dict[str, list[SentImage]] = image_files(files, {**{name: name for name in FILES}, **known})
     for part, value in sent.values.items():
-        base = _base(part)
+        base = base_of(part)
         if value in (None, "", []):
             continue
         if base in _REFUSED and value != {}:
@@ -107,12 +107,19 @@ def refuse_images(unknown: Mapping[str, Any]) -> None:
 
 
 def without_images(fields: Mapping[str, Any]) -> dict[str, Any]:
-    return {part: value for part, value in fields.items() if _base(part) not in _NAMES}
+    return {part: value for part, value in fields.items() if base_of(part) not in _NAMES}
 
 
-def _base(part: str) -> str:
+def base_of(part: str) -> str:
     """The field's name without the brackets that forms use for lists and objects: `reference_images[]`, `input_reference[image_url]`."""
     return part.partition("[")[0]
+
+
+def names_of(images: Images) -> dict[str, str]:
+    """For each kind of image, the name under which it was sent. A first one that is missing has OpenAI's name."""
+    kinds = ("input_image", "last_image", "reference_images")
+    sent = {kinds[min(number, 2)]: each.field.partition(".")[0] for number, each in images.items()}
+    return {"input_image": REFERENCE, **sent}
 
 
 def _all(found: Mapping[str, list[SentImage]], names: tuple[str, ...]) -> list[SentImage]:

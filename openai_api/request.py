@@ -18,6 +18,7 @@ from openai_api.images import (
     ImageReference,
     LastFrame,
     References,
+    names_of,
     read_images,
     refuse_images,
     without_images,
@@ -82,6 +83,7 @@ def read_create(
         images=images,
         idempotency_key=key,
         fingerprint=_fingerprint(sent, images),
+        names={**names_of(images), "audio": "generate_audio"},
     )
 
 

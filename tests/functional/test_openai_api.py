@@ -32,14 +32,16 @@ from local.simulator.server import Simulator
 from tests.functional.picture_host import a_picture
 from tests.functional.storage_adapters import a_name
 from tests.leaks import SECRETS
-from tests.pipeline import API_KEY, UseServices
+from tests.pipeline import API_KEY, UseServices, environment_for
 from tests.principals import header
 from tests.waiting import until
 from tests.whole_app import running_app
 from video_jobs import wiring
+from video_jobs.backends.registry import Backends
 from video_jobs.domain.errors import NotFetched, TooManyFetched
 from video_jobs.domain.quota import OwnerLimits
 from video_jobs.settings.api_keys import ApiKeys
+from video_jobs.settings.app import Settings
 from video_jobs.settings.sign_in import SignIn
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -295,6 +297,56 @@ def test_bad_input_is_an_error_in_openais_shape_and_nothing_is_left(
     )
     assert set(error) == {"message", "type", "param", "code"}
     assert api.made() == made
+
+
+def beside_the_default(api: OpenAiApi, **entry: Any) -> Backends:
+    environment = environment_for(
+        api.simulator, "azure-sora", VIDEO_BACKENDS=json.dumps([entry]), OPENROUTER_API_KEY=API_KEY
+    )
+    return Backends(Settings.from_environment(environment))
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *(("generate_audio", True), ("seed", 7), ("negative_prompt", "people")),
+        *(("aspect_ratio", "9:16"), ("resolution", "4K")),
+        *((name, "https://example.test/a.png") for name in ("last_frame", "last_image", "end_image")),
+        *((name, ["https://example.test/a.png"]) for name in ("reference_images", "input_references")),
+    ],
+)
+def test_what_can_not_be_made_is_refused_under_the_name_that_the_client_sent(
+    api: OpenAiApi, field: str, value: Any
+) -> None:
+    made = api.made()
+    with pytest.raises(openai.BadRequestError, match=field) as error:
+        api.client().videos.create(**SMALL, extra_body={field: value})
+    assert error.value.param == field
+    assert api.made() == made
+
+
+@pytest.mark.parametrize("name", ["input_reference", "input_image", "image", "first_frame"])
+def test_an_image_of_another_size_is_refused_under_the_name_that_the_client_sent(
+    api: OpenAiApi, use_services: UseServices, name: str
+) -> None:
+    backends = beside_the_default(api, name="gpu", dialect="openai-videos", base_url=api.url, model="wan")
+    use_services(wiring.get_services()._replace(backends=backends, images=Picture(a_picture())))
+    body = {"prompt": "a boat", "model": "gpu", name: {"image_url": "https://example.test/a.png"}}
+    error = api.send("POST", "videos", json=body).json()["error"]
+    assert error["param"] == name
+    assert error["message"].startswith(f"{name}: is ")
+    assert "it must have the video's size" in error["message"]
+
+
+def test_an_image_that_the_model_needs_is_asked_for_under_openais_name(
+    api: OpenAiApi, use_services: UseServices
+) -> None:
+    entry = {"name": "rented", "dialect": "runway", "model": "gen4_turbo", "base_url": api.url}
+    backends = beside_the_default(api, **entry, api_key_setting="OPENROUTER_API_KEY")
+    use_services(wiring.get_services()._replace(backends=backends))
+    with pytest.raises(openai.BadRequestError, match="input_reference: is missing") as error:
+        api.client().videos.create(prompt="a boat", model="rented")
+    assert error.value.param == "input_reference"
 
 
 def test_an_idempotency_key_stands_for_one_video_and_another_body_is_not_repeated(api: OpenAiApi) -> None:

@@ -5,6 +5,7 @@ No message here may carry a key, a token or a signed URL.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple, Self
 
 
@@ -33,6 +34,13 @@ class InvalidRequest(ReelkeepError):
     @classmethod
     def of(cls, field: str, message: str, code: str = "invalid_request") -> Self:
         return cls([FieldProblem(field, message)], code)
+
+    def renamed(self, names: Mapping[str, str]) -> InvalidRequest:
+        """The same problems, under the client's own names of the fields."""
+        return InvalidRequest(
+            [problem._replace(field=names.get(problem.field, problem.field)) for problem in self.problems],
+            self.code,
+        )
 
 
 class RequestTooLarge(InvalidRequest):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from video_jobs.domain.capabilities import NO_WISHES, Wishes
-from video_jobs.domain.errors import IdempotencyKeyReused, JobNotFound, StorageUnavailable
+from video_jobs.domain.errors import IdempotencyKeyReused, InvalidRequest, JobNotFound, StorageUnavailable
 from video_jobs.domain.ids import made_at, new_job_id
 from video_jobs.domain.job import Job
 from video_jobs.domain.video_request import FIRST, LAST
@@ -35,6 +36,7 @@ class Submission:
     images: Images = field(default_factory=dict)
     idempotency_key: str | None = None
     fingerprint: str  #: sha256 of the whole request
+    names: Mapping[str, str] = field(default_factory=dict)  #: the client's own names of fields
 
     @property
     def contents(self) -> dict[int, bytes]:
@@ -86,16 +88,19 @@ def with_all_images(services: Services, submission: Submission, job: Job) -> tup
 
 
 def new_job(services: Services, owner: str, submission: Submission) -> Job:
-    """The request with the backend's defaults; nothing is stored. Raises InvalidRequest."""
+    """The request with the backend's defaults; nothing is stored. Raises InvalidRequest, with the client's names of fields."""
     backend, limits = services.backends.choose(submission.backend, submission.model)
-    request = limits.complete(
-        submission.prompt,
-        submission.size,
-        submission.seconds,
-        submission.variants,
-        submission.images[FIRST].facts if FIRST in submission.images else None,
-        submission.asked_for,
-    )
+    try:
+        request = limits.complete(
+            submission.prompt,
+            submission.size,
+            submission.seconds,
+            submission.variants,
+            submission.images[FIRST].facts if FIRST in submission.images else None,
+            submission.asked_for,
+        )
+    except InvalidRequest as error:
+        raise error.renamed(submission.names) from None
     request = replace(request, model=submission.model)
     if submission.webhook_url is not None:
         services.webhooks.check(submission.webhook_url)
