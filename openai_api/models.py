@@ -36,14 +36,17 @@ def list_models(backends: Backends) -> ModelList:
     return {"object": "list", "data": models}
 
 
-def chosen_by(backends: Backends, model: str | None) -> tuple[str | None, str | None]:
+def chosen_by(
+    backends: Backends, model: str | None, backend: str | None = None
+) -> tuple[str | None, str | None]:
     """The names of a backend and of one of its models; None means the default.
 
-    `model` names a backend or one of a backend's models. Raises InvalidRequest for any other name.
+    `model` names a backend or one of a backend's models, of `backend` if that is given. Raises InvalidRequest for any other
+    name.
     """
     if model is None:
-        return None, None
-    names = backends.names()
+        return backend, None
+    names = backends.names() if backend is None else [backend]
     if model in names:
         return model, None
     for name in names:
@@ -53,7 +56,7 @@ def chosen_by(backends: Backends, model: str | None) -> tuple[str | None, str | 
     if having is not None:
         return having, model
     if _EVERYBODYS.fullmatch(model):
-        return None, None
+        return backend, None
     there = dict.fromkeys(word for name in names for word in (name, *backends.models(name)))
     words = ", ".join(list(there)[:_MOST_NAMED])
     more = "…: GET /v1/models lists them all" if len(there) > _MOST_NAMED else ""

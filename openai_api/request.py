@@ -7,17 +7,27 @@ import json
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from http_edge.fields import validated
+from http_edge.fields import BackendName, Metadata, WebhookUrl, shown_name, validated
 from http_edge.submissions import FormReader, Prompt, Size, WholeNumber, idempotency_key, read_fields
-from http_edge.wishes import AspectRatio, Audio, NegativePrompt, Resolution, Seed
+from http_edge.wishes import (
+    AspectRatio,
+    Audio,
+    NegativePrompt,
+    Options,
+    Resolution,
+    Seed,
+    object_in_form,
+    options_text,
+)
 from openai_api.images import (
     SEVERAL,
     FrameImages,
     ImageReference,
     LastFrame,
     References,
+    base_of,
     names_of,
     read_images,
     refuse_images,
@@ -40,8 +50,22 @@ ModelName = Annotated[
 ]
 
 
+def _one(variants: int) -> int:
+    if variants != 1:
+        raise ValueError("must be 1: this API makes one video in each request; POST /api/jobs makes several")
+    return variants
+
+
+OneVideo = Annotated[
+    WholeNumber, AfterValidator(_one), Field(description="Always one.", json_schema_extra={"enum": [1, "1"]})
+]
+
+
 class CreateVideo(BaseModel):
-    """The body of `POST /api/v1/videos`. Unknown fields are ignored, since tools send some of their own, unless they have an image."""
+    """The body of `POST /api/v1/videos`. Unknown fields are ignored, since tools send some of their own, unless they have an image.
+
+    All fields of `POST /api/jobs` are known: if one was ignored, another video would be made and paid for.
+    """
 
     model_config = ConfigDict(extra="ignore", defer_build=True)
 
@@ -60,6 +84,12 @@ class CreateVideo(BaseModel):
     generate_audio: Audio | None = None
     seed: Seed | None = None
     negative_prompt: NegativePrompt | None = None
+    audio: Annotated[Audio | None, Field(description="The same as `generate_audio`.")] = None
+    options: Options | None = None
+    variants: OneVideo | None = None
+    metadata: Metadata | None = None
+    backend: BackendName | None = None
+    webhook_url: WebhookUrl | None = None
 
 
 def read_create(
@@ -69,10 +99,18 @@ def read_create(
     key = idempotency_key(headers)
     fields = read_fields(headers, body, read_form, several=SEVERAL)
     images, sent = read_images(fields), without_images(fields.values)
-    refuse_images({name: value for name, value in sent.items() if name not in CreateVideo.model_fields})
+    unknown = {name: value for name, value in sent.items() if name not in CreateVideo.model_fields}
+    for part in unknown:
+        if base_of(part) in CreateVideo.model_fields:
+            words = "send one value under the plain name, and an object in a form as JSON text"
+            raise InvalidRequest.of(base_of(part), f"is sent as '{shown_name(part)}'; {words}")
+    if fields.files is not None:
+        for name in ("metadata", "options"):
+            object_in_form(sent, name)
+    refuse_images(unknown)
     fields.taken_out.refuse_elsewhere()
     request = validated(CreateVideo, sent)
-    backend, model = chosen_by(backends, request.model)
+    backend, model = chosen_by(backends, request.model, request.backend)
     return Submission(
         prompt=request.prompt,
         size=request.size,
@@ -80,10 +118,12 @@ def read_create(
         backend=backend,
         model=model,
         wishes=_wishes(request),
+        metadata=request.metadata or {},
+        webhook_url=request.webhook_url,
         images=images,
         idempotency_key=key,
         fingerprint=_fingerprint(sent, images),
-        names={**names_of(images), "audio": "generate_audio"},
+        names={**names_of(images), "audio": "generate_audio" if request.audio is None else "audio"},
     )
 
 
@@ -98,12 +138,16 @@ def _wishes(request: CreateVideo) -> Wishes:
     ratio, resolution = request.aspect_ratio, request.resolution
     if request.size is not None and has_shape(request.size, ratio, resolution):
         ratio = resolution = None
+    audio = {request.audio, request.generate_audio} - {None}
+    if len(audio) > 1:
+        raise InvalidRequest.of("audio", "is not the same as generate_audio; send one of them")
     return Wishes(
         aspect_ratio=ratio,
         resolution=resolution,
-        audio=request.generate_audio,
+        audio=next(iter(audio), None),
         seed=request.seed,
         negative_prompt=request.negative_prompt,
+        options=options_text(request.options),
     )
 
 

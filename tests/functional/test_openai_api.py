@@ -306,13 +306,37 @@ def beside_the_default(api: OpenAiApi, **entry: Any) -> Backends:
     return Backends(Settings.from_environment(environment))
 
 
+def test_the_package_asks_for_what_the_job_api_knows_and_the_job_has_it(
+    api: OpenAiApi, use_services: UseServices
+) -> None:
+    rented = {"name": "rented", "dialect": "openrouter", "base_url": f"{api.simulator.url}/api/v1"}
+    origins = [api.simulator.signed_origin]
+    backends = beside_the_default(api, **rented, download_origins=origins)
+    use_services(wiring.get_services()._replace(backends=backends))
+    asked = {"backend": "rented", "aspect_ratio": "9:16", "resolution": "720p", "audio": True, "seed": 7}
+    objects = {"options": {"provider": {"order": ["one"], "only": None}}, "metadata": {"scene": "12"}}
+    texts = {name: json.dumps(value) for name, value in objects.items()}  # the package sends a form
+    video = api.client().videos.create(prompt="a boat", seconds="4", extra_body={**asked, **texts})
+    assert api.client().videos.poll(video.id, poll_interval_ms=100).status == "completed"
+    [made] = [each for each in api.simulator.world.everything() if each.order.given.get("seed") == 7]
+    given = made.order.given
+    assert given["generate_audio"] is True
+    assert given["provider"] == objects["options"]["provider"]
+    job = wiring.get_services().jobs.get("alice", video.id).job
+    assert job.metadata == objects["metadata"]
+    with pytest.raises(openai.BadRequestError, match="an object in a form as JSON text") as error:
+        api.client().videos.create(prompt="a boat", extra_body={"options": objects["options"]})
+    assert error.value.param == "options"
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        *(("generate_audio", True), ("seed", 7), ("negative_prompt", "people")),
-        *(("aspect_ratio", "9:16"), ("resolution", "4K")),
+        *(("generate_audio", True), ("audio", False), ("seed", 7), ("negative_prompt", "people")),
+        *(("aspect_ratio", "9:16"), ("resolution", "4K"), ("options", '{"a": 1}'), ("variants", 2)),
         *((name, "https://example.test/a.png") for name in ("last_frame", "last_image", "end_image")),
         *((name, ["https://example.test/a.png"]) for name in ("reference_images", "input_references")),
+        *(("backend", "third"), ("webhook_url", "http://127.0.0.1/")),
     ],
 )
 def test_what_can_not_be_made_is_refused_under_the_name_that_the_client_sent(
@@ -347,6 +371,14 @@ def test_an_image_that_the_model_needs_is_asked_for_under_openais_name(
     with pytest.raises(openai.BadRequestError, match="input_reference: is missing") as error:
         api.client().videos.create(prompt="a boat", model="rented")
     assert error.value.param == "input_reference"
+
+
+def test_null_is_as_good_as_left_out_and_the_same_request(api: OpenAiApi) -> None:
+    headers = {"Idempotency-Key": a_name("key")}
+    nulls = dict.fromkeys(["model", "input_reference", "seed", "metadata", "options", "user"])
+    answers = [api.send("POST", "videos", json={**SMALL, **more}, headers=headers) for more in ({}, nulls)]
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert len({answer.json()["id"] for answer in answers}) == 1
 
 
 def test_an_idempotency_key_stands_for_one_video_and_another_body_is_not_repeated(api: OpenAiApi) -> None:

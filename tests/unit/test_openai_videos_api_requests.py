@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import re
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -14,6 +15,7 @@ from jsonschema import Draft202012Validator
 
 from openai_api.request import is_repeat, read_create
 from openai_api.video import video_of
+from submit_job.request import SubmitRequest, read_submission
 from tests.contract.documents import contract
 from tests.settings_examples import BACKENDS
 from tests.unit.jobs import NOW, REQUEST, a_job
@@ -136,6 +138,92 @@ def test_a_fingerprint_is_of_the_whole_request(pictures: dict[str, bytes]):
 )
 def test_the_package_says_when_it_repeats(count: str | None, repeat: bool):
     assert is_repeat({} if count is None else {"x-stainless-retry-count": count}) is repeat
+
+
+# --- the fields of the job API -------------------------------------------------------------------
+
+PICTURE = "https://example.test/a.png"
+OF_THE_JOB_API: dict[str, Any] = {
+    "prompt": "a boat",
+    "size": "1280x720",
+    "seconds": 8,
+    "variants": 1,
+    "input_image": PICTURE,
+    "last_image": PICTURE,
+    "reference_images": [PICTURE],
+    "metadata": {"scene": "12"},
+    "backend": "wan",
+    "model": "hunyuan",
+    "aspect_ratio": "9:16",
+    "resolution": "720p",
+    "audio": False,
+    "seed": 3,
+    "negative_prompt": "people",
+    "options": {"a": {"b": None}},
+    "webhook_url": "https://example.test/hook",
+}
+
+
+@pytest.mark.parametrize("as_form", [False, True])
+@pytest.mark.parametrize("field", SubmitRequest.model_fields)
+def test_each_field_of_the_job_api_asks_for_the_same_here(field: str, as_form: bool):
+    body = {"prompt": "a boat", field: OF_THE_JOB_API[field]}
+    headers = {"content-type": "application/json"}
+    there = read_submission(headers, json.dumps(body).encode(), lambda: ({}, {}))
+    as_texts = {
+        name: json.dumps(value) if isinstance(value, dict | bool) else str(value)
+        for name, value in body.items()
+    }
+    if field == "reference_images":
+        as_texts[field] = PICTURE
+    here = send_form(as_texts) if as_form else send(body)
+    unlike: dict[str, Any] = {"variants": None, "names": {}, "fingerprint": ""}
+    if field == "model":  # here it leads to its backend
+        assert (here.backend, there.model) == ("wan", "hunyuan")
+        unlike |= {"backend": None, "model": None}
+    assert replace(here, **unlike) == replace(there, **unlike)
+
+
+@pytest.mark.parametrize(
+    ("backend", "model", "chosen"),
+    [
+        ("second", None, ("second", None)),
+        ("second", "ltx", ("second", None)),
+        ("second", "sora-2", ("second", None)),
+        ("wan", "wan", ("wan", None)),
+    ],
+)
+def test_a_backend_may_be_named_beside_its_model(
+    backend: str, model: str | None, chosen: tuple[str | None, str | None]
+):
+    submission = send({"prompt": "a", "backend": backend, "model": model})
+    assert (submission.backend, submission.model) == chosen
+    assert "model: there is no such model here; there are: second, ltx" in refused(
+        {"prompt": "a", "backend": "second", "model": "hunyuan"}
+    )
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ({"variants": 2}, "variants: must be 1"),
+        ({"audio": True, "generate_audio": False}, "audio: is not the same as generate_audio"),
+        ({"audio": "loud"}, "audio: must be true or false"),
+        ({"generate_audio": "loud"}, "generate_audio: must be true or false"),
+        ({"options": [1]}, "options: must be an object"),
+        ({"metadata": {"a": {}}}, "metadata.a: must be text"),
+        ({"backend": "third", "model": "ltx"}, "backend: there is no backend of this name"),
+    ],
+)
+def test_a_field_of_the_job_api_that_can_not_be_taken_is_refused_by_its_name(body: dict[str, Any], says: str):
+    assert says in refused({"prompt": "a", **body})
+
+
+@pytest.mark.parametrize("name", ["options[provider][a]", "metadata[scene]", "seed[]"])
+def test_a_field_that_a_form_spreads_over_parts_is_refused_and_not_dropped(name: str):
+    [field, _] = name.split("[", 1)
+    with pytest.raises(InvalidRequest, match=f"{field}: is sent as '{re.escape(name)}'; send one value"):
+        send_form({"prompt": "a", name: "1"})
 
 
 # --- how a job looks -----------------------------------------------------------------------------
