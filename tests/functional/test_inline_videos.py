@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from tests.cases import further
 from tests.strange_api import Asked, Reply, StrangeApi, StrangeLine
 from tests.strange_server import VIDEO as SHORT
 from tests.strange_server import Server
-from tests.strange_tasks import DONE, ID, asked_of
+from tests.strange_tasks import DONE, ID, MODELS, asked_of
 from video_jobs.backends.providers import TASK_APIS
 from video_jobs.domain.job import Job, Status
 
@@ -101,3 +102,25 @@ def test_an_answer_that_repeats_large_images_is_read(api: StrangeApi, name: str)
         return Reply(200, {**repeated, "id": ID, "request_id": ID, "status": "queued"})
 
     assert_kept(asked_of(api, name, create=create, get=get), SHORT)
+
+
+@pytest.mark.promise("I2")
+def test_a_job_is_found_in_a_list_that_repeats_large_images(api: StrangeApi) -> None:
+    picture = f"data:image/png;base64,{'QUJD' * (1 << 18)}"
+    made: list[dict[str, Any]] = []
+
+    def answer(asked: Asked) -> Reply:
+        if asked.method == "POST":
+            job = {"id": ID, "created_at": api.clock().isoformat(), "status": "starting"}
+            made.append(job | {"input": json.loads(asked.body)["input"], "model": MODELS["replicate"]})
+            return Reply(500)
+        if ID in asked.path:
+            return Reply(200, made[0])
+        newer = [{"id": f"other_{n}", "input": {"prompt": "other", "image": picture}} for n in range(16)]
+        at = (api.clock() + timedelta(hours=1)).isoformat()
+        return Reply(200, {"results": [*({**each, "created_at": at} for each in newer), *made], "next": None})
+
+    api.answer = answer
+    line = StrangeLine(api, dialect="replicate", model=MODELS["replicate"], sizes="any", seconds="any")
+    job = line.run_for(line.submit(size="1280x720"), hours=0.5)
+    assert (job.backend_job_id, len(made)) == (ID, 1)

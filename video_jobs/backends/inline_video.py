@@ -13,10 +13,12 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from video_jobs.domain.errors import Unavailable
+from video_jobs.domain.errors import BackendError, Unavailable
 from video_jobs.media.body_kind import is_video
 
 _MARK = "#inline="
+_LONGEST_READ = 64 << 20  # bytes of an answer, long texts included
+_CHUNK = 64 << 10
 _LONGEST_TEXT = 256 << 10  # bytes as JSON, more than any prompt has; of longer texts the beginning is enough
 _SHORTEST_VIDEO = 64  # bytes of base64
 _SAMPLE = 256  # bytes in which a text shows that it is a video
@@ -40,16 +42,34 @@ class _Part(NamedTuple):
     video: int | None = None
 
 
-def shortened(chunks: Iterable[bytes], most: int, address: str | None) -> bytes:
-    """The first `most` bytes of the JSON, in which `address` and a number replace each video; None: an empty text."""
-    content = bytearray()
+def without_long_texts(chunks: Iterable[bytes], address: str | None) -> Iterator[bytes]:
+    """The JSON in which `address` and a number replace each video; None: an empty text. No chunk is empty."""
+    ahead = bytearray()
     seen: int | None = None
-    for part, video in _parts(chunks):
-        if video is None:
-            content += part
-        elif video != seen and address is not None:
-            content += json.dumps(f"{address}{_MARK}{video}")[1:-1].encode()
-        seen = video
+    trouble: BackendError | None = None
+    try:
+        for part, video in _parts(_bounded(chunks)):
+            if video is None:
+                ahead += part
+            elif video != seen and address is not None:
+                ahead += json.dumps(f"{address}{_MARK}{video}")[1:-1].encode()
+            seen = video
+            if len(ahead) >= _CHUNK:
+                yield bytes(ahead)
+                ahead.clear()
+    except BackendError as error:
+        trouble = error
+    if ahead:
+        yield bytes(ahead)
+    if trouble is not None:
+        raise trouble
+
+
+def shortened(chunks: Iterable[bytes], most: int, address: str | None) -> bytes:
+    """The first `most` bytes of the same."""
+    content = bytearray()
+    for chunk in without_long_texts(chunks, address):
+        content += chunk
         if len(content) >= most:
             break
     return bytes(content[:most])
@@ -76,6 +96,15 @@ class InlineVideo:
             self._ahead = more
         some, self._ahead = self._ahead[:most], self._ahead[most:]
         return some
+
+
+def _bounded(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    passed = 0
+    for chunk in chunks:
+        yield chunk
+        passed += len(chunk)
+        if passed >= _LONGEST_READ:
+            return
 
 
 def _text_of(chunks: Iterable[bytes], number: int) -> Iterator[bytes]:

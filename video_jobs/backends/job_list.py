@@ -1,4 +1,4 @@
-"""Read a page of a backend's list entry by entry: the cost does not depend on its content."""
+"""Read a page of a backend's list entry by entry: the cost does not depend on its content, and long texts do not count."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from video_jobs.backends.content import HttpContent
+from video_jobs.backends.inline_video import without_long_texts
 from video_jobs.domain.errors import BackendError, Unavailable
 
 _LARGEST_PAGE = 12 << 20  # bytes: fifty jobs whose prompts are as long as may be, each letter escaped
@@ -153,7 +154,7 @@ class _Source:
     """What ijson reads from."""
 
     def __init__(self, content: HttpContent) -> None:
-        self._chunks = content.chunks(_CHUNK)
+        self._chunks = without_long_texts(content.chunks(_CHUNK), None)
         self._read = 0
         self._beginning = bytearray()
         self.is_too_long = False  #: then the parser sees an early end

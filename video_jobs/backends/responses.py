@@ -30,7 +30,6 @@ from video_jobs.net.deadline import Deadline
 LARGEST_ANSWER = 1 << 20
 """The largest answer in bytes, except for videos and lists; long texts inside it do not count."""
 
-_LONGEST_READ = 64 << 20  # bytes of an answer with long texts
 _PIECE = 64 << 10
 
 _LARGEST_ERROR = 64 << 10  # bytes that are read of an error that can't be a job
@@ -133,10 +132,8 @@ def _as_far_as_it_comes(response: requests.Response, most: int) -> tuple[bytes, 
 
     def pieces() -> Iterator[bytes]:
         nonlocal trouble
-        passed = 0
         try:
-            while passed < _LONGEST_READ and (more := response.raw.read1(_PIECE, decode_content=True)):
-                passed += len(more)
+            while more := response.raw.read1(_PIECE, decode_content=True):
                 yield more
         except TROUBLE as error:
             trouble = error
