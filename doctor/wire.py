@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import requests
@@ -13,11 +14,14 @@ from urllib3.exceptions import HTTPError
 
 from video_jobs.backends.answers import error_message
 from video_jobs.backends.elsewhere import REDIRECTS, Elsewhere, Refused
+from video_jobs.backends.inline_video import InlineVideo, split_address
 from video_jobs.backends.session import new_session
+from video_jobs.domain.errors import Unavailable
 from video_jobs.net.deadline import Deadline
 from video_jobs.net.told import header_date
 from video_jobs.net.web_address import WebAddress, read_address
 
+_CHUNK = 64 << 10  # bytes
 _FIRST = 64  # bytes that tell what a body is
 _DEADLINE = 20.0  # seconds for one response
 _TIMEOUT = (8.0, 15.0)  # seconds to connect, and of silence
@@ -135,7 +139,10 @@ def _read(
     raw: Any, status: int, headers: Mapping[str, str], url: str, most: int, *, may_be_quoted: bool = True
 ) -> Response:
     body = b""
-    with contextlib.suppress(HTTPError, OSError):  # cut off: what has arrived is used
+    inside = split_address(url)[1]
+    with contextlib.suppress(HTTPError, OSError, Unavailable):  # cut off: what has arrived is used
+        if inside is not None:
+            raw = InlineVideo(iter(partial(raw.read, _CHUNK, decode_content=True), b""), inside)
         body = raw.read(_FIRST, decode_content=True) or b""
         if Response(body=body).kind not in ("video", "picture", "other bytes"):
             body += raw.read(most - len(body), decode_content=True) or b""

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from doctor.wire import Wire
 from tests.cases import further
 from tests.strange_api import Asked, Reply, StrangeApi, StrangeLine
 from tests.strange_server import VIDEO as SHORT
@@ -124,3 +125,10 @@ def test_a_job_is_found_in_a_list_that_repeats_large_images(api: StrangeApi) -> 
     line = StrangeLine(api, dialect="replicate", model=MODELS["replicate"], sizes="any", seconds="any")
     job = line.run_for(line.submit(size="1280x720"), hours=0.5)
     assert (job.backend_job_id, len(made)) == (ID, 1)
+
+
+@pytest.mark.parametrize(("number", "kind"), [(0, "video"), (1, "empty")])
+def test_the_doctor_sees_a_video_inside_an_answer(api: StrangeApi, number: int, kind: str) -> None:
+    api.answer = lambda asked: Reply(200, {"status": "completed", "url": url_of(SHORT)})
+    response = Wire(api.url, lambda: {}).get(f"{api.url}/v1/videos/1#inline={number}")
+    assert (response.status, response.kind) == (200, kind)

@@ -88,6 +88,13 @@ class InlineVideo:
         self._decoded = _decoded(_text_of(chunks, number))
         self._ahead = b""
 
+    def read(self, size: int, decode_content: bool = True) -> bytes:
+        """Fewer bytes only at the end. Raises the same as `read1`."""
+        content = b""
+        while len(content) < size and (more := self.read1(size - len(content))):
+            content += more
+        return content
+
     def read1(self, most: int, decode_content: bool = True) -> bytes:
         """Raises Unavailable if the answer has no such video, or ends within it."""
         while not self._ahead:
