@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 from azure.core.exceptions import ResourceNotFoundError
 from azure.data.tables import TableServiceClient
+from hypothesis import settings
 
 from local.azurite_process import Azurite
 from local.simulator.server import Simulator
@@ -19,6 +20,10 @@ from video_jobs import wiring
 from video_jobs.services import Services
 from video_jobs.storage.gates import GATES_TABLE
 from video_jobs.storage.live_jobs import LIVE_TABLE
+
+# No deadline: the machines that run this differ in speed, and a promise holds on a slow one too.
+settings.register_profile("reelkeep", deadline=None, database=None)
+settings.load_profile("reelkeep")
 
 _WATCH = pytest.StashKey[Leaks]()
 _CONTRACT_WATCH = pytest.StashKey[ContractWatch]()

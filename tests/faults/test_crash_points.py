@@ -68,8 +68,6 @@ def test_every_promise_is_kept_wherever_the_process_ends_or_an_answer_is_lost(
 @pytest.mark.promise("I1", "I2", "I3", "I6")
 @settings(
     max_examples=50,
-    deadline=None,
-    database=None,
     print_blob=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

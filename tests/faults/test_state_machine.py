@@ -274,8 +274,6 @@ def test_the_promises_hold_whatever_happens_in_whatever_order(shared_simulator: 
         settings=settings(
             max_examples=int(os.environ.get("EXAMPLES", "25")),
             stateful_step_count=30,
-            deadline=None,
-            database=None,
             print_blob=True,
             suppress_health_check=list(HealthCheck),
         ),

@@ -15,6 +15,7 @@ from local.simulator.server import Simulator
 from tests.functional.storage_adapters import settings_for
 from tests.pipeline import API_KEY
 from video_jobs.backends.http import BackendHttp
+from video_jobs.backends.paid_post import post_once
 from video_jobs.domain.errors import Unauthorised, Unavailable
 from video_jobs.settings.storage import StorageSettings
 from video_jobs.storage.connection import StorageServices, connect
@@ -89,7 +90,7 @@ def test_a_video_api_is_called_by_the_proxy_of_the_environment(proxied: list[str
     with pytest.raises(Unauthorised):  # so the proxy answers
         http.get("/videos/1")
     with pytest.raises(Unauthorised):
-        http.post_once("/videos", 5.0)
+        post_once(http, "/videos", 5.0)
     assert proxied == ["http://video.invalid/v1/videos/1", "http://video.invalid/v1/videos"]
 
 

@@ -28,6 +28,7 @@ from tests.pipeline import OWNER
 from tests.strange_api import KEY, Asked, Reply, StrangeApi, StrangeLine, small_mp4
 from tests.strange_server import ID, VIDEO, LongList, Server, code_of, in_doubt
 from video_jobs.backends.http import BackendHttp
+from video_jobs.backends.paid_post import post_once
 from video_jobs.domain.errors import NotSent, StorageUnavailable
 from video_jobs.domain.gate import ClosureReason
 from video_jobs.domain.job import Status
@@ -595,7 +596,7 @@ def test_a_token_that_comes_too_late_is_no_call_that_was_made(api: StrangeApi) -
     http = BackendHttp(f"{api.url}/v1", slowly, {})
     for _ in range(3):
         with pytest.raises(NotSent):
-            http.post_once("/videos", 0.25, json={})
+            post_once(http, "/videos", 0.25, json={})
     assert api.seen == []
     assert line.run_for(line.submit(), hours=1).status is Status.SUCCEEDED
 
@@ -609,7 +610,7 @@ def test_a_call_that_can_not_be_signed_for_any_reason_was_not_made(api: StrangeA
 
     http = BackendHttp(f"{api.url}/v1", sign, {})
     with pytest.raises(NotSent) as refused:
-        http.post_once("/videos", 5, json={})
+        post_once(http, "/videos", 5, json={})
     assert str(error) not in str(refused.value)
     assert api.seen == []
 

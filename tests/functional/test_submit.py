@@ -18,7 +18,7 @@ from azure.core.exceptions import ClientAuthenticationError
 
 from local.simulator.server import Simulator
 from tests.pipeline import API_KEY, OWNER, Pipeline
-from video_jobs.backends.http import BackendHttp
+from video_jobs.backends import bodies
 from video_jobs.domain.errors import Conflict, IdempotencyKeyReused, InvalidRequest, StorageUnavailable
 from video_jobs.domain.gate import ClosureReason
 from video_jobs.domain.job import Job, Status
@@ -519,15 +519,15 @@ def test_a_job_with_an_image_is_accepted_by_the_request_and_submitted_by_its_cha
     assert sora.calls("create") == []
     monkeypatch.setattr("video_jobs.lifecycle.dispatch._images", threading.BoundedSemaphore(1))
     first, second = (sora.take_next() for _ in jobs)
-    create = BackendHttp.post_once
+    create = bodies.post_once
 
     def another_meanwhile(*args: Any, **kwargs: Any) -> Any:
-        monkeypatch.setattr(BackendHttp, "post_once", create)
+        monkeypatch.setattr(bodies, "post_once", create)
         sora.deliver(second)
         assert "a few at a time" in (sora.job(jobs[1]).reason or "")
         return create(*args, **kwargs)
 
-    monkeypatch.setattr(BackendHttp, "post_once", another_meanwhile)
+    monkeypatch.setattr(bodies, "post_once", another_meanwhile)
     sora.deliver(first)
     assert len(sora.calls("create")) == 1
     for job in jobs:

@@ -103,7 +103,7 @@ NO_CONNECTION = {
 def test_where_no_connection_comes_about_the_job_waits_until_the_address_is_mended(
     pipeline: Pipeline, what: str, deaf_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("video_jobs.backends.http._CONNECT_TIMEOUT", 0.2)
+    monkeypatch.setattr("video_jobs.backends.paid_post.CONNECT_TIMEOUT", 0.2)
     address, words = NO_CONNECTION[what]
     simulator = pipeline.simulator
     address = address.format(simulator=simulator.url.removeprefix("http://"), deaf_port=deaf_port)

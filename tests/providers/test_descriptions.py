@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.documents import text_of
@@ -71,7 +71,6 @@ bodies = st.dictionaries(st.sampled_from(NAMES), values, max_size=8)
 
 
 @pytest.mark.parametrize("name", TASK_APIS)
-@settings(deadline=None)
 @given(body=bodies)
 def test_a_description_reads_whatever_a_provider_answers(name: str, body: dict[str, Any]) -> None:
     api = TASK_APIS[name]

@@ -85,7 +85,7 @@ def test_the_package_understands_the_refusals(package: Any, simulator: Simulator
 
 
 def test_the_paid_call_forbids_fal_to_repeat_it(app: ProviderApp) -> None:
-    assert app.services.backends.client(app.ask().backend)._http._headers()["X-Fal-No-Retry"] == "1"
+    assert app.services.backends.client(app.ask().backend)._http.headers()["X-Fal-No-Retry"] == "1"
 
 
 def test_an_input_image_goes_to_the_models_other_path(simulator: Simulator) -> None:

@@ -2,5 +2,4 @@
 
 from hypothesis import settings
 
-#: No deadline: the machines that run this differ in speed, and a promise holds on a slow one too.
-moderately_many = settings(deadline=None, max_examples=40, database=None)
+moderately_many = settings(max_examples=40)

@@ -15,6 +15,7 @@ from video_jobs.backends.answers import (
 )
 from video_jobs.backends.http import BackendHttp
 from video_jobs.backends.job_list import read_list
+from video_jobs.backends.paid_post import post_once
 from video_jobs.backends.responses import Answer
 from video_jobs.domain.backend_job import BackendJob, BackendState
 from video_jobs.domain.errors import Gone, NotFound, Rejected, Unavailable, UnknownOutcome
@@ -43,7 +44,7 @@ def create_job(
     http: BackendHttp, path: str, deadline: float, read: Read, id_name: str = "id", **content: Any
 ) -> BackendJob:
     """The paid call, and the job that its answer describes. `id_name`: where the API puts its id; if the body has none, the
-    address of the new job tells it. `content`: see `BackendHttp.post_once`.
+    address of the new job tells it. `content`: see `post_once`.
 
     Raises UnknownOutcome for a success without an id.
     """
@@ -53,7 +54,7 @@ def create_job(
         jobs = (each for each in _candidates(body, _WRAPPERS) if _id_in(each, names))
         return any(state_in(each) in (BackendState.QUEUED, BackendState.RUNNING) for each in jobs)
 
-    answer = http.post_once(path, deadline, is_under_way=is_under_way, **content)
+    answer = post_once(http, path, deadline, is_under_way=is_under_way, **content)
     candidates = _candidates(answer.body, _WRAPPERS)
     named = [(each, job_id) for each in candidates if (job_id := _id_in(each, names))]
     if not named and answer.new_id is not None:

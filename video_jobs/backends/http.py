@@ -8,18 +8,16 @@ from typing import Any
 
 import requests
 
-from video_jobs.backends.answers import BackendMessage, ToldHeaders
+from video_jobs.backends.answers import ToldHeaders
 from video_jobs.backends.content import HttpContent, is_whole
 from video_jobs.backends.elsewhere import REDIRECTS, Elsewhere, Refused
 from video_jobs.backends.inline_video import split_address
 from video_jobs.backends.redaction import Redactor
 from video_jobs.backends.responses import (
     CAN_NOT_BE_DONE,
-    REFUSALS,
     Answer,
     Believed,
     beginning_of,
-    id_in_address,
     json_object,
     read_answer,
     read_believed,
@@ -27,32 +25,21 @@ from video_jobs.backends.responses import (
     refusal,
     refuse_all_but_success,
 )
-from video_jobs.backends.session import TROUBLE, cut_off, new_session, reason_of, translated, was_never_sent
-from video_jobs.backends.upload import Upload
+from video_jobs.backends.session import new_session, translated
 from video_jobs.domain.errors import (
     BackendError,
     NotSent,
     Unavailable,
-    UnknownOutcome,
 )
 from video_jobs.net.deadline import Deadline
 from video_jobs.net.pinned import CONNECT_TIMEOUT
 from video_jobs.net.web_address import WebAddress, read_address
 
-_CONNECT_TIMEOUT = CONNECT_TIMEOUT
 _READ_TIMEOUT = 60.0  # seconds of silence
 _CALL_DEADLINE = 60.0  # seconds for a whole call other than a download
 _MOST_REDIRECTS = 5
 _POOL_SIZE = 32  # as many as there are worker threads
-_SEE_OTHER = (302, 303)  # to the new job
-_MEND = {
-    **dict.fromkeys(
-        REDIRECTS, " It redirects: the backend's base_url must be the address to which it leads."
-    ),
-    405: " It takes no jobs at this address: check the backend's base_url.",
-}
 _NO_LIMIT = 1 << 62  # bytes
-_LEAST_SHARE = 0.1  # the part of the paid call's time limit that must be left when the call begins
 
 
 class BackendHttp:
@@ -77,7 +64,7 @@ class BackendHttp:
         self._base_url = base_url
         self._origin = read_address(base_url).origin
         self._sign = sign
-        self._params = dict(params)
+        self.params = dict(params)
         self._elsewhere = elsewhere or Elsewhere()
         self._most_bytes = most_bytes
         self._session = new_session(_POOL_SIZE, base_url)
@@ -123,14 +110,14 @@ class BackendHttp:
         Raises Rejected if this job, or any job, can't be deleted.
         """
         deadline = Deadline(_CALL_DEADLINE)
-        headers = self._headers()
+        headers = self.headers()
         with deadline.watching(), translated(deadline):
             response = self._session.request(
                 method,
                 self._base_url + path,
-                params=self._params,
+                params=self.params,
                 headers=headers,
-                timeout=(_CONNECT_TIMEOUT, _READ_TIMEOUT),
+                timeout=(CONNECT_TIMEOUT, _READ_TIMEOUT),
                 allow_redirects=False,
                 stream=True,
             )
@@ -165,58 +152,7 @@ class BackendHttp:
         with self.open(str(_address(outside, self._base_url)), deadline) as content:
             yield content if number is None else content.inside(number)
 
-    def post_once(
-        self,
-        path: str,
-        deadline: float,
-        *,
-        is_under_way: Believed = lambda body: False,
-        jobs_path: str | None = None,
-        upload: Upload | None = None,
-        **content: Any,
-    ) -> Answer:
-        """The paid call: one connection of its own, no redirect, no retry, one time limit for everything. `is_under_way`:
-        whether a body describes the new job, whatever the status. `jobs_path`: the path of a job up to its id, where that is
-        not below `path`.
-
-        Raises NotSent or a refusal only if that proves that nothing was created. Raises UnknownOutcome for everything
-        else that is not a readable success.
-        """
-        watch = Deadline(deadline)
-        headers = self._headers()
-        if watch.left < deadline * _LEAST_SHARE:
-            raise NotSent("The call was not made, because its authentication took too long.")
-        if upload is not None:
-            headers["Content-Type"], content = upload.content_type, {"data": upload}
-        status: int | None = None
-        with new_session(1, self._base_url) as session, watch.watching():
-            try:
-                response = session.post(
-                    self._base_url + path,
-                    params=self._params,
-                    headers=headers,
-                    timeout=(_CONNECT_TIMEOUT, deadline),
-                    allow_redirects=False,
-                    stream=True,
-                    **content,
-                )
-                with contextlib.closing(response):
-                    status = response.status_code
-                    new_id = id_in_address(response, jobs_path or f"{path}/", path)
-                    if 200 <= status < 300 or (status in _SEE_OTHER and new_id is not None):
-                        answer = read_answer(response, watch, is_optional=new_id is not None)
-                        return answer._replace(new_id=new_id)
-                    return _no_success(response, is_under_way)
-            except TROUBLE as error:
-                if was_never_sent(error, watch):
-                    raise NotSent(f"The video API could not be reached: {reason_of(error)}.") from None
-                raise UnknownOutcome(cut_off(watch)) from None
-            except Unavailable as error:
-                raise UnknownOutcome(
-                    f"The video API answered {status}, but the answer can't be read: {error}", status=status
-                ) from None
-
-    def _headers(self) -> dict[str, str]:
+    def headers(self) -> dict[str, str]:
         """The headers of a call. Raises NotSent if it can't be authenticated, whatever error the library raises."""
         try:
             signed = self._sign()
@@ -231,8 +167,8 @@ class BackendHttp:
     def _ask(self, path: str, params: Mapping[str, str], deadline: Deadline) -> requests.Response:
         """GET below the base URL. Follows redirects within its origin; gives any other answer."""
         url = self._base_url + path
-        query = {**self._params, **params}
-        headers = self._headers()
+        query = {**self.params, **params}
+        headers = self.headers()
         for _ in range(_MOST_REDIRECTS + 1):
             response = self._get(url, query, headers, deadline)
             address = _led_to(response, url)
@@ -254,8 +190,8 @@ class BackendHttp:
         address = _address(url, None)
         if address.origin != self._origin:
             return self._from_elsewhere(address, watch, stack, _MOST_REDIRECTS)
-        query = {**self._params, **params} if own else {}
-        headers = self._headers()
+        query = {**self.params, **params} if own else {}
+        headers = self.headers()
         for hop in range(_MOST_REDIRECTS + 1):
             response = stack.enter_context(contextlib.closing(self._get(url, query, headers, watch)))
             led_to = _led_to(response, url)
@@ -286,28 +222,10 @@ class BackendHttp:
                 url,
                 params=query,
                 headers=headers,
-                timeout=(_CONNECT_TIMEOUT, _READ_TIMEOUT),
+                timeout=(CONNECT_TIMEOUT, _READ_TIMEOUT),
                 allow_redirects=False,
                 stream=True,
             )
-
-
-def _no_success(response: requests.Response, is_under_way: Believed) -> Answer:
-    """The paid call's answer, if it describes the new job under another status. Raises a refusal or UnknownOutcome."""
-    status = response.status_code
-    try:
-        return read_believed(response, is_under_way)
-    except BackendError as error:
-        if status in REFUSALS:
-            raise
-        said = BackendMessage(error.code, error.detail).in_words
-        raise UnknownOutcome(
-            f"The video API answered {status}{said}, which does not say whether it made the job.{_MEND.get(status, '')}",
-            status=status,
-            code=error.code,
-            detail=error.detail,
-            request_id=error.request_id,
-        ) from None
 
 
 def _address(text: str, base: str | None) -> WebAddress:

@@ -6,11 +6,10 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
-from urllib.parse import unquote, urlsplit
 
 import requests
 
-from video_jobs.backends.answers import BackendMessage, ToldHeaders, error_message, identifier, message_in
+from video_jobs.backends.answers import BackendMessage, ToldHeaders, error_message, message_in
 from video_jobs.backends.inline_video import shortened
 from video_jobs.backends.redaction import Redactor
 from video_jobs.backends.session import TROUBLE, cut_off
@@ -33,7 +32,6 @@ LARGEST_ANSWER = 1 << 20
 _PIECE = 64 << 10
 
 _LARGEST_ERROR = 64 << 10  # bytes that are read of an error that can't be a job
-_TELL_AN_ADDRESS = ("operation-location", "location")
 _SECRET_HEADERS = ("api-key", "authorization", "x-goog-api-key")
 
 REFUSALS: dict[int, type[BackendError]] = {
@@ -64,20 +62,6 @@ class Answer(NamedTuple):
     told: ToldHeaders = ToldHeaders()
     is_accepted: bool = False  #: status 202: the task goes on
     new_id: str | None = None  #: the id of the job that was created, if a header tells its address
-
-
-def id_in_address(response: requests.Response, jobs_path: str, path: str) -> str | None:
-    """The id of the new job, if a header tells the job's address. `jobs_path`: what stands before the id; before that, a
-    gateway's base URL may differ. `path`: of the create. An address at or below it is of another form, unless jobs are there."""
-    for name in _TELL_AN_ADDRESS:
-        try:
-            address = urlsplit(response.headers.get(name, "")).path + "/"
-        except ValueError:
-            continue
-        _, found, rest = address.rpartition(jobs_path)
-        if found and (jobs_path == f"{path}/" or f"{path}/" not in address):
-            return identifier(redactor_of(response).text(unquote(rest.partition("/")[0])))
-    return None
 
 
 def read_answer(response: requests.Response, deadline: Deadline, is_optional: bool = False) -> Answer:
