@@ -137,7 +137,7 @@ def test_ctrl_c_in_the_parent_leaves_no_child_behind() -> None:
     child = int(parent.stdout.readline())
     assert alive(child)
     os.killpg(parent.pid, signal.SIGINT)
-    parent.communicate(timeout=20)
+    parent.communicate(timeout=60)
     assert until(lambda: not alive(child))
 
 
