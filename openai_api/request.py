@@ -84,6 +84,7 @@ class CreateVideo(BaseModel):
     generate_audio: Audio | None = None
     seed: Seed | None = None
     negative_prompt: NegativePrompt | None = None
+    duration: Annotated[WholeNumber | None, Field(description="The same as `seconds`.")] = None
     audio: Annotated[Audio | None, Field(description="The same as `generate_audio`.")] = None
     options: Options | None = None
     variants: OneVideo | None = None
@@ -114,7 +115,7 @@ def read_create(
     return Submission(
         prompt=request.prompt,
         size=request.size,
-        seconds=request.seconds,
+        seconds=_either(request, "duration", "seconds"),
         backend=backend,
         model=model,
         wishes=_wishes(request),
@@ -123,8 +124,20 @@ def read_create(
         images=images,
         idempotency_key=key,
         fingerprint=_fingerprint(sent, images),
-        names={**names_of(images), "audio": "generate_audio" if request.audio is None else "audio"},
+        names={
+            **names_of(images),
+            "audio": "generate_audio" if request.audio is None else "audio",
+            "seconds": "seconds" if request.duration is None else "duration",
+        },
     )
+
+
+def _either(request: CreateVideo, name: str, usual: str) -> Any:
+    """The value of a field that has two names. Raises InvalidRequest if they differ."""
+    given = {getattr(request, name), getattr(request, usual)} - {None}
+    if len(given) > 1:
+        raise InvalidRequest.of(name, f"is not the same as {usual}; send one of them")
+    return next(iter(given), None)
 
 
 def is_repeat(headers: Mapping[str, str]) -> bool:
@@ -138,13 +151,10 @@ def _wishes(request: CreateVideo) -> Wishes:
     ratio, resolution = request.aspect_ratio, request.resolution
     if request.size is not None and has_shape(request.size, ratio, resolution):
         ratio = resolution = None
-    audio = {request.audio, request.generate_audio} - {None}
-    if len(audio) > 1:
-        raise InvalidRequest.of("audio", "is not the same as generate_audio; send one of them")
     return Wishes(
         aspect_ratio=ratio,
         resolution=resolution,
-        audio=next(iter(audio), None),
+        audio=_either(request, "audio", "generate_audio"),
         seed=request.seed,
         negative_prompt=request.negative_prompt,
         options=options_text(request.options),

@@ -208,6 +208,8 @@ def test_a_backend_may_be_named_beside_its_model(
     [
         ({"variants": 2}, "variants: must be 1"),
         ({"audio": True, "generate_audio": False}, "audio: is not the same as generate_audio"),
+        ({"seconds": "4", "duration": 8}, "duration: is not the same as seconds"),
+        ({"duration": "long"}, "duration: must be a whole number"),
         ({"audio": "loud"}, "audio: must be true or false"),
         ({"generate_audio": "loud"}, "generate_audio: must be true or false"),
         ({"options": [1]}, "options: must be an object"),
@@ -217,6 +219,11 @@ def test_a_backend_may_be_named_beside_its_model(
 )
 def test_a_field_of_the_job_api_that_can_not_be_taken_is_refused_by_its_name(body: dict[str, Any], says: str):
     assert says in refused({"prompt": "a", **body})
+
+
+@pytest.mark.parametrize("body", [{"duration": 8}, {"duration": "8"}, {"duration": 8, "seconds": "8"}])
+def test_the_duration_is_not_dropped_under_its_other_name(body: dict[str, Any]):
+    assert send({"prompt": "a", **body}).seconds == 8
 
 
 @pytest.mark.parametrize("name", ["options[provider][a]", "metadata[scene]", "seed[]"])
