@@ -11,7 +11,7 @@ from doctor.orphans import show_orphans
 from doctor.printer import Printer
 from doctor.storage_check import check_storage
 from doctor.subject import find_claim, find_ours, find_subject
-from video_jobs.domain.errors import InvalidSettings, StorageUnavailable
+from video_jobs.domain.errors import InvalidSettings, StorageUnavailable, UnreadableRow
 from video_jobs.domain.ids import is_job_id
 from video_jobs.domain.job import Job
 from video_jobs.ports import Claim, Clock
@@ -107,7 +107,7 @@ class Doctor:
             return None
         try:
             job = find_ours(TableJobs(storage.tables), TableClaims(storage.tables), job_id)
-        except StorageUnavailable as error:
+        except (StorageUnavailable, UnreadableRow) as error:
             self._printer.finding(wrong("storage", str(error), "Without an id, the doctor says more."))
             return None
         if job is None:
@@ -149,7 +149,7 @@ class Doctor:
             return None
         try:
             return find_claim(TableClaims(storage.tables), base_url, backend_job_id)
-        except StorageUnavailable as error:
+        except (StorageUnavailable, UnreadableRow) as error:
             self._printer.finding(
                 unknown("storage", f"whether this app has it already can't be told: {error}")
             )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from doctor.findings import Finding, right, unknown, warning
-from video_jobs.domain.errors import StorageNotSetUp, StorageUnavailable
+from doctor.findings import Finding, right, unknown, warning, wrong
+from video_jobs.domain.errors import StorageNotSetUp, StorageUnavailable, UnreadableRow
 from video_jobs.domain.gate import ClosureReason
 from video_jobs.ports import Gates
 from video_jobs.settings.backends import BackendSettings
@@ -18,6 +18,8 @@ def check_gate(gates: Gates, backend: BackendSettings, now: datetime) -> Finding
         return right("gate", "open, 0 jobs there: no app has started with this storage account yet")
     except StorageUnavailable as error:
         return unknown("gate", str(error))
+    except UnreadableRow as error:
+        return wrong("gate", str(error))
     resume = f"POST /api/backends/{backend.name}/resume"
     if gate.paused_since is not None:
         return warning(
@@ -25,7 +27,7 @@ def check_gate(gates: Gates, backend: BackendSettings, now: datetime) -> Finding
         )
     if gate.closure is not None and gate.closure.until > now:
         words = f"closed until {gate.closure.until:%H:%M:%S} UTC: {gate.closure.reason}"
-        if gate.closure.why is ClosureReason.MISCONFIGURED:
+        if gate.closure.why in (ClosureReason.MISCONFIGURED, ClosureReason.ACCOUNT):
             return warning(
                 "gate",
                 words,

@@ -11,7 +11,7 @@ from doctor.printer import Printer, Row
 from doctor.subject import find_claim
 from video_jobs.backends.registry import client_of
 from video_jobs.domain.backend_job import BackendJob, BackendState
-from video_jobs.domain.errors import BackendError, NotFound, StorageUnavailable
+from video_jobs.domain.errors import BackendError, NotFound, StorageUnavailable, UnreadableRow
 from video_jobs.ports import Claims
 from video_jobs.settings.backends import BackendSettings
 
@@ -40,7 +40,7 @@ def show_orphans(
         else:
             printer.finding(wrong("list", str(error), "`make doctor` without arguments says more."))
         return
-    except StorageUnavailable as error:
+    except (StorageUnavailable, UnreadableRow) as error:
         printer.finding(wrong("claims", str(error), "`make doctor` without arguments says more."))
         return
     reached = ", the newest of them only" if len(listed) == _MOST_LISTED else ""

@@ -40,9 +40,10 @@ from video_jobs.domain.gate import ClosureReason, close, pause
 from video_jobs.domain.job import BackendRef, VideoRequest
 from video_jobs.ports import Claim
 from video_jobs.settings.app import Settings
-from video_jobs.storage.claims import TableClaims
+from video_jobs.storage.claims import CLAIMS_TABLE, TableClaims
 from video_jobs.storage.connection import StorageServices, connect
-from video_jobs.storage.gates import TableGates
+from video_jobs.storage.gates import GATES_TABLE, TableGates
+from video_jobs.storage.jobs import JOBS_TABLE
 from video_jobs.wiring import build, utc_now
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -488,10 +489,11 @@ def test_a_model_that_the_resource_says_is_retired_is_wrong(office: Office) -> N
 
 
 def test_a_gate_that_is_shut_says_why_and_how_to_open_it(office: Office) -> None:
-    names = [a_name("gate") for _ in range(3)]
+    names = [a_name("gate") for _ in range(4)]
     gates = build(settings_for(office.azurite)).gates
     now = utc_now()
-    paused, closed, busy = (gates.get(name) for name in names)
+    paused, closed, busy, unpaid = (gates.get(name) for name in names)
+    gates.save(unpaid, close(unpaid.gate, now, ClosureReason.ACCOUNT, "No money is left.", None))
     gates.save(paused, pause(paused.gate, now))
     gates.save(closed, close(closed.gate, now, ClosureReason.MISCONFIGURED, "The key is not taken.", None))
     gates.save(busy, close(busy.gate, now, ClosureReason.BUSY, "Too many tasks.", 300))
@@ -506,6 +508,7 @@ def test_a_gate_that_is_shut_says_why_and_how_to_open_it(office: Office) -> None
     assert "paused by an operator" in report
     assert f"POST /api/backends/{names[0]}/resume" in report
     assert "The key is not taken. → Mend that" in report
+    assert "No money is left. → Mend that" in report
     assert "Too many tasks. → It opens by itself." in report
     assert report.exit_code == ALL_RIGHT
 
@@ -856,6 +859,27 @@ def test_a_job_of_ours_leads_to_its_video(office: Office) -> None:
     missing = office.visit("--generation", a_job("nobody").id)
     assert missing.exit_code == SOMETHING_WRONG
     assert "is in the table of jobs no more, or no video API has it yet" in missing
+
+
+def test_a_damaged_row_is_named_and_the_rest_is_checked(office: Office) -> None:
+    settings, gate = settings_for(office.azurite), a_name("gate")
+    services, tables = build(settings), connect(settings.storage).tables
+    gates, claims, jobs = map(tables.get_table_client, (GATES_TABLE, CLAIMS_TABLE, JOBS_TABLE))
+    gates.upsert_entity({"PartitionKey": "gate", "RowKey": gate, "slots": "{"})
+    backend = {"dialect": "openai-videos", "model": "w", "base_url": f"{office.simulator.url}/v1"}
+    names = [{"name": name, **backend, "api_key_setting": "K"} for name in (gate, a_name("gate"))]
+    report = office.visit(VIDEO_BACKENDS=json.dumps(names), AZURE_OPENAI_ENDPOINT="", K=API_KEY)
+    gates.delete_entity("gate", gate)
+    assert f"The row gate / {gate} is no gate" in report
+    assert "open, 0 " in report
+    task, job = office.backend_job("azure-sora"), a_job("default")
+    services.claims.claim(Claim(office.base_url("azure-sora"), task, job.owner, job.id))
+    for row in claims.query_entities(f"job_id eq '{job.id}'"):
+        claims.upsert_entity({**row, "owner": 5})
+    jobs.upsert_entity({"PartitionKey": "default", "RowKey": job.id})
+    for arguments in (["--generation", job.id], ["--generation", task], ["--orphans"]):
+        assert "An operator has to mend or delete it." in office.visit(*arguments), arguments
+    jobs.delete_entity("default", job.id)
 
 
 # --- what is nobody's ---
