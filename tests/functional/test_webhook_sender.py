@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import socket
 import ssl
@@ -21,6 +22,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from video_jobs.domain.errors import Undelivered
+from video_jobs.net import pinned
 from video_jobs.webhooks.sender import HttpWebhookSender
 
 HOST = "hooks.example.test"
@@ -264,6 +266,43 @@ def test_a_resolver_that_hangs_holds_nobody_up() -> None:
     with pytest.raises(Undelivered, match="looked up in time"):
         sender.send(f"https://{HOST}/", {}, BODY)
     done.set()
+
+
+def test_a_receiver_whose_name_is_not_looked_up_in_time_counts_as_one_that_did_not_answer() -> None:
+    done = threading.Event()
+
+    def hang(host: str, port: int) -> list[str]:
+        done.wait(30)
+        return ["127.0.0.1"]
+
+    sender = HttpWebhookSender(allow_http_loopback=False, deadline=0.2, resolve=hang, is_public=here)
+    sender._receivers.answered(HOST, 0.1)
+    with pytest.raises(Undelivered, match="looked up in time"):
+        sender.send(f"https://{HOST}/", {}, BODY)
+    assert not sender._receivers._of(HOST).is_prompt
+    done.set()
+
+
+def test_a_receiver_that_takes_no_connection_for_long_counts_as_one_that_did_not_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pinned, "CONNECT_TIMEOUT", 0.6)
+    with contextlib.ExitStack() as stack:
+        full = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        port = full.getsockname()[1]
+        for _ in range(
+            4
+        ):  # the queue of a socket that accepts nothing: the next connection never comes about
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(("127.0.0.1", port))
+        sender = HttpWebhookSender(
+            allow_http_loopback=False, deadline=1.0, resolve=Resolver(["127.0.0.1"]), is_public=here
+        )
+        sender._receivers.answered(f"{HOST}:{port}", 0.1)
+        with pytest.raises(Undelivered, match="in time"):
+            sender.send(f"https://{HOST}:{port}/", {}, BODY)
+    assert not sender._receivers._of(f"{HOST}:{port}").is_prompt
 
 
 def test_the_next_address_is_tried_where_the_first_takes_no_connection(

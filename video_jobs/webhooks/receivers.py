@@ -83,6 +83,7 @@ class Receivers:
         receiver.seconds = after
 
     def timed_out(self, netloc: str) -> None:
+        """It used up most of its time without an answer."""
         receiver = self._of(netloc)
         receiver.has_answered, receiver.is_prompt, receiver.timeouts = False, False, receiver.timeouts + 1
 

@@ -74,7 +74,8 @@ class HttpWebhookSender:
             try:
                 answer = self._post(hook, self._addresses(hook, deadline), headers, body, deadline)
             except Undelivered:
-                if deadline.expired:
+                # A connection that never comes about fails before the deadline.
+                if deadline.left < seconds / 2:
                     self._receivers.timed_out(hook.netloc)
                 raise
             self._receivers.answered(hook.netloc, seconds - deadline.left)
