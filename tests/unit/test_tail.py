@@ -40,6 +40,19 @@ def test_the_last_rows_are_found_however_they_are_spread(positions: set[int], wa
     assert last_rows(Table(rows).probe, end, wanted) == expected
 
 
+def test_the_search_ends_though_rows_are_deleted_meanwhile():
+    table = Table(list(range(0, 4000, 100)))
+
+    def probe(low: int, high: int, most: int) -> list[int]:
+        found = table.probe(low, high, most)
+        if low > 0:
+            table.rows = table.rows[:1]  # what was just seen is gone at the next probe
+        assert table.probes < 100
+        return found
+
+    assert last_rows(probe, 4000, 2) == [0]
+
+
 YEAR = 365 * 24 * 3600 * 1000  # ms
 NEWEST = position_of("job_zybqvapkg2nd1fw6g68hw5rqj9") >> 80
 

@@ -21,7 +21,7 @@ def last_rows(probe: Probe, end: int, wanted: int) -> list[int]:
     if len(rows) < room:
         return rows[-wanted:]
     low, high = rows[0] - 1, end  # after `low` come too many to see at once, after `high` too few
-    while True:
+    while high - low > 1:
         middle = (low + high) // 2
         rows = probe(middle, end, room)
         if len(rows) == room:
@@ -30,3 +30,4 @@ def last_rows(probe: Probe, end: int, wanted: int) -> list[int]:
             high = middle
         else:
             return rows[-wanted:]
+    return last_rows(probe, end, wanted)  # rows were deleted during the search
