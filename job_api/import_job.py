@@ -22,7 +22,7 @@ from video_jobs.domain.errors import BackendJobNotFound, Gone, JobNotFound, NotF
 from video_jobs.domain.ids import new_job_id
 from video_jobs.domain.job import BackendRef, Job, VideoRequest
 from video_jobs.lifecycle.accept import accept, begin
-from video_jobs.lifecycle.idempotency import key_of
+from video_jobs.lifecycle.idempotency import import_key
 from video_jobs.ports import Backend, Claim, IdempotencyEntry
 from video_jobs.services import Services
 
@@ -108,7 +108,7 @@ def import_job(services: Services, owner: str, request: ImportRequest) -> Job:
     found, claim = _poll(services, backend, request)
     if claim is not None:
         return _holders_job(services, owner, claim, request.named)
-    key = key_of("import", backend.base_url, found.id)
+    key = import_key(backend.base_url, found.id)
     earlier = services.jobs.find_entry(owner, key)
     if earlier is None:
         now = services.clock()

@@ -16,7 +16,7 @@ from video_jobs.domain.logs import log_event
 from video_jobs.domain.schedule import stopping_delay
 from video_jobs.domain.webhook import WebhookStatus
 from video_jobs.lifecycle import admission, owner_quota
-from video_jobs.lifecycle.idempotency import retry_key
+from video_jobs.lifecycle.idempotency import import_key, retry_key
 from video_jobs.lifecycle.poll_chain import SendNext
 from video_jobs.lifecycle.update import update
 from video_jobs.ports import GivenUp, LiveJob, StoredJob
@@ -106,6 +106,11 @@ def _remove_rows(services: Services, stored: StoredJob) -> None:
         services.claims.release(claim)
     if job.webhook is not None and job.webhook.status is WebhookStatus.FAILED:
         services.hooks.forget_given_up(GivenUp(job.owner, job.id))
+    if job.adopts is not None and job.backend_job_id is None:
+        # Nothing was deleted at the video API: it may be imported again.
+        entry = services.jobs.find_entry(job.owner, import_key(job.backend.base_url, job.adopts))
+        if entry is not None and entry.job_id == job.id:
+            services.jobs.delete_entry(entry)
     services.jobs.delete(stored)
     services.live_jobs.remove(LiveJob.of(job))
     log_event(log, logging.INFO, "poll.job_deleted", job_id=job.id)

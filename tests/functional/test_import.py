@@ -400,6 +400,19 @@ def test_what_was_deleted_meanwhile_can_not_be_imported_again(pipeline: Pipeline
     assert_nothing_was_stored(pipeline)
 
 
+@pytest.mark.parametrize("status", [404, 503])
+def test_what_never_took_its_job_up_leaves_it_to_another_import_once_it_is_deleted(
+    pipeline: Pipeline, status: int
+) -> None:
+    made = made_elsewhere(pipeline)
+    pipeline.fault("get", status=status, skip=1)
+    job = take_up(pipeline, backend_job_id=made.id)
+    assert job.backend_job_id is None
+    delete_job(pipeline.services, OWNER, job.id)
+    pipeline.drain()
+    assert_kept(pipeline, take_up(pipeline, backend_job_id=made.id), made)
+
+
 def test_a_candidate_of_an_unconfirmed_job_can_be_imported(pipeline: Pipeline) -> None:
     lost = unconfirmed(pipeline)
     [made] = pipeline.simulator.world.everything()

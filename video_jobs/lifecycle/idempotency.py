@@ -17,3 +17,8 @@ def key_of(*parts: str) -> str:
 def retry_key(job_id: str) -> str:
     """The hash for the one retry of this job."""
     return key_of("retry", job_id)
+
+
+def import_key(base_url: str, backend_job_id: str) -> str:
+    """The hash for the one import of this backend job."""
+    return key_of("import", base_url, backend_job_id)
