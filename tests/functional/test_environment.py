@@ -16,7 +16,7 @@ from tests.functional.storage_adapters import settings_for
 from tests.pipeline import API_KEY
 from video_jobs.backends.http import BackendHttp
 from video_jobs.backends.paid_post import post_once
-from video_jobs.domain.errors import Unauthorised, Unavailable
+from video_jobs.domain.errors import InvalidSettings, NotSent, Unauthorised, Unavailable
 from video_jobs.settings.storage import StorageSettings
 from video_jobs.storage.connection import StorageServices, connect
 
@@ -73,15 +73,19 @@ def test_a_host_that_needs_no_proxy_is_called_directly(
 
 @pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
 def test_storages_certificate_is_judged_by_the_authorities_of_the_environment(
-    monkeypatch: pytest.MonkeyPatch, variable: str
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variable: str
 ) -> None:
     monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
-    monkeypatch.setenv(variable, "/nowhere/authorities.pem")
+    monkeypatch.setenv(variable, str(tmp_path / "authorities.pem"))
     text = "AccountName=a;AccountKey=a2V5;" + ";".join(
         f"{service}Endpoint=https://127.0.0.1:9/a" for service in ("Blob", "Queue", "Table")
     )
+    with pytest.raises(InvalidSettings, match="certificates"):
+        connect(StorageSettings(connection_string=text))
+    (tmp_path / "authorities.pem").touch()
     services = connect(StorageSettings(connection_string=text), retry_total=0)
-    with pytest.raises(OSError, match="/nowhere/authorities"):
+    (tmp_path / "authorities.pem").unlink()
+    with pytest.raises(OSError, match="authorities"):
         services.blobs.get_service_properties()
 
 
@@ -92,6 +96,24 @@ def test_a_video_api_is_called_by_the_proxy_of_the_environment(proxied: list[str
     with pytest.raises(Unauthorised):
         post_once(http, "/videos", 5.0)
     assert proxied == ["http://video.invalid/v1/videos/1", "http://video.invalid/v1/videos"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(
+            ("HTTPS_PROXY", proxy)
+            for proxy in ("http://", "http://[::1", "ftp://proxy.invalid", "socks5://p.invalid")
+        ),
+        ("REQUESTS_CA_BUNDLE", "/nowhere/authorities.pem"),
+    ],
+)
+def test_an_environment_with_which_nothing_can_be_sent_leaves_no_doubt_that_nothing_was(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(NotSent, match="the proxy or the certificates"):
+        post_once(BackendHttp("https://video.invalid/v1", dict, {}), "/videos", 5.0)
 
 
 def test_a_key_from_netrc_never_replaces_the_video_apis(

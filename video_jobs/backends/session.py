@@ -8,6 +8,7 @@ from http.cookiejar import DefaultCookiePolicy
 
 import requests
 from requests.cookies import RequestsCookieJar
+from requests.exceptions import InvalidSchema, InvalidURL
 from urllib3.exceptions import HTTPError, NewConnectionError
 
 from video_jobs.domain.errors import NotSent, Unavailable
@@ -57,15 +58,26 @@ def was_never_sent(error: BaseException, deadline: Deadline) -> bool:
 
 def _is_no_connection(error: BaseException) -> bool:
     reason = getattr(error.args[0], "reason", None) if error.args else None
-    return isinstance(
-        error, requests.ConnectTimeout | requests.exceptions.SSLError | requests.exceptions.ProxyError
-    ) or isinstance(reason, NewConnectionError)
+    return (
+        isinstance(
+            error, requests.ConnectTimeout | requests.exceptions.SSLError | requests.exceptions.ProxyError
+        )
+        or isinstance(reason, NewConnectionError)
+        or _is_of_the_environment(error)
+    )
+
+
+def _is_of_the_environment(error: BaseException) -> bool:
+    """Whether the proxy or the file of certificates is unusable: a file that is missing is an OSError without a number."""
+    return isinstance(error, InvalidURL | InvalidSchema) or (type(error) is OSError and error.errno is None)
 
 
 def reason_of(error: BaseException) -> str:
     """Why there was no connection, in our own words."""
     if isinstance(error, requests.exceptions.SSLError):
         return "its TLS certificate was not accepted"
+    if _is_of_the_environment(error):
+        return "the proxy or the certificates that the app's environment names can't be used"
     if "NameResolution" in repr(error):
         return "its host name can't be resolved"
     if "refused" in repr(error):

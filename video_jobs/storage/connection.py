@@ -6,6 +6,7 @@ import contextlib
 import functools
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -117,6 +118,13 @@ def _built(service: Any, connection_string: str, options: dict[str, Any]) -> Any
 def _environment(url: str) -> dict[str, Any]:
     """As options of a client."""
     found = Environment.for_url(url)
+    if isinstance(found.certificates, str) and not Path(found.certificates).exists():
+        raise InvalidSettings(
+            [
+                "The file of certificates that REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE names does not exist. Put it there, or leave "
+                "the setting out."
+            ]
+        )
     return {
         "use_env_settings": False,
         "proxies": found.proxies or None,
