@@ -52,6 +52,8 @@ _TO_SPARE = 60  # seconds between a download's deadline and the function's
 _SLOWEST_POLLING = 10  # seconds
 
 
+_TURNED_OFF = re.compile(r"AzureWebJobs[._](\w+)[._]Disabled", re.IGNORECASE)  # the portal's button sets it
+_IN_HOST_JSON = "AzureFunctionsJobHost__"  # before the path of a value that counts instead of the file's
 _BODY_LIMIT = "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT"
 _FITTING_BODY_LIMIT = (
     32 << 20
@@ -72,7 +74,7 @@ def check_settings(environment: Environment, configuration: Configuration, app: 
         yield from _odd_about(backend, configuration)
     yield from _misspelt(environment)
     yield from _runtime(environment)
-    yield from check_host_json(app / "host.json", configuration.settings)
+    yield from check_host_json(app / "host.json", configuration.settings, environment.values)
     if configuration.settings is not None:
         yield from _tight_deadlines(configuration.settings)
 
@@ -177,6 +179,10 @@ def _runtime(environment: Environment) -> Iterator[Finding]:
     if hosted and not values.get("PYTHON_THREADPOOL_THREAD_COUNT", "").strip():
         words = "PYTHON_THREADPOOL_THREAD_COUNT is not set: on one core five handlers run at once, downloads included."
         yield warning("host", words, "Set it to 32.")
+    for name, value in values.items():
+        if (off := _TURNED_OFF.fullmatch(name)) and value.strip().lower() in ("true", "1"):
+            words = f"the function {off[1]} is turned off by {name}: what it does is not done."
+            yield wrong("host", words, "Delete that setting.")
     if flex:
         yield from _on_flex(values)
     if hosted or _BODY_LIMIT in values:
@@ -207,9 +213,17 @@ def _body_limit(text: str) -> Iterator[Finding]:
         yield warning("host", words, advice)
 
 
-def check_host_json(path: Path, settings: Settings | None) -> Iterator[Finding]:
+def check_host_json(path: Path, settings: Settings | None, values: Mapping[str, str]) -> Iterator[Finding]:
+    """`values`: of all settings, which may have values in place of the file's."""
     try:
         document = json.loads(path.read_text(encoding="utf-8-sig"))
+        for name, value in values.items():
+            if name.startswith(_IN_HOST_JSON):
+                *sections, last = name.removeprefix(_IN_HOST_JSON).split("__")
+                part = document
+                for section in sections:
+                    part = part.setdefault(section, {})
+                part[last] = value
         queues = document.get("extensions", {}).get("queues", {})
         encoding, polling = (
             queues.get("messageEncoding", "base64"),

@@ -36,6 +36,7 @@ FINE = {
     "AZURE_OPENAI_DEPLOYMENT": "sora",
     "AZURE_OPENAI_API_KEY": "a-key-of-mine",
 }
+IN_HOST_JSON = "AzureFunctionsJobHost"
 API_KEYS = f"0123456789abcdefgh, tools:sha256:{'ab' * 32}"
 WEBHOOK_SECRET = "whsec_" + base64.b64encode(b"0" * 32).decode()
 
@@ -88,6 +89,10 @@ def test_fine_settings_have_nothing_odd(tmp_path: Path) -> None:
         ({"VIDEO_CREATE_DEADLINE_SECONDS": "6"}, Mark.WARNING, "unknown outcome"),
         ({"VIDEO_FETCH_DEADLINE_SECONDS": "10"}, Mark.WARNING, "may never be fetched"),
         ({"AZURE_OPENAI_ENDPOINT": ""}, Mark.WRONG, "No video API is configured"),
+        ({"AzureWebJobs.poll_job.Disabled": "True"}, Mark.WRONG, "poll_job is turned off"),
+        ({"AzureWebJobs_sweep_jobs_Disabled": "1"}, Mark.WRONG, "sweep_jobs is turned off"),
+        ({f"{IN_HOST_JSON}__functionTimeout": "00:05:00"}, Mark.WARNING, "its whole worker process along"),
+        ({f"{IN_HOST_JSON}__extensions__queues__messageEncoding": "none"}, Mark.WRONG, "none would be under"),
     ],
 )
 def test_what_is_odd_about_settings_is_told(
@@ -149,7 +154,7 @@ def test_the_hosts_limit_of_a_body_is_judged(
 
 def test_the_app_brings_a_host_json_that_fits() -> None:
     settings = read_configuration(FINE).settings
-    assert [finding.mark for finding in check_host_json(ROOT / "host.json", settings)] == [Mark.RIGHT]
+    assert [finding.mark for finding in check_host_json(ROOT / "host.json", settings, {})] == [Mark.RIGHT]
 
 
 @pytest.mark.parametrize(
@@ -169,7 +174,7 @@ def test_a_host_json_that_does_not_fit_is_told(tmp_path: Path, document: Any, ma
     path = tmp_path / "host.json"
     if document is not None:
         path.write_text(document if isinstance(document, str) else json.dumps(document))
-    found = odd(list(check_host_json(path, read_configuration(FINE).settings)))
+    found = odd(list(check_host_json(path, read_configuration(FINE).settings, {})))
     assert [each for each, text in found if words in text] == [mark]
 
 
