@@ -33,6 +33,7 @@ class Asked:
     path: str  #: with its query
     headers: Mapping[str, str]  #: names in lower case
     body: bytes
+    connection: int  #: the client's port
 
     @property
     def bare(self) -> str:
@@ -135,7 +136,9 @@ class StrangeApi:
             def _reply(self) -> None:
                 length = int(self.headers.get("content-length") or 0)
                 headers = {name.lower(): value for name, value in self.headers.items()}
-                asked = Asked(self.command, self.path, headers, self.rfile.read(length))
+                asked = Asked(
+                    self.command, self.path, headers, self.rfile.read(length), self.client_address[1]
+                )
                 api.seen.append(asked)
                 reply = api.answer(asked)
                 self.send_response_only(reply.status)

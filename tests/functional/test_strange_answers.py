@@ -312,6 +312,21 @@ def test_before_a_job_is_given_up_as_lost_its_bytes_are_asked_for_once_more(
     assert line.run_for(job, hours=1).status is Status.SUCCEEDED
 
 
+def test_a_404_of_another_replica_behind_a_balancer_of_connections_loses_no_job(api: StrangeApi) -> None:
+    """Each replica has its jobs in memory and knows no others."""
+    server, connections = Server(api), dict[int, int]()
+
+    def answer(asked: Asked) -> Reply:
+        if connections.setdefault(asked.connection, len(connections)) % 2 == 0:
+            return server.answer(asked)
+        is_list = asked.operation == "list"
+        return Reply(200, {"data": [], "has_more": False}) if is_list else Reply(404, {"detail": "Not Found"})
+
+    api.answer = answer
+    line = StrangeLine(api)
+    assert line.run_for(line.submit(), hours=1).status is Status.SUCCEEDED
+
+
 @pytest.mark.parametrize("status", [404, 410])
 def test_after_our_guess_a_video_that_is_not_there_for_a_while_is_lost(api: StrangeApi, status: int) -> None:
     server = Server(api)

@@ -218,7 +218,7 @@ class BackendHttp:
         self, url: str, query: Mapping[str, str], headers: Mapping[str, str], deadline: Deadline
     ) -> requests.Response:
         with translated(deadline):
-            return self._session.get(
+            response = self._session.get(
                 url,
                 params=query,
                 headers=headers,
@@ -226,6 +226,10 @@ class BackendHttp:
                 allow_redirects=False,
                 stream=True,
             )
+        if response.status_code >= 400:
+            # A balancer may lead another connection to another replica, which has what this one lacks.
+            self._session.close()
+        return response
 
 
 def _address(text: str, base: str | None) -> WebAddress:
