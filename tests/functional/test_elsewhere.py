@@ -165,6 +165,19 @@ def test_from_https_nothing_leads_to_plain_http(tmp_path: Path, host: Host, api:
     assert host.seen == []
 
 
+def test_a_host_behind_tls_that_names_itself_without_is_asked_with_tls(
+    tmp_path: Path, api: StrangeApi
+) -> None:
+    authority = Authority(tmp_path)
+    with Host(authority.certificate(HOST)) as secure:
+        secure.status, secure.body = 302, b""
+        secure.headers = {"Location": f"http://{HOST}:{secure.port}/v.mp4"}
+        api.answer = lambda asked: Reply(302, headers={"Location": f"https://{HOST}:{secure.port}/"})
+        with pytest.raises(Unavailable, match="redirects too often"):
+            read(client(api, Names(["127.0.0.1"]), ca_file=str(authority.path)))
+        assert {seen["path"] for seen in secure.seen} == {"/", "/v.mp4"}
+
+
 SECRETS_OF_OTHERS = "inner-page-of-somebody-else"
 
 

@@ -109,7 +109,7 @@ def test_a_redirect_is_followed_and_each_step_is_checked(host: PictureHost) -> N
     host.names["inside.example.test"] = ["10.0.0.1"]
     host.at["/inside"] = redirect("https://inside.example.test/a.png")
     assert "private or reserved" in refused(host, "/inside")
-    host.at["/plain"] = redirect(f"http://{NAME}/a.png")
+    host.at["/plain"] = redirect(f"http://{NAME}:8080/a.png")
     assert "https address" in refused(host, "/plain")
     host.at["/round"] = redirect("/round")
     assert "redirects more than 3 times" in refused(host, "/round")

@@ -25,6 +25,8 @@ BASE = "https://api.example.test/v1/videos/x/content"
         ("HTTP://Files.Example.TEST:8080", ("http", "files.example.test", 8080), "/"),
         ("//files.example.test/a", ("https", "files.example.test", 443), "/a"),
         ("/files/a.mp4", ("https", "api.example.test", 443), "/files/a.mp4"),
+        ("http://api.example.test/a.mp4", ("https", "api.example.test", 443), "/a.mp4"),
+        ("http://files.example.test/a.mp4", ("https", "files.example.test", 443), "/a.mp4"),
         ("?variant=video", ("https", "api.example.test", 443), "/v1/videos/x/content?variant=video"),
         ("https://[2001:db8::1]:444/a", ("https", "2001:db8::1", 444), "/a"),
         (
@@ -38,6 +40,19 @@ def test_an_address_has_an_origin_and_a_target(text: str, origin: tuple[str, str
     address = read_address(text, BASE)
     assert (address.origin, address.target) == (origin, target)
     assert read_address(str(address)) == address
+
+
+@pytest.mark.parametrize(
+    ("text", "base", "scheme"),
+    [
+        ("http://a.test:8443/v", "https://a.test:8443/v1", "https"),
+        ("http://b.test:8443/v", "https://a.test:8443/v1", "http"),
+        ("http://a.test/v", "http://a.test/v1", "http"),
+        ("http://a.test/v", None, "http"),
+    ],
+)
+def test_only_what_an_https_address_names_is_read_as_https(text: str, base: str | None, scheme: str) -> None:
+    assert read_address(text, base).scheme == scheme
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,11 @@ class WebAddress(NamedTuple):
 
 
 def read_address(text: str, base: str | None = None) -> WebAddress:
-    """`base`: the address that a relative one is relative to. Raises ValueError, whose text repeats nothing of it."""
+    """`base`: the address that named this one, which may be relative to it. Raises ValueError, whose text repeats nothing of it.
+
+    A server behind a proxy that adds TLS names itself with http. So what an https address names at the same host and port, or
+    at the usual port, is read as https.
+    """
     text = text.strip(" ")
     if len(text) > LONGEST:
         raise ValueError(f"it is longer than {LONGEST} characters")
@@ -61,4 +65,10 @@ def read_address(text: str, base: str | None = None) -> WebAddress:
         raise ValueError("it holds a user name")
     if parts.port == 0:
         raise ValueError("it has the port 0")
-    return WebAddress(scheme, host, parts.port or _PORTS[scheme], parts.request_uri)
+    port = parts.port or _PORTS[scheme]
+    if scheme == "http" and base is not None and base.startswith("https:"):
+        if port == _PORTS["http"]:
+            scheme, port = "https", _PORTS["https"]
+        elif (host, port) == read_address(base).origin[1:]:
+            scheme = "https"
+    return WebAddress(scheme, host, port, parts.request_uri)
