@@ -20,6 +20,8 @@ from job_api.import_job import ImportRequest, import_job, read_import
 from local.simulator.server import Simulator
 from tests.pipeline import API_KEY, OWNER
 from tests.providers.provider_app import PROMPT, SECONDS, ProviderApp, picture
+from video_jobs.backends.providers.fal import API
+from video_jobs.backends.task_api import path_of
 from video_jobs.domain.errors import BackendJobNotFound, InvalidRequest
 from video_jobs.domain.job import Status
 
@@ -50,6 +52,17 @@ def test_the_package_creates_polls_and_downloads(package: Any, app: ProviderApp)
     assert isinstance(package.status(MODEL, made.request_id), fal_client.Completed)
     url = made.get()["video"]["url"]
     assert requests.get(url, timeout=30).content[4:8] == b"ftyp"
+
+
+@pytest.mark.parametrize("model", [MODEL, "workflows/me/a-film", "comfy/me/a-film/draft"])
+def test_the_app_asks_for_a_request_where_the_package_does(
+    model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fal_client.client.QUEUE_URL_FORMAT", "")
+    asked = fal_client.SyncClient(key=API_KEY).get_handle(model, "task_1")
+    paths = (asked.status_url, asked.response_url, asked.cancel_url)
+    templates = (API.job_path, API.result_path, API.stop.path if API.stop else None)
+    assert paths == tuple(path_of(path or "", model, "task_1").lstrip("/") for path in templates)
 
 
 def test_the_package_sees_a_failure_as_completed_and_in_the_result(package: Any, app: ProviderApp) -> None:

@@ -23,6 +23,7 @@ from video_jobs.settings.backends import BackendSettings
 
 _ANY = "data:,"  # an image in a body of which only the names matter
 _MOST_OUTPUTS = 20  # of one task; more are ignored
+_NAMESPACES = ("workflows", "comfy")  # of fal: the application's two parts follow
 _HIGHEST_COST = 1e6  # a higher value can't be the cost of a video
 
 Body = Mapping[str, Any]
@@ -95,7 +96,7 @@ def _bearer(key: str) -> dict[str, str]:
 
 class TaskApi(NamedTuple):
     """What differs from one provider to the next. Paths are templates: `{id}` is the task's, `{app}` the first two parts
-    of the model's name."""
+    of the model's name, and a namespace before them."""
 
     #: Of model, request, and the request's images.
     create: Callable[[str, VideoRequest, Images], Call]
@@ -161,7 +162,8 @@ def _without_nulls(body: Body) -> dict[str, Any]:
 
 
 def path_of(template: str, model: str, task_id: str, index: int = 0) -> str:
-    app = "/".join(quote(part, safe="") for part in model.split("/")[:2])
+    parts = [quote(part, safe="") for part in model.split("/")]
+    app = "/".join(parts[: 3 if parts[0] in _NAMESPACES else 2])
     return template.format(id=quote(task_id, safe=""), app=app, index=index)
 
 

@@ -51,7 +51,7 @@ function namedIn(text) {
   const known = /(?:gen|task|video)_[\w-]+/.exec(text)?.[0];
   if (known) return known.startsWith("gen_") ? { generation_id: known } : { backend_job_id: known };
   // fal finds a job only under its model, which its addresses name.
-  const fal = /fal\.run\/([\w.-]+\/[\w.-]+)\/requests\/([\w-]+)/.exec(text);
+  const fal = /fal\.run\/([\w.-]+(?:\/[\w.-]+){1,2})\/requests\/([\w-]+)/.exec(text);
   if (fal) return { backend_job_id: fal[2], model: fal[1] };
   const inPath = /\/(?:tasks|predictions|videos|interactions)\/([\w.-]+)/.exec(text)?.[1];
   const inJson = /"(?:request_)?id"\s*:\s*"([^"\s]+)"/.exec(text)?.[1];
