@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
+from tests.cases import further
 from tests.strange_api import Asked, Reply, StrangeApi
 from tests.strange_server import code_of
 from tests.strange_tasks import DONE, ID, MODELS, VIDEO, Answer, asked_of
 from video_jobs.backends.providers import TASK_APIS
 from video_jobs.backends.task_api import path_of
+from video_jobs.domain.cost import Cost
 from video_jobs.domain.job import Status
 
 
@@ -63,6 +65,22 @@ def test_why_a_task_failed_is_told_wherever_it_stands(
     assert code_of(ended) == "generation_failed"
     assert ended.error is not None
     assert "boom E7" in ended.error.message
+
+
+@pytest.mark.parametrize("name", ["xai", *map(further, sorted(set(TASK_APIS) - {"xai"}))])
+def test_refused_content_in_place_of_a_task_is_its_failure(api: StrangeApi, name: str) -> None:
+    words = "Generated video rejected by content moderation."
+    said = {"code": "invalid-argument", "error": words, "usage": {"cost_in_usd_ticks": 200_000_000}}
+    ended = asked_of(api, name, get=lambda asked: Reply(400, said))
+    assert code_of(ended) == "moderation_blocked"
+    assert ended.error is not None
+    assert words in ended.error.message
+    assert name != "xai" or ended.cost == Cost(0.02, "USD")
+
+
+def test_a_page_of_a_proxy_in_place_of_a_task_ends_nothing(api: StrangeApi) -> None:
+    page = Reply(400, b"Bad request. Copyright 2026 of the proxy", content_type="text/plain")
+    assert not asked_of(api, "xai", get=lambda asked: page).is_terminal
 
 
 @pytest.mark.parametrize("name", TASK_APIS)

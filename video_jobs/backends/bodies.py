@@ -19,6 +19,7 @@ from video_jobs.backends.paid_post import post_once
 from video_jobs.backends.responses import Answer
 from video_jobs.domain.backend_job import BackendJob, BackendState
 from video_jobs.domain.errors import Gone, NotFound, Rejected, Unavailable, UnknownOutcome
+from video_jobs.domain.refusal_kinds import is_moderation
 from video_jobs.ports import ListedJobs
 
 Read = Callable[[dict[str, Any], ToldHeaders, str], BackendJob]
@@ -72,14 +73,23 @@ def create_job(
 def job_asked_for(http: BackendHttp, path: str, job_id: str) -> Answer:
     """A server's answer about a job, even if it has an error's status.
 
-    vLLM-Omni answers a failed job that way. Such a body is accepted only if it has the requested id.
+    vLLM-Omni answers a failed job that way. Such a body is accepted only if it has the requested id. xAI answers a job whose
+    video its moderation blocked with 400 and the reason alone, for good.
     """
 
+    refused: dict[str, Any] = {}
+
     def is_it(body: dict[str, Any]) -> bool:
+        refused.update(body)
         found = _within(body, job_id)
         return found is not None and state_in(found).is_final
 
-    return http.get(path, even_if_refused=is_it)
+    try:
+        return http.get(path, even_if_refused=is_it)
+    except Rejected as error:
+        if not refused or not is_moderation(error.code, error.detail):
+            raise
+        return Answer({**refused, "id": job_id, "status": "failed"})
 
 
 def read_job(answer: Answer, job_id: str, read: Read) -> BackendJob:
