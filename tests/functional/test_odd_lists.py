@@ -69,6 +69,24 @@ def test_a_server_that_does_not_know_pages_has_told_all_unless_it_told_just_as_m
         assert code_of(seen) == "submission_unconfirmed"
 
 
+@pytest.mark.parametrize(
+    ("said", "is_empty"),
+    [
+        ({"object": "list", "data": None, "has_more": False}, True),  # how Go writes no entries
+        ({"code": "fail", "message": "try again", "data": None}, False),
+    ],
+    ids=str,
+)
+def test_null_in_place_of_the_entries_is_an_empty_list_where_no_more_are_to_come(
+    api: StrangeApi, said: dict[str, Any], is_empty: bool
+) -> None:
+    server = Server(api)
+    line, job = in_doubt(server)
+    server.replies["list"] = Reply(200, said)
+    ended = line.run_for(job, hours=1)
+    assert code_of(ended) == ("submission_unconfirmed" if is_empty else None)
+
+
 def test_a_list_whose_entries_can_not_be_read_proves_nothing(api: StrangeApi) -> None:
     server = Server(api)
     line, job = in_doubt(server)

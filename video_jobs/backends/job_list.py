@@ -54,7 +54,9 @@ def read_list(
         else:
             reader = _reread(source, read, entries)
     page = reader.page
-    if not reader.is_list or (page.has_more and not page.entries):
+    # An error may have a null in this place, too, but says nothing of more.
+    is_list = reader.is_list or (reader.is_null and page.has_more is False)
+    if not is_list or (page.has_more and not page.entries):
         raise Unavailable("The video API's list can't be read: it holds no list of jobs.")
     return page
 
@@ -66,6 +68,7 @@ class _Reader(Generic[_T]):
         self.page: ListPage[_T] = ListPage()
         self._entries = entries
         self.is_list = False
+        self.is_null = False  #: as servers in Go write an empty list
         self._read = read
 
     def take(self, source: _Source) -> None:
@@ -84,6 +87,8 @@ class _Reader(Generic[_T]):
                 self.page.has_more = value
             elif depth == 1 and event in ("string", "number") and len(self.page.said) < _MOST_SAID:
                 self.page.said[key] = value
+            elif depth == 1 and key == self._entries and event == "null":
+                self.is_null = True
             elif depth == 2 and key == self._entries and event == "start_array":
                 self.is_list = True
             elif depth == 3 and key == self._entries and self.is_list and event == "start_map":
