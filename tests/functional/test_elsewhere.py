@@ -226,6 +226,15 @@ def test_cookies_that_an_api_sets_do_not_come_back(api: StrangeApi) -> None:
     assert all("cookie" not in asked.headers for asked in api.seen)
 
 
+def test_a_redirect_of_another_host_may_be_written_in_utf_8(api: StrangeApi, host: Host) -> None:
+    address = f"http://{HOST}:{host.port}"
+    host.status, host.headers = 302, {"Location": f"{address}/船.mp4".encode().decode("latin-1")}
+    api.answer = lambda asked: Reply(302, headers={"Location": f"{address}/v.mp4"})
+    with pytest.raises(Unavailable, match="redirects too often"):
+        read(client(api, Names(["127.0.0.1"])))
+    assert {seen["path"] for seen in host.seen} == {"/v.mp4", "/%E8%88%B9.mp4"}
+
+
 def test_a_host_that_redirects_for_ever_or_nowhere_is_given_up(api: StrangeApi, host: Host) -> None:
     host.status, host.body = 302, b""
     api.answer = lambda asked: Reply(302, headers={"Location": f"http://{HOST}:{host.port}/v.mp4"})

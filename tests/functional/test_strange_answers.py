@@ -117,6 +117,7 @@ PLACES: dict[str, Callable[[str], dict[str, Any]]] = {
     "video.url": lambda url: {"video": {"url": url}},
     "video": lambda url: {"video": url},
     "data[0].url": lambda url: {"data": [{"url": url}]},
+    "data.result_url": lambda url: {"data": {"result_url": url}},
     "output": lambda url: {"output": url},
     "output[0]": lambda url: {"output": [url]},
     "output[0].url": lambda url: {"output": [{"url": url, "type": "video"}]},

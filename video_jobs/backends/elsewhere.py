@@ -9,7 +9,7 @@ operator may allow private hosts (`download_origins`).
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 
 from urllib3 import BaseHTTPResponse
 
@@ -74,7 +74,7 @@ class Elsewhere:
                     return response
                 raise Refused(f"The video is at another host, which answered {status}.", status)
             try:
-                led_to = read_address(response.headers.get("location", ""), str(address))
+                led_to = read_address(location_in(response.headers), str(address))
             except ValueError as error:
                 raise Refused(
                     f"The video's host redirects to an address that can't be used: {error}."
@@ -107,3 +107,8 @@ class Elsewhere:
             ) from None
         except NotReachable as error:
             raise Refused(f"The video is at another host. {error}") from None
+
+
+def location_in(headers: Mapping[str, str]) -> str:
+    """Where a redirect leads. The library decodes header bytes as Latin-1; servers mean UTF-8."""
+    return headers.get("location", "").encode("latin-1", "replace").decode("utf-8", "replace")

@@ -10,7 +10,7 @@ import requests
 
 from video_jobs.backends.answers import ToldHeaders
 from video_jobs.backends.content import HttpContent, is_whole
-from video_jobs.backends.elsewhere import REDIRECTS, Elsewhere, Refused
+from video_jobs.backends.elsewhere import REDIRECTS, Elsewhere, Refused, location_in
 from video_jobs.backends.inline_video import split_address
 from video_jobs.backends.redaction import Redactor
 from video_jobs.backends.responses import (
@@ -245,8 +245,7 @@ def _led_to(response: requests.Response, url: str) -> WebAddress | None:
     if response.status_code not in REDIRECTS:
         return None
     response.close()
-    # The library decodes header bytes as Latin-1; servers mean UTF-8.
-    location = response.headers.get("location", "").encode("latin-1", "replace").decode("utf-8", "replace")
+    location = location_in(response.headers)
     if not location:
         raise Unavailable("The video API redirects without an address.", status=response.status_code)
     return _address(location, url)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-_ADDRESSES = ("video_url", "url", "download_url", "output_url", "content_url", "uri")
+_ADDRESSES = ("video_url", "url", "download_url", "output_url", "content_url", "result_url", "uri")
 _PLACES = (
     "video",
     "metadata",
