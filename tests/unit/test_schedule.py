@@ -16,7 +16,7 @@ from video_jobs.domain import schedule
 from video_jobs.domain.chain import Chain
 from video_jobs.domain.estimate import Forecast
 from video_jobs.domain.job import Output, Status
-from video_jobs.domain.job_parts import Submission
+from video_jobs.domain.job_parts import Polls, Submission
 from video_jobs.domain.schedule import (
     after_submit,
     fetch_delay,
@@ -109,6 +109,12 @@ def test_a_job_of_an_hour_is_polled_once_a_minute_before_it_is_likely_to_end():
     hour = Forecast((3500.0, 3600.0, 3700.0))
     at = polls(hour, 2400)
     assert {round(later - before) for before, later in itertools.pairwise(at)} == {60}
+
+
+def test_a_job_that_was_not_known_at_its_last_poll_is_polled_soon_whatever_its_forecast():
+    """A router of requests may lead the next poll to the replica that knows it."""
+    job = replace(QUEUED, forecast=Forecast((3500.0, 3600.0, 3700.0)), polls=Polls(not_found_since=NOW))
+    assert poll_delay(job, None, NOW + 60 * SECOND) <= 3 * SECOND
 
 
 @pytest.mark.usefixtures("steady")

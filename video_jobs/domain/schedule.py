@@ -58,7 +58,8 @@ def poll_delay(job: Job, hint: float | None, now: datetime) -> timedelta:
     # Never negative, though another machine's clock may be ahead of ours.
     passed = max((now - (submission.submitted_at or submission.submitting_since or now)).total_seconds(), 0.0)
     seconds = min(max(_OF_ITS_AGE * passed, _CLOSEST), _SLOWEST_POLL)
-    if job.forecast is not None and submission.submitted_at is not None:
+    is_known = job.polls.not_found_since is None  # else another poll, soon, may reach a replica that knows it
+    if is_known and job.forecast is not None and submission.submitted_at is not None:
         left = _BEFORE_TYPICAL * job.forecast.typical - passed
         seconds = max(seconds, min(left, _SLOWEST_BEFORE))
     return _not_past_expiry(job, _no_sooner_than(hint, _jittered(seconds)), now)
