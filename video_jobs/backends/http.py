@@ -226,7 +226,7 @@ class BackendHttp:
                 allow_redirects=False,
                 stream=True,
             )
-        if response.status_code >= 400:
+        if response.status_code == 404:
             # A balancer may lead another connection to another replica, which has what this one lacks.
             self._session.close()
         return response
