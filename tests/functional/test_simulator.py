@@ -20,6 +20,7 @@ import requests
 from openai import OpenAI
 from PIL import Image
 
+from local.simulator import render
 from local.simulator.server import Simulator
 
 KEY = {"api-key": "sim-key"}
@@ -372,8 +373,9 @@ def test_the_azure_list_pages_from_new_to_old_and_filters_by_status(simulator: S
 
 @pytest.mark.parametrize(("width", "height"), [(480, 480), (854, 480), (720, 1280)])
 def test_a_video_has_the_asked_size_and_length_and_moves(
-    simulator: Simulator, width: int, height: int
+    simulator: Simulator, monkeypatch: pytest.MonkeyPatch, true_frame_rate: int, width: int, height: int
 ) -> None:
+    monkeypatch.setattr(render, "FRAMES_PER_SECOND", true_frame_rate)
     name = generation(simulator, width=width, height=height, n_seconds=2)
     mp4 = sora(simulator, "GET", f"{name}/content/video").content
     seen_width, seen_height, seconds, pictures = decoded(mp4)
