@@ -26,6 +26,7 @@ _ALIKE = 16  # decoded bytes that show it
 
 _QUOTE = ord('"')
 _TEXT = re.compile(rb'[^"\\]*(?:\\(?:u[0-9a-fA-F]{4}|[^u])[^"\\]*)*')
+_SHORT_TEXTS = re.compile(rb'(?:[^"]*"(?:[^"\\]|\\.){0,63}")*', re.DOTALL)  # shorter than any video
 _LONGEST_ESCAPE = 6  # bytes
 _WITHIN_A_LETTER = re.compile(rb"[\x80-\xbf]*")  # in UTF-8
 _ESCAPE = re.compile(rb"\\(?:u([0-9a-fA-F]{4})|(.))", re.DOTALL)
@@ -134,9 +135,11 @@ def _parts(chunks: Iterable[bytes]) -> Iterator[_Part]:
         data, at, rest = rest + chunk, 0, b""
         while at < len(data):
             if text is None:
-                end = data.find(b'"', at) + 1 or len(data)
+                short = _SHORT_TEXTS.match(data, at)
+                quote = data.find(b'"', short.end() if short else at)
+                end = quote + 1 or len(data)
                 yield _Part(data[at:end])
-                text = _Text(videos) if data[end - 1] == _QUOTE else None
+                text = None if quote < 0 else _Text(videos)
             elif data[at] == _QUOTE:
                 yield from text.close()
                 yield _Part(b'"')
