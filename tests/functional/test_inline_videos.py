@@ -90,6 +90,18 @@ def test_a_gateway_that_has_the_video_inside_its_answer_ends_with_it(
 
 
 @pytest.mark.promise("I7")
+@pytest.mark.parametrize("url", ["an address", further("a video inside")])
+def test_a_content_that_breaks_off_after_its_json_is_read(api: StrangeApi, url: str) -> None:
+    server = Server(api)
+    address = f"{api.url}/files/v.mp4" if url == "an address" else url_of(SHORT)
+    body = {"url": address, "note": "a" * 600}
+    server.replies["content"] = Reply(200, body, length=len(json.dumps(body)) + 100)
+    server.replies[""] = Reply(200, SHORT, content_type="video/mp4")
+    line = StrangeLine(api)
+    assert_kept(line.run_for(line.submit(), hours=1), SHORT)
+
+
+@pytest.mark.promise("I7")
 @pytest.mark.parametrize("name", ["replicate", *map(further, sorted(set(TASK_APIS) - {"replicate"}))])
 def test_an_answer_that_repeats_large_images_is_read(api: StrangeApi, name: str) -> None:
     """As of providers that show a task's input as it came."""

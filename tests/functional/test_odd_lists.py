@@ -212,7 +212,7 @@ class Endless:
 def test_a_list_is_read_to_a_bound_whatever_it_holds(
     monkeypatch: pytest.MonkeyPatch, beginning: bytes, more: bytes
 ) -> None:
-    monkeypatch.setattr("video_jobs.backends.inline_video._LONGEST_READ", 14 << 20)
+    monkeypatch.setattr("video_jobs.backends.inline_video.LONGEST_READ", 14 << 20)
     body = Endless(beginning, more)
     tracemalloc.start()
     try:
@@ -223,6 +223,17 @@ def test_a_list_is_read_to_a_bound_whatever_it_holds(
         tracemalloc.stop()
     assert body.read < 15 << 20
     assert peak < 100 << 20
+
+
+def test_of_a_list_with_too_many_large_images_the_beginning_is_read() -> None:
+    class Content:
+        def chunks(self, size: int) -> Iterator[bytes]:
+            yield b'{"data":['
+            for _ in range(40):
+                yield b'{"id":"a","image":"' + b"QUJD" * (1 << 19) + b'"},'
+
+    page = read_list(Content(), lambda entry: entry["id"])  # type: ignore[arg-type]
+    assert (page.entries[:2], page.has_more) == (["a", "a"], True)
 
 
 def test_a_prompt_of_escapes_costs_no_more_than_its_length(api: StrangeApi) -> None:

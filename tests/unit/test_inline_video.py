@@ -41,8 +41,12 @@ def units(text: str) -> bytes:
     return text.encode("utf-16-le", errors="surrogatepass")
 
 
+def url_of(video: bytes) -> str:
+    return f"data:video/mp4;base64,{base64.b64encode(video).decode()}"
+
+
 def with_videos(*videos: bytes, ascii: bool = True) -> bytes:
-    texts = [f"data:video/mp4;base64,{base64.b64encode(video).decode()}" for video in videos]
+    texts = [*map(url_of, videos)]
     return json.dumps({"a": 'é "quoted" \\', "videos": texts, "z": [1, "\ud83c"]}, ensure_ascii=ascii).encode(
         errors="surrogatepass"
     )
@@ -72,6 +76,13 @@ def test_each_video_is_replaced_by_an_address_at_which_it_is_read(
     places = [split_address(address) for address in found]
     assert places == [(ADDRESS, 0), (ADDRESS, 1)]
     assert [read(document, number or 0, size) for _, number in places] == videos
+
+
+@pytest.mark.parametrize("size", range(1, 40))
+def test_a_video_after_short_texts_is_found_wherever_the_chunks_end(size: int) -> None:
+    document = json.dumps({"id": "1", "tags": ["", "a", "\\", '"'], "url": url_of(VIDEO)}).encode()
+    body = json.loads(shortened(cut(document, size), MOST, ADDRESS))
+    assert body == {"id": "1", "tags": ["", "a", "\\", '"'], "url": f"{ADDRESS}#inline=0"}
 
 
 @moderately_many

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
+from typing import Any
 
 from urllib3 import BaseHTTPResponse
 
@@ -57,9 +59,25 @@ class HttpContent:
         if self.length is not None and self.length > most:
             raise _too_large(most)
 
-    def beginning_as_json(self, most: int) -> bytes:
-        """The first `most` bytes of JSON, in which an address replaces each video inside it; `chunks` gives nothing after it."""
-        return shortened(self.chunks(_PIECE), most, self._address)
+    def as_json(self, most: int) -> Any:
+        """The JSON of at most `most` bytes, in which an address replaces each video inside it; None if it is none. `chunks` gives
+        nothing after it. Raises what broke the body off, unless the JSON was complete by then."""
+        trouble: BackendError | None = None
+
+        def pieces() -> Iterator[bytes]:
+            nonlocal trouble
+            try:
+                yield from self.chunks(_PIECE)
+            except BackendError as error:
+                trouble = error
+
+        text = shortened(pieces(), most, self._address)
+        try:
+            return json.loads(text)
+        except (ValueError, RecursionError):
+            if trouble is not None:
+                raise trouble from None
+            return None
 
     def inside(self, number: int) -> HttpContent:
         """The video of that number inside this JSON."""

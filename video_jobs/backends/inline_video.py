@@ -17,7 +17,9 @@ from video_jobs.domain.errors import BackendError, Unavailable
 from video_jobs.media.body_kind import is_video
 
 _MARK = "#inline="
-_LONGEST_READ = 64 << 20  # bytes of an answer, long texts included
+LONGEST_READ = 64 << 20
+"""The most bytes of an answer that are read, long texts included."""
+
 _CHUNK = 64 << 10
 _LONGEST_TEXT = 256 << 10  # bytes as JSON, more than any prompt has; of longer texts the beginning is enough
 _SHORTEST_VIDEO = 64  # bytes of base64
@@ -25,9 +27,10 @@ _SAMPLE = 256  # bytes in which a text shows that it is a video
 _ALIKE = 16  # decoded bytes that show it
 
 _QUOTE = ord('"')
-_TEXT = re.compile(rb'[^"\\]*(?:\\(?:u[0-9a-fA-F]{4}|[^u])[^"\\]*)*')
 _SHORT_TEXTS = re.compile(rb'(?:[^"]*"(?:[^"\\]|\\.){0,63}")*', re.DOTALL)  # shorter than any video
-_LONGEST_ESCAPE = 6  # bytes
+_TEXT = re.compile(
+    rb'[^"\\]*(?:\\(?:[^u]|u(?![0-9a-fA-F]{0,3}\Z))[^"\\]*)*'
+)  # up to an escape that may go on
 _WITHIN_A_LETTER = re.compile(rb"[\x80-\xbf]*")  # in UTF-8
 _ESCAPE = re.compile(rb"\\(?:u([0-9a-fA-F]{4})|(.))", re.DOTALL)
 _DATA_URL = re.compile(rb"\Adata:[^,]{0,100};base64,", re.IGNORECASE)
@@ -111,7 +114,7 @@ def _bounded(chunks: Iterable[bytes]) -> Iterator[bytes]:
     for chunk in chunks:
         yield chunk
         passed += len(chunk)
-        if passed >= _LONGEST_READ:
+        if passed >= LONGEST_READ:
             return
 
 
@@ -145,14 +148,11 @@ def _parts(chunks: Iterable[bytes]) -> Iterator[_Part]:
                 yield _Part(b'"')
                 videos += text.is_video
                 text, end = None, at + 1
-            elif (found := _TEXT.match(data, at)) and found.end() > at:
-                end = found.end()
+            elif (known := _TEXT.match(data, at)) and known.end() > at:
+                end = known.end()
                 yield from text.take(data[at:end])
-            elif len(data) - at < _LONGEST_ESCAPE:
-                rest, end = data[at:], len(data)  # maybe the beginning of an escape
             else:
-                end = at + 1  # of no JSON
-                yield from text.take(data[at:end])
+                rest, end = data[at:], len(data)
             at = end
     if text is not None:
         yield from text.close()

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from video_jobs.backends.content import HttpContent
-from video_jobs.backends.inline_video import without_long_texts
+from video_jobs.backends.inline_video import LONGEST_READ, without_long_texts
 from video_jobs.domain.errors import BackendError, Unavailable
 
 _LARGEST_PAGE = 12 << 20  # bytes: fifty jobs whose prompts are as long as may be, each letter escaped
@@ -159,8 +159,9 @@ class _Source:
     """What ijson reads from."""
 
     def __init__(self, content: HttpContent) -> None:
-        self._chunks = without_long_texts(content.chunks(_CHUNK), None)
+        self._chunks = without_long_texts(self._counted(content.chunks(_CHUNK)), None)
         self._read = 0
+        self._came = 0  # bytes, long texts included
         self._beginning = bytearray()
         self.is_too_long = False  #: then the parser sees an early end
         self.error: BackendError | None = None  #: then, too: no exception may leave the parser
@@ -173,10 +174,15 @@ class _Source:
         except BackendError as error:
             self.error, chunk = error, b""
         self._read += len(chunk)
-        self.is_too_long = self._read > _LARGEST_PAGE
+        self.is_too_long = self._read > _LARGEST_PAGE or self._came >= LONGEST_READ
         if self._read <= _LARGEST_REREAD:
             self._beginning += chunk
         return chunk
+
+    def _counted(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+        for chunk in chunks:
+            self._came += len(chunk)
+            yield chunk
 
     def all_of_it(self) -> bytes:
         """Empty if it is too long to be kept in memory."""

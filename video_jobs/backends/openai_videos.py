@@ -6,7 +6,6 @@ that handles them.
 from __future__ import annotations
 
 import contextlib
-import json
 import re
 import time
 from collections.abc import Iterator, Mapping
@@ -163,7 +162,7 @@ class OpenAIVideos:
         if not is_no_video(content.content_type, beginning):
             return content
         said = content.quotation(beginning) if beginning else "an empty body"
-        addresses = addresses_in(_json(content.beginning_as_json(LARGEST_ANSWER)), index)
+        addresses = addresses_in(content.as_json(LARGEST_ANSWER), index)
         left = max(deadline - (time.monotonic() - began), 0.001)
         if addresses:
             return open_one_of(self._http, stack, addresses, left)
@@ -198,13 +197,6 @@ def _path(video_id: str) -> str:
 def _index(video_id: str, generation_id: str) -> int:
     number = generation_id.removeprefix(video_id + _OUTPUT)
     return int(number) if number != generation_id and number.isdecimal() else 0
-
-
-def _json(body: bytes) -> Any:
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
-        return None
 
 
 def _sides(size: Any) -> tuple[int | None, int | None]:
