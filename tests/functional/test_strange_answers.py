@@ -787,7 +787,7 @@ def test_an_answer_of_more_than_a_megabyte_besides_long_texts_is_not_read(
     api: StrangeApi, operation: str
 ) -> None:
     server = Server(api, {"status": "in_progress"})
-    server.replies[operation] = Reply(200, {"id": ID, "status": "completed", "padding": ["x" * 1000] * 1050})
+    server.replies[operation] = Reply(200, {"id": ID, "status": "completed", "padding": ["x" * 100_000] * 11})
     line = StrangeLine(api)
     job = line.submit()
     assert not line.run_for(job, hours=0.05).is_terminal
