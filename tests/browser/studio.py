@@ -216,6 +216,8 @@ def refuse_barriers(page: Page) -> None:
     """axe-core finds nothing, in the light and in the dark."""
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        # Scripts learn of the change when the browser draws the next frame.
+        page.evaluate("new Promise(requestAnimationFrame)")
         found = Axe().run(page, options=_AXE).response["violations"]
         assert not found, json.dumps(
             [[each["id"], [node["html"] for node in each["nodes"]]] for each in found], indent=1
