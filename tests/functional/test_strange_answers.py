@@ -790,6 +790,6 @@ def test_an_answer_of_more_than_a_megabyte_besides_long_texts_is_not_read(
     server.replies[operation] = Reply(200, {"id": ID, "status": "completed", "padding": ["x" * 100_000] * 11})
     line = StrangeLine(api)
     job = line.submit()
-    assert not line.run_for(job, hours=0.05).is_terminal
+    assert not line.run_for(job, hours=0.02).is_terminal
     if operation == "create":
         assert line.job(job).backend_job_id in (None, ID)
