@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from datetime import timedelta
 
 from playwright.sync_api import Page, Route, expect
 
@@ -126,6 +127,17 @@ def test_a_tab_that_was_left_says_in_its_title_that_a_video_is_ready(studio: Stu
     page.evaluate(HIDE, False)
     page.clock.fast_forward(3000)
     expect(page).to_have_title("Reelkeep Studio")
+
+
+def test_an_end_that_a_slow_clock_wrote_is_shown(studio: Studio) -> None:
+    [job] = studio.store(status=Status.RUNNING, finished_at=None, error=None)
+    jobs, now = wiring.get_services().jobs, wiring.utc_now()
+    polled = jobs.save(jobs.get(job.owner, job.id), job.evolve(now + timedelta(seconds=5)))
+    page = studio.visit()
+    card = page.get_by_role("article")
+    expect(card).to_contain_text("Generating")
+    jobs.save(polled, polled.job.evolve(now, status=Status.CANCELLED, finished_at=now))
+    expect(card).to_contain_text("Cancelled")
 
 
 def test_a_job_that_comes_from_elsewhere_moves_nothing_that_somebody_reads(studio: Studio) -> None:

@@ -213,6 +213,17 @@ def test_a_transition_is_taken_in_its_statuses_and_refused_in_all_others(name: s
 
 
 @pytest.mark.parametrize(("name", "status"), _cells())
+def test_the_time_of_the_last_change_never_goes_back(name: str, status: Status):
+    """Two downloads end at once, or clocks differ: the later save may bear the earlier time. A page then kept the older state."""
+    saved_by_another = LATER + SECOND
+    try:
+        changed = TRANSITIONS[name].call(a_job_in(status, updated_at=saved_by_another))
+    except TransitionRefused:
+        return
+    assert changed.updated_at == saved_by_another
+
+
+@pytest.mark.parametrize(("name", "status"), _cells())
 def test_the_time_of_a_status_is_that_of_its_beginning(name: str, status: Status):
     job = a_job_in(status, status_since=NOW - SECOND)
     try:

@@ -234,9 +234,10 @@ class Job:
         return f"{int(self.created_at.timestamp() * 1000):014d}_{self.id}"
 
     def evolve(self, now: datetime, **changes: Any) -> Self:
+        """The changed job. `updated_at` never goes back, even if clocks differ: readers order by it."""
         if changes.get("status", self.status) is not self.status:
             changes["status_since"] = now
-        return replace(self, updated_at=now, **changes)
+        return replace(self, updated_at=max(now, self.updated_at), **changes)
 
     def noting(
         self, now: datetime, what: str, detail: str | None = None, request_id: str | None = None
