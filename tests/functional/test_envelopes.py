@@ -42,7 +42,7 @@ def test_an_answer_that_is_not_plainly_about_the_job_ends_nothing(
 ) -> None:
     line, job, server = job_before(api, said)
     server.replies["content"] = Reply(404)
-    assert line.run_for(job, hours=0.4).status in (Status.QUEUED, Status.RUNNING)
+    assert line.run_for(job, hours=0.15).status in (Status.QUEUED, Status.RUNNING)
     server.replies.clear()
     assert line.run_for(job, hours=1).status is Status.SUCCEEDED
     assert len(api.asked("create")) == 1

@@ -215,7 +215,7 @@ def test_an_error_about_another_job_or_no_end_is_only_an_error(
     server = Server(api)
     server.replies["get"] = Reply(status, server.shown(**{**FAILED, **changes}))
     line = StrangeLine(api)
-    assert not line.run_for(line.submit(), hours=1).is_terminal
+    assert not line.run_for(line.submit(), hours=0.25).is_terminal
 
 
 @pytest.mark.parametrize("status", ERRORS)
