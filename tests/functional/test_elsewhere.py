@@ -14,10 +14,12 @@ from typing import Any, Self
 import pytest
 
 from tests.functional.certificates import Authority
-from tests.strange_api import KEY, Reply, StrangeApi, small_mp4
+from tests.strange_api import KEY, Reply, StrangeApi, StrangeLine, small_mp4
+from tests.strange_server import Server
 from video_jobs.backends.elsewhere import Elsewhere
 from video_jobs.backends.http import BackendHttp
 from video_jobs.domain.errors import BackendError, NotAVideo, Unavailable
+from video_jobs.domain.job import Status
 from video_jobs.net.addresses import Address, is_public
 
 VIDEO = small_mp4()
@@ -233,6 +235,20 @@ def test_a_redirect_of_another_host_may_be_written_in_utf_8(api: StrangeApi, hos
     with pytest.raises(Unavailable, match="redirects too often"):
         read(client(api, Names(["127.0.0.1"])))
     assert {seen["path"] for seen in host.seen} == {"/v.mp4", "/%E8%88%B9.mp4"}
+
+
+def test_another_host_is_asked_for_exactly_what_was_signed(api: StrangeApi, host: Host) -> None:
+    target = "/a%2fb.mp4?name=100%&sig=a%2fb%3D"
+    api.answer = lambda asked: Reply(302, headers={"Location": f"http://{HOST}:{host.port}{target}"})
+    assert read(client(api, Names(["127.0.0.1"]))) == VIDEO
+    assert [seen["path"] for seen in host.seen] == [target]
+
+
+def test_white_space_around_an_address_is_no_part_of_it(api: StrangeApi, host: Host) -> None:
+    server = Server(api, job={"status": "completed", "url": f"\n http://127.0.0.1:{host.port}/v.mp4 \n"})
+    server.replies["content"] = Reply(404)
+    line = StrangeLine(api, download_origins=[f"http://127.0.0.1:{host.port}"])
+    assert line.run_for(line.submit(), hours=1).status is Status.SUCCEEDED
 
 
 def test_a_host_that_redirects_for_ever_or_nowhere_is_given_up(api: StrangeApi, host: Host) -> None:

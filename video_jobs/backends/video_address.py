@@ -42,7 +42,7 @@ def _addresses(value: Any, index: int, *, is_chosen: bool, depth: int) -> Iterat
     if depth > _DEEPEST:
         return
     if isinstance(value, str):
-        if is_chosen and value[:8].lower().startswith(("http://", "https://")):
+        if is_chosen and value.lstrip()[:8].lower().startswith(("http://", "https://")):
             yield value
     elif isinstance(value, list):
         if index < len(value):

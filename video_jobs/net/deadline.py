@@ -93,6 +93,11 @@ class _Watched:
     """Tells the current deadline which socket to end: when it is new, and when it is used again."""
 
     sock: Any
+    #: Requested as it is written: the library would rewrite it, and many are signed.
+    exact_target: str | None = None
+
+    def putrequest(self, method: str, url: str, *more: Any, **options: Any) -> None:
+        super().putrequest(method, self.exact_target or url, *more, **options)  # type: ignore[misc]
 
     def connect(self) -> None:
         super().connect()  # type: ignore[misc]

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from functools import cache
 from ipaddress import ip_address
+from typing import TypeVar
 
 from certifi import where
 from urllib3 import BaseHTTPResponse, HTTPConnectionPool, HTTPSConnectionPool, Timeout
@@ -25,6 +26,8 @@ from video_jobs.net.web_address import WebAddress
 CONNECT_TIMEOUT = 10.0  # seconds
 _TOO_LONG = "It took longer than the time limit."
 _MOST_ADDRESSES = 3  # of one name that are tried, while none of them takes the connection
+
+_Connection = TypeVar("_Connection", WatchedHTTPConnection, WatchedHTTPSConnection)
 
 Resolve = Callable[[str, int], list[str]]
 """Gives the addresses of a name. Raises OSError if it has none."""
@@ -61,9 +64,16 @@ def checked_addresses(
 
 
 def pool_to(
-    address: Address, scheme: str, host: str, port: int, deadline: Deadline, ca_file: str | None = None
+    address: Address,
+    scheme: str,
+    host: str,
+    port: int,
+    target: str,
+    deadline: Deadline,
+    ca_file: str | None = None,
 ) -> HTTPConnectionPool:
-    """A pool of one connection to `address`, whose certificate, with https, must be for `host`.
+    """A pool of one connection to `address`, whose certificate, with https, must be for `host`. It requests `target` as it is
+    written, where the library would rewrite it.
 
     It can be ended by the deadline that is `watching`. Close it after use.
     """
@@ -75,11 +85,15 @@ def pool_to(
         pool = HTTPSConnectionPool(
             to, port, timeout=timeout, ssl_context=_trusted(ca_file or where()), server_hostname=host
         )
-        pool.ConnectionCls = WatchedHTTPSConnection
+        pool.ConnectionCls = _requesting(target, WatchedHTTPSConnection)
     else:
         pool = HTTPConnectionPool(to, port, timeout=timeout)
-        pool.ConnectionCls = WatchedHTTPConnection
+        pool.ConnectionCls = _requesting(target, WatchedHTTPConnection)
     return pool
+
+
+def _requesting(target: str, kind: type[_Connection]) -> type[_Connection]:
+    return type(kind.__name__, (kind,), {"exact_target": target})
 
 
 def get_from(
@@ -94,7 +108,9 @@ def get_from(
 ) -> BaseHTTPResponse:
     """Any answer to a GET, redirects too. Connections are closed with `stack`. Raises NotReachable."""
     for candidate in checked_addresses(address.host, address.port, deadline, look_up, allowed):
-        pool = pool_to(candidate, address.scheme, address.host, address.port, deadline, ca_file)
+        pool = pool_to(
+            candidate, address.scheme, address.host, address.port, address.target, deadline, ca_file
+        )
         stack.callback(pool.close)
         try:
             response: BaseHTTPResponse = pool.urlopen(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from typing import NamedTuple
-from urllib.parse import urljoin
+from urllib.parse import quote, urljoin
 
 from urllib3.exceptions import LocationParseError
 from urllib3.util import parse_url
@@ -17,6 +17,8 @@ LONGEST = 8000
 """Characters of an address. Signed ones are long; a request line of more than 8 KiB is refused by most servers."""
 
 _FORBIDDEN = re.compile(r"[\x00-\x1f\x7f\\]")
+_AUTHORITY = re.compile(r"[a-z]{4,5}://[^/?#]*", re.IGNORECASE)
+_LEGAL = "%!$&'()*+,;=:@/?~"  # in path and query, besides letters, digits and `_.-`
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -26,7 +28,7 @@ class WebAddress(NamedTuple):
     scheme: str
     host: str  #: a name or an IP address, without brackets; lower case
     port: int
-    target: str  #: path and query, percent-encoded
+    target: str  #: path and query as they were written; what no request may hold is percent-encoded
 
     @property
     def origin(self) -> tuple[str, str, int]:
@@ -48,13 +50,14 @@ def read_address(text: str, base: str | None = None) -> WebAddress:
     A server behind a proxy that adds TLS names itself with http. So what an https address names at the same host and port, or
     at the usual port, is read as https.
     """
-    text = text.strip(" ")
+    text = text.strip()
     if len(text) > LONGEST:
         raise ValueError(f"it is longer than {LONGEST} characters")
     if _FORBIDDEN.search(text):
         raise ValueError("it holds a backslash or a control character")
     try:
-        parts = parse_url(urljoin(base, text) if base is not None else text)
+        whole = urljoin(base, text) if base is not None else text
+        parts = parse_url(whole)
         host = (parts.host or "").strip("[]").lower()
         scheme = (parts.scheme or "").lower()
     except (LocationParseError, ValueError):
@@ -71,4 +74,11 @@ def read_address(text: str, base: str | None = None) -> WebAddress:
             scheme, port = "https", _PORTS["https"]
         elif (host, port) == read_address(base).origin[1:]:
             scheme = "https"
-    return WebAddress(scheme, host, port, parts.request_uri)
+    return WebAddress(scheme, host, port, _target_in(whole))
+
+
+def _target_in(address: str) -> str:
+    """Many addresses are signed as they are written, so even the case of `%2f` must stay."""
+    written = _AUTHORITY.sub("", address.partition("#")[0], count=1)
+    target = quote(written, safe=_LEGAL, errors="replace")
+    return target if target.startswith("/") else f"/{target}"

@@ -119,7 +119,7 @@ class HttpWebhookSender:
     def _post_to(
         self, address: Address, hook: HookUrl, headers: Mapping[str, str], body: bytes, deadline: Deadline
     ) -> Answer:
-        pool = pool_to(address, hook.scheme, hook.host, hook.port, deadline, self._ca_file)
+        pool = pool_to(address, hook.scheme, hook.host, hook.port, hook.target, deadline, self._ca_file)
         with contextlib.closing(pool):
             response: BaseHTTPResponse = pool.urlopen(
                 "POST",
