@@ -205,7 +205,16 @@ def test_a_video_that_is_called_text_is_kept(api: StrangeApi, label: str, body: 
 
 
 @pytest.mark.parametrize(
-    ("told", "is_kept"), [("bytes 0-{last}/{all}", True), ("bytes 0-{last}/*", False), ("", False)]
+    ("told", "is_kept"),
+    [
+        *(("bytes 0-{last}/{all}", True), ("bytes 0-{all}/{all}", True), ("bytes=0-/{all}", True)),
+        *(
+            ("bytes 0-{last}/*", False),
+            ("bytes 0-{all}/9{all}", False),
+            ("bytes 1-{all}/{all}", False),
+            ("", False),
+        ),
+    ],
 )
 def test_the_whole_video_as_a_part_is_kept(api: StrangeApi, told: str, is_kept: bool) -> None:
     server = Server(api)

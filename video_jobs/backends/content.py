@@ -17,7 +17,7 @@ from video_jobs.domain.errors import BackendError, Unavailable, VideoTooLarge
 from video_jobs.media.body_kind import SAMPLE
 from video_jobs.net.deadline import Deadline
 
-_WHOLE = re.compile(r"bytes 0-([0-9]{1,15})/([0-9]{1,15})", re.IGNORECASE)
+_WHOLE = re.compile(r"(?:bytes[ =])?0-([0-9]{0,15}) ?/ ?([0-9]{1,15})", re.IGNORECASE)
 _LONGEST_LABEL = 100  # characters of a content type
 _PIECE = 64 << 10  # bytes
 _LONGEST_QUOTED = 64 << 10  # bytes of a body that are searched for an error
@@ -53,7 +53,8 @@ class HttpContent:
         self._redactor = redactor
         self._translated = translated
         self._address = address
-        self._announced = headers.get("content-length", "")
+        # Chunks show themselves where the body ends, and count for more than a length beside them.
+        self._announced = "" if "transfer-encoding" in headers else headers.get("content-length", "")
         self._beginning = b""
         self._trouble: BackendError | None = None  # what broke the body off
         if self.length is not None and self.length > most:
@@ -150,9 +151,12 @@ class HttpContent:
 
 def is_whole(headers: Mapping[str, str]) -> bool:
     """Whether an answer with status 206 (a part) contains the whole body: some servers send that although no part was
-    requested."""
+    requested, and some count its last byte wrong."""
     span = _WHOLE.fullmatch(headers.get("content-range", "")[:_LONGEST_LABEL].strip())
-    return span is not None and int(span[1]) + 1 == int(span[2])
+    if span is None:
+        return False
+    length = headers.get("content-length", "")[:_LONGEST_LABEL]
+    return int(span[1] or 0) + 1 == int(span[2]) or length == span[2]
 
 
 def _too_large(most: int) -> VideoTooLarge:

@@ -22,6 +22,13 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 _MOST_INTERIM = 100  # interim answers before the answer
 _SWITCHING = 101  # interim by its number, and yet the last: what follows is not HTTP
 
+_BEGINNINGS = {
+    "gzip": b"\x1f\x8b",
+    "x-gzip": b"\x1f\x8b",
+    "zstd": b"\x28\xb5\x2f\xfd",
+}  # of what is compressed
+_LONGEST_BEGINNING = 4
+
 _current = threading.local()
 
 
@@ -78,7 +85,20 @@ class Deadline:
 
 class FinalAnswer(HTTPResponse):
     """Passes over interim answers like 103 (Early Hints), and not over very many. The library passes over 100 alone, for as long as
-    it comes, which takes all of a processor."""
+    it comes, which takes all of a processor.
+
+    A body that is called compressed and is not is read as it is: many proxies unpack what they pass on, and keep the header.
+    """
+
+    def begin(self) -> None:
+        super().begin()
+        label = self.headers.get("content-encoding", "").partition(",")[0].strip().lower()
+        if label not in _BEGINNINGS or self.length == 0:
+            return
+        with contextlib.suppress(OSError, HTTPException):  # the read of the body raises it again
+            beginning = self.peek(_LONGEST_BEGINNING)[:_LONGEST_BEGINNING]
+            if not _BEGINNINGS[label].startswith(beginning[: len(_BEGINNINGS[label])]):
+                del self.headers["content-encoding"]
 
     def _read_status(self) -> tuple[str, int, str]:
         for _ in range(_MOST_INTERIM):
