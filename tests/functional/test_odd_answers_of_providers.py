@@ -109,6 +109,10 @@ def test_where_a_create_is_redirected_the_setting_to_mend_is_named(api: StrangeA
         ("byteplus", {"content": [{"video_url": "{url}"}]}),
         ("gemini", {"outputs": [{"type": "video", "uri": "{url}"}]}),
         ("fal", {"videos": [], "video": {"url": "{url}"}}),
+        ("replicate", {"output": {"files": ["{url}"]}}),
+        ("byteplus", {"task_result": {"videos": [{"url": "{url}"}]}}),
+        ("runway", {"creations": [{"url": "{url}", "cover_url": "{url}.jpg"}]}),
+        ("xai", {"data": {"resultUrl": "{url}"}}),
     ],
     ids=str,
 )
@@ -162,10 +166,18 @@ def test_an_error_in_place_of_a_result_is_the_failure(api: StrangeApi, status: i
     assert detail in ended.error.message
 
 
-@pytest.mark.parametrize("status", [401, 402, 403, 404, 409, 423, 429, 500])
-def test_an_error_in_place_of_a_result_that_may_pass_is_waited_for(api: StrangeApi, status: int) -> None:
+@pytest.mark.parametrize(
+    ("status", "detail"),
+    [
+        *((status, "later") for status in (401, 402, 403, 404, 409, 423, 429, 500)),
+        (400, "Request is still in progress"),
+    ],
+)
+def test_an_error_in_place_of_a_result_that_may_pass_is_waited_for(
+    api: StrangeApi, status: int, detail: str
+) -> None:
     url = f"{api.url}/files/v.mp4"
-    refused = [Reply(status, {"detail": "later"})] * 3
+    refused = [Reply(status, {"detail": detail})] * 3
 
     def get(asked: Asked) -> Reply:
         if asked.bare.endswith("/status") or not refused:

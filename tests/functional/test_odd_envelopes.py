@@ -108,7 +108,25 @@ def test_a_state_is_understood_under_another_name_and_with_a_prefix(
     assert len(api.asked("get")) == 1
 
 
-@pytest.mark.parametrize("said", [{"state": "failed"}, {"status": "TASK_STATUS_FAILED"}], ids=str)
+@pytest.mark.parametrize("word", ["Queueing", "Preparing", "dreaming", "PROGRESS"])
+def test_a_word_for_under_way_ends_nothing_and_is_known(api: StrangeApi, word: str) -> None:
+    Server(api, {"state": word, "progress": 100, "url": f"{api.url}/not-yet.mp4"})
+    line = StrangeLine(api)
+    job = line.run_for(line.submit(), hours=0.1)
+    assert job.status in (Status.QUEUED, Status.RUNNING)
+    assert (job.polls.unknown_since, api.asked("content")) == (None, [])
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"state": "failed"},
+        {"status": "TASK_STATUS_FAILED"},
+        {"status": "Content Moderated"},
+        {"state": "crashed"},
+    ],
+    ids=str,
+)
 def test_a_failure_under_another_name_is_told(api: StrangeApi, said: dict[str, Any]) -> None:
     Server(api, {**said, "error": "CUDA out of memory"})
     line = StrangeLine(api)

@@ -48,6 +48,17 @@ _STATES = {
         "preprocessing",
         "starting",
         "throttled",
+        *(
+            "queueing",
+            "queuing",
+            "enqueued",
+            "preparing",
+            "initializing",
+            "staged",
+            "validating",
+            "not ready",
+        ),
+        *("deferred", "delayed", "retry", "retrying"),
     ),
     BackendState.RUNNING: (
         "running",
@@ -57,6 +68,8 @@ _STATES = {
         "generating",
         "rendering",
         "started",
+        *("active", "executing", "progress", "dreaming"),
+        *("encoding", "upscaling", "post processing", "postprocessing", "finalizing", "uploading"),
     ),
     BackendState.SUCCEEDED: (
         "succeeded",
@@ -81,8 +94,13 @@ _STATES = {
         "timed out",
         "timeout",
         "blocked",
+        *("moderated", "content moderated", "request moderated", "moderation blocked", "content filtered"),
+        *("exception", "crashed", "interrupted"),
     ),
-    BackendState.CANCELLED: ("cancelled", "canceled", "cancel", "aborted", "stopped", "terminated"),
+    BackendState.CANCELLED: (
+        *("cancelled", "canceled", "cancel", "aborted", "stopped", "terminated"),
+        *("revoked", "user cancelled", "user canceled"),
+    ),
     BackendState.EXPIRED: ("expired", "deleted"),
 }
 _STATE_OF = {word: state for state, words in _STATES.items() for word in words}

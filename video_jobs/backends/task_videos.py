@@ -233,8 +233,11 @@ class TaskVideos:
 
 def _is_about_the_task(error: BackendError) -> bool:
     """Whether an error in place of a result is about the task, and so is final; any other error may pass."""
+    said = (error.detail or "").lower()
     if error.status == 404:
-        return "path" in (error.detail or "").lower()  # the model has no such call
+        return "path" in said  # the model has no such call
+    if "in progress" in said:  # fal's result may lag behind its status
+        return False
     return 400 <= (error.status or 0) < 500 and error.status not in _MAY_PASS
 
 

@@ -6,9 +6,11 @@ Many servers that speak the videos protocol serve no bytes themselves, and each 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
-_ADDRESSES = ("video_url", "url", "download_url", "output_url", "content_url", "result_url", "uri")
+# All names are compared in small letters, without `_`.
+_ADDRESSES = ("videourl", "url", "downloadurl", "outputurl", "contenturl", "resulturl", "uri")
 _PLACES = (
     "video",
     "metadata",
@@ -19,12 +21,17 @@ _PLACES = (
     "outputs",
     "results",
     "urls",
-    "video_urls",
+    "videourls",
+    "resulturls",
+    "outputurls",
     "content",
     "response",
+    *("taskresult", "videoresult", "creations", "artifacts", "assets", "files"),
+    *("generatevideoresponse", "generatedvideos", "generatedsamples"),
 )
-_INLINE = ("b64_json", "base64", "video_base64", "bytesBase64Encoded", "encodedVideo")
+_INLINE = ("b64json", "base64", "videobase64", "bytesbase64encoded", "encodedvideo")
 """Names of a video inside the answer, in whose place an address stands: see `inline_video`."""
+_MOST_NAMES = 200  # of one object
 _DEEPEST = 4
 _MOST = 5  # addresses of one video
 
@@ -48,6 +55,7 @@ def _addresses(value: Any, index: int, *, is_chosen: bool, depth: int) -> Iterat
         if index < len(value):
             yield from _addresses(value[index], 0, is_chosen=True, depth=depth + 1)
     elif isinstance(value, dict):
+        value = {name.replace("_", "").lower(): value[name] for name in islice(value, _MOST_NAMES)}
         for name in _ADDRESSES:
             named = value.get(name)
             if is_chosen and isinstance(named, str) and named.startswith("/"):
