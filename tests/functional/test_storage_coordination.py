@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -158,6 +159,20 @@ def test_a_claim_may_be_repeated(storage: Storage, ours: Claim) -> None:
     for _ in range(2):
         assert storage.claims.claim(ours) == ours
         assert found(storage, ours) == ours
+
+
+def test_a_claim_holds_for_its_id_in_every_packing(storage: Storage, ours: Claim) -> None:
+    packings = [
+        b64encode(f"litellm:x;model_id:{model};video_id:{ours.backend_job_id}".encode()) for model in "ab"
+    ]
+    first, other = (ours._replace(backend_job_id=f"video_{packed.decode()}") for packed in packings)
+    assert storage.claims.claim(first) == first
+    assert storage.claims.claim(other._replace(job_id="job_other")) == first
+    assert found(storage, other) == found(storage, ours) == first
+    heir = other._replace(job_id=a_name("job"))
+    assert storage.claims.hand_over(heir, first.job_id) == heir
+    storage.claims.release(heir._replace(backend_job_id=first.backend_job_id))
+    assert found(storage, first) is None
 
 
 def test_a_claim_belongs_to_one_address(storage: Storage, ours: Claim) -> None:

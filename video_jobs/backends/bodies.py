@@ -17,7 +17,7 @@ from video_jobs.backends.http import BackendHttp
 from video_jobs.backends.job_list import read_list
 from video_jobs.backends.paid_post import post_once
 from video_jobs.backends.responses import Answer
-from video_jobs.domain.backend_job import BackendJob, BackendState
+from video_jobs.domain.backend_job import BackendJob, BackendState, unpacked_id
 from video_jobs.domain.errors import Gone, NotFound, Rejected, Unavailable, UnknownOutcome
 from video_jobs.domain.refusal_kinds import is_moderation
 from video_jobs.ports import ListedJobs
@@ -203,8 +203,10 @@ def _id_in(body: dict[str, Any], names: tuple[str, ...] = _ID_NAMES) -> str | No
 
 def _within(body: dict[str, Any], job_id: str) -> dict[str, Any] | None:
     """The object that contains the id."""
+    wanted = unpacked_id(job_id)
     for candidate in _candidates(body, _WRAPPERS + _ERROR_WRAPPERS, longest=_LONGEST_LIST):
-        if any(identifier(candidate.get(name)) == job_id for name in _ID_NAMES):
+        told = (identifier(candidate.get(name)) for name in _ID_NAMES)
+        if any(each is not None and unpacked_id(each) == wanted for each in told):
             return candidate
     return None
 

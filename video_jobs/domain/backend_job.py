@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
@@ -58,3 +59,14 @@ class BackendJob(NamedTuple):
     poll_after: float | None = None  #: seconds to wait, as the backend asks
     request_id: str | None = None
     told_at: datetime | None = None  #: the backend's own clock at this answer
+
+
+def unpacked_id(job_id: str) -> str:
+    """The id that shows which backend job it is. LiteLLM packs the id of the server behind it together with a model's name, and
+    its create, polls and list differ in the name."""
+    packed = job_id.removeprefix("video_")
+    try:
+        inside = base64.b64decode(packed + "=" * (-len(packed) % 4), validate=True).decode()
+    except ValueError:
+        return job_id
+    return inside.partition(";video_id:")[2] or job_id

@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from video_jobs.domain.backend_job import BackendJob, BackendState
+from video_jobs.domain.backend_job import BackendJob, BackendState, unpacked_id
 from video_jobs.domain.job import EqualEntry, Job, ListSearch
 from video_jobs.domain.logs import log_event
 from video_jobs.lifecycle.list_reading import Entry, ListUnavailable, NoList, read_back
@@ -88,7 +88,8 @@ def is_listed(services: Services, job: Job) -> tuple[bool | None, ListSearch | N
     except (ListUnavailable, NoList) as error:
         log_event(log, logging.WARNING, "adoption.list_unreadable", job_id=job.id, problem=error)
         return None, None
-    if any(entry.job.id == job.backend_job_id for entry in reading.entries):
+    ours = unpacked_id(job.backend_job_id or "")
+    if any(unpacked_id(entry.job.id) == ours for entry in reading.entries):
         return True, None
     if reading.problem is not None:
         log_event(log, logging.WARNING, "adoption.list_incomplete", job_id=job.id, problem=reading.problem)

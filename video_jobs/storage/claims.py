@@ -14,6 +14,7 @@ from azure.core import MatchConditions
 from azure.core.exceptions import AzureError
 from azure.data.tables import TableErrorCode, TableServiceClient
 
+from video_jobs.domain.backend_job import unpacked_id
 from video_jobs.domain.errors import Conflict
 from video_jobs.ports import Claim
 from video_jobs.storage.connection import error_code, may_be_done, transact, translated
@@ -72,7 +73,8 @@ class TableClaims:
             if row is None:
                 return self.claim(claim)
             holder = _from_row(row.fields)
-            if holder == claim or holder != before:  # handed over before a crash, or another job's
+            is_ours = holder.job_id == claim.job_id  # handed over before a crash
+            if is_ours or (holder.owner, holder.job_id) != (claim.owner, from_job_id):
                 return holder
             operations = (
                 ("update", _row(claim), _unchanged(row)),
@@ -107,7 +109,7 @@ class TableClaims:
         return True
 
     def _read(self, base_url: str, backend_job_id: str) -> Row | None:
-        keys = _partition(base_url), _hash(backend_job_id)
+        keys = _partition(base_url), _hash(unpacked_id(backend_job_id))
         return self._rows.get(*keys, "looking for who has claimed a backend's job")
 
 
@@ -131,7 +133,7 @@ def _row(claim: Claim) -> dict[str, Any]:
     return with_write_id(
         {
             "PartitionKey": _partition(claim.base_url),
-            "RowKey": _hash(claim.backend_job_id),
+            "RowKey": _hash(unpacked_id(claim.backend_job_id)),
             "base_url": claim.base_url,
             "backend_job_id": claim.backend_job_id,
             "owner": claim.owner,
@@ -141,7 +143,7 @@ def _row(claim: Claim) -> dict[str, Any]:
 
 
 def _note(claim: Claim) -> dict[str, Any]:
-    return {**_row(claim), "RowKey": f"{claim.job_id}_{_hash(claim.backend_job_id)}"}
+    return {**_row(claim), "RowKey": f"{claim.job_id}_{_hash(unpacked_id(claim.backend_job_id))}"}
 
 
 def _from_row(fields: Mapping[str, Any]) -> Claim:

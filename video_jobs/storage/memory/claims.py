@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 
+from video_jobs.domain.backend_job import unpacked_id
 from video_jobs.ports import Claim
 
 
@@ -16,11 +17,11 @@ class MemoryClaims:
 
     def claim(self, claim: Claim) -> Claim:
         with self._lock:
-            return self.claims.setdefault((claim.base_url, claim.backend_job_id), claim)
+            return self.claims.setdefault(_key(claim.base_url, claim.backend_job_id), claim)
 
     def find(self, base_url: str, backend_job_id: str) -> Claim | None:
         with self._lock:
-            return self.claims.get((base_url, backend_job_id))
+            return self.claims.get(_key(base_url, backend_job_id))
 
     def of_job(self, job_id: str, base_url: str | None = None) -> list[Claim]:
         with self._lock:
@@ -28,7 +29,7 @@ class MemoryClaims:
         return [claim for claim in held if base_url is None or claim.base_url == base_url]
 
     def hand_over(self, claim: Claim, from_job_id: str) -> Claim:
-        key = (claim.base_url, claim.backend_job_id)
+        key = _key(claim.base_url, claim.backend_job_id)
         with self._lock:
             holder = self.claims.get(key)
             if holder is None or (holder.job_id, holder.owner) == (from_job_id, claim.owner):
@@ -36,7 +37,11 @@ class MemoryClaims:
             return self.claims[key]
 
     def release(self, claim: Claim) -> None:
-        key = (claim.base_url, claim.backend_job_id)
+        key = _key(claim.base_url, claim.backend_job_id)
         with self._lock:
             if key in self.claims and self.claims[key].job_id == claim.job_id:
                 del self.claims[key]
+
+
+def _key(base_url: str, backend_job_id: str) -> tuple[str, str]:
+    return base_url, unpacked_id(backend_job_id)
