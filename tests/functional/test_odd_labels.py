@@ -61,3 +61,20 @@ def test_what_is_compressed_is_unpacked(api: StrangeApi) -> None:
     )
     line = StrangeLine(api)
     assert line.run_for(line.submit(), hours=1).status is Status.SUCCEEDED
+
+
+@pytest.mark.parametrize("lost", [False, True], ids=["answered", "the create's answer lost"])
+def test_a_text_that_is_no_utf_8_spoils_no_answer(api: StrangeApi, lost: bool) -> None:
+    server = Server(api)
+
+    def spoilt(asked: Asked) -> Reply:
+        replies, server.replies = server.replies, {}
+        reply = server.answer(asked)
+        server.replies = replies
+        body = reply.bytes.replace(b'"object"', b'"note": "caf\xe9", "object"')
+        return replace(reply, body=body, cut=lost and asked.operation == "create")
+
+    server.replies = dict.fromkeys(("create", "get", "list"), spoilt)
+    line = StrangeLine(api)
+    assert line.run_for(line.submit(), hours=1).status is Status.SUCCEEDED
+    assert len(api.asked("create")) == 1

@@ -158,10 +158,18 @@ def names_a_state(body: Mapping[str, Any]) -> bool:
     return any(name in body for name in _STATUS_NAMES)
 
 
+def json_in(body: bytes) -> Any:
+    """The JSON, also where some text in it is not UTF-8, as after a cut within a letter. Raises ValueError and RecursionError."""
+    try:
+        return json.loads(body)
+    except UnicodeDecodeError:
+        return json.loads(body.decode("utf-8", "replace"))
+
+
 def error_message(body: bytes, redactor: Redactor = NOTHING_SECRET) -> BackendMessage:
     """Reads the flat, wrapped, gateway and FastAPI shapes, HTML and nothing at all; never raises."""
     try:
-        parsed = json.loads(body)
+        parsed = json_in(body)
     except (ValueError, RecursionError):
         return _plain(body, redactor)
     return message_in(redactor.data(parsed))

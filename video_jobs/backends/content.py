@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
@@ -10,7 +9,7 @@ from typing import Any
 
 from urllib3 import BaseHTTPResponse
 
-from video_jobs.backends.answers import error_message
+from video_jobs.backends.answers import error_message, json_in
 from video_jobs.backends.inline_video import InlineVideo, shortened
 from video_jobs.backends.redaction import Redactor
 from video_jobs.domain.errors import BackendError, Unavailable, VideoTooLarge
@@ -74,7 +73,7 @@ class HttpContent:
 
         text = shortened(pieces(), most, self._address)
         try:
-            return json.loads(text)
+            return json_in(text)
         except (ValueError, RecursionError):
             if trouble is not None:
                 raise trouble from None

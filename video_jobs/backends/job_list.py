@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
+from video_jobs.backends.answers import json_in
 from video_jobs.backends.content import HttpContent
 from video_jobs.backends.inline_video import LONGEST_READ, without_long_texts
 from video_jobs.domain.errors import BackendError, Unavailable
@@ -140,7 +140,7 @@ def _reread(source: _Source, read: Callable[[dict[str, Any]], _T | None], name: 
     """Parse with Python's own parser, which accepts values that ijson refuses, such as NaN."""
     reader = _Reader(read, name)
     try:
-        body = json.loads(source.all_of_it())
+        body = json_in(source.all_of_it())
     except (ValueError, RecursionError):
         raise Unavailable("The video API's list can't be read: it is no JSON, or was cut off.") from None
     entries = body.get(name) if isinstance(body, dict) else None

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import requests
 
-from video_jobs.backends.answers import BackendMessage, ToldHeaders, error_message, message_in
+from video_jobs.backends.answers import BackendMessage, ToldHeaders, error_message, json_in, message_in
 from video_jobs.backends.inline_video import shortened
 from video_jobs.backends.redaction import Redactor
 from video_jobs.backends.session import TROUBLE, cut_off
@@ -96,7 +96,7 @@ def read_believed(response: requests.Response, is_it: Believed) -> Answer:
 def json_object(content: bytes) -> dict[str, Any] | None:
     """Also an object that is JSON in a JSON text, or alone in a list."""
     try:
-        body = json.loads(content)
+        body = json_in(content)
         body = json.loads(body) if isinstance(body, str) else body
     except (ValueError, RecursionError):
         return None
