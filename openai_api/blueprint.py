@@ -47,7 +47,7 @@ _POLL_AFTER = Header(
 @Operation(
     "Create a video",
     tag=_TAG,
-    description="Unknown fields are ignored, unless they have an image.",
+    description="Unknown fields are ignored, unless they ask for another video: those are refused.",
     security="api_key",
     parameters=[
         Parameter("Idempotency-Key", "header", "As in the job API.", IdempotencyKey),

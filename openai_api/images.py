@@ -3,13 +3,11 @@ a video without it would be made and paid for."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
 from pydantic import WithJsonSchema
 
-from http_edge.fields import shown_name
 from http_edge.images import image_files, numbered, read_image
 from http_edge.large_json import TakenOut
 from http_edge.submissions import Fields
@@ -23,11 +21,9 @@ _FIRST = (REFERENCE, "input_image", "image", "image_url", "first_frame", "start_
 _LAST = ("last_frame", "last_image", "end_image")
 _REFERENCES = ("reference_images", "input_references")
 _REFUSED = ("images", "image_reference", "reference_url")
-_FOR_IMAGES = re.compile("image|frame|picture|photo", re.I)
 _NAMES = (*_FIRST, *_LAST, *_REFERENCES, _FRAMES)
 SEVERAL = tuple(f"{name}{brackets}" for name in _REFERENCES for brackets in ("", "[]"))
 FILES = (REFERENCE, "image", "last_frame", "reference_images")
-_IMAGES = {False: ("data:image/",), True: ("data:", "https://", "http://")}
 _EXAMPLE = '{"image_url": "data:image/png;base64,…"}'
 _FRAME_TYPES = {"first_frame": _FIRST[0], "last_frame": _LAST[0]}
 _TAKEN = f"{REFERENCE} or image, last_frame, reference_images or input_references, and {_FRAMES}"
@@ -80,7 +76,7 @@ def read_images(sent: Fields) -> Images:
         if value in (None, "", []):
             continue
         if base in _REFUSED and value != {}:
-            raise _not_taken(base)
+            raise not_taken(base)
         if base not in _NAMES:
             continue
         if base == _FRAMES:
@@ -91,19 +87,8 @@ def read_images(sent: Fields) -> Images:
     return numbered(*(_all(found, names) for names in (_FIRST, _LAST, _REFERENCES)))
 
 
-def refuse_images(unknown: Mapping[str, Any]) -> None:
-    """Raises InvalidRequest if a field that would be ignored has an image: a data URL anywhere in it, or an address under
-    a name for images."""
-    for name, value in unknown.items():
-        left = [(_FOR_IMAGES.search(name) is not None, value)]
-        while left:  # no recursion: a client decides how deep it is
-            for_images, each = left.pop()
-            if isinstance(each, dict):
-                left += [(for_images or key == _IMAGE_URL, inner) for key, inner in each.items()]
-            elif isinstance(each, list):
-                left += [(for_images, inner) for inner in each]
-            elif isinstance(each, str) and each.startswith(_IMAGES[for_images]):
-                raise _not_taken(shown_name(name))
+def not_taken(field: str) -> InvalidRequest:
+    return InvalidRequest.of(field, f"is not taken; send images as {_TAKEN}: {_EXAMPLE}")
 
 
 def without_images(fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -163,10 +148,6 @@ def _frames(part: str, value: Any, taken_out: TakenOut) -> Iterator[tuple[str, S
         if not isinstance(kind, str) or kind not in _FRAME_TYPES:
             raise InvalidRequest.of(f"{_FRAMES}.frame_type", f"must be {' or '.join(_FRAME_TYPES)}")
         yield _FRAME_TYPES[kind], _image(_FRAMES, frame, taken_out)
-
-
-def _not_taken(field: str) -> InvalidRequest:
-    return InvalidRequest.of(field, f"is not taken; send images as {_TAKEN}: {_EXAMPLE}")
 
 
 def _no_files(field: str) -> InvalidRequest:

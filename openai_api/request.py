@@ -30,10 +30,10 @@ from openai_api.images import (
     base_of,
     names_of,
     read_images,
-    refuse_images,
     without_images,
 )
 from openai_api.models import chosen_by
+from openai_api.unknown_fields import refuse_other_wishes
 from video_jobs.domain.capabilities import Wishes, has_shape
 from video_jobs.domain.errors import InvalidRequest
 from video_jobs.lifecycle.images import Images
@@ -62,7 +62,7 @@ OneVideo = Annotated[
 
 
 class CreateVideo(BaseModel):
-    """The body of `POST /api/v1/videos`. Unknown fields are ignored, since tools send some of their own, unless they have an image.
+    """The body of `POST /api/v1/videos`. Unknown fields are ignored, since tools send some of their own, unless they ask for another video.
 
     All fields of `POST /api/jobs` are known: if one was ignored, another video would be made and paid for.
     """
@@ -100,15 +100,14 @@ def read_create(
     key = idempotency_key(headers)
     fields = read_fields(headers, body, read_form, several=SEVERAL)
     images, sent = read_images(fields), without_images(fields.values)
-    unknown = {name: value for name, value in sent.items() if name not in CreateVideo.model_fields}
-    for part in unknown:
-        if base_of(part) in CreateVideo.model_fields:
+    for part in sent:
+        if part not in CreateVideo.model_fields and base_of(part) in CreateVideo.model_fields:
             words = "send one value under the plain name, and an object in a form as JSON text"
             raise InvalidRequest.of(base_of(part), f"is sent as '{shown_name(part)}'; {words}")
     if fields.files is not None:
         for name in ("metadata", "options"):
             object_in_form(sent, name)
-    refuse_images(unknown)
+    refuse_other_wishes(sent, CreateVideo.model_fields)
     fields.taken_out.refuse_elsewhere()
     request = validated(CreateVideo, sent)
     backend, model = chosen_by(backends, request.model, request.backend)

@@ -224,3 +224,56 @@ def test_further_wishes_are_those_of_the_job_api() -> None:
 )
 def test_a_form_has_yes_and_no_as_scripts_and_python_write_them(text: str, value: bool) -> None:
     assert send_form({"generate_audio": [text]}).wishes.audio is value
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"video": {"id": "video_1"}}, "makes videos from a prompt and images only"),
+        ({"remix_video_id": "video_1"}, "makes videos from a prompt and images only"),
+        ({"characters": ["char_1"]}, "makes videos from a prompt and images only"),
+        ({"videoUrl": URL}, "makes videos from a prompt and images only"),
+        ({"audio_url": URL}, "makes videos from a prompt and images only"),
+        ({"fileIds": ["file-1"]}, "makes videos from a prompt and images only"),
+        ({"soundtrack": "data:audio/mpeg;base64,AAAA"}, "send images as"),
+        ({"start_frame": f" {URL.replace('https', 'HTTPS')}"}, "send images as"),
+        ({"image_tail": "iVBORw0KGgo" + "A" * 600}, "send images as"),
+        ({"input": {"img_url": URL}}, "send images as"),
+        ({"media": [{"type": "image", "url": URL}]}, "send images as"),
+        ({"n": 2}, "send it as variants"),
+        ({"numberOfVideos": "4"}, "send it as variants"),
+        ({"n_seconds": 12}, "send it as seconds"),
+        ({"Seconds": "12"}, "send it as seconds"),
+        ({"width": 1280}, "send it as size"),
+        ({"height": 720, "size": "720x1280"}, "send it as size"),
+        ({"aspectRatio": "16:9"}, "send it as aspect_ratio"),
+        ({"negativePrompt": "people"}, "send it as negative_prompt"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_a_field_that_asks_for_another_video_is_refused_by_name_and_never_dropped(
+    fields: dict[str, Any], says: str
+) -> None:
+    told = refused(**fields)
+    assert told.startswith(f"{next(iter(fields))}: is not taken")
+    assert says in told
+
+
+def test_what_tools_add_is_ignored_if_the_video_is_the_same() -> None:
+    added = {
+        "n": 1,
+        "n_variants": "1",
+        "width": 1280,
+        "height": "720",
+        "num_videos": "1",
+        "save_video": "later",
+        "video_quality": "high",
+        "audio_format": "aac",
+        "video": None,
+        "characters": [],
+        "webhook": {"url": URL},
+        "notify_url": URL,
+        "user": "A" * 64,
+        "safety_identifier": "a b " * 300,
+    }
+    assert send(size="1280x720", **added).size == "1280x720"
