@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
@@ -20,6 +20,8 @@ _RATIO = r"[1-9][0-9]{0,2}(\.[0-9]{1,2})?:[1-9][0-9]{0,2}|auto|adaptive"
 _RESOLUTION = r"[1-9][0-9]{2,3}[pP]|[1-9][kK]"
 # As requests of Python write them in a form, too.
 _IN_A_FORM = {"true": True, "false": False, "True": True, "False": False}
+# No enum: generators of clients make one name of "true" and "True".
+_InAForm = Annotated[str, Field(pattern=f"^({'|'.join(_IN_A_FORM)})$")]
 
 
 def _ratio(text: str) -> str:
@@ -74,7 +76,7 @@ Resolution = Annotated[
 ]
 Audio = Annotated[
     Annotated[bool, Field(strict=True)],
-    BeforeValidator(_yes_or_no, json_schema_input_type=bool | Literal["true", "false", "True", "False"]),
+    BeforeValidator(_yes_or_no, json_schema_input_type=bool | _InAForm),
     Field(description="Whether the video has sound, if the model lets you choose."),
 ]
 _SeedNumber = Annotated[int, Field(strict=True, ge=0, le=LARGEST_SEED)]

@@ -50,11 +50,11 @@ Identifier = Annotated[
     Field(json_schema_extra={"minLength": 1, "maxLength": _LONGEST_ID, "pattern": r"^\S+$"}),
 ]
 _Model = Annotated[ModelName, AfterValidator(_model)]
+# Not oneOf: of its parts, generators of clients make types that have no other field.
 _ONE_ID: JsonDict = {
-    "oneOf": [
-        {"required": [name], "properties": {name: {"type": "string"}}}
-        for name in ("backend_job_id", "generation_id")
-    ]
+    "if": {"required": ["backend_job_id"], "properties": {"backend_job_id": {"type": "string"}}},
+    "then": {"properties": {"generation_id": {"type": "null"}}},
+    "else": {"required": ["generation_id"], "properties": {"generation_id": {"type": "string"}}},
 }
 _JOB = Field(description="The video API's id of the job: `task_…`, `video_…`.")
 _MODEL = Field(

@@ -23,6 +23,7 @@ from job_api.import_job import read_import
 from openai_api.request import read_create
 from submit_job.request import read_submission
 from tests.settings_examples import BACKENDS
+from video_jobs.domain.errors import InvalidRequest
 
 ROOT = Path(__file__).resolve().parents[2]
 FUNCTIONS = list(http_functions(function_app.blueprints))
@@ -152,6 +153,38 @@ def test_what_an_answer_allows_of_a_problem_is_a_list_of_the_problems_own_type(
     _, allowed = answer["content"]["application/problem+json"]["schema"]["allOf"]
     assert allowed["properties"]["status"] == {"type": problem["status"]["type"], "enum": [404]}
     assert allowed["properties"]["code"] == {"type": problem["code"]["type"], "enum": ["job_not_found"]}
+
+
+def test_each_enum_is_of_one_type_and_its_values_make_different_names(document: dict[str, Any]) -> None:
+    """openapi-python-client left out a call with another enum, or made no client at all."""
+    enums, left = [], [document]
+    while left:
+        each = left.pop()
+        inner = each.values() if isinstance(each, dict) else each
+        left += [value for value in inner if isinstance(value, dict | list)]
+        if isinstance(each, dict) and isinstance(each.get("enum"), list):
+            enums.append(each["enum"])
+    assert enums
+    for enum in enums:
+        assert len({type(value) for value in enum}) == 1, enum
+        assert len({str(value).upper() for value in enum}) == len(enum), enum
+
+
+def test_an_import_has_one_of_two_ids_and_no_part_of_its_shape_is_a_type_of_its_own(
+    document: dict[str, Any],
+) -> None:
+    """For the parts of a oneOf, openapi-python-client and others make types without the other fields."""
+    schema = document["components"]["schemas"]["ImportRequest"]
+    assert not schema.keys() & {"oneOf", "anyOf", "allOf"}
+    valid = Draft202012Validator({**schema, "components": document["components"]})
+    job, generation = {"backend_job_id": "task_1"}, {"generation_id": "gen_1"}
+    for body in (job, generation, {**job, "generation_id": None}, {"backend_job_id": None, **generation}):
+        assert valid.is_valid(body), body
+        assert read_import(dump(body)).named
+    for body in ({}, {**job, **generation}, {"backend_job_id": None}, {"generation_id": None}):
+        assert not valid.is_valid(body), body
+        with pytest.raises(InvalidRequest):
+            read_import(dump(body))
 
 
 def test_every_code_of_the_contract_is_explained_and_the_other_way_round(document: dict[str, Any]) -> None:
