@@ -9,7 +9,13 @@ from typing import Annotated, Any, TypeVar
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError
 
 from http_edge.words import plain_words_for, unknown_field
-from video_jobs.domain.errors import FieldProblem, InvalidRequest, LengthRequired, RequestTooLarge
+from video_jobs.domain.errors import (
+    FieldProblem,
+    InvalidRequest,
+    LengthRequired,
+    RequestTooLarge,
+    UnsupportedContentType,
+)
 from video_jobs.domain.unrepeated import unrepeated
 from video_jobs.net.webhook_url import LONGEST_URL
 
@@ -87,6 +93,8 @@ WebhookUrl = Annotated[
 """A setting decides whether http to this machine is allowed, too."""
 
 
+# Others are left alone: some clients send a character set here.
+_COMPRESSIONS = ("gzip", "x-gzip", "deflate", "br", "zstd", "compress", "x-compress")
 _MOST_VALUES = 50_000  # of JSON in a request, counted by commas; a long prompt may have many, too
 
 
@@ -97,14 +105,19 @@ def refuse_beyond(body: bytes, most: int) -> None:
         raise RequestTooLarge.of("body", message, code="body_too_large")
 
 
-def refuse_chunked(headers: Mapping[str, str], body: bytes) -> None:
-    """Raises LengthRequired if a body was sent in chunks: the Functions host then hands on an empty body."""
+def refuse_unreadable(headers: Mapping[str, str], body: bytes) -> None:
+    """Raises LengthRequired if a body was sent in chunks: the Functions host then hands on an empty body. Raises
+    UnsupportedContentType if it is compressed."""
     if not body and "chunked" in headers.get("transfer-encoding", "").lower():
         message = (
             "was sent in chunks, which the Azure Functions host does not pass on. Send it with Content-Length: in "
             "openai-node give `await toFile(stream)` instead of a stream, with curl a file instead of `-T -`"
         )
         raise LengthRequired.of("body", message, code="length_required")
+    coding = headers.get("content-encoding", "").strip().lower()
+    if coding in _COMPRESSIONS:
+        message = f"is {coding}; send the body as it is, without compression"
+        raise UnsupportedContentType.of("Content-Encoding", message, code="unsupported_media_type")
 
 
 def json_object(body: bytes, example: str) -> dict[str, Any]:
@@ -125,7 +138,15 @@ def json_value(text: bytes) -> Any:
         raise ValueError(f"has more than {_MOST_VALUES} values")
     try:
         return json.loads(text, object_pairs_hook=unrepeated)
-    except (ValueError, RecursionError) as error:
+    except UnicodeDecodeError as error:
+        raise ValueError("is not JSON: it is not text in UTF-8") from error
+    except RecursionError as error:
+        raise ValueError("is not JSON that can be read: it is nested too deeply") from error
+    except ValueError as error:
+        if "int_max_str_digits" in str(error):  # Python's advice is for its own users
+            raise ValueError(
+                "is not JSON that can be read: it has a number of thousands of digits"
+            ) from error
         raise ValueError(f"is not JSON: {error}") from error
 
 

@@ -58,7 +58,7 @@ def image_files(files: Mapping[str, Sequence[Any]], names: Mapping[str, str]) ->
     """
     strange = sorted(set(files) - set(names))
     if strange:
-        words = f"is not an allowed file; send images as {', '.join(dict.fromkeys(names.values()))}"
+        words = f"is not an allowed file; send images as {', '.join(dict.fromkeys(names.values()))}, and text without a file name"
         raise InvalidRequest.of(shown_name(strange[0]), words)
     found: dict[str, list[SentImage]] = {}
     for part, sent in files.items():

@@ -10,7 +10,14 @@ from typing import Annotated, Any, NamedTuple
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from http_edge.fields import json_object, plain_words, refuse_beyond, refuse_chunked, shown_name, utf16_units
+from http_edge.fields import (
+    json_object,
+    plain_words,
+    refuse_beyond,
+    refuse_unreadable,
+    shown_name,
+    utf16_units,
+)
 from http_edge.forms import refuse_costly_form
 from http_edge.large_json import TakenOut, take_out_images
 from video_jobs.domain.errors import InvalidRequest, UnsupportedContentType
@@ -23,6 +30,8 @@ _LARGE_BODY = 1 << 20  # bytes
 _large_bodies = threading.Lock()
 _EXAMPLE = '{"prompt": "…"}'
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
+_TRANSFER = (b"Transfer-Encoding", b"transfer-encoding", b"TRANSFER-ENCODING")
+_TRANSFER_ENCODED = re.compile(rb"[\r\n]content-transfer-encoding:[ \t]{0,9}(base64|quoted-printable)", re.I)
 _SIZE = re.compile(r"[1-9][0-9]{1,4}x[1-9][0-9]{1,4}")
 
 FormReader = Callable[[], tuple[Mapping[str, str], Mapping[str, Any]]]
@@ -100,7 +109,7 @@ def read_fields(
 
     Raises InvalidRequest or a subclass. After it has read the images, the caller calls `taken_out.refuse_elsewhere()`.
     """
-    refuse_chunked(headers, body)
+    refuse_unreadable(headers, body)
     refuse_beyond(body, LARGEST_BODY)
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "application/json":
@@ -128,7 +137,10 @@ def read_fields(
 
 def _refuse_other_encodings(fields: Mapping[str, Any], body: bytes) -> None:
     """Raises InvalidRequest for a replacement character that the client did not send: the parser puts one where a
-    text is not UTF-8, and the video would be made from the changed text."""
+    text is not UTF-8, and the video would be made from the changed text. So it would from a text in base64."""
+    if any(name in body for name in _TRANSFER) and _TRANSFER_ENCODED.search(body):
+        words = "has a part in base64 or quoted-printable, which is kept as it is in a form; send its content itself"
+        raise InvalidRequest.of("body", words)
     mark = "\N{REPLACEMENT CHARACTER}"
     for name, value in fields.items():
         texts = value if isinstance(value, list) else [value]

@@ -6,7 +6,7 @@ import azure.functions as func
 
 from http_edge.answers import job_answer, json_answer, retry_after, see_jobs, without_signatures
 from http_edge.etags import etag_of
-from http_edge.fields import refuse_chunked
+from http_edge.fields import refuse_unreadable
 from http_edge.operations import (
     ETAG,
     IF_NONE_MATCH,
@@ -291,6 +291,7 @@ def delete_job_function(req: func.HttpRequest) -> func.HttpResponse:
         404: ["backend_job_not_found"],
         411: ["length_required"],
         413: ["body_too_large"],
+        415: ["unsupported_media_type"],
         429: ["too_many_jobs"],
         503: ["backend_unavailable"],
     },
@@ -298,7 +299,7 @@ def delete_job_function(req: func.HttpRequest) -> func.HttpResponse:
 @answers_problems
 def import_job_function(req: func.HttpRequest) -> func.HttpResponse:
     body = req.get_body()
-    refuse_chunked(req.headers, body)
+    refuse_unreadable(req.headers, body)
     services = get_services()
     return job_answer(services, import_job(services, owner_of(req), read_import(body)), 202)
 

@@ -11,7 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from http_edge.fields import BackendName, Metadata, ModelName, WebhookUrl, validated
 from http_edge.images import ImageText, ImageTexts, image_files, numbered, read_image
-from http_edge.submissions import Fields, FormReader, Prompt, Size, WholeNumber, idempotency_key, read_fields
+from http_edge.large_json import TakenOut
+from http_edge.submissions import FormReader, Prompt, Size, WholeNumber, idempotency_key, read_fields
 from http_edge.wishes import (
     AspectRatio,
     Audio,
@@ -61,8 +62,9 @@ def read_submission(headers: Mapping[str, str], body: bytes, read_form: FormRead
     if fields.files is not None:
         for name in ("metadata", "options"):
             object_in_form(fields.values, name)
+    in_files = image_files(fields.files or {}, {name: name for name in IMAGES})
     request = validated(SubmitRequest, fields.values)
-    images = _images(request, fields)
+    images = _images(request, in_files, fields.taken_out)
     fields.taken_out.refuse_elsewhere()
     sent = request.model_dump(exclude_unset=True, exclude_none=True, exclude=set(IMAGES))
     return Submission(
@@ -78,12 +80,11 @@ def read_submission(headers: Mapping[str, str], body: bytes, read_form: FormRead
     )
 
 
-def _images(request: SubmitRequest, fields: Fields) -> Images:
+def _images(request: SubmitRequest, in_files: Mapping[str, list[SentImage]], taken_out: TakenOut) -> Images:
     """The images of the request. In a form, each may be a file or a text."""
-    in_files = image_files(fields.files or {}, {name: name for name in IMAGES})
 
     def sent(name: str, *texts: str | None) -> list[SentImage]:
-        in_texts = (read_image(name, text, fields.taken_out) for text in texts if text is not None)
+        in_texts = (read_image(name, text, taken_out) for text in texts if text is not None)
         return [*in_files.get(name, []), *in_texts]
 
     return numbered(

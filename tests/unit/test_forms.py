@@ -84,3 +84,19 @@ def test_a_text_in_another_encoding_is_refused_and_a_replacement_character_is_ta
     with pytest.raises(InvalidRequest, match="UTF-8"):
         read(WHOLE.replace(b"boat", b"caf\xe9"))
     assert read(WHOLE.replace(b"boat", "\ufffd".encode())) == {"prompt": "a \ufffd"}
+
+
+@pytest.mark.parametrize(
+    "header", [b"Content-Transfer-Encoding: base64", b"content-transfer-encoding:Quoted-Printable"]
+)
+def test_a_text_in_a_transfer_encoding_is_refused(header: bytes) -> None:
+    first, _, rest = WHOLE.partition(b"\r\n\r\n")
+    with pytest.raises(InvalidRequest, match="a part in base64 or quoted-printable"):
+        read(first + b"\r\n" + header + b"\r\n\r\n" + rest)
+
+
+@pytest.mark.parametrize("coding", [b"8bit", b"binary"])
+def test_a_text_whose_transfer_encoding_changes_nothing_is_taken(coding: bytes) -> None:
+    first, _, rest = WHOLE.partition(b"\r\n\r\n")
+    part = first + b"\r\nContent-Transfer-Encoding: " + coding + b"\r\n\r\n" + rest
+    assert read(part) == {"prompt": "a boat"}

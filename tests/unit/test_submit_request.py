@@ -1,9 +1,11 @@
 """What a client may send, and how everything else is refused before anything is written."""
 
 import base64
+import gzip
 import hashlib
 import io
 import json
+import re
 import tracemalloc
 from collections.abc import Mapping
 from typing import Any
@@ -440,6 +442,22 @@ def test_broken_json_is_refused_as_such(body: bytes):
     assert len(str(error.value)) < 300
 
 
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ('{"prompt": "caf\xe9"}'.encode("latin-1"), "is not text in UTF-8"),
+        (b"[" * 40_000, "is nested too deeply"),
+        (b'{"seconds": ' + b"9" * 5000 + b"}", "a number of thousands of digits"),
+    ],
+    ids=["latin-1", "nesting", "number"],
+)
+def test_broken_json_is_explained_in_words_and_not_in_pythons(body: bytes, says: str):
+    with pytest.raises(InvalidRequest) as error:
+        read_submission(JSON, body, no_form)
+    assert says in str(error.value)
+    assert not re.search("codec|recursion|sys[.]", str(error.value))
+
+
 def test_deep_nesting_inside_a_field_is_refused_by_its_name():
     nested = json.loads("[" * 500 + "]" * 500)
     assert refused({"metadata": {"a": nested}}).keys() == {"metadata.a"}
@@ -459,6 +477,20 @@ def test_a_missing_content_type_is_refused():
     with pytest.raises(UnsupportedContentType) as error:
         read_submission({}, b'{"prompt":"a boat"}', no_form)
     assert "missing" in str(error.value)
+
+
+@pytest.mark.parametrize("headers", [JSON, FORM])
+@pytest.mark.parametrize("coding", ["gzip", "Deflate", " br "])
+def test_a_compressed_body_is_refused_by_its_header(headers: dict[str, str], coding: str):
+    with pytest.raises(UnsupportedContentType) as error:
+        read_submission({**headers, "content-encoding": coding}, gzip.compress(b"{}"), no_form)
+    assert fields_refused(error.value).keys() == {"Content-Encoding"}
+    assert "without compression" in str(error.value)
+
+
+@pytest.mark.parametrize("coding", ["", "identity", "utf-8"])
+def test_a_body_that_is_not_compressed_is_taken_whatever_its_header(coding: str):
+    assert send({"prompt": "a boat"}, **{"content-encoding": coding}).prompt == "a boat"
 
 
 @pytest.mark.parametrize("headers", [JSON, FORM, {}])
@@ -566,6 +598,13 @@ def test_a_form_of_very_many_parts_is_refused_unread(api: str):
         pytest.raises(InvalidRequest, match="more than 1000 parts"),
     ):
         send_body(api, part * 1002)
+
+
+@pytest.mark.parametrize("api", ["jobs", "openai"])
+def test_a_text_that_is_sent_as_a_file_is_not_said_to_be_missing(api: str):
+    part = b'--xyz\r\nContent-Disposition: form-data; name="prompt"; filename="prompt.txt"\r\n\r\na boat\r\n'
+    with pytest.raises(InvalidRequest, match=r"prompt: is not an allowed file.*text without a file name"):
+        send_body(api, part)
 
 
 @pytest.mark.parametrize("name", [b"a\x1b[31m", b"n" * 10_000])
