@@ -78,12 +78,16 @@ def storage_origin() -> str | None:
         return None
 
 
-def build(settings: Settings, clock: Clock = utc_now) -> Services:
-    """Creates missing tables, queues and containers. Raises InvalidSettings if they belong to another app."""
+def build(settings: Settings, clock: Clock | None = None) -> Services:
+    """Creates missing tables, queues and containers. Raises InvalidSettings if they belong to another app.
+
+    `clock`: in place of storage's.
+    """
     _give_large_blocks_back()
     if settings.sign_in.problem is not None:
         log_event(log, logging.ERROR, "settings.sign_in_unusable", problem=settings.sign_in.problem)
     storage = connect(settings.storage)
+    clock = clock or storage.clock
     create_tables(storage.tables)
     if settings.app_name is not None:
         claim_account(storage.tables, settings.app_name, storage.account)
@@ -97,7 +101,7 @@ def build(settings: Settings, clock: Clock = utc_now) -> Services:
         claims=TableClaims(storage.tables),
         gates=TableGates(storage.tables),
         estimates=TableEstimates(storage.tables),
-        messages=StorageMessages(storage.queues),
+        messages=StorageMessages(storage.queues, clock),
         blobs=StorageBlobs(storage.blobs, BlobSigner(storage.blobs, keys, clock, storage.account)),
         backends=Backends(settings),
         hooks=TableHooks(storage.tables),

@@ -240,7 +240,7 @@ def test_a_page_of_a_proxy_is_not_taken_for_the_answer_of_a_queue(
         page_of_a_proxy(azurite, "queue", status) as storage,
         pytest.raises(StorageUnavailable, match="proxy"),
     ):
-        OF_QUEUES[what](StorageMessages(storage.queues))
+        OF_QUEUES[what](StorageMessages(storage.queues, storage.clock))
 
 
 # --- waits that storage asks for ---

@@ -197,7 +197,7 @@ def test_storage_that_does_not_answer_is_given_up_after_three_tries(
     calls: list[Callable[[], object]] = [
         lambda: TableJobs(storage.tables).get(owner, "job_x"),
         lambda: TableJobs(storage.tables).insert(a_job(owner), None),
-        lambda: StorageMessages(storage.queues).send_poll(message, timedelta()),
+        lambda: StorageMessages(storage.queues, storage.clock).send_poll(message, timedelta()),
         lambda: create_containers(storage.blobs),
     ]
     for call in calls:
@@ -206,7 +206,7 @@ def test_storage_that_does_not_answer_is_given_up_after_three_tries(
             call()
         # An insert looks then whether it was stored after all.
         assert len(taken) - before in (3, 6)
-    for ping in (TableJobs(storage.tables).ping, StorageMessages(storage.queues).ping):
+    for ping in (TableJobs(storage.tables).ping, StorageMessages(storage.queues, storage.clock).ping):
         before = len(taken)
         with pytest.raises(StorageUnavailable):
             ping()

@@ -6,6 +6,7 @@ import contextlib
 import functools
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -28,6 +29,7 @@ from requests import RequestException
 from video_jobs.domain.errors import InvalidSettings, StorageUnavailable
 from video_jobs.net.environment import Environment
 from video_jobs.settings.storage import StorageSettings, client_id_in
+from video_jobs.storage.clock import StorageClock
 
 # Seconds. If storage does not answer, a call and its two retries end within 15 s, and the HTTP request is answered with 503.
 # With the SDKs' default times it would wait for minutes.
@@ -46,14 +48,18 @@ class StorageServices(NamedTuple):
     blobs: BlobServiceClient
     queues: QueueServiceClient
     tables: TableServiceClient
+    clock: StorageClock  #: right after the first call
     account_key: str | None  #: None: an identity signs in
     account: str | None = None  #: the account's name
 
 
 def connect(settings: StorageSettings, **changes: Any) -> StorageServices:
     """Builds clients, and calls nothing yet; `changes` are the SDKs' own options. Raises InvalidSettings."""
-    table_options = {**_TIMEOUTS, **_TABLE_PAUSES, "raw_response_hook": _checked_and_without_waits, **changes}
-    options = {**_TIMEOUTS, "raw_response_hook": _checked, **changes}
+    clock = StorageClock()
+    hooks = {"raw_request_hook": clock.sends, "raw_response_hook": partial(_checked, clock)}
+    options = {**_TIMEOUTS, **hooks, **changes}
+    table_hook = partial(_checked_and_without_waits, clock)
+    table_options = {**_TIMEOUTS, **_TABLE_PAUSES, **hooks, "raw_response_hook": table_hook, **changes}
     retries = options.pop("retry_total")
     queue_options = {**options, "retry_policy": QueueRetry(1, retry_total=retries, random_jitter_range=1)}
     options["retry_policy"] = BlobRetry(1, retry_total=retries, random_jitter_range=1)
@@ -64,7 +70,7 @@ def connect(settings: StorageSettings, **changes: Any) -> StorageServices:
             queues = _built(QueueServiceClient, text, queue_options)
             tables = _built(TableServiceClient, text, table_options)
             account = blobs.credential
-            return StorageServices(blobs, queues, tables, account.account_key, account.account_name)
+            return StorageServices(blobs, queues, tables, clock, account.account_key, account.account_name)
         except ValueError:
             raise InvalidSettings(
                 ["AzureWebJobsStorage is a connection string that the SDK can't read. Copy it again."]
@@ -84,6 +90,7 @@ def connect(settings: StorageSettings, **changes: Any) -> StorageServices:
         TableServiceClient(
             endpoint=table_url, credential=credential, **table_options, **_environment(table_url)
         ),
+        clock,
         None,
         settings.account,
     )
@@ -93,18 +100,20 @@ class NotFromStorage(ServiceResponseError):
     """Another server answered, such as a proxy with a page of its own."""
 
 
-def _checked(response: Any) -> None:
+def _checked(clock: StorageClock, response: Any) -> None:
     """Refuse an answer without any header of Azure Storage's. The SDKs would take a proxy's page with status 200 for an empty answer,
     for the bytes of a blob or for a write that was done, and a page with 404 for a missing row."""
     answer = response.http_response
-    if answer.status_code < 500 and not any(name.lower().startswith("x-ms-") for name in answer.headers):
+    if any(name.lower().startswith("x-ms-") for name in answer.headers):
+        clock.hears(response)
+    elif answer.status_code < 500:
         raise NotFromStorage("The answer has no header of Azure Storage's.")
 
 
-def _checked_and_without_waits(response: Any) -> None:
+def _checked_and_without_waits(clock: StorageClock, response: Any) -> None:
     """Also remove from the answer of a table how long to wait: the SDK would sleep for so long, without a limit, in the middle of
     a request, and fails at a value that it can't read. The SDKs of blobs and queues don't look at it."""
-    _checked(response)
+    _checked(clock, response)
     for name in ("Retry-After", "retry-after-ms", "x-ms-retry-after-ms"):
         response.http_response.headers.pop(name, None)
 

@@ -21,6 +21,7 @@ from video_jobs.domain.queue_messages import (
     NotifyMessage,
     PollMessage,
 )
+from video_jobs.ports.clock import Clock
 from video_jobs.ports.messages import BACKLOG_AGE, PoisonMessage, QueueState
 from video_jobs.storage.connection import ONCE, translated, unless_there
 
@@ -35,12 +36,12 @@ _FOR_EVER = -1  # time to live: an expired message would mean a forgotten job
 class StorageMessages:
     """See `ports.Messages`."""
 
-    def __init__(self, service: QueueServiceClient) -> None:
+    def __init__(self, service: QueueServiceClient, clock: Clock) -> None:
         self._queues = self._poll, self._fetch, self._notify = tuple(
             service.get_queue_client(name, message_encode_policy=TextBase64EncodePolicy()) for name in _QUEUES
         )
         self._poison = [service.get_queue_client(name + _POISON) for name in _QUEUES]
-        self._service = service
+        self._service, self._clock = service, clock
 
     def send_poll(self, message: PollMessage, delay: timedelta) -> None:
         self._send(self._poll, message, delay)
@@ -71,12 +72,11 @@ class StorageMessages:
     def _queue(self, name: str) -> QueueClient:
         return next(each for each in self._queues if each.queue_name == name)
 
-    @staticmethod
-    def _waits(queue: QueueClient) -> list[timedelta]:
+    def _waits(self, queue: QueueClient) -> list[timedelta]:
         """How long those at the head have been visible."""
         with translated(f"peeking at the head of {queue.queue_name}"):
             head = queue.peek_messages(max_messages=_MOST_PEEKED)
-        now = datetime.now(UTC)
+        now = self._clock()
         return [now - (_due(message) or now) for message in head]
 
     def take_poison(self, most: int) -> list[PoisonMessage]:
@@ -105,11 +105,10 @@ class StorageMessages:
             name, tries = queue.queue_name.removesuffix(_POISON), message.dequeue_count or 1
             yield PoisonMessage(name, _decoded(message.content), tries, (queue, message))
 
-    @staticmethod
     def _send(
-        queue: QueueClient, message: PollMessage | FetchMessage | NotifyMessage, delay: timedelta
+        self, queue: QueueClient, message: PollMessage | FetchMessage | NotifyMessage, delay: timedelta
     ) -> None:
-        text = message.encode(due=datetime.now(UTC) + delay)
+        text = message.encode(due=self._clock() + delay)
         with translated(f"sending a message to {queue.queue_name} for {message.job_id}"):
             queue.send_message(
                 text, visibility_timeout=math.ceil(delay.total_seconds()), time_to_live=_FOR_EVER
