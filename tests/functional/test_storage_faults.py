@@ -198,6 +198,23 @@ OF_QUEUES: dict[str, Callable[[StorageMessages], object]] = {
 }
 
 
+@pytest.mark.parametrize(
+    "call",
+    [OF_QUEUES["a message"], OF_QUEUES["the backlog"], lambda queues: queues.state(POLL_QUEUE)],
+    ids=["a message", "the backlog", "the state"],
+)
+def test_a_queue_that_somebody_deleted_is_made_again(
+    azurite: Azurite, call: Callable[[StorageMessages], object]
+) -> None:
+    build(settings_for(azurite))
+    with in_front_of(azurite, "queue") as (front, text):
+        storage = connect(StorageSettings(connection_string=text))
+        front.reads_too = True
+        front.answers.append(Odd(404, "QueueNotFound"))
+        call(StorageMessages(storage.queues, storage.clock))
+        assert f"PUT /{azurite.account_name}/{POLL_QUEUE}" in front.calls
+
+
 @contextlib.contextmanager
 def page_of_a_proxy(azurite: Azurite, service: str, status: int) -> Iterator[StorageServices]:
     """Every call of this service is answered by it."""

@@ -6,13 +6,16 @@ import base64
 import binascii
 import contextlib
 import json
+import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
 from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.queue import QueueClient, QueueMessage, QueueServiceClient, TextBase64EncodePolicy
 
+from video_jobs.domain.logs import log_event
 from video_jobs.domain.queue_messages import (
     FETCH_QUEUE,
     NOTIFY_QUEUE,
@@ -23,7 +26,11 @@ from video_jobs.domain.queue_messages import (
 )
 from video_jobs.ports.clock import Clock
 from video_jobs.ports.messages import BACKLOG_AGE, PoisonMessage, QueueState
-from video_jobs.storage.connection import ONCE, translated, unless_there
+from video_jobs.storage.connection import ONCE, error_code, translated, unless_there
+
+log = logging.getLogger("reelkeep.storage")
+
+T = TypeVar("T")
 
 _QUEUES = (POLL_QUEUE, FETCH_QUEUE, NOTIFY_QUEUE)
 _POISON = "-poison"  # what the host adds to a queue's name
@@ -58,7 +65,7 @@ class StorageMessages:
     def state(self, queue: str) -> QueueState:
         client = self._queue(queue)
         with translated(f"reading the queue {queue}"):
-            depth = client.get_queue_properties().approximate_message_count or 0
+            depth = _in(client, client.get_queue_properties).approximate_message_count or 0
         return QueueState(depth, max(self._waits(client), default=timedelta()) if depth else timedelta())
 
     def count_poison(self, queue: str) -> int:
@@ -75,7 +82,7 @@ class StorageMessages:
     def _waits(self, queue: QueueClient) -> list[timedelta]:
         """How long those at the head have been visible."""
         with translated(f"peeking at the head of {queue.queue_name}"):
-            head = queue.peek_messages(max_messages=_MOST_PEEKED)
+            head = _in(queue, lambda: queue.peek_messages(max_messages=_MOST_PEEKED))
         now = self._clock()
         return [now - (_due(message) or now) for message in head]
 
@@ -109,10 +116,25 @@ class StorageMessages:
         self, queue: QueueClient, message: PollMessage | FetchMessage | NotifyMessage, delay: timedelta
     ) -> None:
         text = message.encode(due=self._clock() + delay)
+        hidden = math.ceil(delay.total_seconds())
         with translated(f"sending a message to {queue.queue_name} for {message.job_id}"):
-            queue.send_message(
-                text, visibility_timeout=math.ceil(delay.total_seconds()), time_to_live=_FOR_EVER
+            _in(
+                queue,
+                lambda: queue.send_message(text, visibility_timeout=hidden, time_to_live=_FOR_EVER),
             )
+
+
+def _in(queue: QueueClient, call: Callable[[], T]) -> T:
+    """The result of the call. A queue that somebody deleted is made again: no job would go on before the app starts anew."""
+    try:
+        return call()
+    except ResourceNotFoundError as error:
+        if error_code(error) != "QueueNotFound":
+            raise
+        log_event(log, logging.WARNING, "storage.queue_made_again", queue=queue.queue_name)
+        with unless_there("QueueAlreadyExists"):
+            queue.create_queue()
+        return call()
 
 
 def _decoded(text: str) -> bytes | None:
