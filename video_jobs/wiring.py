@@ -7,11 +7,12 @@ import ctypes
 import logging
 import os
 import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from video_jobs.backends.registry import Backends
-from video_jobs.domain.errors import InvalidSettings
+from video_jobs.domain.errors import InvalidSettings, ReelkeepError
 from video_jobs.domain.logs import log_event
 from video_jobs.net.public_fetch import PublicFetch
 from video_jobs.ports import Clock
@@ -34,6 +35,7 @@ from video_jobs.webhooks.sender import HttpWebhookSender
 log = logging.getLogger("reelkeep.settings")
 _lock = threading.Lock()
 _services: Services | None = None
+_failed: tuple[float, ReelkeepError] | None = None  #: when the last try to build them ended, and how
 
 
 def utc_now() -> datetime:
@@ -44,12 +46,20 @@ def get_services() -> Services:
     """The process's services, built at the first call: an app whose settings are wrong must still start, to
     say so.
 
-    Raises InvalidSettings or StorageUnavailable; the next call tries again.
+    Raises InvalidSettings or StorageUnavailable; the next call tries again. Calls that waited meanwhile get the same error: if
+    each made a try of its own, while storage does not answer, the last would wait for minutes.
     """
-    global _services
+    global _services, _failed
+    asked_at = time.monotonic()
     with _lock:
         if _services is None:
-            _services = build(Settings.from_environment(os.environ))
+            if _failed is not None and _failed[0] >= asked_at:
+                raise _failed[1].with_traceback(None)
+            try:
+                _services = build(Settings.from_environment(os.environ))
+            except ReelkeepError as error:
+                _failed = time.monotonic(), error
+                raise
         return _services
 
 

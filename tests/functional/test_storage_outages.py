@@ -6,16 +6,22 @@ import base64
 import contextlib
 import socket
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 from azure.data.tables import TableServiceClient
 
 from local.azurite_process import Azurite
 from tests.functional.storage_adapters import Forgetful, a_job
+from tests.pipeline import UseServices
+from tests.waiting import until
+from video_jobs import wiring
 from video_jobs.domain.chain import Chain
 from video_jobs.domain.errors import Conflict, InvalidSettings, JobNotFound, StorageUnavailable
 from video_jobs.domain.gate import Gate
@@ -211,6 +217,35 @@ def test_storage_that_does_not_answer_is_given_up_after_three_tries(
         with pytest.raises(StorageUnavailable):
             ping()
         assert len(taken) - before == 1
+
+
+def test_who_waits_while_the_app_tries_to_start_without_storage_ends_with_that_try(
+    use_services: UseServices, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """32 threads, each with a try of its own of 15 s, answered the last one after eight minutes."""
+    asked: list[float] = []
+    tries: list[object] = []
+
+    def tick() -> float:
+        asked.append(time.monotonic())
+        return asked[-1]
+
+    def build_in_vain(settings: object) -> None:
+        tries.append(settings)
+        assert until(lambda: len(asked) >= 6)
+        raise StorageUnavailable("It is away.")
+
+    monkeypatch.setattr(wiring, "build", build_in_vain)
+    monkeypatch.setattr(wiring, "time", SimpleNamespace(monotonic=tick))
+    monkeypatch.setattr(wiring.Settings, "from_environment", lambda environment: environment)
+    use_services(None)
+    with ThreadPoolExecutor(6) as pool:
+        answers = [call.exception() for call in [pool.submit(wiring.get_services) for _ in range(6)]]
+    assert {type(each) for each in answers} == {StorageUnavailable}
+    assert len(tries) == 1
+    with pytest.raises(StorageUnavailable):
+        wiring.get_services()
+    assert len(tries) == 2  # it may be back
 
 
 def test_a_wrong_key_is_said_in_words(azurite: Azurite, owner: str) -> None:
