@@ -7,10 +7,12 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from azure.core.exceptions import ServiceRequestError
 from azure.storage.blob import BlobServiceClient
 from hypothesis import given
 from hypothesis import strategies as st
 
+from video_jobs.domain.errors import StorageUnavailable
 from video_jobs.ports import SignedUrl
 from video_jobs.storage.signing import (
     VALIDITY,
@@ -56,9 +58,12 @@ class Delegating:
 
     def __init__(self) -> None:
         self.asked: list[tuple[datetime, datetime]] = []
+        self.is_away = False
 
     def get_user_delegation_key(self, start: datetime, end: datetime) -> Any:
         self.asked.append((start, end))
+        if self.is_away:
+            raise ServiceRequestError("It is away.")
         return object()
 
 
@@ -74,3 +79,24 @@ def test_what_a_delegation_key_signs_lies_within_its_own_time(minutes: int) -> N
     assert start <= window_at(now) - timedelta(minutes=15)
     assert good_until(now) <= end
     assert len(service.asked) <= 2
+
+
+def test_a_key_that_was_revoked_signs_for_an_hour_at_most() -> None:
+    """`az storage account revoke-delegation-keys`: nothing tells the app."""
+    service = Delegating()
+    keys = UserDelegationKeys(service)  # type: ignore[arg-type]
+    revoked = keys(NOON + timedelta(minutes=14))
+    assert keys(NOON + timedelta(minutes=59)) == revoked
+    assert keys(NOON + timedelta(minutes=60)) != revoked
+
+
+def test_a_key_that_can_not_be_renewed_signs_as_long_as_it_is_valid() -> None:
+    service = Delegating()
+    keys = UserDelegationKeys(service)  # type: ignore[arg-type]
+    first, service.is_away = keys(NOON), True
+    for hours in range(1, 22):
+        assert keys(NOON + timedelta(hours=hours)) == first
+        assert keys(NOON + timedelta(hours=hours, seconds=59)) == first
+        assert len(service.asked) == hours + 1  # not for each URL
+    with pytest.raises(StorageUnavailable):
+        keys(NOON + timedelta(hours=23))

@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from azure.storage.blob import BlobSasPermissions, BlobServiceClient, UserDelegationKey, generate_blob_sas
 
+from video_jobs.domain.errors import StorageUnavailable
 from video_jobs.ports import SignedUrl
 from video_jobs.storage.connection import translated
 
@@ -25,7 +26,10 @@ WINDOW = timedelta(minutes=15)
 
 _CLOCK_SKEW = timedelta(minutes=15)  # between this machine's clock and the storage service's
 _KEY_VALIDITY = timedelta(hours=24)
+_RENEWED_AFTER = timedelta(hours=1)
+"""An operator may revoke all keys of the account: no URL that is signed with such a key works, and nothing tells the app."""
 
+_RENEWED_AGAIN = timedelta(minutes=1)
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
@@ -81,20 +85,31 @@ def account_key(key: str) -> KeySource:
 
 
 class UserDelegationKeys:
-    """Keys that Azure makes for the app's identity. They are requested once a day, not for each URL."""
+    """Keys that Azure makes for the app's identity. They are requested once an hour, not for each URL."""
 
     def __init__(self, blobs: BlobServiceClient) -> None:
         self._blobs = blobs
         self._lock = threading.Lock()
         self._key: UserDelegationKey | None = None
         self._ends_at: datetime | None = None
+        self._renewed_from: datetime | None = None
 
     def __call__(self, now: datetime) -> Mapping[str, Any]:
         with self._lock:
             # A URL must expire before the key that signs it.
-            if self._ends_at is None or self._ends_at < good_until(now):
-                ends_at = now + _KEY_VALIDITY
-                with translated("asking for a user delegation key"):
-                    self._key = self._blobs.get_user_delegation_key(window_at(now) - _CLOCK_SKEW, ends_at)
-                self._ends_at = ends_at
+            is_valid = self._ends_at is not None and self._ends_at >= good_until(now)
+            if not is_valid or self._renewed_from is None or now >= self._renewed_from:
+                try:
+                    self._renew(now)
+                except StorageUnavailable:
+                    if not is_valid:
+                        raise
+                    self._renewed_from = now + _RENEWED_AGAIN
             return {"user_delegation_key": self._key}
+
+    def _renew(self, now: datetime) -> None:
+        ends_at = now + _KEY_VALIDITY
+        with translated("asking for a user delegation key"):
+            self._key = self._blobs.get_user_delegation_key(window_at(now) - _CLOCK_SKEW, ends_at)
+        # At the beginning of a window: within one, a URL stays the same.
+        self._ends_at, self._renewed_from = ends_at, window_at(now) + _RENEWED_AFTER
