@@ -27,6 +27,7 @@ from tests.steps import (
     unconfirmed,
     waiting,
 )
+from video_jobs.domain.backend_job import BackendJob
 from video_jobs.domain.errors import InvalidRequest, JobNotFound, NotRetriable, StorageUnavailable
 from video_jobs.domain.job import Job, Status
 from video_jobs.domain.queue_messages import FETCH_QUEUE
@@ -260,6 +261,25 @@ def test_what_the_backend_forgot_and_still_generates_is_waited_for(pipeline: Pip
     new = retry(pipeline, old)
     pipeline.run_until(new, Status.RUNNING)
     assert_taken_over(pipeline, old, new)
+
+
+@pytest.mark.parametrize("off", [timedelta(days=-2), timedelta(days=2)], ids=["behind", "ahead"])
+def test_what_a_backend_with_a_wrong_clock_still_generates_is_waited_for(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, off: timedelta
+) -> None:
+    pipeline.simulator.world.change({"run_seconds": 3000})
+    old = lost_and_back(pipeline)
+    client = pipeline.services.backends.client(old.backend)
+    real = client.get
+
+    def by_its_clock(backend_job_id: str) -> BackendJob:
+        said = real(backend_job_id)
+        times = ("created_at", "finished_at", "expires_at", "told_at")
+        moved = {name: getattr(said, name) and getattr(said, name) + off for name in times}
+        return said._replace(**{**moved, "told_at": pipeline.now() + off})
+
+    monkeypatch.setattr(client, "get", by_its_clock)
+    assert_taken_over(pipeline, old, retry(pipeline, old))
 
 
 def served_for_longer(pipeline: Pipeline) -> Job:

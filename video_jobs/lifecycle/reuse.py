@@ -12,6 +12,7 @@ from typing import NamedTuple
 from video_jobs.domain.backend_job import BackendJob, BackendState
 from video_jobs.domain.errors import BackendError, Gone, JobNotFound, NotFound, Rejected, Unauthorised
 from video_jobs.domain.job import LOST_JOB_GRACE, BackendRef, Job, ListSearch, Status
+from video_jobs.domain.transitions.shared import with_expiry
 from video_jobs.lifecycle.adoption import search
 from video_jobs.lifecycle.list_reading import ListUnavailable, NoList
 from video_jobs.lifecycle.rescue import serves_video
@@ -98,7 +99,13 @@ def _what_is_left(services: Services, job: Job, before: Job) -> BackendJob | Non
         return None
     if found.state is BackendState.SUCCEEDED:
         return found if _can_be_fetched(services, before, found, patient=patient) else None
-    return None if found.expires_at is not None and found.expires_at <= services.clock() else found
+    now = services.clock()
+    known = with_expiry(before, now, found)  # by our clock
+    return (
+        None
+        if found.expires_at is not None and known.told_expires_at is not None and known.expired_by(now)
+        else found
+    )
 
 
 def _is_proven_gone(before: Job) -> bool:
@@ -146,8 +153,9 @@ def _can_be_fetched(services: Services, job: Job, found: BackendJob, *, patient:
     """
     if not found.generation_ids:
         return False
-    expires_at = found.expires_at or job.expires_at
-    if expires_at is not None and services.clock() < expires_at:
+    now = services.clock()
+    expires_at = with_expiry(job, now, found).expires_at  # by our clock
+    if expires_at is not None and now < expires_at:
         return True
     try:
         return serves_video(services.backends.client(job.backend), found.id, found.generation_ids[0])
