@@ -165,8 +165,9 @@ def _sum_up(printer: Printer) -> None:
 
 def main() -> int:
     quieten_libraries()
-    # If an identity can't sign in, the doctor reports it. The library would log it at length, each time.
-    logging.getLogger("azure").setLevel(logging.CRITICAL)
+    # If an identity can't sign in, or a clock is wrong, the doctor reports it. The library would log it at length, each time.
+    for name in ("azure", "reelkeep"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     # An interruption is raised like any other error, so the probes are deleted.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(SOMETHING_WRONG))
     sys.excepthook = _without_secrets

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from video_jobs.domain.logs import log_event
 from video_jobs.net.told import header_date
@@ -20,6 +20,24 @@ log = logging.getLogger("reelkeep.storage")
 
 _SENT = "reelkeep_sent"
 _NOT_EXACT = 1.0  # seconds: a Date is in whole seconds, and a server may make one for all answers of a second
+
+
+class _Range(NamedTuple):
+    """Seconds."""
+
+    least: float
+    most: float
+
+    @property
+    def middle(self) -> float:
+        return (self.least + self.most) / 2
+
+    def has(self, seconds: float) -> bool:
+        return self.least <= seconds <= self.most
+
+    def within(self, other: _Range) -> _Range | None:
+        both = _Range(max(self.least, other.least), min(self.most, other.most))
+        return both if both.least <= both.most else None
 
 
 def _ticks() -> float:
@@ -35,16 +53,14 @@ class StorageClock:
     def __init__(self, machine: Callable[[], float] = time.time, ticks: Callable[[], float] = _ticks) -> None:
         self._machine, self._ticks = machine, ticks
         self._lock = threading.Lock()
-        self._least, self._most = -math.inf, math.inf  # what may be added to the ticks
+        self._allowed = _Range(-math.inf, math.inf)  # what may be added to the ticks
+        self._doubted: _Range | None = None  # by the last answer, if it contradicts those before it
         self._added: float | None = None
         self._differs = False
 
     def __call__(self) -> datetime:
         added = self._added
         return datetime.fromtimestamp(self._machine() if added is None else self._ticks() + added, UTC)
-
-    def _allows(self, added: float) -> bool:
-        return self._least <= added <= self._most
 
     def sends(self, request: Any) -> None:
         """A call is about to be made: the SDKs' `raw_request_hook`."""
@@ -59,16 +75,16 @@ class StorageClock:
         )
         if date is None or sent is None:
             return
-        least, most = date.timestamp() - _NOT_EXACT - now, date.timestamp() + 1 + _NOT_EXACT - sent
+        told = _Range(date.timestamp() - _NOT_EXACT - now, date.timestamp() + 1 + _NOT_EXACT - sent)
         with self._lock:
-            before = self._least, self._most
-            self._least, self._most = max(least, before[0]), min(most, before[1])
-            if self._least > self._most:  # a clock has changed
-                self._least, self._most = least, most
+            allowed = self._allowed.within(told)
+            if allowed is None:  # a clock has changed, if the next answer says the same
+                allowed = self._doubted.within(told) if self._doubted is not None else None
+            self._doubted = told if allowed is None else None
+            self._allowed = allowed or self._allowed
             own = self._machine() - now
-            middle = (self._least + self._most) / 2
-            known = (each for each in (own, self._added) if each is not None and self._allows(each))
-            self._added = next(known, middle)
+            known = (each for each in (own, self._added) if each is not None and self._allowed.has(each))
+            self._added = next(known, self._allowed.middle)
             off, differed = round(own - self._added), self._differs
             self._differs = abs(off) > 1
         if self._differs and not differed:
