@@ -260,6 +260,28 @@ def test_a_page_of_a_proxy_is_not_taken_for_the_answer_of_a_queue(
         OF_QUEUES[what](StorageMessages(storage.queues, storage.clock))
 
 
+# --- what an operator keeps from being changed ---
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [(409, "BlobImmutableDueToPolicy"), (412, "LeaseIdMissing"), (409, "BlobArchived")],
+)
+def test_a_job_whose_blobs_may_not_change_is_finished_again_after_a_crash(
+    blobs: tuple[Front, StorageBlobs], owner: str, status: int, code: str
+) -> None:
+    front, storage = blobs
+    key = VideoKey(owner, "job_x", 0)
+    for _ in range(2):
+        storage.put_thumbnail(key, "jpg", "image/jpeg", b"picture")
+        storage.put_summary(owner, "job_x", b"{}")
+        front.answers.extend([Odd(status, code)] * 2)
+    front.answers.clear()
+    front.answers.append(Odd(403, "AuthorizationFailure"))
+    with pytest.raises(StorageUnavailable):
+        storage.put_summary(owner, "job_x", b"{}")
+
+
 # --- waits that storage asks for ---
 
 

@@ -30,6 +30,9 @@ INPUTS = "inputs"
 _THERE_ALREADY = ("BlobAlreadyExists", "ConditionNotMet", "InvalidBlockList")
 """Another transfer committed first, which may have removed our staged blocks."""
 
+_MAY_NOT_CHANGE = ("BlobImmutableDueToPolicy", "LeaseIdMissing", "BlobArchived")
+"""The blob is there, and the operator keeps it as it is: by a policy of the container, a lease or the archive tier."""
+
 _RANGE = 4 << 20  # bytes; an image is read in pieces of this size
 _UPLOADS_AT_ONCE = 3  # with the one being read, four chunks of a transfer are in memory
 
@@ -76,7 +79,7 @@ class StorageBlobs:
         return BlobFacts(found.size, dict(found.metadata))
 
     def put_thumbnail(self, key: VideoKey, ending: str, content_type: str, content: bytes) -> None:
-        with translated(f"storing {thumbnail_name(key, ending)}"):
+        with translated(f"storing {thumbnail_name(key, ending)}"), _as_it_is_if_kept():
             self._videos.upload_blob(
                 thumbnail_name(key, ending),
                 content,
@@ -85,7 +88,7 @@ class StorageBlobs:
             )
 
     def put_summary(self, owner: str, job_id: str, content: bytes) -> None:
-        with translated(f"storing the summary of {job_id}"):
+        with translated(f"storing the summary of {job_id}"), _as_it_is_if_kept():
             self._videos.upload_blob(
                 f"{owner}/{job_id}/job.json",
                 content,
@@ -144,6 +147,16 @@ class StorageBlobs:
         for container in (self._videos, self._inputs):
             with translated(f"reading the container {container.container_name}"):
                 container.get_container_properties(**ONCE)
+
+
+@contextlib.contextmanager
+def _as_it_is_if_kept() -> Iterator[None]:
+    """For what is written again after a crash: the earlier writing will do if it may not be replaced."""
+    try:
+        yield
+    except HttpResponseError as error:
+        if error_code(error) not in _MAY_NOT_CHANGE:
+            raise
 
 
 def create_containers(service: BlobServiceClient) -> None:
