@@ -553,6 +553,20 @@ def test_an_azure_resource_with_a_path_or_without_https_is_refused(endpoint: str
     assert "https and its host alone" in problem
 
 
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "https://Clips.OpenAI.Azure.com",
+        "HTTPS://clips.openai.azure.com/",
+        "https://clips.openai.azure.com:443",
+    ],
+)
+def test_a_resource_is_the_same_however_its_host_is_written(endpoint: str):
+    """Claims are kept by the address: in another spelling, two jobs could have taken up one video."""
+    (backend,) = read(AZURE_OPENAI_ENDPOINT=endpoint).backends
+    assert backend.base_url == "https://clips.openai.azure.com/openai/v1/video/generations"
+
+
 def test_a_gateway_of_ones_own_may_have_a_path():
     (backend,) = read(AZURE_OPENAI_ENDPOINT="https://gateway.azure-api.net/clips/").backends
     assert backend.base_url == "https://gateway.azure-api.net/clips/openai/v1/video/generations"

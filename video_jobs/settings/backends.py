@@ -29,6 +29,7 @@ def _size(text: str) -> str:
 
 
 def base_url(text: str) -> str:
+    """In one spelling: claims are kept by it, and a job must be found by whoever claims it, however the host is written."""
     wrong = ValueError("it must be a full URL, like https://my-resource.openai.azure.com")
     try:
         parts = urlsplit(text)
@@ -40,12 +41,12 @@ def base_url(text: str) -> str:
     if parts.query or parts.fragment or parts.username or parts.password:
         raise ValueError("it must hold no query, fragment or credentials")
     try:
-        host = read_address(text).host  # as the HTTP library reads it
+        address = read_address(text)  # as the HTTP library reads it
     except ValueError:
         raise wrong from None
-    if not re.fullmatch(r"[a-z0-9._-]+|[0-9a-f:.]+", host) or parts.path.startswith("//"):
+    if not re.fullmatch(r"[a-z0-9._-]+|[0-9a-f:.]+", address.host) or parts.path.startswith("//"):
         raise wrong
-    return text.rstrip("/")
+    return f"{address.scheme}://{address.netloc}{parts.path}".rstrip("/")
 
 
 def _token_scope(text: str) -> str:
