@@ -70,7 +70,13 @@ def sweep_jobs(services: Services) -> None:
 def _gates(services: Services) -> list[Gate]:
     """The gates that can be read, and an empty one for each backend of the settings without a row: its row may have been
     deleted while jobs stand in line. Saving that one fails if there is a row after all."""
-    there = services.gates.all()
+    try:
+        there = services.gates.all()
+    except (
+        StorageUnavailable
+    ) as error:  # their table is throttled, or was deleted: the jobs are swept all the same
+        log_event(log, logging.ERROR, "sweep.gates_unreadable", problem=error)
+        return []
     known = {each.backend for each in there}
     return [*there, *(Gate(name) for name in services.backends.names() if name not in known)]
 

@@ -104,6 +104,19 @@ def test_a_job_whose_messages_were_lost_goes_on_to_its_end(pipeline: Pipeline, s
     assert not pipeline.live_jobs.keys
 
 
+def test_jobs_are_swept_although_the_gates_can_not_be_read(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All gates are in one partition, which may be throttled alone; or somebody deleted their table."""
+    job = a_job_in(pipeline, Status.QUEUED)
+    pipeline.messages.queued.clear()
+    pipeline.advance(180)
+    monkeypatch.setattr(pipeline.gates, "all", lambda: (_ for _ in ()).throw(StorageUnavailable("Busy.")))
+    sweep_jobs(pipeline.services)
+    assert repairs_of(pipeline.job(job)) == 1
+    assert pipeline.messages.queued
+
+
 @pytest.mark.promise("I3")
 def test_a_job_whose_messages_are_lost_in_every_status_goes_on_all_the_same(pipeline: Pipeline) -> None:
     pipeline.simulator.world.change({"queue_seconds": 240, "run_seconds": 900})
