@@ -5,6 +5,7 @@
 
 import { copy } from "./clipboard.js";
 import { byId, el, setText } from "./dom.js";
+import { keep, kept } from "./kept.js";
 import { LANGUAGES, snippet } from "./snippets.js";
 
 /** @typedef {import("./jobs.js").Job} Job */
@@ -13,8 +14,8 @@ const CHOICE = "reelkeep.language";
 
 /** @param {Job} job @param {import("./options.js").Backend|undefined} backend the job's */
 export function showCode(job, backend) {
-  const kept = sessionStorage.getItem(CHOICE) ?? "curl";
-  let language = /** @type {keyof typeof LANGUAGES} */ (kept in LANGUAGES ? kept : "curl");
+  const chosen = kept(CHOICE) ?? "curl";
+  let language = /** @type {keyof typeof LANGUAGES} */ (chosen in LANGUAGES ? chosen : "curl");
   const choices = Object.entries(LANGUAGES).map(([value, words]) => el("option", { value, text: words }));
   const show = () => setText(byId("code-text"), snippet(job, language, backend));
   const select = byId("code-language");
@@ -22,7 +23,7 @@ export function showCode(job, backend) {
   select.value = language;
   select.onchange = () => {
     language = select.value;
-    sessionStorage.setItem(CHOICE, language);
+    keep(CHOICE, language);
     show();
   };
   byId("code-copy").onclick = () => copy(snippet(job, language, backend), "The code was");

@@ -3,13 +3,15 @@
  * @module
  */
 
+import { drop, keep, kept } from "./kept.js";
+
 const DRAFT = "reelkeep.draft";
 const ATTEMPT = "reelkeep.attempt";
 
 /** @returns {Record<string, string>} */
 export function readDraft() {
   try {
-    return JSON.parse(sessionStorage.getItem(DRAFT) ?? "{}") ?? {};
+    return JSON.parse(kept(DRAFT) ?? "{}") ?? {};
   } catch {
     return {};
   }
@@ -17,7 +19,7 @@ export function readDraft() {
 
 /** @param {Record<string, string>} fields */
 export function keepDraft(fields) {
-  sessionStorage.setItem(DRAFT, JSON.stringify(fields));
+  keep(DRAFT, JSON.stringify(fields));
 }
 
 /**
@@ -25,10 +27,10 @@ export function keepDraft(fields) {
  * @param {string} request what is about to be sent, in a form that two equal requests share
  */
 export function attemptKey(request) {
-  const [sent, key] = JSON.parse(sessionStorage.getItem(ATTEMPT) ?? "[]");
+  const [sent, key] = JSON.parse(kept(ATTEMPT) ?? "[]");
   if (sent === request) return key;
   const fresh = `studio-${randomId()}`;
-  sessionStorage.setItem(ATTEMPT, JSON.stringify([request, fresh]));
+  keep(ATTEMPT, JSON.stringify([request, fresh]));
   return fresh;
 }
 
@@ -38,7 +40,7 @@ export function attemptKey(request) {
  */
 export function lostImages() {
   try {
-    const [sent] = JSON.parse(sessionStorage.getItem(ATTEMPT) ?? "[]");
+    const [sent] = JSON.parse(kept(ATTEMPT) ?? "[]");
     return JSON.parse(sent ?? "[]")[1]?.map((/** @type {string[]} */ [field, name]) => [field, name]) ?? [];
   } catch {
     return [];
@@ -47,7 +49,7 @@ export function lostImages() {
 
 /** The request was answered. The next request gets a new key, even if it is equal. */
 export function attemptAnswered() {
-  sessionStorage.removeItem(ATTEMPT);
+  drop(ATTEMPT);
 }
 
 function randomId() {

@@ -5,11 +5,12 @@
  */
 
 import { byId, setText } from "./dom.js";
+import { drop, keep, kept } from "./kept.js";
 
 const PLACE = document.body.dataset.keyPlace ?? "reelkeep.key"; // the operator’s page uses another key
 
 /** @type {string|null} */
-let key = sessionStorage.getItem(PLACE);
+let key = kept(PLACE);
 /** @type {Promise<string>|null} */
 let asking = null;
 /** @type {((key: string) => void)|null} */
@@ -55,7 +56,7 @@ export function start() {
       return;
     }
     key = entered;
-    sessionStorage.setItem(PLACE, entered);
+    keep(PLACE, entered);
     setText(byId("key-send"), "Checking…");
     complain("");
     const resolve = answer;
@@ -69,7 +70,7 @@ export function start() {
 
 function forgetQuietly() {
   key = null;
-  sessionStorage.removeItem(PLACE);
+  drop(PLACE);
   showForget();
 }
 
@@ -87,7 +88,7 @@ function show(wrong) {
     byId("key-input").focus();
   }
   if (wrong) {
-    complain("The app did not take this key. Nothing was changed. Check that it is whole, and this app’s.");
+    complain("The app did not take this key. Nothing was changed. Check that it is whole, and this app’s. Where people sign in, your sign-in may have ended: then sign in again.");
     byId("key-input").select();
   }
 }

@@ -6,6 +6,7 @@
 
 import { byId, el, setText } from "./dom.js";
 import { CANT_PLAY } from "./explain.js";
+import { keep, kept } from "./kept.js";
 import { nameOf, shortened, sizeWords } from "./words.js";
 
 /** @typedef {import("./jobs.js").Job} Job */
@@ -24,8 +25,8 @@ export class Viewer {
   #job = null;
   #place = 0; // index among the job's stored videos
   #compares = false;
-  #muted = sessionStorage.getItem(MUTED) === "yes";
-  #loops = sessionStorage.getItem(LOOPS) !== "no";
+  #muted = kept(MUTED) === "yes";
+  #loops = kept(LOOPS) !== "no";
   #neighbour;
   #reread;
 
@@ -115,8 +116,8 @@ export class Viewer {
 
   /** @param {"muted"|"loops"} what */
   #toggle(what) {
-    if (what === "muted") sessionStorage.setItem(MUTED, (this.#muted = !this.#muted) ? "yes" : "no");
-    else sessionStorage.setItem(LOOPS, (this.#loops = !this.#loops) ? "yes" : "no");
+    if (what === "muted") keep(MUTED, (this.#muted = !this.#muted) ? "yes" : "no");
+    else keep(LOOPS, (this.#loops = !this.#loops) ? "yes" : "no");
     for (const player of this.#dialog.querySelectorAll("video")) this.#tune(player);
     this.#showButtons();
   }
