@@ -35,6 +35,9 @@ export class Refusal extends Error {
   }
 }
 
+/** Whether the app says that a job is gone. A host that starts answers 404, too, to every path. @param {unknown} error */
+export const isGone = (error) => error instanceof Refusal && error.code === "job_not_found";
+
 /** No answer came. Nobody knows whether the request arrived. */
 export class Unreachable extends Error {
   constructor() {
@@ -98,7 +101,7 @@ async function send(method, path, { query = {}, headers = {}, json, form, signal
       referrerPolicy: "no-referrer",
       signal: signal ? AbortSignal.any([signal, patience]) : patience,
     });
-    noteReachable(true);
+    noteReachable(response.status < 500 || isProblem(response)); // a gateway answers for an app that it can't reach
     return response;
   } catch (error) {
     if (signal?.aborted) throw error;
@@ -114,8 +117,7 @@ async function read(response, bytes) {
   const after = Number(response.headers.get("retry-after") ?? NaN);
   const retryAfter = Number.isFinite(after) ? after : null;
   let data = null;
-  const isProblem = response.headers.get("content-type")?.startsWith("application/problem+json");
-  if (response.ok || isProblem) {
+  if (response.ok || isProblem(response)) {
     try {
       data = bytes && response.ok ? await response.blob() : await response.json();
     } catch {
@@ -125,6 +127,9 @@ async function read(response, bytes) {
   if (!response.ok && response.status !== 304) throw new Refusal(response.status, data, retryAfter);
   return { status: response.status, data, etag: response.headers.get("etag"), retryAfter };
 }
+
+/** Whether the app itself refused. @param {Response} response */
+const isProblem = (response) => response.headers.get("content-type")?.startsWith("application/problem+json") ?? false;
 
 /** @param {boolean} is */
 function noteReachable(is) {

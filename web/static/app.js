@@ -24,7 +24,7 @@ import { isLive } from "./words.js";
 
 /** @typedef {import("./jobs.js").Job} Job */
 
-const STATES = 15_000; // milliseconds between reads of the backends' states, while a visible job waits
+const STATES = 15_000; // milliseconds between reads of the backends' states, while a job waits, or a new one would have to
 
 keyring.start();
 const jobs = new Jobs();
@@ -81,7 +81,9 @@ backends.addEventListener("change", () => {
   feed.refresh();
   offerWhere(backends.list);
 });
-setInterval(() => !document.hidden && jobs.all.some((job) => job.status === "waiting") && backends.refresh(), STATES);
+const someHeldUp = () => jobs.all.some((job) => job.status === "waiting") || backends.list.some((each) => each.now && each.now.state !== "open");
+setInterval(() => !document.hidden && someHeldUp() && backends.refresh(), STATES);
+document.addEventListener("visibilitychange", () => document.hidden || backends.refresh());
 takeFromAddress();
 choose(chosen());
 if (getComputedStyle(document.documentElement).getPropertyValue("--is-styled")) byId("not-loaded").remove();

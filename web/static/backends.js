@@ -42,7 +42,9 @@ export class Backends extends EventTarget {
   refresh() {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
-      this.load().catch((error) => {
+      // A read that is under way may answer with states from before.
+      const before = this.#reading?.catch(() => {}) ?? Promise.resolve();
+      before.then(() => this.load()).catch((error) => {
         if (!(error instanceof Refusal) && !(error instanceof Unreachable)) throw error;
       });
     }, SOON);

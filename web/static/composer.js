@@ -23,6 +23,7 @@ import { counted, isHeld, roughly, sentence, span } from "./words.js";
 
 const FIELDS = ["prompt", "backend", "model", "size", "seconds", "variants", ...EXTRA_FIELDS];
 const SHAPING = ["backend", "model", "shape", "size"]; // the choices of the other fields depend on these
+const AGAIN = 8000; // milliseconds until the options are read again that could not be read
 const CLICKS = 1000; // milliseconds after a submit in which another click is the same one
 
 export class Composer {
@@ -33,6 +34,8 @@ export class Composer {
   #sent = ""; // what was submitted last
   #offered = ""; // the options from which the fields were made
   #lost = lostImages();
+  /** @type {ReturnType<typeof setTimeout>|undefined} */
+  #again;
   #picture;
   #extras = new Extras(byId("extras"));
   #submitted;
@@ -81,6 +84,8 @@ export class Composer {
       showBanner(null);
     } catch (error) {
       showBanner(/** @type {Error} */ (error), "read");
+      clearTimeout(this.#again);
+      this.#again = setTimeout(() => this.ready || this.load(), AGAIN);
     }
     this.#noteChange();
   }

@@ -56,6 +56,11 @@ export class Feed {
 
   /** @param {string} id */
   reveal(id) {
+    const job = this.#jobs.get(id);
+    if (job && !this.#slots.has(id)) {
+      this.#newcomers.forget(id); // the list told of it before the answer to its submit
+      this.#add(job);
+    }
     this.#slots.get(id)?.scrollIntoView({ block: "nearest", behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth" });
   }
 
@@ -219,7 +224,7 @@ export class Feed {
     const reasons = /** @type {any} */ (error)?.reasons ?? [];
     setText(byId("list-error-words"), error ? [...reasons, inOne(explainRefusal(error, "read"))].join(" ") : "");
     byId("list-more").hidden = complete || (!began && !error);
-    setText(byId("list-more"), error ? "Try again" : loading ? "Loading more…" : "Show more");
+    setText(byId("list-more"), loading ? "Loading more…" : error ? "Try again" : "Show more");
     setText(byId("list-count"), began && size ? (complete ? `${size}` : `${size}+`) : "");
     this.#list.setAttribute("aria-busy", String(loading));
   }

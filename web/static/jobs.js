@@ -3,7 +3,7 @@
  * @module
  */
 
-import { Refusal, call } from "./api.js";
+import { Refusal, call, isGone } from "./api.js";
 import { isLive } from "./words.js";
 
 /**
@@ -75,7 +75,7 @@ export class Jobs extends EventTarget {
     return this.#byId.get(id);
   }
 
-  /** @param {string} filter a key of FILTERS @param {{backend: string, day: string}} [where] */
+  /** @param {string} filter a key of FILTERS @param {{backend: string, day: string}} [where] @returns {Promise<void>} */
   show(filter, where = this.where) {
     this.filter = filter;
     this.where = where;
@@ -88,23 +88,27 @@ export class Jobs extends EventTarget {
     return this.more();
   }
 
-  /** The next page of the list. */
+  /** The next page of the list. @returns {Promise<void>} */
   async more() {
     if (this.loading || this.complete) return;
     const run = this.#run;
     this.loading = true;
-    this.error = null;
     this.#tell();
     try {
       const { data: page } = await this.#page(this.#cursor);
       if (run !== this.#run) return;
+      this.error = null;
       this.#cursor = page.next_cursor;
       this.#began = true;
       for (const job of page.jobs) this.put(job);
     } catch (error) {
       if (run !== this.#run) return;
       // A deployment can make a cursor invalid. Then the list is read from the start.
-      if (error instanceof Refusal && error.code === "invalid_cursor") this.#cursor = null;
+      if (error instanceof Refusal && error.code === "invalid_cursor" && this.#cursor !== null) {
+        this.#cursor = null;
+        this.#began = this.loading = false;
+        return this.more();
+      }
       this.error = /** @type {Error} */ (error);
     }
     this.loading = false;
@@ -123,28 +127,42 @@ export class Jobs extends EventTarget {
 
   /** Reads new and removed jobs at the top of the list. The answer has no URLs, and is empty if nothing has changed. */
   async refresh() {
-    if (!this.#began || this.loading) return;
+    if (this.loading) return;
+    if (!this.#began) return this.more(); // the list could not be read yet
     const run = this.#run;
     const before = new Set(this.#byId.keys());
     /** @type {string|null} */
     let cursor = null;
-    const seen = new Set();
-    for (let page = 0; page < MOST_PAGES_BACK; page += 1) {
+    /** @type {string|null} */
+    let etag = null;
+    /** @type {Map<string, Job>} stored only when all are read, so that no job between them and the known ones is missing */
+    const found = new Map();
+    for (let page = 0; ; page += 1) {
+      if (page === MOST_PAGES_BACK) return this.show(this.filter);
       const answer = await this.#page(cursor, page === 0 ? (this.#etag ?? "none") : "");
       if (run !== this.#run || answer.status === 304) return;
-      if (page === 0) this.#etag = answer.etag;
+      if (page === 0) etag = answer.etag;
       const { jobs, next_cursor } = answer.data;
-      for (const job of jobs) {
-        seen.add(job.id);
-        this.put(job, true);
-      }
+      for (const job of jobs) found.set(job.id, job);
       cursor = next_cursor;
-      if (cursor === null || before.size === 0 || jobs.some((/** @type {Job} */ job) => before.has(job.id))) break;
+      if (cursor === null || jobs.some((/** @type {Job} */ job) => before.has(job.id))) break;
     }
-    // A job may no longer fit the filter when its status changes. It stays visible.
-    if (this.filter !== "all") return;
-    const last = cursor === null ? "~" : [...seen].sort().at(-1) ?? "";
-    for (const id of before) if (id <= last && !seen.has(id)) this.remove(id);
+    for (const job of found.values()) this.put(job, true);
+    const last = cursor === null ? "~" : [...found.keys()].sort().at(-1) ?? "";
+    for (const id of before) if (id <= last && !found.has(id)) await this.#miss(id);
+    if (run === this.#run) this.#etag = etag; // else the next read would find nothing new
+  }
+
+  /** The list does not have a known job any more. @param {string} id */
+  async #miss(id) {
+    const job = this.#byId.get(id);
+    const statuses = FILTERS[/** @type {keyof typeof FILTERS} */ (this.filter)];
+    // A job that does not fit the filters stays visible: it was submitted here, or has gone on.
+    if (!job || (statuses && !statuses.split(",").includes(job.status))) return;
+    if (this.where.backend && job.backend.name !== this.where.backend) return;
+    if (this.where.day && !job.created_at.startsWith(this.where.day)) return;
+    if (statuses) await this.reread(id);
+    else this.remove(id);
   }
 
   /** The job as it is now, or undefined when it is gone. @param {string} id */
@@ -154,7 +172,7 @@ export class Jobs extends EventTarget {
       this.put(data);
       return /** @type {Job} */ (data);
     } catch (error) {
-      if (!(error instanceof Refusal) || error.status !== 404) throw error;
+      if (!isGone(error)) throw error;
       this.remove(id);
       return undefined;
     }

@@ -3,7 +3,7 @@
  * @module
  */
 
-import { Refusal, call } from "./api.js";
+import { call } from "./api.js";
 
 /**
  * @typedef {{size: string, seconds: number[]|null, variants: number}} SizeOption
@@ -18,15 +18,8 @@ import { Refusal, call } from "./api.js";
  * @typedef {Model & {name: string, dialect: string, models: Model[], now?: State}} Backend
  */
 
-/** @returns {Promise<Backend[]>} empty where the app can't say: then everything is left to its defaults */
-export async function readBackends() {
-  try {
-    return (await call("GET", "options")).data.backends;
-  } catch (error) {
-    if (error instanceof Refusal && error.status === 404) return [];
-    throw error;
-  }
-}
+/** @returns {Promise<Backend[]>} */
+export const readBackends = async () => (await call("GET", "options")).data.backends;
 
 /** A backend, with what its chosen model takes. @param {Backend} backend @param {string} model @returns {Backend} */
 export function withModel(backend, model) {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { Refusal, Unreachable, call, now } from "./api.js";
+import { Refusal, Unreachable, call, isGone, now } from "./api.js";
 import { isLive } from "./words.js";
 
 /** @typedef {import("./jobs.js").Jobs} Jobs */
@@ -105,7 +105,7 @@ export class Watcher {
       if (this.#longPolls < LONG_POLLS && answer.etag && isLive(seen)) delay = Math.min(delay, SOONEST);
     } catch (error) {
       if (request.signal.aborted) return;
-      if (error instanceof Refusal && error.status === 404) return this.#jobs.remove(id);
+      if (isGone(error)) return this.#jobs.remove(id);
       if (!(error instanceof Refusal) && !(error instanceof Unreachable)) throw error;
       watch.failures += 1;
       delay = Math.min(USUAL * 2 ** (watch.failures - 1), SLOWEST);
@@ -122,6 +122,7 @@ export class Watcher {
     } catch {
       // The line at the top says that the app is out of reach. The next request may succeed.
     }
+    this.#renewEnded();
     this.#planList();
   }
 
@@ -129,7 +130,17 @@ export class Watcher {
     clearTimeout(this.#listTimer);
     const live = this.#jobs.someLive;
     if (document.hidden && !live) return;
-    this.#listTimer = setTimeout(() => this.#readList(), document.hidden ? HIDDEN_LIST : live ? LIST : QUIET_LIST);
+    const soon = live || !this.#jobs.began;
+    this.#listTimer = setTimeout(() => this.#readList(), document.hidden ? HIDDEN_LIST : soon ? LIST : QUIET_LIST);
+  }
+
+  /** URLs also end while the computer sleeps, and its timers with it. */
+  #renewEnded() {
+    if (document.hidden) return;
+    for (const [id, watch] of this.#watches) {
+      const job = this.#jobs.get(id);
+      if (job && !isLive(job) && untilRenewal(job) <= SOONEST) this.#plan(id, watch, SOONEST);
+    }
   }
 
   #pause() {
