@@ -8,13 +8,14 @@ import { detailsOf } from "./details.js";
 import { el, icon, setText } from "./dom.js";
 import { Media } from "./media.js";
 import { notesOf } from "./notes.js";
-import { ago, bytesWords, counted, isLive, isRefused, sizeWords, statusWords, tone } from "./words.js";
+import { ago, bytesWords, counted, hasEnded, isLive, isRefused, sizeWords, statusWords, tone } from "./words.js";
 
 /** @typedef {import("./jobs.js").Job} Job */
 /**
  * @typedef {{cancel: (job: Job) => Promise<void>, retry: (job: Job) => Promise<void>,
  *     remove: (job: Job) => Promise<void>, showCode: (job: Job) => void, copyId: (job: Job) => void,
- *     edit: (job: Job) => void, view: (job: Job, index: number) => void, save: (job: Job) => void,
+ *     edit: (job: Job) => void, view: (job: Job, index: number) => void,
+ *     save: (job: Job, index?: number) => Promise<void>,
  *     reread: (id: string) => Promise<unknown>, backend: (name: string) => import("./options.js").Backend|undefined}} Deeds
  */
 
@@ -109,7 +110,6 @@ export class Card {
   #showDeeds() {
     const { job } = this;
     if (this.#confirming) return;
-    const video = job.videos.find((each) => each.url);
     const retriable = ["failed", "cancelled", "expired"].includes(job.status) && !job.retried_as;
     const stoppable = isLive(job) && !job.cancel_requested_at && !["fetching", "pending_download"].includes(job.status);
     const late = job.status === "pending_download";
@@ -121,7 +121,7 @@ export class Card {
     const refused = isRefused(job);
     const edit = job.imported ? null : this.#button("edit", "reuse", refused ? "Edit and resend" : "Edit", () => this.#deeds.edit(this.job), !refused);
     const buttons = [
-      ...stored.map((each) => download(each, job)),
+      ...stored.map((each) => this.#download(each)),
       stored.length > 1 && this.#button("save", "download", "All", () => this.#deeds.save(this.job)),
       stoppable && this.#button("cancel", "stop", "Cancel", () => this.#do(this.#deeds.cancel)),
       refused && edit,
@@ -139,23 +139,43 @@ export class Card {
         this.#button("delete", "trash", "Delete", () => this.#ask(), true),
       ),
     );
-    if (video && focused === "download") this.#focus("download");
-    else if (focused) (this.#parts.deeds.querySelector("button, a") ?? this.element).focus();
+    // To the same button or, where that is gone, to one that does nothing to the job.
+    if (focused) (this.#parts.deeds.querySelector(`[data-deed="${focused}"]`) ?? this.#parts.details.firstElementChild)?.focus();
   }
 
   /** @param {string} deed @param {string} symbol @param {string} label @param {() => void} act @param {boolean} [quiet] */
   #button(deed, symbol, label, act, quiet = false) {
     return el(
       "button",
-      { type: "button", class: `button small ${quiet ? "quiet-button" : ""}`, "data-deed": deed, disabled: this.#busy, on: { click: act } },
+      { type: "button", class: `button small ${quiet ? "quiet-button" : ""}`, "data-deed": deed, "aria-disabled": this.#busy ? "true" : null, on: { click: () => this.#busy || act() } },
       icon(symbol),
       label,
     );
   }
 
-  /** @param {string} deed */
-  #focus(deed) {
-    this.#parts.deeds.querySelector(`[data-deed="${deed}"]`)?.focus();
+  /** @param {import("./jobs.js").Video} video */
+  #download(video) {
+    const many = this.job.videos.length > 1;
+    const click = (/** @type {Event} */ event) => {
+      const known = this.job.videos.find((each) => each.index === video.index);
+      if (!known || !hasEnded(known, now())) return;
+      event.preventDefault();
+      this.#deeds.save(this.job, video.index);
+    };
+    return el(
+      "a",
+      {
+        class: "button small",
+        "data-deed": "download",
+        href: video.download_url,
+        rel: "noreferrer",
+        download: "", // the storage names the file, after the prompt
+        "aria-label": many ? `Download video ${video.index + 1}` : "Download",
+        on: { click },
+      },
+      icon("download"),
+      many ? String(video.index + 1) : "Download",
+    );
   }
 
   /** @param {(job: Job) => Promise<void>} deed */
@@ -218,9 +238,9 @@ export class Card {
     if (!details.open) return;
     const { job } = this;
     if (!job.history) {
-      details.replaceChildren(details.firstChild, el("p", { class: "quiet", text: "Loading…" }));
+      this.#fillDetails(el("p", { class: "quiet", text: "Loading…" }));
       this.#deeds.reread(job.id).catch(() => {
-        details.replaceChildren(details.firstChild, el("p", { class: "quiet", text: "The details can’t be loaded right now. The job goes on as it was. Close this, and open it again." }));
+        this.#fillDetails(el("p", { class: "quiet", text: "The details can’t be loaded right now. The job goes on as it was. Close this, and open it again." }));
       });
       return;
     }
@@ -228,27 +248,15 @@ export class Card {
     if (details.dataset.known === known) return;
     details.dataset.known = known;
     const copyId = el("button", { type: "button", class: "link", text: "Copy the job’s id", on: { click: () => this.#deeds.copyId(this.job) } });
-    details.replaceChildren(details.firstChild, ...detailsOf(job, now()), copyId);
+    this.#fillDetails(...detailsOf(job, now()), copyId);
   }
-}
 
-/** @param {import("./jobs.js").Video} video @param {Job} job */
-function download(video, job) {
-  const label = job.videos.length > 1 ? `Download video ${video.index + 1}` : "Download";
-  const many = job.videos.length > 1;
-  return el(
-    "a",
-    {
-      class: "button small",
-      "data-deed": "download",
-      href: video.download_url,
-      rel: "noreferrer",
-      download: "", // the storage names the file, after the prompt
-      "aria-label": label,
-    },
-    icon("download"),
-    many ? String(video.index + 1) : "Download",
-  );
+  /** The summary stays in place: it may have the focus. @param {HTMLElement[]} parts */
+  #fillDetails(...parts) {
+    const { details } = this.#parts;
+    while (details.lastElementChild !== details.firstElementChild) details.lastElementChild.remove();
+    details.append(...parts);
+  }
 }
 
 /** @param {Job} job */

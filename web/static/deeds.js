@@ -4,12 +4,12 @@
  */
 
 import { announce, toast } from "./announcer.js";
-import { Refusal, Unreachable, call } from "./api.js";
+import { Refusal, Unreachable, call, isGone, now } from "./api.js";
 import { copy } from "./clipboard.js";
 import { showCode } from "./code_dialog.js";
 import { el } from "./dom.js";
 import { explainRefusal, inOne } from "./explain.js";
-import { nameOf } from "./words.js";
+import { hasEnded, nameOf } from "./words.js";
 
 /** @typedef {import("./jobs.js").Job} Job */
 
@@ -29,7 +29,7 @@ export function deedsOf({ jobs, watcher, backends, show, edit, view }) {
     } catch (error) {
       if (!(error instanceof Refusal) && !(error instanceof Unreachable)) throw error;
       toast(inOne(explainRefusal(error, "change")), "bad");
-      if (error instanceof Refusal && error.code === "job_not_found") jobs.remove(job.id);
+      if (isGone(error)) jobs.remove(job.id);
       throw error;
     }
   }
@@ -57,7 +57,12 @@ export function deedsOf({ jobs, watcher, backends, show, edit, view }) {
         jobs.remove(job.id);
         announce(`${nameOf(job)} was deleted.`);
       }),
-    save: saveAll,
+    save: (job, index) =>
+      trying(job, async () => {
+        // A link that has ended would replace the page by the storage's refusal.
+        const fresh = job.videos.some((video) => hasEnded(video, now())) ? await jobs.reread(job.id) : job;
+        await saveAll(fresh?.videos.filter((video) => index === undefined || video.index === index) ?? []);
+      }).catch(() => {}),
     showCode: (job) => showCode(job, backends.list.find((each) => each.name === job.backend.name)),
     copyId: (job) => copy(job.id, "The id was"),
     edit,
@@ -67,9 +72,9 @@ export function deedsOf({ jobs, watcher, backends, show, edit, view }) {
   };
 }
 
-/** @param {Job} job */
-async function saveAll(job) {
-  for (const video of job.videos) {
+/** @param {import("./jobs.js").Video[]} videos */
+async function saveAll(videos) {
+  for (const video of videos) {
     if (!video.download_url) continue;
     const link = el("a", { href: video.download_url, rel: "noreferrer", download: "" });
     link.click();

@@ -4,6 +4,7 @@
  */
 
 import { toast } from "./announcer.js";
+import { now } from "./api.js";
 import { el, icon, iconButton, setText } from "./dom.js";
 import { CANT_PLAY } from "./explain.js";
 import { firstFrame, renewFrame } from "./frame.js";
@@ -262,5 +263,5 @@ function swap(player, url, goOn) {
 /** Whether a signed URL ends within ten minutes. @param {string} url */
 function endsSoon(url) {
   const ends = Date.parse(new URL(url).searchParams.get("se") ?? "");
-  return Number.isFinite(ends) && ends - Date.now() < 10 * 60_000;
+  return Number.isFinite(ends) && ends - now() < 10 * 60_000;
 }

@@ -156,22 +156,26 @@ export class Viewer {
       el("video", { controls: !this.#compares, playsinline: true, poster: video.thumbnail_url, src: video.url, "aria-label": `Video ${video.index + 1}` })
     );
     this.#tune(player);
-    // The URL has ended: try once more with a new one.
-    player.addEventListener("error", () => this.#renew(job.id, video.index, player), { once: true });
+    let isRenewed = false; // the player has a new URL that has not played yet
+    player.addEventListener("playing", () => (isRenewed = false));
+    player.addEventListener("error", () => {
+      this.#renew(job.id, video.index, player, isRenewed);
+      isRenewed = true;
+    });
     player.play().catch(() => {}); // the browser may want another click; the controls are there
     return this.#compares ? el("figure", {}, player, el("figcaption", { text: `Video ${video.index + 1}` })) : player;
   }
 
-  /** @param {string} id @param {number} index @param {HTMLVideoElement} player */
-  async #renew(id, index, player) {
-    const job = await this.#reread(id).catch(() => undefined);
+  /** The URL has ended: try once more with a new one. @param {string} id @param {number} index @param {HTMLVideoElement} player @param {boolean} isSecond */
+  async #renew(id, index, player, isSecond) {
+    const job = isSecond ? undefined : await this.#reread(id).catch(() => undefined);
     const url = job?.videos.find((video) => video.index === index)?.url;
     if (!player.isConnected) return;
-    const giveUp = () => player.replaceWith(el("p", { class: "viewer-trouble", role: "alert", text: CANT_PLAY }));
-    if (!url) return giveUp();
+    if (!url) return player.replaceWith(el("p", { class: "viewer-trouble", role: "alert", text: CANT_PLAY }));
     this.#job = job ?? this.#job;
-    player.addEventListener("error", giveUp, { once: true });
+    const at = player.currentTime;
     player.src = url;
+    player.currentTime = at;
     player.play().catch(() => {});
   }
 

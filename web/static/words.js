@@ -63,6 +63,9 @@ export function tone(job, state = "") {
 /** Whether a backend in this state takes no jobs until somebody acts. */
 export const isHeld = (/** @type {string} */ state) => state === "on_hold" || state === "paused";
 
+/** Whether the signed URLs of a video have ended. @param {import("./jobs.js").Video} video @param {number} now */
+export const hasEnded = (video, now) => video.url_expires_at !== null && Date.parse(video.url_expires_at) <= now;
+
 /** Whether the content filter refused it: other words help, a repeat does not. */
 export const isRefused = (/** @type {Job} */ job) => job.error?.code === "moderation_blocked";
 
@@ -128,7 +131,10 @@ export function clockTime(seconds) {
 }
 
 /** @param {string} text @param {number} most */
-export const shortened = (text, most = 60) => (text.length > most ? `${text.slice(0, most - 1).trimEnd()}…` : text);
+export function shortened(text, most = 60) {
+  const signs = [...text.slice(0, 2 * most)]; // no emoji is cut in two
+  return signs.length > most ? `${signs.slice(0, most - 1).join("").trimEnd()}…` : text;
+}
 
 /** @param {string} text */
 export const sentence = (text) => (text ? text[0].toUpperCase() + text.slice(1) + (/[.!?…)]$/.test(text) ? "" : ".") : "");
