@@ -8,6 +8,12 @@ from typing import Any
 from PIL import Image
 from playwright.sync_api import Locator, Page
 
+# A tab can't be hidden from outside: this says that it is, as the browser would.
+HIDE = """(hidden) => {
+    Object.defineProperty(document, "hidden", {configurable: true, get: () => hidden});
+    document.dispatchEvent(new Event("visibilitychange"));
+}"""
+
 
 def card(page: Page, prompt: str) -> Locator:
     return page.get_by_role("article", name=prompt)
@@ -42,3 +48,9 @@ def layout_shifts(page: Page) -> list[list[Any]]:
         })"""
     )
     return shifts
+
+
+def look_again(page: Page) -> None:
+    """Somebody comes back to the tab: everything is read again."""
+    page.evaluate(HIDE, True)
+    page.evaluate(HIDE, False)

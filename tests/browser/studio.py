@@ -170,6 +170,11 @@ class Studio:
             wiring.get_services().jobs.insert(stored[-1], None)
         return stored
 
+    def remove(self, job: Job) -> None:
+        """As if somebody had deleted it elsewhere."""
+        jobs = wiring.get_services().jobs
+        jobs.delete(jobs.get(job.owner, job.id))
+
 
 class Visit:
     """One browser context, and everything in it that should not be."""

@@ -8,16 +8,11 @@ from datetime import timedelta
 
 from playwright.sync_api import Page, Route, expect
 
-from tests.browser.steps import layout_shifts, submit
+from tests.browser.steps import HIDE, layout_shifts, submit
 from tests.browser.studio import DESKTOP, ENLARGED, LAPTOP, PHONE, Studio, refuse_barriers, shot_in_every_look
 from video_jobs import wiring
 from video_jobs.domain.job import Status
 
-# A tab can't be hidden from outside: this says that it is, as the browser would.
-HIDE = """(hidden) => {
-    Object.defineProperty(document, "hidden", {configurable: true, get: () => hidden});
-    document.dispatchEvent(new Event("visibilitychange"));
-}"""
 SLOW_PHONE = {
     "offline": False,
     "latency": 300,
@@ -105,6 +100,19 @@ def test_one_video_plays_at_a_time_and_the_stage_has_its_shape(studio: Studio) -
     box = page.locator(".stage").bounding_box()
     assert box is not None
     assert abs(box["width"] / box["height"] - 1) < 0.05, "480x480 is a square"
+
+
+def test_a_viewer_that_is_left_open_renews_its_url_each_time_that_it_ends(studio: Studio) -> None:
+    page = studio.visit()
+    page.get_by_label("Seconds").fill("1")
+    submit(page, "a paper boat")
+    page.get_by_role("button", name="View large").click()
+    player = page.locator("#viewer-stage video")
+    for _ in range(2):
+        page.wait_for_function("() => document.querySelector('#viewer-stage video').currentTime > 0")
+        player.evaluate("player => { player.src = player.src.replace('sig=', 'sig=ended'); }")
+        expect(player).not_to_have_attribute("src", re.compile("sig=ended"))
+    expect(page.get_by_role("dialog").get_by_role("alert")).to_have_count(0)
 
 
 def test_a_tab_that_was_left_says_in_its_title_that_a_video_is_ready(studio: Studio) -> None:
