@@ -72,9 +72,8 @@ def _gates(services: Services) -> list[Gate]:
     deleted while jobs stand in line. Saving that one fails if there is a row after all."""
     try:
         there = services.gates.all()
-    except (
-        StorageUnavailable
-    ) as error:  # their table is throttled, or was deleted: the jobs are swept all the same
+    except StorageUnavailable as error:
+        # Their table is throttled, or was deleted. The jobs are swept all the same.
         log_event(log, logging.ERROR, "sweep.gates_unreadable", problem=error)
         return []
     known = {each.backend for each in there}
