@@ -78,3 +78,23 @@ def test_a_text_that_is_no_utf_8_spoils_no_answer(api: StrangeApi, lost: bool) -
     line = StrangeLine(api)
     assert line.run_for(line.submit(), hours=1).status is Status.SUCCEEDED
     assert len(api.asked("create")) == 1
+
+
+@pytest.mark.parametrize(
+    "name", ["X-Frame-Options ", "My Param", "X-Mod\xe8le", "Set-Cookie: a\r\nSecure\r\nX"]
+)
+def test_a_line_among_the_headers_that_is_none_hides_no_length(api: StrangeApi, name: str) -> None:
+    server = Server(api)
+
+    def odd(asked: Asked) -> Reply:
+        replies, server.replies = server.replies, {}
+        reply = server.answer(asked)
+        server.replies = replies
+        return replace(reply, headers={name: "DENY"})
+
+    server.replies = {**dict.fromkeys(("create", "get", "content"), odd), "list": Reply(404)}
+    line = StrangeLine(api)
+    assert line.run_for(line.submit(), hours=1).status is Status.SUCCEEDED
+    assert (
+        len({asked.connection for asked in api.seen if asked.method == "GET"}) == 1
+    )  # each answer's end was known

@@ -7,6 +7,7 @@ ever. Here a timer shuts the socket down when the time is over, and every read o
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 import threading
 import time
@@ -28,6 +29,8 @@ _BEGINNINGS = {
     "zstd": b"\x28\xb5\x2f\xfd",
 }  # of what is compressed
 _LONGEST_BEGINNING = 4
+_HEADER_NAME = re.compile(rb"[!-9;-~]+")
+_MOST_STRAY = 20  # lines among the headers of an answer that are none, one after the other
 
 _current = threading.local()
 
@@ -83,6 +86,24 @@ class Deadline:
                 socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
 
+class _HeaderLines:
+    """Passes over lines that are no headers, and mends `Name : value`. The library would drop all headers after such a line, and so
+    the length of the body."""
+
+    def __init__(self, lines: Any) -> None:
+        self._lines = lines
+
+    def readline(self, most: int) -> bytes:
+        for _ in range(_MOST_STRAY):
+            line: bytes = self._lines.readline(most)
+            name, colon, value = line.partition(b":")
+            if not line.strip() or line[:1].isspace():
+                return line
+            if colon and _HEADER_NAME.fullmatch(name.rstrip()):
+                return name.rstrip() + colon + value
+        raise HTTPException("too many lines that are no headers")
+
+
 class FinalAnswer(HTTPResponse):
     """Passes over interim answers like 103 (Early Hints), and not over very many. The library passes over 100 alone, for as long as
     it comes, which takes all of a processor.
@@ -91,7 +112,11 @@ class FinalAnswer(HTTPResponse):
     """
 
     def begin(self) -> None:
-        super().begin()
+        body = self.fp
+        try:
+            super().begin()
+        finally:
+            self.fp = body
         label = self.headers.get("content-encoding", "").partition(",")[0].strip().lower()
         if label not in _BEGINNINGS or self.length == 0:
             return
@@ -104,6 +129,7 @@ class FinalAnswer(HTTPResponse):
         for _ in range(_MOST_INTERIM):
             version, status, reason = super()._read_status()  # type: ignore[misc]
             if status == _SWITCHING or not 100 <= status < 200:
+                self.fp = _HeaderLines(self.fp)  # type: ignore[assignment]  # `begin` reads the headers next
                 return version, status, reason
             parse_headers(self.fp)
         raise HTTPException("too many interim answers")
