@@ -41,11 +41,18 @@ _OTHER_NAMES = {
     **dict.fromkeys(("width", "height", "dimensions", "videosize"), "size"),
     "ratio": "aspect_ratio",
 }
+_WRAPPERS = {"extrabody", "input", "parameters", "params", "config", "videoconfig", "generationconfig"}
+"""Objects, named likewise, in which other video APIs take their fields."""
+
+_WISHES = {
+    *("prompt", "size", "seconds", "duration", "aspect_ratio", "resolution", "audio", "generate_audio"),
+    *("seed", "negative_prompt", "variants", "options"),
+}
 
 
 def refuse_other_wishes(sent: Mapping[str, Any], known: Collection[str]) -> None:
-    """Raises InvalidRequest for an unknown field that has an image or other content, that names a video or a character, or
-    that is a known field under another name."""
+    """Raises InvalidRequest for an unknown field that has an image or other content, that names a video or a character,
+    that is a known field under another name, or that has known fields inside."""
     meant = {**_OTHER_NAMES, **{_plain(name): name for name in known}}
     for part, value in sent.items():
         if part in known or not value:
@@ -59,6 +66,17 @@ def refuse_other_wishes(sent: Mapping[str, Any], known: Collection[str]) -> None
         field = meant.get(_plain(name))
         if field is not None and not _changes_nothing(_plain(name), value, sent):
             raise InvalidRequest.of(shown, f"is not taken under this name; send it as {field}")
+        inside = next(_wishes_inside(name, value, sent), None)
+        if inside is not None:
+            raise InvalidRequest.of(
+                shown, f"is not taken; send {shown_name(inside)} beside the prompt, not inside it"
+            )
+
+
+def _wishes_inside(name: str, value: Any, sent: Mapping[str, Any]) -> Iterator[str]:
+    """The fields of ours in an object like `extra_body` or `parameters` whose values are not sent beside it, too."""
+    if _plain(name) in _WRAPPERS and isinstance(value, dict):
+        yield from (key for key in value if key in _WISHES and value[key] not in (None, sent.get(key)))
 
 
 def _texts(name: str, value: Any) -> Iterator[str]:

@@ -248,6 +248,8 @@ def test_a_form_has_yes_and_no_as_scripts_and_python_write_them(text: str, value
         ({"height": 720, "size": "720x1280"}, "send it as size"),
         ({"aspectRatio": "16:9"}, "send it as aspect_ratio"),
         ({"negativePrompt": "people"}, "send it as negative_prompt"),
+        ({"extra_body": {"seconds": 12}}, "send seconds beside the prompt"),
+        ({"parameters": {"style": "vivid", "duration": 12}}, "send duration beside the prompt"),
     ],
     ids=lambda value: str(value)[:40],
 )
@@ -275,5 +277,7 @@ def test_what_tools_add_is_ignored_if_the_video_is_the_same() -> None:
         "notify_url": URL,
         "user": "A" * 64,
         "safety_identifier": "a b " * 300,
+        "extra_body": {"size": "1280x720", "seed": None, "cfg": 7},
+        "usage": {"seconds": 4},
     }
     assert send(size="1280x720", **added).size == "1280x720"
