@@ -15,6 +15,7 @@ import { chosen, mark, startFilters, takeFromAddress } from "./filters.js";
 import { startImporting } from "./importing.js";
 import { Jobs } from "./jobs.js";
 import * as keyring from "./keyring.js";
+import { oncePressed } from "./presses.js";
 import { chosenWhere, offerWhere, startSearch } from "./search.js";
 import { onlyOnePlays } from "./solo.js";
 import { Tab } from "./tab.js";
@@ -47,6 +48,7 @@ new Tab(jobs);
 startAlerts(jobs);
 startClearing(jobs);
 onlyOnePlays();
+oncePressed();
 
 /** A job that was just created. @param {Job} job */
 function show(job) {

@@ -3,18 +3,19 @@
  * @module
  */
 
-import { Refusal, Unreachable, call } from "./api.js";
+import { Refusal, Unreachable } from "./api.js";
 import { announce } from "./announcer.js";
 import { attemptKey, keepDraft, lostImages, readDraft } from "./draft.js";
 import { complain, showBanner } from "./complaints.js";
 import { byId, el, setText } from "./dom.js";
+import { EditedImage } from "./edited.js";
 import { EXTRA_FIELDS, EXTRA_FILES, Extras, choosesByShape, sizeOfShape } from "./extras.js";
 import { showHold } from "./hold.js";
 import { aheadWords } from "./line.js";
 import { offerNumbers } from "./numbers.js";
 import { estimateOf, withModel } from "./options.js";
 import { Picture } from "./picture.js";
-import { sendOnce } from "./sending.js";
+import { sendOnce, unreadable } from "./sending.js";
 import { offerNoSizes, offerSizes, variantsNote } from "./sizes.js";
 import { counted, isHeld, roughly, sentence, span } from "./words.js";
 
@@ -37,6 +38,7 @@ export class Composer {
   /** @type {ReturnType<typeof setTimeout>|undefined} */
   #again;
   #picture;
+  #edited;
   #extras = new Extras(byId("extras"));
   #submitted;
 
@@ -45,7 +47,9 @@ export class Composer {
     this.#submitted = submitted;
     this.#store = backends;
     backends.addEventListener("change", () => this.#refresh());
-    this.#picture = new Picture((words) => complain("input_image", words), this.#form);
+    const complainOfImage = (/** @type {string} */ words) => void complain("input_image", words);
+    this.#picture = new Picture(complainOfImage, this.#form);
+    this.#edited = new EditedImage(this.#picture, complainOfImage);
     this.#form.addEventListener("submit", (/** @type {Event} */ event) => {
       event.preventDefault();
       this.#send();
@@ -111,7 +115,7 @@ export class Composer {
   use(job) {
     this.#picture.clear();
     this.#extras.clear();
-    if (job.input_image) this.#fetchImage(job);
+    this.#edited.begin(job);
     byId("prompt").value = job.prompt;
     /** @type {Record<string, string>} */
     const wanted = { backend: job.backend?.name ?? "", model: job.backend?.model ?? "" };
@@ -122,17 +126,6 @@ export class Composer {
     complain("reference_images", count ? `The job had ${counted(count, "image")} here. Add ${count > 1 ? "them" : "it"} again` : "");
     this.#noteChange();
     byId("prompt").focus();
-  }
-
-  /** @param {Partial<Job>} job */
-  async #fetchImage(job) {
-    try {
-      const { data } = await call("GET", `jobs/${job.id}/image`, { bytes: true });
-      this.#picture.take(new File([data], `image-of-${job.id?.slice(-6)}`, { type: data.type, lastModified: 0 }));
-    } catch (error) {
-      if (!(error instanceof Refusal) && !(error instanceof Unreachable)) throw error;
-      complain("input_image", "The job began with an image that is gone. Add it again");
-    }
   }
 
   // --- what may be chosen ---
@@ -159,7 +152,6 @@ export class Composer {
     byId("choices-wait").hidden = true;
     if (!backend) return;
     byId("image-field").hidden = !backend.image;
-    if (!backend.image) this.#picture.clear();
     this.#extras.offer(backend, kept);
     byId("size-field").hidden = choosesByShape(backend);
     if (choosesByShape(backend)) offerNoSizes();
@@ -196,7 +188,7 @@ export class Composer {
 
   /** The images that were picked, by the names of their fields. */
   #files() {
-    const first = this.#picture.file;
+    const first = byId("image-field").hidden ? null : this.#picture.file;
     return [...(first ? [/** @type {[string, File]} */ (["input_image", first])] : []), ...this.#extras.files()];
   }
 
@@ -230,6 +222,12 @@ export class Composer {
       this.#busy(false);
       if (!this.ready) return;
     }
+    if (this.#edited.coming) {
+      this.#busy(true, "Loading…");
+      const isHere = await this.#edited.coming;
+      this.#busy(false);
+      if (!isHere) return this.#refuse([]);
+    }
     const isLost = this.#sayLost("Nothing was sent. Add it again, or press Generate once more to go on without it");
     this.#lost = []; // the warning comes once: a second submit is meant
     if (isLost) return this.#refuse([]);
@@ -239,6 +237,8 @@ export class Composer {
     if (!values.prompt.trim()) return this.#refuse([{ field: "prompt", message: "Say what the video should show." }]);
     this.#busy(true);
     try {
+      for (const name of await unreadable(this.#files())) complain(name, "This file was changed or removed after it was picked. Nothing was sent. Pick it again");
+      if (this.#form.querySelector("[aria-invalid=true]")) return this.#refuse([]);
       const chosen = Object.fromEntries(Object.entries(values).filter(([name, value]) => value && !(name === "variants" && byId("variants-field").hidden)));
       const { data } = await sendOnce(chosen, this.#files(), attemptKey(this.#request(chosen)), (words) => setText(byId("send-words"), words));
       this.#sent = this.#request(values);

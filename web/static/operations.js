@@ -10,6 +10,7 @@ import { explainRefusal, inOne } from "./explain.js";
 import { showGates } from "./gates.js";
 import * as keyring from "./keyring.js";
 import { showAttention, showGivenUp, showWaiting, showWebhooks } from "./operator_jobs.js";
+import { oncePressed } from "./presses.js";
 import { showTable } from "./table.js";
 import { showVerdict } from "./verdict.js";
 import { ago } from "./words.js";
@@ -23,6 +24,7 @@ const cursors = { attention: null, "given-up": null, webhooks: null };
 const findings = { gates: [], poisoned: 0, attention: { count: 0, more: false }, givenUp: { count: 0, more: false } };
 
 keyring.start();
+oncePressed();
 
 /** @param {() => Promise<void>} deed */
 async function trying(deed) {

@@ -3,6 +3,7 @@
  * @module
  */
 
+import { toast } from "./announcer.js";
 import { byId, el, icon, iconButton, setText } from "./dom.js";
 import { bytesWords } from "./words.js";
 
@@ -27,7 +28,9 @@ export class Picture {
     });
     document.addEventListener("paste", (event) => {
       const files = [...(event.clipboardData?.files ?? [])];
-      if (files.length === 0) return;
+      // Office programs add a picture of the words that are copied.
+      const areWords = event.clipboardData?.getData("text/plain") && /** @type {Element} */ (event.target).closest("textarea, input");
+      if (files.length === 0 || areWords) return;
       event.preventDefault();
       this.#take(files);
     });
@@ -59,6 +62,7 @@ export class Picture {
 
   /** @param {File[]} files */
   #take(files) {
+    if (byId("image-field").hidden) return toast("This model takes no first image. Nothing was added.", "bad");
     const file = files.find((each) => KINDS.includes(each.type));
     if (!file) return this.#complain(files.length ? "This is no PNG, JPEG or WebP image. Nothing was sent. Pick another file." : "");
     if (file.size > LARGEST) return this.#complain(`This image has ${bytesWords(file.size)}; at most 20 MB are taken. Nothing was sent. Save it smaller, and pick it again.`);

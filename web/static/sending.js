@@ -35,6 +35,16 @@ export async function sendOnce(chosen, files, key, say) {
   }
 }
 
+/** The fields whose files can't be read any more: nobody would answer such a request. @param {[string, File][]} files */
+export async function unreadable(files) {
+  const bad = [];
+  for (const [name, file] of files) {
+    const isThere = await file.slice(0, 1).arrayBuffer().then(() => true, () => false);
+    if (!isThere) bad.push(name);
+  }
+  return bad;
+}
+
 /** @param {Record<string, string>} fields @param {[string, File][]} files */
 function formOf(fields, files) {
   const form = new FormData();
