@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Route, expect
 
-from tests.browser.steps import card, prompt_of, submit
+from tests.browser.steps import card, look_again, prompt_of, submit
 from tests.browser.studio import Studio, refuse_barriers, shot_in_every_look
 from video_jobs import wiring
 from video_jobs.domain.job import JobError, Status
@@ -183,6 +183,26 @@ def test_a_list_that_can_not_be_read(studio: Studio) -> None:
         expect(told).to_contain_text(part)
     refuse_barriers(page)
     shot_in_every_look(page, "list-error", told)
+
+
+def test_a_gateway_that_answers_for_the_app_is_told_as_no_connection(studio: Studio) -> None:
+    page = studio.visit()
+    expect(page.get_by_label("Size")).to_be_visible()
+    page.route(re.compile("/api/(jobs|options)"), lambda route: route.fulfill(status=502))
+    look_again(page)
+    expect(page.locator("#offline")).to_be_visible()
+    page.unroute_all()
+    look_again(page)
+    expect(page.locator("#offline")).to_be_hidden()
+
+
+def test_a_prompt_that_is_too_long_is_refused_and_not_cut(studio: Studio) -> None:
+    page = studio.visit()
+    expect(page.get_by_label("Size")).to_be_visible()
+    prompt_of(page).focus()
+    page.keyboard.insert_text("x" * 32_001)
+    page.get_by_role("button", name="Generate").click()
+    expect(page.locator("#prompt-error")).to_contain_text("32000")
 
 
 def test_an_operators_read_that_fails_says_that_the_jobs_go_on(studio: Studio) -> None:
