@@ -191,6 +191,28 @@ def test_generate_after_a_reload_waits_for_the_sizes_and_sends_the_same_request(
     assert [job["size"] for job in studio.jobs()] == ["854x480"]
 
 
+def test_a_request_without_an_answer_is_paid_for_once_although_another_was_sent_meanwhile(
+    studio: Studio,
+) -> None:
+    studio.pause()
+    page = studio.visit()
+    page.route("**/api/jobs", lambda route: (route.fetch(), route.abort()))
+    submit(page, "a paper boat")
+    expect(page.get_by_text("No connection, trying again").first).to_be_visible()
+    page.unroute("**/api/jobs")
+    page.reload()
+    submit(page, "a kite")
+    expect(page.get_by_role("button", name="Generate another")).to_be_visible()
+    # A click within a second of the last submit is the same click.
+    page.wait_for_function(
+        "(since) => performance.now() > since + 1000", arg=page.evaluate("performance.now()")
+    )
+    submit(page, "a paper boat")
+    expect(page.get_by_role("button", name="Generate another")).to_be_visible()
+    expect(page.get_by_role("article")).to_have_count(2)
+    assert sorted(job["prompt"] for job in studio.jobs()) == ["a kite", "a paper boat"]
+
+
 def test_an_image_that_a_reload_took_away_is_asked_for_before_another_request_is_sent(studio: Studio) -> None:
     studio.pause()
     page = studio.visit()

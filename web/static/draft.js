@@ -1,12 +1,13 @@
 /**
- * The text that is not sent yet, and the key that makes sending safe to repeat. Both survive a reload of the tab.
+ * The text that is not sent yet, and the keys that make sending safe to repeat. Both survive a reload of the tab.
  * @module
  */
 
-import { drop, keep, kept } from "./kept.js";
+import { keep, kept } from "./kept.js";
 
 const DRAFT = "reelkeep.draft";
-const ATTEMPT = "reelkeep.attempt";
+const ATTEMPTS = "reelkeep.attempts";
+const MOST_ATTEMPTS = 10;
 
 /** @returns {Record<string, string>} */
 export function readDraft() {
@@ -22,15 +23,24 @@ export function keepDraft(fields) {
   keep(DRAFT, JSON.stringify(fields));
 }
 
+/** The requests without an answer and their keys, the newest last. @returns {[string, string][]} */
+function unanswered() {
+  try {
+    return JSON.parse(kept(ATTEMPTS) ?? "[]");
+  } catch {
+    return [];
+  }
+}
+
 /**
- * The idempotency key for a request. It stays the same until the request is answered, also after a reload.
+ * The idempotency key for a request. It stays the same until the request is answered, also after a reload, and after others were sent.
  * @param {string} request what is about to be sent, in a form that two equal requests share
  */
 export function attemptKey(request) {
-  const [sent, key] = JSON.parse(kept(ATTEMPT) ?? "[]");
-  if (sent === request) return key;
+  const known = unanswered().find(([sent]) => sent === request);
+  if (known) return known[1];
   const fresh = `studio-${randomId()}`;
-  keep(ATTEMPT, JSON.stringify([request, fresh]));
+  keep(ATTEMPTS, JSON.stringify([...unanswered().slice(1 - MOST_ATTEMPTS), [request, fresh]]));
   return fresh;
 }
 
@@ -40,16 +50,16 @@ export function attemptKey(request) {
  */
 export function lostImages() {
   try {
-    const [sent] = JSON.parse(kept(ATTEMPT) ?? "[]");
+    const [sent] = unanswered().at(-1) ?? [];
     return JSON.parse(sent ?? "[]")[1]?.map((/** @type {string[]} */ [field, name]) => [field, name]) ?? [];
   } catch {
     return [];
   }
 }
 
-/** The request was answered. The next request gets a new key, even if it is equal. */
-export function attemptAnswered() {
-  drop(ATTEMPT);
+/** The request with this key was answered. The next one gets a new key, even if it is equal. @param {string} key */
+export function attemptAnswered(key) {
+  keep(ATTEMPTS, JSON.stringify(unanswered().filter(([, each]) => each !== key)));
 }
 
 function randomId() {

@@ -23,11 +23,11 @@ export async function sendOnce(chosen, files, key, say) {
   for (let attempt = 0; ; attempt += 1) {
     try {
       const answer = await call("POST", "jobs", { headers: { "Idempotency-Key": key }, ...body });
-      attemptAnswered();
+      attemptAnswered(key);
       return answer;
     } catch (error) {
       const busy = error instanceof Refusal && !error.code && PASSES.includes(error.status);
-      if (error instanceof Refusal && error.code && error.status < 500) attemptAnswered();
+      if (error instanceof Refusal && error.code && error.status < 500) attemptAnswered(key);
       if (!(error instanceof Unreachable || busy) || attempt === PATIENCE.length) throw error;
       say(busy ? "The app is busy, trying again…" : "No connection, trying again…");
       await new Promise((resolve) => setTimeout(resolve, PATIENCE[attempt] * 1000));
