@@ -18,6 +18,7 @@ import azure.functions as func
 from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode
 
+from contract_api.security import BY_LEVEL, LETS_IN, SCHEMES
 from http_edge.operations import (
     ALWAYS,
     PROBLEM,
@@ -38,42 +39,6 @@ VERSION = "1"
 PREFIX = "/api"
 """The same as in host.json. `Location` headers need it, too."""
 
-_SCHEMES: Mapping[str, Mapping[str, str]] = {
-    "function_key": {
-        "type": "apiKey",
-        "in": "header",
-        "name": "x-functions-key",
-        "description": "A function key of the app in Azure. The local host needs none.",
-    },
-    "function_key_in_query": {
-        "type": "apiKey",
-        "in": "query",
-        "name": "code",
-        "description": "The same key, in the address.",
-    },
-    "master_key": {
-        "type": "apiKey",
-        "in": "header",
-        "name": "x-functions-key",
-        "description": "The app's master key in Azure, for the operator.",
-    },
-    "api_key": {
-        "type": "http",
-        "scheme": "bearer",
-        "description": "An API key from the app's settings.",
-    },
-}
-_LETS_IN: Mapping[Security, list[dict[str, list[str]]]] = {
-    "function_key": [{"function_key": []}, {"function_key_in_query": []}],
-    "master_key": [{"master_key": []}],
-    "api_key": [{"api_key": []}],
-    "anonymous": [],
-}
-_BY_LEVEL: Mapping[str, Security] = {
-    "function": "function_key",
-    "admin": "master_key",
-    "anonymous": "anonymous",
-}
 _WAITS = (429, 503)
 _UNSNIFFED = {
     "X-Content-Type-Options": {
@@ -97,7 +62,7 @@ class HttpFunction(NamedTuple):
     @property
     def security(self) -> Security:
         named = self.operation.security if self.operation else None
-        return named or _BY_LEVEL[self.level]
+        return named or BY_LEVEL[self.level]
 
 
 def http_functions(blueprints: Iterable[func.Blueprint]) -> Iterator[HttpFunction]:
@@ -148,7 +113,7 @@ def openapi(blueprints: Iterable[func.Blueprint]) -> dict[str, Any]:
         "servers": [{"url": PREFIX}],
         "tags": [{"name": tag} for tag in dict.fromkeys(f.operation.tag for f in functions if f.operation)],
         "paths": paths,
-        "components": {"schemas": schemas.components, "securitySchemes": deepcopy(dict(_SCHEMES))},
+        "components": {"schemas": schemas.components, "securitySchemes": deepcopy(dict(SCHEMES))},
     }
 
 
@@ -170,7 +135,7 @@ def _operation(function: HttpFunction, schemas: _Schemas) -> dict[str, Any]:
         "operationId": function.name,
         "summary": operation.summary,
         "tags": [operation.tag],
-        "security": deepcopy(_LETS_IN[function.security]),
+        "security": deepcopy(LETS_IN[function.security]),
         "responses": dict(sorted(answers.items())),
     }
     if operation.description:

@@ -220,6 +220,13 @@ def test_a_wrong_key_is_refused_everywhere_before_anything_else(api: OpenAiApi, 
         api.client("wrong-wrong-wrong-wrong").videos.list()
 
 
+def test_the_package_for_azure_sends_its_key_under_another_name(api: OpenAiApi, done: Video) -> None:
+    options = {"base_url": api.url, "api_version": "preview", "max_retries": 0}
+    assert openai.AzureOpenAI(api_key=PLAIN, **options).videos.retrieve(done.id).id == done.id
+    with pytest.raises(openai.AuthenticationError):
+        openai.AzureOpenAI(api_key="wrong-wrong-wrong-wrong", **options).videos.retrieve(done.id)
+
+
 @pytest.mark.promise("I8")
 def test_another_owners_video_is_not_found_in_any_way(api: OpenAiApi, done: Video) -> None:
     videos = api.client(ALICE).videos
