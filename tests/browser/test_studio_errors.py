@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -121,7 +122,7 @@ def test_what_the_form_has_no_field_for_is_told_above_it(studio: Studio) -> None
     assert studio.jobs() == []
 
 
-def test_an_empty_prompt_and_an_image_that_is_too_large(studio: Studio) -> None:
+def test_an_empty_prompt_and_an_image_that_is_too_large(studio: Studio, tmp_path: Path) -> None:
     page = studio.visit()
     expect(page.get_by_label("Size")).to_be_visible()
     page.get_by_role("button", name="Generate").click()
@@ -130,8 +131,9 @@ def test_an_empty_prompt_and_an_image_that_is_too_large(studio: Studio) -> None:
     expect(page.locator("#banner")).to_contain_text("Nothing was sent")
     refuse_barriers(page)
     shot_in_every_look(page, "empty-prompt", page.locator("#prompt-error"))
-    large = {"name": "large.png", "mimeType": "image/png", "buffer": bytes(21 * 2**20)}
-    page.locator("#image-input").set_input_files([large])  # type: ignore[list-item]
+    large = tmp_path / "large.png"
+    large.write_bytes(bytes(21 * 2**20))
+    page.locator("#image-input").set_input_files(large)
     told = page.locator("#input_image-error")
     expect(told).to_contain_text("22 MB; at most 20 MB are taken. Nothing was sent. Save it smaller")
 
