@@ -38,6 +38,7 @@ _ID_NAMES = (
 _TELLS_A_JOB = frozenset(
     ("created_at", "model", "prompt", "progress", "seconds", "n_seconds", "size", "generations")
 ) | frozenset(("completed_at", "finished_at", "expires_at"))
+_UNDER_WAY = (BackendState.QUEUED, BackendState.RUNNING)
 _SHORTEST_ALIKE = 6  # characters; a shorter id is not compared as a part of another id
 
 
@@ -53,7 +54,7 @@ def create_job(
 
     def is_under_way(body: dict[str, Any]) -> bool:
         jobs = (each for each in _candidates(body, _WRAPPERS) if _id_in(each, names))
-        return any(state_in(each) in (BackendState.QUEUED, BackendState.RUNNING) for each in jobs)
+        return any(state_in(each) in _UNDER_WAY for each in jobs)
 
     answer = post_once(http, path, deadline, is_under_way=is_under_way, **content)
     candidates = _candidates(answer.body, _WRAPPERS)
@@ -65,8 +66,10 @@ def create_job(
         raise UnknownOutcome(
             f"The video API answered the request as a success, but without a job's id{said}."
         )
-    # An envelope may have an id of its own, but no state of a job.
-    body, job_id = next((pair for pair in named if names_a_state(pair[0])), named[0])
+    plain = [pair for pair in named if _plainness(pair[0], names)]
+    plain.sort(key=lambda pair: -_plainness(pair[0], names))
+    # Of objects that say nothing, the outermost is an envelope with an id of its own.
+    body, job_id = (plain or named[1:] or named)[0]
     return read(body, answer.told, job_id)
 
 
@@ -198,7 +201,18 @@ def _candidates(
 
 
 def _id_in(body: dict[str, Any], names: tuple[str, ...] = _ID_NAMES) -> str | None:
-    return next((found for name in names if (found := identifier(body.get(name)))), None)
+    """A text before a number, which is a code or the number of a row beside it."""
+    told = sorted((body.get(name) for name in names), key=lambda value: isinstance(value, int))
+    return next((found for value in told if (found := identifier(value))), None)
+
+
+def _plainness(body: dict[str, Any], names: tuple[str, ...]) -> int:
+    """How plainly an object with an id is the new job. A word like `success` may be about the call, and `id` anything's."""
+    if state_in(body) in _UNDER_WAY:
+        return 3
+    if any(identifier(body.get(name)) for name in names if name != "id"):
+        return 2
+    return int(state_in(body) is not BackendState.UNKNOWN or not _TELLS_A_JOB.isdisjoint(body))
 
 
 def _within(body: dict[str, Any], job_id: str) -> dict[str, Any] | None:
