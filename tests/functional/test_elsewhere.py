@@ -244,6 +244,21 @@ def test_another_host_is_asked_for_exactly_what_was_signed(api: StrangeApi, host
     assert [seen["path"] for seen in host.seen] == [target]
 
 
+@pytest.mark.parametrize("origin", ["", "{url}"], ids=["relative", "absolute"])
+@pytest.mark.parametrize("way", ["a job", "a redirect"])
+def test_the_own_host_is_asked_for_exactly_what_was_signed(api: StrangeApi, origin: str, way: str) -> None:
+    target = "/files/a%2fb.mp4?name=100%&sig=a%2fb%3D"
+    address = origin.format(url=api.url) + target
+    server = Server(api, job={"status": "completed", **({"url": address} if way == "a job" else {})})
+    server.replies["content"] = Reply(404) if way == "a job" else Reply(302, headers={"Location": address})
+    server.replies[""] = lambda asked: (
+        Reply(200, VIDEO, content_type="video/mp4") if asked.path == target else Reply(403)
+    )
+    line = StrangeLine(api)
+    assert line.run_for(line.submit(), hours=1).status is Status.SUCCEEDED
+    assert [asked.path for asked in api.asked("")] == [target]
+
+
 def test_white_space_around_an_address_is_no_part_of_it(api: StrangeApi, host: Host) -> None:
     server = Server(api, job={"status": "completed", "url": f"\n http://127.0.0.1:{host.port}/v.mp4 \n"})
     server.replies["content"] = Reply(404)

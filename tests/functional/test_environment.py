@@ -131,3 +131,10 @@ def test_a_video_apis_certificate_is_judged_by_the_authorities_of_the_environmen
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere/authorities.pem")
     with pytest.raises(Unavailable):
         BackendHttp("https://127.0.0.1:9/v1", dict, {}).get("/videos")
+
+
+def test_a_proxy_is_asked_for_exactly_what_was_signed(proxied: list[str]) -> None:
+    http = BackendHttp("http://api.example.test/v1", dict, {})
+    with pytest.raises(Unauthorised), http.open_address("/a%2fb.mp4?name=100%&sig=a%2fb", 5):
+        pass
+    assert proxied == ["http://api.example.test/a%2fb.mp4?name=100%&sig=a%2fb"]

@@ -217,6 +217,7 @@ class BackendHttp:
     def _get(
         self, url: str, query: Mapping[str, str], headers: Mapping[str, str], deadline: Deadline
     ) -> requests.Response:
+        deadline.exact_target = None if query else _address(url, None).target
         with translated(deadline):
             response = self._session.get(
                 url,

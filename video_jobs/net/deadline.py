@@ -29,6 +29,7 @@ _BEGINNINGS = {
     "zstd": b"\x28\xb5\x2f\xfd",
 }  # of what is compressed
 _LONGEST_BEGINNING = 4
+_ORIGIN = re.compile(r"https?://[^/?#]*")
 _HEADER_NAME = re.compile(rb"[!-9;-~]+")
 _MOST_STRAY = 20  # lines among the headers of an answer that are none, one after the other
 
@@ -45,6 +46,8 @@ class Deadline:
         self._timer: threading.Timer | None = None
         self.connected = False  #: whether there was ever a connection, TLS included
         self.expired = False
+        self.exact_target: str | None = None
+        """Path and query of the requests from now on, as they are written: the library would rewrite them, and many are signed."""
 
     @property
     def left(self) -> float:
@@ -136,14 +139,16 @@ class FinalAnswer(HTTPResponse):
 
 
 class _Watched:
-    """Tells the current deadline which socket to end: when it is new, and when it is used again."""
+    """Tells the current deadline which socket to end: when it is new, and when it is used again. Asks for its exact target."""
 
     sock: Any
-    #: Requested as it is written: the library would rewrite it, and many are signed.
-    exact_target: str | None = None
 
     def putrequest(self, method: str, url: str, *more: Any, **options: Any) -> None:
-        super().putrequest(method, self.exact_target or url, *more, **options)  # type: ignore[misc]
+        deadline = getattr(_current, "deadline", None)
+        if deadline is not None and deadline.exact_target is not None:
+            origin = _ORIGIN.match(url)  # before a proxy
+            url = (origin[0] if origin else "") + deadline.exact_target
+        super().putrequest(method, url, *more, **options)  # type: ignore[misc]
 
     def connect(self) -> None:
         super().connect()  # type: ignore[misc]

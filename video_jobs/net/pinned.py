@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from functools import cache
 from ipaddress import ip_address
-from typing import TypeVar
 
 from certifi import where
 from urllib3 import BaseHTTPResponse, HTTPConnectionPool, HTTPSConnectionPool, Timeout
@@ -26,8 +25,6 @@ from video_jobs.net.web_address import WebAddress
 CONNECT_TIMEOUT = 10.0  # seconds
 _TOO_LONG = "It took longer than the time limit."
 _MOST_ADDRESSES = 3  # of one name that are tried, while none of them takes the connection
-
-_Connection = TypeVar("_Connection", WatchedHTTPConnection, WatchedHTTPSConnection)
 
 Resolve = Callable[[str, int], list[str]]
 """Gives the addresses of a name. Raises OSError if it has none."""
@@ -72,28 +69,24 @@ def pool_to(
     deadline: Deadline,
     ca_file: str | None = None,
 ) -> HTTPConnectionPool:
-    """A pool of one connection to `address`, whose certificate, with https, must be for `host`. It requests `target` as it is
-    written, where the library would rewrite it.
+    """A pool of one connection to `address`, whose certificate, with https, must be for `host`.
 
-    It can be ended by the deadline that is `watching`. Close it after use.
+    The deadline that is `watching` can end it, and lets it request `target` as it is written. Close it after use.
     """
     to = f"[{address}]" if address.version == 6 else str(address)
     connecting = max(min(CONNECT_TIMEOUT, deadline.left), 0.001)
     timeout = Timeout(connect=connecting, read=max(deadline.left, 0.001))
+    deadline.exact_target = target
     pool: HTTPConnectionPool
     if scheme == "https":
         pool = HTTPSConnectionPool(
             to, port, timeout=timeout, ssl_context=_trusted(ca_file or where()), server_hostname=host
         )
-        pool.ConnectionCls = _requesting(target, WatchedHTTPSConnection)
+        pool.ConnectionCls = WatchedHTTPSConnection
     else:
         pool = HTTPConnectionPool(to, port, timeout=timeout)
-        pool.ConnectionCls = _requesting(target, WatchedHTTPConnection)
+        pool.ConnectionCls = WatchedHTTPConnection
     return pool
-
-
-def _requesting(target: str, kind: type[_Connection]) -> type[_Connection]:
-    return type(kind.__name__, (kind,), {"exact_target": target})
 
 
 def get_from(
