@@ -11,6 +11,7 @@ from video_jobs.domain.errors import (
     BackendError,
     ForeignBlob,
     Gone,
+    NotAVideo,
     NotFound,
     VideoTooLarge,
 )
@@ -80,7 +81,8 @@ def try_again(
         turn=turn,
         due_at=now + delay,
         began_at=None if isinstance(error, ForeignBlob) else began_at,
-        suspect_sha256=error.sha256 if isinstance(error, SuspectVideo) else None,
+        suspect_sha256=error.sha256 if isinstance(error, SuspectVideo | NotAVideo) else None,
+        is_other=isinstance(error, NotAVideo) or (isinstance(error, SuspectVideo) and error.is_sound),
         request_id=error.request_id if isinstance(error, BackendError) else None,
         missing=isinstance(error, NotFound | Gone),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from tests.strange_tasks import DONE, ID, MODELS, VIDEO, Answer, asked_of
 from video_jobs.backends.providers import TASK_APIS
 from video_jobs.backends.task_api import path_of
 from video_jobs.domain.cost import Cost
-from video_jobs.domain.job import Status
+from video_jobs.domain.job import Job, Status
 
 
 def in_an_envelope(job: Any) -> dict[str, Any]:
@@ -185,3 +186,79 @@ def test_an_error_in_place_of_a_result_that_may_pass_is_waited_for(
         return refused.pop()
 
     assert asked_of(api, "fal", get=get).status is Status.SUCCEEDED
+
+
+# --- outputs that are no videos ------------------------------------------------------------------
+
+PICTURE = b"\x89PNG\r\n\x1a\n" + bytes(2000)
+SOUND = b"ID3\x04" + bytes(range(256)) * 9
+
+
+def outputs_of(api: StrangeApi, *bodies: bytes, hours: float = 1) -> Job:
+    urls = [f"{api.url}/outputs/{number}" for number in range(len(bodies))]
+
+    def get(asked: Asked) -> Reply:
+        if asked.bare.startswith("/outputs/"):
+            return Reply(200, bodies[int(asked.bare[-1])], content_type="application/octet-stream")
+        return Reply(200, {"id": ID, "status": "succeeded", "output": urls})
+
+    return asked_of(api, "replicate", get=get, hours=hours)
+
+
+@pytest.mark.parametrize(
+    ("bodies", "stored"),
+    [
+        ((PICTURE, VIDEO), [1]),
+        ((VIDEO, PICTURE, PICTURE), [0]),
+        ((VIDEO, SOUND), [0, 1]),
+        ((SOUND, PICTURE, VIDEO), [0, 2]),
+    ],
+    ids=["a picture before", "pictures behind", "sound behind", "sound and picture before"],
+)
+def test_a_picture_or_sound_beside_a_video_keeps_no_job_from_its_end(
+    api: StrangeApi, bodies: tuple[bytes, ...], stored: list[int]
+) -> None:
+    ended = outputs_of(api, *bodies)
+    assert ended.status is Status.SUCCEEDED
+    assert [output.index for output in ended.outputs if output.stored is not None] == stored
+    assert len(ended.outputs) == len(stored)
+    assert "pictures or sound" in (ended.warning or "")
+
+
+@pytest.mark.parametrize("bodies", [(PICTURE,), (PICTURE, PICTURE)], ids=len)
+def test_a_job_whose_outputs_are_all_pictures_waits_for_its_video(
+    api: StrangeApi, bodies: tuple[bytes, ...]
+) -> None:
+    assert outputs_of(api, *bodies).status is Status.PENDING_DOWNLOAD
+
+
+def test_sound_alone_is_kept_unverified(api: StrangeApi) -> None:
+    ended = outputs_of(api, SOUND)
+    assert code_of(ended) == "unverified_video"
+    assert ended.outputs[0].stored is not None
+
+
+def test_a_picture_in_a_videos_place_for_some_minutes_loses_no_video(api: StrangeApi) -> None:
+    until = api.clock() + timedelta(minutes=5)
+
+    def get(asked: Asked) -> Reply:
+        if asked.bare.startswith("/outputs/1"):
+            return Reply(200, PICTURE if api.clock() < until else VIDEO, content_type="video/mp4")
+        return Reply(
+            200, {"id": ID, "status": "succeeded", "output": [f"{api.url}/files/0", f"{api.url}/outputs/1"]}
+        )
+
+    ended = asked_of(api, "replicate", get=get)
+    assert ended.status is Status.SUCCEEDED
+    assert [output.stored is not None for output in ended.outputs] == [True, True]
+
+
+def test_pictures_that_change_show_that_a_video_is_still_being_made(api: StrangeApi) -> None:
+    def get(asked: Asked) -> Reply:
+        if asked.bare.startswith("/outputs/1"):
+            return Reply(200, PICTURE + str(len(api.seen)).encode(), content_type="image/png")
+        return Reply(
+            200, {"id": ID, "status": "succeeded", "output": [f"{api.url}/files/0", f"{api.url}/outputs/1"]}
+        )
+
+    assert asked_of(api, "replicate", get=get).status is Status.PENDING_DOWNLOAD

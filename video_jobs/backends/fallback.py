@@ -7,8 +7,10 @@ import time
 
 from video_jobs.backends.http import BackendHttp
 from video_jobs.domain.errors import BackendError, NotAVideo
-from video_jobs.media.body_kind import is_no_video
+from video_jobs.media.body_kind import is_no_video, not_a_video
 from video_jobs.ports import ContentStream
+
+_SAMPLE = 64 << 10  # bytes by which a picture is known again
 
 
 def open_one_of(
@@ -21,8 +23,11 @@ def open_one_of(
         try:
             left = max(ends_at - time.monotonic(), 0.001)
             content = stack.enter_context(http.open_address(address, left))
-            if not is_no_video(content.content_type, content.beginning()):
+            beginning = content.beginning(_SAMPLE)
+            if not is_no_video(content.content_type, beginning):
                 return content
+            if isinstance(problem, NotAVideo):
+                problem = not_a_video(str(problem), beginning)
         except BackendError as error:
             problem = error
     raise problem

@@ -29,10 +29,10 @@ from video_jobs.backends.upload import form_with
 from video_jobs.backends.video_address import addresses_in
 from video_jobs.domain.backend_job import BackendJob, BackendState
 from video_jobs.domain.capabilities import Limits, ModelTakes
-from video_jobs.domain.errors import BackendError, NotAVideo
+from video_jobs.domain.errors import BackendError
 from video_jobs.domain.job import VideoRequest
 from video_jobs.domain.video_request import FIRST
-from video_jobs.media.body_kind import is_no_video
+from video_jobs.media.body_kind import is_no_video, not_a_video
 from video_jobs.net.told import moment, percent, whole_number
 from video_jobs.ports import ContentStream, Image, ListedJobs
 from video_jobs.settings.backends import BackendSettings
@@ -166,7 +166,7 @@ class OpenAIVideos:
         left = max(deadline - (time.monotonic() - began), 0.001)
         if addresses:
             return open_one_of(self._http, stack, addresses, left)
-        raise NotAVideo(f"The video API sent {said} in place of a video.")
+        raise not_a_video(f"The video API sent {said} in place of a video.", beginning)
 
     def _named(
         self, stack: contextlib.ExitStack, video_id: str, index: int, deadline: float

@@ -222,7 +222,9 @@ class UnknownOutcome(BackendError):
 
 
 class NotAVideo(BackendError):
-    """The answer is a success, but its body is text, HTML, JSON or empty."""
+    """The answer is a success, but its body is text, HTML, JSON, a picture or empty."""
+
+    sha256: str | None = None  #: of the beginning of what is plainly a picture
 
 
 class VideoTooLarge(BackendError):

@@ -125,6 +125,7 @@ class Suspect:
 
     sha256: str
     times: int = 1  #: how often they came
+    is_other: bool = False  #: plainly a picture, or sound alone
 
 
 @dataclass(frozen=True)

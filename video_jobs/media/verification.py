@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from video_jobs.domain.errors import NotAVideo, ReelkeepError, Unavailable
 from video_jobs.domain.job import StoredVideo, Suspect
-from video_jobs.media.body_kind import is_no_video
+from video_jobs.media.body_kind import is_no_video, is_sound, not_a_video
 from video_jobs.media.mp4 import InvalidMp4, Mp4Check, Mp4Facts
 from video_jobs.ports import ContentStream
 
@@ -24,9 +24,10 @@ _UNMARKED_TIMES = 6  # if it does not show that: they may have been cut off at t
 class SuspectVideo(ReelkeepError):
     """The bytes arrived, but nothing proves that they are a whole MP4 file."""
 
-    def __init__(self, sha256: str, why: str) -> None:
+    def __init__(self, sha256: str, why: str, is_sound: bool = False) -> None:
         super().__init__(f"The video API delivered {why}.")
         self.sha256 = sha256
+        self.is_sound = is_sound
 
 
 class VerifiedStream:
@@ -48,6 +49,7 @@ class VerifiedStream:
         self._content = content
         self._on_progress = on_progress
         self._times = {known.sha256: known.times for known in suspects}
+        self._is_sound = False
         self.video: StoredVideo | None = None
 
     def __iter__(self) -> Iterator[bytes]:
@@ -94,7 +96,7 @@ class VerifiedStream:
                 why = "are a whole MP4, and then the download broke off"
             is_told = is_marked and broken is None
             if self._times.get(sha256, 0) + 1 < (_COMPLETE_TIMES if is_told else _UNMARKED_TIMES):
-                raise SuspectVideo(sha256, f"{length} bytes that {why}")
+                raise SuspectVideo(sha256, f"{length} bytes that {why}", self._is_sound)
         self.video = StoredVideo(
             length,
             sha256,
@@ -112,7 +114,7 @@ class VerifiedStream:
             for piece in self._content.chunks(PIECE):
                 if is_first:
                     _refuse_other(self._content, piece)
-                    is_first = False
+                    is_first, self._is_sound = False, is_sound(piece)
                 self._on_progress()
                 held += piece
                 if len(held) >= CHUNK:
@@ -128,4 +130,6 @@ class VerifiedStream:
 
 def _refuse_other(content: ContentStream, beginning: bytes) -> None:
     if is_no_video(content.content_type, beginning):
-        raise NotAVideo(f"The video API sent {content.quotation(beginning)} in place of a video.")
+        raise not_a_video(
+            f"The video API sent {content.quotation(beginning)} in place of a video.", beginning
+        )

@@ -13,6 +13,9 @@ MOST_OUTPUTS = 10
 """Videos of one job that are fetched; more than any model makes, and few enough for one row."""
 
 _MOST_SUSPECTS = 4  # kinds of bytes, between which a server may alternate
+_SURELY_OTHER = 8
+"""How often a picture must come before a job ends without that output: for ten minutes, in which it may be in a video's place."""
+
 _LONGEST_PROBLEM = 500  # characters; with all outputs it has to fit into one property
 
 DOWNLOAD_OVERDUE = timedelta(minutes=2)
@@ -44,6 +47,7 @@ def output_delayed(
     due_at: datetime,
     began_at: datetime | None = None,
     suspect_sha256: str | None = None,
+    is_other: bool = False,
     request_id: str | None = None,
     missing: bool = False,
 ) -> Job:
@@ -51,6 +55,7 @@ def output_delayed(
 
     Args:
         began_at: when the backend was asked for it; None if it was not.
+        is_other: those bytes are plainly a picture, or sound.
         missing: the backend answered 404 or 410.
     """
     output = _open_output(job, which)
@@ -58,20 +63,20 @@ def output_delayed(
         output,
         chain=output.chain.next(turn, due_at, attempts=output.chain.attempts + 1),
         problem=problem[:_LONGEST_PROBLEM],
-        suspects=_counted(output.suspects, suspect_sha256),
+        suspects=_counted(output.suspects, suspect_sha256, is_other),
         began_at=began_at or output.began_at,
         missing_since=(output.missing_since or now) if missing else None,
     )
     job = _with_output(job, now, delayed).evolve(now, status=Status.PENDING_DOWNLOAD, reason=problem)
-    return job.noting(now, "download_failed", f"video {output.index}: {problem}", request_id)
+    return _settle(job.noting(now, "download_failed", f"video {output.index}: {problem}", request_id), now)
 
 
-def _counted(suspects: tuple[Suspect, ...], sha256: str | None) -> tuple[Suspect, ...]:
+def _counted(suspects: tuple[Suspect, ...], sha256: str | None, is_other: bool) -> tuple[Suspect, ...]:
     if sha256 is None:
         return suspects
     times = next((known.times for known in suspects if known.sha256 == sha256), 0)
     others = tuple(known for known in suspects if known.sha256 != sha256)
-    return (*others, Suspect(sha256, times + 1))[-_MOST_SUSPECTS:]
+    return (*others, Suspect(sha256, times + 1, is_other))[-_MOST_SUSPECTS:]
 
 
 def output_lost(job: Job, now: datetime, which: Output, problem: str) -> Job:
@@ -128,15 +133,21 @@ def _with_output(job: Job, now: datetime, output: Output) -> Job:
 
 
 def _settle(job: Job, now: datetime) -> Job:
-    """End the job if its last output is settled."""
-    if not all(output.is_settled for output in job.outputs):
+    """End the job if its last output is settled. What is plainly no video beside a video holds it up no longer."""
+    others = _beside_a_video(job)
+    if not all(output.is_settled or output in others for output in job.outputs):
         return job
+    if others:
+        numbers = ", ".join(str(output.index) for output in others)
+        job = _warned(job, now, f"The video API names as videos what are pictures or sound ({numbers}).")
+        wanted = (output for output in job.outputs if output.stored is not None or output not in others)
+        job = job.evolve(now, outputs=tuple(wanted))
     lost = [output for output in job.outputs if output.lost]
     if lost and job.backend_job_gone:
         return ended(job, now, Status.CANCELLED)  # at a client's request
     if lost:
         return expired(job, now, f"Video {lost[0].index} could not be fetched in time: {lost[0].problem}")
-    unverified = [o.index for o in job.outputs if o.stored is not None and not o.stored.verified]
+    unverified = [o.index for o in job.outputs if o.stored and not o.stored.verified and o not in others]
     if unverified:
         message = (
             f"Every download gave the same bytes, and they are not a well-formed MP4 "
@@ -147,5 +158,21 @@ def _settle(job: Job, now: datetime) -> Job:
     if tails:
         said = ", ".join(f"video {o.index}: {o.stored.trailing_bytes}" for o in tails if o.stored)
         warning = f"There are bytes after the end of the MP4, which players ignore ({said})."
-        job = job.evolve(now, warning=f"{job.warning} {warning}" if job.warning else warning)
+        job = _warned(job, now, warning)
     return ended(job, now, Status.SUCCEEDED)
+
+
+def _beside_a_video(job: Job) -> list[Output]:
+    """The outputs that are plainly no video, if another one is stored."""
+    videos = [output for output in job.outputs if output.stored is not None and output.stored.verified]
+    return [
+        output
+        for output in job.outputs
+        if videos and output not in videos
+        for known in output.suspects[-1:]
+        if known.is_other and (output.stored is not None or known.times >= _SURELY_OTHER)
+    ]
+
+
+def _warned(job: Job, now: datetime, warning: str) -> Job:
+    return job.evolve(now, warning=f"{job.warning} {warning}" if job.warning else warning)
