@@ -57,41 +57,44 @@ def refuse_other_wishes(sent: Mapping[str, Any], known: Collection[str]) -> None
     for part, value in sent.items():
         if part in known or not value:
             continue
-        name, shown = base_of(part)[:_LONGEST_NAME], shown_name(part)
+        name = base_of(part[:_LONGEST_NAME])
+        plain = _plain(name)
+        field = meant.get(plain)
         if _is_for_material(name) and _may_name(value):
             words = "is not taken: this API makes videos from a prompt and images only; leave it out"
-            raise InvalidRequest.of(shown, words)
+            raise InvalidRequest.of(shown_name(part), words)
         if any(_CONTENT.match(text) for text in _texts(name, value)):
-            raise not_taken(shown)
-        field = meant.get(_plain(name))
-        if field is not None and not _changes_nothing(_plain(name), value, sent):
-            raise InvalidRequest.of(shown, f"is not taken under this name; send it as {field}")
-        inside = next(_wishes_inside(name, value, sent), None)
+            raise not_taken(shown_name(part))
+        if field is not None and not _changes_nothing(plain, value, sent.get(field)):
+            raise InvalidRequest.of(shown_name(part), f"is not taken under this name; send it as {field}")
+        inside = next(_wishes_inside(plain, value, sent), None)
         if inside is not None:
-            raise InvalidRequest.of(
-                shown, f"is not taken; send {shown_name(inside)} beside the prompt, not inside it"
-            )
+            words = f"is not taken; send {shown_name(inside)} beside the prompt, not inside it"
+            raise InvalidRequest.of(shown_name(part), words)
 
 
 def _wishes_inside(name: str, value: Any, sent: Mapping[str, Any]) -> Iterator[str]:
     """The fields of ours in an object like `extra_body` or `parameters` whose values are not sent beside it, too."""
-    if _plain(name) in _WRAPPERS and isinstance(value, dict):
+    if name in _WRAPPERS and isinstance(value, dict):
         yield from (key for key in value if key in _WISHES and value[key] not in (None, sent.get(key)))
 
 
 def _texts(name: str, value: Any) -> Iterator[str]:
     """All texts in the value, except addresses that nobody looks at."""
-    left = [(name, value)]
+    left = _looked_at({name: value})
     while left:  # no recursion: a client decides how deep it is
-        under, each = left.pop()
-        if _TELLS_SOMEBODY.search(under):
-            continue
+        each = left.pop()
         if isinstance(each, dict):
-            left += each.items()
+            left += _looked_at(each)
         elif isinstance(each, list):
-            left += [(under, inner) for inner in each]
+            left += each
         elif isinstance(each, str):
             yield each
+
+
+def _looked_at(fields: Mapping[str, Any]) -> list[Any]:
+    """The values. Each name is read once, and not far: a client decides how long it is, and how much is in it."""
+    return [value for name, value in fields.items() if not _TELLS_SOMEBODY.search(name[:_LONGEST_NAME])]
 
 
 def _is_for_material(name: str) -> bool:
@@ -107,11 +110,14 @@ def _may_name(value: Any) -> bool:
     return isinstance(value, dict | list) or (isinstance(value, str) and not _NO_NAME.fullmatch(value))
 
 
-def _changes_nothing(name: str, value: Any, sent: Mapping[str, Any]) -> bool:
+def _changes_nothing(name: str, value: Any, usual: Any) -> bool:
+    """`usual`: what the request has under our own name."""
     if isinstance(value, dict | list):
         return True  # no known field means that by such a name
+    if str(value) == str(usual):
+        return True
     if name in ("width", "height"):
-        sides = str(sent.get("size")).split("x")
+        sides = str(usual).split("x")
         return len(sides) == 2 and sides[name == "height"] == str(value)
     return _OTHER_NAMES.get(name) == "variants" and str(value) == "1"
 
