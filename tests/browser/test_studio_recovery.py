@@ -133,6 +133,28 @@ def test_many_jobs_that_came_while_nobody_looked_leave_no_gap(studio: Studio) ->
     load_all(page, 13)
 
 
+def test_a_filter_that_leaves_out_thousands_of_jobs_starts_no_list_again_and_again(studio: Studio) -> None:
+    """Then the app answers with empty pages that are not the last."""
+    studio.store()
+    page = studio.visit()
+    expect(page.get_by_role("article")).to_have_count(1)
+    asked: list[str] = []
+
+    def pass_over(route: Route) -> None:
+        asked.append(route.request.url)
+        if "if-none-match" in route.request.headers:
+            route.fulfill(status=304)
+        else:
+            route.fulfill(json={"jobs": [], "next_cursor": "further"}, headers={"etag": '"empty"'})
+
+    page.route(LIST, pass_over)
+    with page.expect_response(lambda answer: len(asked) == 5):
+        look_again(page)
+    with page.expect_response(lambda answer: answer.status == 304):
+        look_again(page)
+    expect(page.get_by_role("article")).to_have_count(1)
+
+
 def test_a_hidden_tab_that_shows_only_what_is_in_progress_is_told_of_an_end(studio: Studio) -> None:
     [job] = studio.store(status=Status.RUNNING, progress=40, **LIVE)
     page = studio.visit(f"{studio.url}?show=working")

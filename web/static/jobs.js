@@ -138,7 +138,8 @@ export class Jobs extends EventTarget {
     /** @type {Map<string, Job>} stored only when all are read, so that no job between them and the known ones is missing */
     const found = new Map();
     for (let page = 0; ; page += 1) {
-      if (page === MOST_PAGES_BACK) return this.show(this.filter);
+      if (page === MOST_PAGES_BACK && found.size) return this.show(this.filter);
+      if (page === MOST_PAGES_BACK) break; // the filter leaves out very many jobs; none is new
       const answer = await this.#page(cursor, page === 0 ? (this.#etag ?? "none") : "");
       if (run !== this.#run || answer.status === 304) return;
       if (page === 0) etag = answer.etag;
