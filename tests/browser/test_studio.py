@@ -81,7 +81,13 @@ def test_a_job_in_line_says_so_and_is_cancelled(studio: Studio) -> None:
     waiting = card(page, "a fox in the snow")
     expect(waiting).to_contain_text("Paused")
     expect(waiting).to_contain_text("nothing is billed yet")
-    waiting.get_by_role("button", name="Cancel").click()
+    held: list[Route] = []
+    page.route("**/cancel", lambda route: held.append(route))
+    cancel = waiting.get_by_role("button", name="Cancel")
+    cancel.click()
+    expect(cancel).to_be_disabled()
+    expect(cancel, "as it looks, too").to_have_css("opacity", "0.55")
+    held[0].continue_()
     expect(waiting).to_contain_text("Cancelled")
     expect(waiting.get_by_role("button", name="Retry")).to_be_visible()
 
