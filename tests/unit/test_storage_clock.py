@@ -83,6 +83,18 @@ def test_storages_own_clock_may_change_and_a_machine_may_sleep_uncounted() -> No
         assert abs(machine.wrong_by - off) < 1
 
 
+def test_the_first_answer_after_a_sleep_that_no_tick_counted_is_believed(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """As a Mac's, or a paused virtual machine's: storage and the machine's clock agree."""
+    machine = Machine()
+    machine.calls()
+    machine.off = 8 * 3600
+    machine.calls(date=formatdate(machine.true() + machine.off, usegmt=True))
+    assert machine.wrong_by == machine.off
+    assert not caplog.records
+
+
 def test_a_single_answer_with_another_time_is_not_believed() -> None:
     """As one from the cache of a proxy."""
     machine = Machine()

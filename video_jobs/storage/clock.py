@@ -77,12 +77,13 @@ class StorageClock:
             return
         told = _Range(date.timestamp() - _NOT_EXACT - now, date.timestamp() + 1 + _NOT_EXACT - sent)
         with self._lock:
-            allowed = self._allowed.within(told)
-            if allowed is None:  # a clock has changed, if the next answer says the same
+            own, allowed = self._machine() - now, self._allowed.within(told)
+            if allowed is None and told.has(own):  # both clocks say so: the ticks stood still in between
+                allowed = told
+            elif allowed is None:  # a clock has changed, if the next answer says the same
                 allowed = self._doubted.within(told) if self._doubted is not None else None
             self._doubted = told if allowed is None else None
             self._allowed = allowed or self._allowed
-            own = self._machine() - now
             known = (each for each in (own, self._added) if each is not None and self._allowed.has(each))
             self._added = next(known, self._allowed.middle)
             off, differed = round(own - self._added), self._differs
