@@ -13,8 +13,8 @@ MOST_OUTPUTS = 10
 """Videos of one job that are fetched; more than any model makes, and few enough for one row."""
 
 _MOST_SUSPECTS = 4  # kinds of bytes, between which a server may alternate
-_SURELY_OTHER = 8
-"""How often a picture must come before a job ends without that output: for ten minutes, in which it may be in a video's place."""
+_SURELY_OTHER = 14
+"""How often a picture must come before a job ends without that output: for forty minutes, in which it may be in a video's place."""
 
 _LONGEST_PROBLEM = 500  # characters; with all outputs it has to fit into one property
 
