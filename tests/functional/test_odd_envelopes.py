@@ -24,6 +24,11 @@ ENVELOPES: dict[str, Callable[[Any], Any]] = {
     "JSON in a text": json.dumps,
     "two envelopes": lambda job: {"code": 0, "data": {"task": job}},
     "an envelope with a list": lambda job: {"result": {"data": [job]}},
+    "a note behind it": lambda job: json.dumps(job, indent=1).encode() + b"\nOK {} done\n",
+    "JSON in lines": lambda job: b'{"progress": 1}\n' + json.dumps(job).encode() + b'\n{"status": "bye"}\n',
+    "events": lambda job: (
+        b": hello\n\nevent: job\ndata: " + json.dumps(job).encode() + b"\n\ndata: [DONE]\n\n"
+    ),
     "an id in camel case": lambda job: {"taskId": job["id"], **{k: v for k, v in job.items() if k != "id"}},
 }
 
@@ -38,6 +43,16 @@ def test_a_job_is_found_in_its_envelope(api: StrangeApi, envelope: str) -> None:
     line = StrangeLine(api)
     assert line.run_for(line.submit(), hours=1).status is Status.SUCCEEDED
     assert len(api.asked("create")) == 1
+
+
+@pytest.mark.parametrize(
+    "cut", ['{"generations": [\n{"id": "gen_1", "status": "queued"}\n', 'data: {"id": "vi']
+)
+def test_a_part_of_a_new_job_is_not_taken_for_it(api: StrangeApi, cut: str) -> None:
+    server = Server(api)
+    server.replies |= {"create": Reply(200, cut.encode()), "list": Reply(405)}
+    line = StrangeLine(api)
+    assert code_of(line.run_for(line.submit(), hours=1)) == "submission_unconfirmed"
 
 
 def test_an_answer_that_is_complete_is_believed_though_a_longer_one_was_announced(api: StrangeApi) -> None:

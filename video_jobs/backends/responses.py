@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import requests
 
-from video_jobs.backends.answers import BackendMessage, ToldHeaders, error_message, json_in, message_in
+from video_jobs.backends.answers import (
+    BackendMessage,
+    ToldHeaders,
+    error_message,
+    json_in,
+    message_in,
+    names_a_state,
+)
 from video_jobs.backends.inline_video import shortened
 from video_jobs.backends.redaction import Redactor
 from video_jobs.backends.session import TROUBLE, cut_off
@@ -33,6 +41,9 @@ _PIECE = 64 << 10
 
 _LARGEST_ERROR = 64 << 10  # bytes that are read of an error that can't be a job
 _SECRET_HEADERS = ("api-key", "authorization", "x-goog-api-key")
+
+_OBJECT = re.compile(r"^(?:data:[ \t]?)?(?=\{)", re.MULTILINE)
+_MOST_OBJECTS = 20  # in one body
 
 REFUSALS: dict[int, type[BackendError]] = {
     400: Rejected,
@@ -94,15 +105,31 @@ def read_believed(response: requests.Response, is_it: Believed) -> Answer:
 
 
 def json_object(content: bytes) -> dict[str, Any] | None:
-    """Also an object that is JSON in a JSON text, or alone in a list."""
+    """Also an object that is JSON in a JSON text, alone in a list, or the job among other lines."""
     try:
         body = json_in(content)
         body = json.loads(body) if isinstance(body, str) else body
-    except (ValueError, RecursionError):
+    except ValueError:
+        body = _job_among_lines(content.decode("utf-8", "replace"))
+    except RecursionError:
         return None
     if isinstance(body, list) and len(body) == 1:
         body = body[0]
     return body if isinstance(body, dict) else None
+
+
+def _job_among_lines(text: str) -> Any:
+    """The first object with a state, of server-sent events, of JSON in lines, or before a note. None after one that is cut off."""
+    end = 0
+    for _ in range(_MOST_OBJECTS):
+        start = _OBJECT.search(text, end)
+        try:
+            body, end = json.JSONDecoder().raw_decode(text, start.end() if start else len(text))
+        except (ValueError, RecursionError):
+            return None
+        if names_a_state(body):
+            return body
+    return None
 
 
 def beginning_of(response: requests.Response, most: int = _LARGEST_ERROR) -> bytes:
