@@ -108,6 +108,17 @@ def test_a_picture_is_never_taken_for_the_video(api: StrangeApi, job: dict[str, 
         assert seen.status is Status.SUCCEEDED
 
 
+def test_an_address_that_was_escaped_for_html_is_read_as_it_was_meant(api: StrangeApi) -> None:
+    server = Server(api, {"status": "completed", "url": f"{api.url}/files/v.mp4?id=1&amp;sig=2&amp;t=3"})
+    server.replies["content"] = Reply(404)
+    server.replies[""] = lambda asked: (
+        Reply(200, VIDEO, content_type="video/mp4") if asked.path.endswith("?id=1&sig=2&t=3") else Reply(403)
+    )
+    line = StrangeLine(api)
+    assert line.run_for(line.submit(), hours=1).status is Status.SUCCEEDED
+    assert len(api.asked("")) == 2
+
+
 def test_under_an_unknown_word_a_picture_is_no_sign_that_the_job_is_done(api: StrangeApi) -> None:
     server = Server(api, {"status": "warming up", "metadata": {"url": f"{api.url}/files/preview.png"}})
     server.replies["content"] = Reply(404)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import time
 
 from video_jobs.backends.http import BackendHttp
@@ -19,7 +20,8 @@ def open_one_of(
     """Open the first address with a video. `deadline`: seconds for all addresses. If none has a video, raise the last one's error."""
     ends_at = time.monotonic() + deadline
     problem: BackendError = NotAVideo("The video API names an address at which there is no video.")
-    for address in addresses:
+    read = ((address, address.replace("&amp;", "&")) for address in addresses)  # some are escaped for HTML
+    for address in dict.fromkeys(itertools.chain.from_iterable(read)):
         try:
             left = max(ends_at - time.monotonic(), 0.001)
             content = stack.enter_context(http.open_address(address, left))
