@@ -111,7 +111,8 @@ class FinalAnswer(HTTPResponse):
     """Passes over interim answers like 103 (Early Hints), and not over very many. The library passes over 100 alone, for as long as
     it comes, which takes all of a processor.
 
-    A body that is called compressed and is not is read as it is: many proxies unpack what they pass on, and keep the header.
+    A body that is called compressed and is not is read as it is: many proxies unpack what they pass on, and keep the header. After the
+    look at its beginning, a body must be read with `read` or `read1`: urllib3's `stream` would miss a chunk's length.
     """
 
     def begin(self) -> None:
