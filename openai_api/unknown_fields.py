@@ -16,6 +16,7 @@ _CONTENT = re.compile(
 )
 # An address under such a name is no content.
 _TELLS_SOMEBODY = re.compile("callback|hook|notif|referr?er|site|homepage", re.I)
+_WHO_ASKS = ("user", "safety_identifier")  # OpenAI's; an identity may be a URL or a long token
 _WORD = re.compile("[A-Z]?[a-z]+")
 _MATERIAL = {
     "video",
@@ -55,7 +56,7 @@ def refuse_other_wishes(sent: Mapping[str, Any], known: Collection[str]) -> None
     that is a known field under another name, or that has known fields inside."""
     meant = {**_OTHER_NAMES, **{_plain(name): name for name in known}}
     for part, value in sent.items():
-        if part in known or not value:
+        if part in known or part in _WHO_ASKS or not value:
             continue
         name = base_of(part[:_LONGEST_NAME])
         plain = _plain(name)

@@ -279,7 +279,7 @@ def test_what_tools_add_is_ignored_if_the_video_is_the_same() -> None:
         "dimensions": "1280x720",
         "durationSeconds": "8",
         "aspectRatio": "16:9",
-        "user": "A" * 64,
+        "user": "https://login.example.test/users/1",
         "safety_identifier": "a b " * 300,
         "extra_body": {"size": "1280x720", "seed": None, "cfg": 7},
         "usage": {"seconds": 4},
