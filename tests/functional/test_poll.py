@@ -114,7 +114,7 @@ def test_polls_begin_after_a_few_seconds_and_grow_to_twenty_with_the_jobs_age(pi
     assert len({round(wait, 3) for wait in waits[-5:]}) > 1, "without jitter, jobs poll in step for ever"
 
 
-@pytest.mark.parametrize("word", ["dreaming", "", None, 7])
+@pytest.mark.parametrize("word", ["pondering", "", None, 7])
 def test_an_unknown_status_keeps_polling(pipeline: Pipeline, word: object) -> None:
     job = pipeline.submit()
     pipeline.fault("get", replace_body={"id": job.backend_job_id, "status": word}, times=3)

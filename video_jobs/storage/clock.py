@@ -20,6 +20,7 @@ log = logging.getLogger("reelkeep.storage")
 
 _SENT = "reelkeep_sent"
 _NOT_EXACT = 1.0  # seconds: a Date is in whole seconds, and a server may make one for all answers of a second
+_WORTH_TELLING = 5  # seconds
 
 
 class _Range(NamedTuple):
@@ -87,7 +88,7 @@ class StorageClock:
             known = (each for each in (own, self._added) if each is not None and self._allowed.has(each))
             self._added = next(known, self._allowed.middle)
             off, differed = round(own - self._added), self._differs
-            self._differs = abs(off) > 1
+            self._differs = abs(off) > _WORTH_TELLING
         if self._differs and not differed:
             log_event(
                 log,
