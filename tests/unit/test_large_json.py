@@ -89,8 +89,8 @@ def test_an_openai_client_sends_several_large_images() -> None:
     headers = {"content-type": "application/json"}
     submission = read_create(headers, json.dumps(body).encode(), lambda: ({}, {}), BACKENDS)
     assert submission.contents == {0: first, 1: last, 2: reference}
-    with pytest.raises(InvalidRequest, match="user: is not taken; send images as"):
-        read_create(headers, json.dumps({**body, "user": urls[0]}).encode(), lambda: ({}, {}), BACKENDS)
+    with pytest.raises(InvalidRequest, match="scene: is not taken; send images as"):
+        read_create(headers, json.dumps({**body, "scene": urls[0]}).encode(), lambda: ({}, {}), BACKENDS)
 
 
 @pytest.mark.parametrize("prompt", ["x;base64," + "A" * LARGE, "data:image/png;base64," + "A" * LARGE])
