@@ -63,14 +63,20 @@ def test_what_is_compressed_is_unpacked(api: StrangeApi) -> None:
     assert line.run_for(line.submit(), hours=1).status is Status.SUCCEEDED
 
 
+def usual(server: Server, asked: Asked) -> Reply:
+    """What the server answers without its special replies."""
+    replies, server.replies = server.replies, {}
+    reply = server.answer(asked)
+    server.replies = replies
+    return reply
+
+
 @pytest.mark.parametrize("lost", [False, True], ids=["answered", "the create's answer lost"])
 def test_a_text_that_is_no_utf_8_spoils_no_answer(api: StrangeApi, lost: bool) -> None:
     server = Server(api)
 
     def spoilt(asked: Asked) -> Reply:
-        replies, server.replies = server.replies, {}
-        reply = server.answer(asked)
-        server.replies = replies
+        reply = usual(server, asked)
         body = reply.bytes.replace(b'"object"', b'"note": "caf\xe9", "object"')
         return replace(reply, body=body, cut=lost and asked.operation == "create")
 
@@ -87,9 +93,7 @@ def test_a_line_among_the_headers_that_is_none_hides_no_length(api: StrangeApi, 
     server = Server(api)
 
     def odd(asked: Asked) -> Reply:
-        replies, server.replies = server.replies, {}
-        reply = server.answer(asked)
-        server.replies = replies
+        reply = usual(server, asked)
         return replace(reply, headers={name: "DENY"})
 
     server.replies = {**dict.fromkeys(("create", "get", "content"), odd), "list": Reply(404)}

@@ -66,10 +66,11 @@ def create_job(
         raise UnknownOutcome(
             f"The video API answered the request as a success, but without a job's id{said}."
         )
-    plain = [pair for pair in named if _plainness(pair[0], names)]
-    plain.sort(key=lambda pair: -_plainness(pair[0], names))
-    # Of objects that say nothing, the outermost is an envelope with an id of its own.
-    body, job_id = (plain or named[1:] or named)[0]
+    plainest = max(named, key=lambda pair: _plainness(pair[0], names))  # of equals, the outermost
+    if not _plainness(plainest[0], names):
+        # Of objects that say nothing, the outermost is an envelope with an id of its own.
+        plainest = (named[1:] or named)[0]
+    body, job_id = plainest
     return read(body, answer.told, job_id)
 
 
